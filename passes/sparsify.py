@@ -1,0 +1,123 @@
+"""Sparsify: drop keys that a row that keeps exactly k of them will not need.
+
+* Rows with no choice left (k = 0, or as many keys as k) are fixed.
+* ``dominance`` (lossless): key i is out of every optimum if at least k other keys beat it, that is,
+  exchanging i for j lowers the energy whatever the rest is:
+  ``a_j - a_i + sum_l max(b_jl - b_il, 0) < 0``; and in every optimum if it beats n - k others.
+* ``slots`` (lossy): a row keeps its ``slots`` keys of largest softmax mass. The bound adds up, over
+  rows, the dearest min(k, dropped) exchanges of a dropped key for a free kept one.
+
+After it every row is a complete graph over its slots whichever keys the data chose, so embeddings
+are found once and fit every later batch. Dominance makes the number of slots depend on the data,
+which is why the default pipeline leaves it off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import Array, Bools, Floats, Longs, segment_ids
+from qubo_attn.errors import InputError
+from qubo_attn.ir import Constraints, Program
+from qubo_attn.kinds import exact_rows
+from qubo_attn.lift import Lift
+from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
+from qubo_attn.rewrite import Rewrite, substitute, unchanged
+
+
+@dataclass(frozen=True)
+class Sparsify:
+    """Drop keys, by proof or by softmax mass.
+
+    Attributes:
+        slots: most keys a row keeps; a row that must choose more keeps as many as it chooses. None
+            keeps all.
+        dominance: fix keys that every optimum leaves out or takes.
+    """
+
+    slots: int | None = None
+    dominance: bool = False
+
+    name: ClassVar[str] = "sparsify"
+    needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
+    ensures: ClassVar[frozenset[Fact]] = frozenset()
+    breaks: ClassVar[frozenset[Fact]] = frozenset({WHOLE_ROWS})
+
+    def __post_init__(self) -> None:
+        if self.slots is not None and self.slots < 1:
+            raise InputError(f"slots must be at least 1, not {self.slots}", slots=self.slots)
+
+    def apply(self, program: Program) -> Rewrite:
+        """Return the program without the keys that were fixed or dropped."""
+        rows = program.constraints.take(exact_rows(program))
+        if not len(rows):
+            return unchanged(program, "no rows that keep exactly k keys")
+        count = np.rint(rows.rhs).astype(np.int64)
+        adjacency = self._adjacency(program, rows, count)
+        state = self._fixed(program, rows, count, adjacency)
+        kept = self._kept(program, rows, count, state)
+        bound = 0.0
+        if not kept.all():
+            objective = (program.objective.linear, program.variables.upper, *adjacency)
+            bounds = kernels.swap_costs(rows.ptr, rows.var, count, kept, *objective)
+            bound = float(bounds.sum())
+        value = np.where(state > 0, 1.0, 0.0)
+        gone = (state != 0) | ~kept
+        lift, index = _fix(len(program), rows.var[gone], value[gone])
+        sparse_program = substitute(program, lift, program.variables.take(index))
+        notes = (
+            f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
+            f"{(~kept & (state >= 0)).sum()} dropped",
+        )
+        return Rewrite(sparse_program, lift, bound=bound, notes=notes)
+
+    def _adjacency(self, program: Program, rows: Constraints, count: Longs) -> tuple[Array, ...]:
+        """Return the couplers in both directions, where anything will read them."""
+        sizes = np.diff(rows.ptr)
+        lossy = self.slots is not None and (sizes > np.maximum(self.slots, count)).any()
+        o = program.objective
+        if not (lossy or self.dominance):
+            return kernels.adjacency(len(program), o.i[:0], o.j[:0], o.bias[:0])
+        return kernels.adjacency(len(program), o.i, o.j, o.bias)
+
+    def _fixed(
+        self, program: Program, rows: Constraints, count: Longs, adjacency: tuple[Array, ...]
+    ) -> Array:
+        """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
+        if self.dominance:
+            objective = (program.objective.linear, program.variables.upper, *adjacency)
+            return kernels.dominated_keys(rows.ptr, rows.var, count, *objective)
+        row = segment_ids(rows.ptr)
+        full, none = count == np.diff(rows.ptr), count == 0
+        return np.where(full[row], 1, np.where(none[row], -1, 0)).astype(np.int8)
+
+    def _kept(self, program: Program, rows: Constraints, count: Longs, state: Array) -> Bools:
+        """Return which entries stay: those taken, then open ones by falling mass."""
+        if self.slots is None:
+            return np.ones(len(rows.var), bool)
+        row = segment_ids(rows.ptr)
+        mass = _priority(program)[rows.var]
+        order = np.lexsort((rows.var, -mass, -state, row))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order)) - rows.ptr[row]
+        return np.asarray(rank < np.maximum(self.slots, count)[row])
+
+
+def _priority(program: Program) -> Floats:
+    """Return the mass of each variable or, where it has none, its own gain."""
+    mass = program.variables.mass
+    return np.where(np.isnan(mass), -program.objective.linear, mass)
+
+
+def _fix(n: int, var: Array, value: Floats) -> tuple[Lift, Longs]:
+    """Return the lift that fixes ``var`` at ``value``, and the variables that stay."""
+    constant, gone = np.zeros(n), np.zeros(n, bool)
+    constant[var], gone[var] = value, True
+    index = np.flatnonzero(~gone)
+    source = np.full(n, -1, np.int64)
+    source[index] = np.arange(len(index))
+    return Lift.select(source, len(index), constant), index

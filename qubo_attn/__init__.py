@@ -1,0 +1,131 @@
+"""A QUBO compiler that lowers attention to quantum-annealer problems.
+
+``compile(scores, heads)`` turns attention scores into binary quadratic models with minor embeddings,
+ready to submit, and ``CompiledAttention.decode`` turns samples back into attention weights. Names
+are loaded when first used, so importing the package is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from qubo_attn._version import __version__
+
+if TYPE_CHECKING:
+    from qubo_attn.artifact import CompiledAttention, load
+    from qubo_attn.attention import Head
+    from qubo_attn.compiler import compile  # noqa: A004  (the name is the product's)
+    from qubo_attn.decode import AttentionResult
+    from qubo_attn.embedding.cache import EmbeddingCache
+    from qubo_attn.errors import (
+        DecodeError,
+        EmbeddingError,
+        InfeasibleError,
+        InputError,
+        OrderError,
+        ParseError,
+        PassError,
+        PromiseError,
+        QuboAttnError,
+        TargetError,
+        VerifyError,
+    )
+    from qubo_attn.ir import Program
+    from qubo_attn.laws import validate
+    from qubo_attn.lift import Lift
+    from qubo_attn.objectives import Output, Redundancy, Selection
+    from qubo_attn.passes import (
+        BinarizeWeights,
+        Embed,
+        InsertPenalties,
+        Sparsify,
+        TieVariables,
+    )
+    from qubo_attn.pipeline import Pipeline
+    from qubo_attn.rewrite import Rewrite
+    from qubo_attn.select import ExactlyK, OneHot
+    from qubo_attn.submission import Submission
+    from qubo_attn.target import Target
+
+_HOMES = {
+    "artifact": ("CompiledAttention", "load"),
+    "attention": ("Head",),
+    "compiler": ("compile",),
+    "decode": ("AttentionResult",),
+    "embedding.cache": ("EmbeddingCache",),
+    "errors": (
+        "DecodeError",
+        "EmbeddingError",
+        "InfeasibleError",
+        "InputError",
+        "OrderError",
+        "ParseError",
+        "PassError",
+        "PromiseError",
+        "QuboAttnError",
+        "TargetError",
+        "VerifyError",
+    ),
+    "ir": ("Program",),
+    "laws": ("validate",),
+    "lift": ("Lift",),
+    "objectives": ("Output", "Redundancy", "Selection"),
+    "passes": ("BinarizeWeights", "Embed", "InsertPenalties", "Sparsify", "TieVariables"),
+    "pipeline": ("Pipeline",),
+    "rewrite": ("Rewrite",),
+    "select": ("ExactlyK", "OneHot"),
+    "submission": ("Submission",),
+    "target": ("Target",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AttentionResult",
+    "BinarizeWeights",
+    "CompiledAttention",
+    "DecodeError",
+    "Embed",
+    "EmbeddingCache",
+    "EmbeddingError",
+    "ExactlyK",
+    "Head",
+    "InfeasibleError",
+    "InputError",
+    "InsertPenalties",
+    "Lift",
+    "OneHot",
+    "OrderError",
+    "Output",
+    "ParseError",
+    "PassError",
+    "Pipeline",
+    "Program",
+    "PromiseError",
+    "QuboAttnError",
+    "Redundancy",
+    "Rewrite",
+    "Selection",
+    "Sparsify",
+    "Submission",
+    "Target",
+    "TargetError",
+    "TieVariables",
+    "VerifyError",
+    "__version__",
+    "compile",
+    "load",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'qubo_attn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"qubo_attn.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

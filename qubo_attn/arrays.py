@@ -1,0 +1,51 @@
+"""Array types and the one border where foreign arrays become frozen columns."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Ints: TypeAlias = NDArray[np.int32]
+Longs: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Bytes: TypeAlias = NDArray[np.uint8]
+Bools: TypeAlias = NDArray[np.bool_]
+Array: TypeAlias = NDArray[Any]
+
+
+def frozen_array(values: ArrayLike, dtype: DTypeLike) -> Array:
+    """Return a read-only one-dimensional array of ``dtype``; a column already fit is not copied."""
+    array = np.ascontiguousarray(values, dtype=dtype)
+    if array.flags.writeable:
+        if array is values or array.base is not None:
+            array = array.copy()
+        array.setflags(write=False)
+    return array
+
+
+def own_array(array: Array) -> Array:
+    """Freeze an array that nobody else holds, without a copy."""
+    array.setflags(write=False)
+    return array
+
+
+def segment_ids(ptr: Longs) -> Longs:
+    """Return the row number of each entry of a CSR structure with row pointer ``ptr``."""
+    return np.repeat(np.arange(len(ptr) - 1, dtype=np.int64), np.diff(ptr))
+
+
+def pointers(counts: ArrayLike) -> Longs:
+    """Return the CSR row pointer of rows with the given ``counts``."""
+    counts = np.asarray(counts, dtype=np.int64)
+    ptr = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=ptr[1:])
+    return ptr
+
+
+def csr_rows(ptr: Longs, rows: Longs) -> tuple[Longs, Longs]:
+    """Return the row pointer of some ``rows`` of a CSR structure, and the entries they hold."""
+    counts = np.diff(ptr)[rows]
+    taken = pointers(counts)
+    return taken, np.arange(taken[-1]) + np.repeat(ptr[rows] - taken[:-1], counts)

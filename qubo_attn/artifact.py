@@ -1,0 +1,290 @@
+"""What a compilation yields: submissions out, attention back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qubo_attn import annealer
+from qubo_attn.arrays import Bools, Floats, Longs, csr_rows
+from qubo_attn.attention import Attention
+from qubo_attn.decode import AttentionResult, decode
+from qubo_attn.embedding.placement import Placement, Plan
+from qubo_attn.frontend import kept_counts
+from qubo_attn.hardware import Coefficients, coefficients
+from qubo_attn.ir import Kind, Program
+from qubo_attn.lift import Lift
+from qubo_attn.pipeline import Stage
+from qubo_attn.report import Report, build_report
+from qubo_attn.submission import Physical, Submission
+
+if TYPE_CHECKING:
+    import dimod
+
+    from qubo_attn.compiler import Recipe
+    from qubo_attn.embedding.cache import EmbeddingCache
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledAttention:
+    """Compiled attention; made by `qubo_attn.compile`.
+
+    Attributes:
+        attention: the checked input.
+        recipe: how it was compiled; `rebind` repeats it.
+        stages: the objective's program and the program after every pass.
+        known_plan: a plan of an earlier batch, used where it serves.
+    """
+
+    attention: Attention
+    recipe: Recipe
+    stages: tuple[Stage, ...]
+    known_plan: Plan | None = None
+
+    # -- the program --------------------------------------------------------------------------
+
+    @property
+    def program(self) -> Program:
+        """The program after the last pass: bits only, constraints priced."""
+        return self.stages[-1].program
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where the program sits on the machine; None without a structured target."""
+        return self.stages[-1].rewrite.placement
+
+    def lift_to(self, stage: int) -> Lift:
+        """Return the way back from samples of `program` to the program after ``stage``."""
+        return self.lift_between(stage, len(self.stages) - 1)
+
+    def lift_between(self, early: int, late: int) -> Lift:
+        """Return the way back from the program after stage ``late`` to that after ``early``."""
+        lift = Lift.identity(len(self.stages[early].program))
+        for stage in self.stages[early + 1 : late + 1]:
+            lift = lift.then(stage.lift)
+        return lift
+
+    @property
+    def bound(self) -> float:
+        """How much all lossy passes together can raise the optimum, in energy units."""
+        return sum(stage.rewrite.bound for stage in self.stages)
+
+    @cached_property
+    def capped(self) -> Bools:
+        """Rows that see fewer keys than they were to keep, shape (H, Q)."""
+        heads, queries, keys = self.attention.shape
+        rows = self.attention.rows
+        wanted = np.zeros(len(rows), np.int64)
+        for head, select in enumerate(self.recipe.selects):
+            wanted[rows.head == head] = select.counts(np.array([keys + 2**31]))[0]
+        capped = np.zeros((heads, queries), bool)
+        short = kept_counts(rows, self.recipe.selects) < wanted
+        capped[rows.head[short], rows.query[short]] = True
+        return capped
+
+    # -- out ----------------------------------------------------------------------------------
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """Index arrays from logical to physical coefficients; None without a placement."""
+        if self.placement is None:
+            return None
+        return self.placement.plan(self.program.total(), self.known_plan)
+
+    @cached_property
+    def coefficients(self) -> Coefficients | None:
+        """Coefficients in hardware units; None without a placement."""
+        if self.placement is None or self.plan is None:
+            return None
+        return coefficients(self.program.total(), self.placement, self.plan)
+
+    @cached_property
+    def submissions(self) -> tuple[Submission, ...]:
+        """The machine programmings, each ready to submit; none where nothing is left to choose."""
+        if not len(self.program):
+            return ()
+        if self.placement is None:
+            return (self._logical(),)
+        return tuple(self._placed(s) for s in range(self.placement.submissions))
+
+    def _logical(self) -> Submission:
+        form, n = self.program.total(), len(self.program)
+        return Submission(
+            0, np.arange(n), self._rows_of(np.arange(n)), form.linear, form.i, form.j, form.bias,
+            form.offset, "BINARY", np.ones(n),
+        )
+
+    def _placed(self, s: int) -> Submission:
+        placement, plan, values = self.placement, self.plan, self.coefficients
+        assert placement is not None and plan is not None and values is not None
+        form = self.program.total()
+        members = placement.members[s]
+        place = np.full(len(self.program), -1, np.int64)
+        place[members] = np.arange(len(members))
+        mine = np.flatnonzero(place[form.i] >= 0)
+        scale = values.scale[placement.component]
+        # Spins: a x = a (1 + s) / 2, b x y = b (1 + s)(1 + t) / 4; the constants follow the scale.
+        constants = (form.linear[members] / 2.0 / scale[members]).sum()
+        constants += (form.bias[mine] / 4.0 / scale[form.i[mine]]).sum()
+        return Submission(
+            s,
+            members,
+            self._rows_of(members),
+            values.h[members],
+            place[form.i[mine]],
+            place[form.j[mine]],
+            values.coupling[mine],
+            float(constants),
+            "SPIN",
+            scale[members],
+            self._physical(s, members, placement, plan, values),
+        )
+
+    def _physical(
+        self, s: int, members: Longs, placement: Placement, plan: Plan, values: Coefficients
+    ) -> Physical:
+        ptr, entries = csr_rows(placement.chain_ptr, members)
+        fields = slice(plan.field_ptr[s], plan.field_ptr[s + 1])
+        between = slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1])
+        within = slice(plan.chain_ptr[s], plan.chain_ptr[s + 1])
+        couplers = placement.target.couplers
+        ends = np.concatenate(
+            [couplers[plan.coupling_coupler[between]], couplers[plan.chain_coupler[within]]]
+        )
+        return Physical(
+            placement.target,
+            ptr,
+            placement.chain_qubit[entries],
+            values.strength[members],
+            plan.field_qubit[fields],
+            values.fields[fields],
+            ends[:, 0],
+            ends[:, 1],
+            np.concatenate([values.couplings[between], values.chains[within]]),
+        )
+
+    def _rows_of(self, members: Longs) -> tuple[tuple[int, int], ...]:
+        c = self.program.constraints
+        mine = np.isin(c.var[c.ptr[:-1]], members) & (c.kind == Kind.PICK)
+        return tuple(zip(c.head[mine].tolist(), c.query[mine].tolist(), strict=True))
+
+    # -- back ---------------------------------------------------------------------------------
+
+    def decode(
+        self, samplesets: Sequence[dimod.SampleSet], decoder: str | None = None
+    ) -> AttentionResult:
+        """Return the attention behind the samples.
+
+        Every independent row takes its own best read, feasible ones first. Rows whose best read
+        fails a constraint are repaired greedily and counted.
+
+        Args:
+            samplesets: one per submission, in order; over its variables or over its qubits.
+            decoder: ``"renormalise"`` or ``"residual"``; the objective's own when None.
+
+        Raises:
+            DecodeError: the sample sets do not belong to the submissions.
+        """
+        return decode(self, samplesets, decoder)
+
+    def solve(
+        self,
+        sampler: dimod.Sampler | None = None,
+        *,
+        seed: int | None = None,
+        decoder: str | None = None,
+        **options: object,
+    ) -> AttentionResult:
+        """Sample every submission and decode.
+
+        Args:
+            sampler: any dimod sampler. One with a structure (a ``DWaveSampler``, a
+                ``MockDWaveSampler``) gets embedded models, any other logical ones. None means local
+                simulated annealing of the logical models.
+            seed: handed to the sampler where it takes one, plus the submission's number.
+            decoder: see `decode`.
+            **options: further keywords of the sampler, e.g. ``num_reads=100``.
+        """
+        samplesets = [
+            annealer.sample(
+                submission, sampler, None if seed is None else seed + submission.index, options
+            )
+            for submission in self.submissions
+        ]
+        return self.decode(samplesets, decoder)
+
+    # -- again --------------------------------------------------------------------------------
+
+    def rebind(
+        self,
+        scores: ArrayLike,
+        *,
+        values: ArrayLike | None = None,
+        keys: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+    ) -> CompiledAttention:
+        """Compile the next batch the same way; where its structure is the same, nothing is embedded.
+
+        The result equals a fresh `qubo_attn.compile` of the batch, bit for bit.
+
+        Args:
+            scores: logits of the next batch.
+            values, keys, mask: of the next batch; those of this one where None.
+
+        Raises:
+            InputError: an argument does not fit.
+        """
+        recipe, old = self.recipe, self.attention
+        attention = Attention.check(
+            scores,
+            old.shape[0],
+            values=old.values if values is None else values,
+            keys=old.keys if keys is None else keys,
+            mask=recipe.mask if mask is None else mask,
+            kv_head=recipe.kv_head,
+        )
+        return recipe.lower(attention, self)
+
+    def save(self, folder: str | Path) -> None:
+        """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`."""
+        from qubo_attn.storage import save
+
+        save(self, Path(folder))
+
+    # -- shown --------------------------------------------------------------------------------
+
+    def report(self) -> Report:
+        """Return stages, submissions, rows and cache counts as a table of facts."""
+        return build_report(self)
+
+    def __str__(self) -> str:
+        return str(self.report())
+
+    def _repr_html_(self) -> str:
+        return self.report().html()
+
+    @property
+    def scales(self) -> Floats | None:
+        """Program energy per unit of hardware energy of each component; None without a machine."""
+        return None if self.coefficients is None else self.coefficients.scale
+
+
+def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAttention:
+    """Read a compiled artifact from the folder that `CompiledAttention.save` wrote.
+
+    Args:
+        folder: the folder.
+        cache: for later batches; the default cache when None.
+
+    Raises:
+        InputError: the folder holds no readable artifact; names the file.
+    """
+    from qubo_attn.storage import load as read
+
+    return read(Path(folder), cache)

@@ -1,0 +1,213 @@
+"""``compile``: attention in, a compiled artifact out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qubo_attn.artifact import CompiledAttention
+from qubo_attn.attention import Attention, Head
+from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.errors import InputError
+from qubo_attn.frontend import build_program
+from qubo_attn.lift import Lift
+from qubo_attn.objectives import Objective, objective_named
+from qubo_attn.passes import BinarizeWeights, Embed, InsertPenalties, Sparsify, TieVariables
+from qubo_attn.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
+from qubo_attn.rewrite import Rewrite
+from qubo_attn.select import ExactlyK, OneHot, Select
+from qubo_attn.target import Target
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+# A quarter of a 32-token window: few enough for short chains, enough to keep most softmax mass.
+DEFAULT_SELECT = ExactlyK(8)
+# Restricting the choice to the 16 keys of largest mass costs nothing measurable at k = 4, and a
+# 16-clique is the largest that still packs over a hundred times on one machine.
+DEFAULT_SLOTS = 16
+
+
+def compile(  # noqa: A001  (the name is the product's)
+    scores: ArrayLike,
+    heads: int | Sequence[Head],
+    *,
+    select: Select = DEFAULT_SELECT,
+    objective: str | Objective = "selection",
+    values: ArrayLike | None = None,
+    keys: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    kv_head: ArrayLike | None = None,
+    tie: TieVariables | None = None,
+    slots: int | Literal["auto"] | None = "auto",
+    passes: Sequence[Pass] | None = None,
+    target: Target | str | nx.Graph | object | None = "zephyr:12",
+    cache: EmbeddingCache | None = None,
+    seed: int = 0,
+    before: Sequence[BeforeHook] = (),
+    after: Sequence[AfterHook] = (),
+    verify_each: bool = False,
+) -> CompiledAttention:
+    """Lower attention to binary quadratic models with minor embeddings.
+
+    Args:
+        scores: logits, shape (heads, queries, keys), or (queries, keys) with one head; -inf where a
+            query may not see a key. Anything NumPy can read, torch tensors included.
+        heads: number of heads, or one `Head` each where they differ.
+        select: what each row may select; `ExactlyK` (8) by default, a quarter of a 32-token
+            window. A row with fewer visible keys keeps all of them, and the result says so.
+        objective: ``"selection"`` (the default, as it needs nothing but scores), ``"redundancy"``
+            (needs ``keys``), ``"output"`` (needs ``values``; the one to use where they are at
+            hand), or an objective with options.
+        values: value vectors, shape (heads, keys, d).
+        keys: key vectors, shape (heads, keys, d).
+        mask: bool, shape (queries, keys) or (heads, queries, keys); true where visible.
+        kv_head: int, shape (heads,): key/value head of each query head, where ``values`` and
+            ``keys`` come once per key/value head.
+        tie: shared selections, e.g. ``TieVariables.from_kv_head(kv_head)``; none by default.
+        slots: most keys a row keeps to choose from, those of largest softmax mass. ``"auto"`` is 16
+            or twice the largest k, whichever is more; None keeps all.
+        passes: all passes before the embedding, in place of the default ones.
+        target: a `Target`, ``"zephyr:12"`` (the default: the current machine generation, ideal
+            until a working graph is given), ``"pegasus:16"``, ``"all-to-all"``, a JSON file of a
+            working graph, a networkx graph, a sampler with a structure, or None for logical
+            models alone.
+        cache: where embeddings are kept; by default in the user's cache folder.
+        seed: of the search for embeddings.
+        before, after: hooks around each pass, see `Pipeline`.
+        verify_each: check every pass against its promise (slow).
+
+    Returns:
+        The compiled artifact.
+
+    Raises:
+        InputError: an argument does not fit; names it and the head, query, key.
+        TargetError: the target is not known or does not read.
+        EmbeddingError: a row does not fit the target; says how many keys would.
+        PassError, OrderError: a pass cannot run, or not in this order.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> scores = np.array([[[2.0, 1.0, 0.5, -1.0]]])
+        >>> compiled = qa.compile(scores, 1, select=qa.ExactlyK(2), target=None)
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([ True,  True, False, False])
+    """
+    attention = Attention.check(
+        scores, heads, values=values, keys=keys, mask=mask, kv_head=kv_head
+    )
+    machine = Target.of(target)
+    each = _heads(heads, attention.shape[0], select, objective)
+    selects = tuple(_checked(head.select) for head in each)
+    objectives = tuple(objective_named(head.objective or objective) for head in each)
+    # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
+    # later pass is then cheaper; penalties last, as only then are all constraints known.
+    steps = tuple(passes) if passes is not None else (
+        *_ties(tie, each),
+        Sparsify(slots=_slots(slots, selects)),
+        BinarizeWeights(),
+        InsertPenalties(),
+    )
+    embed = None
+    if machine is not None and machine.is_structured:
+        embed = Embed(machine, cache if cache is not None else EmbeddingCache(), seed=seed)
+    recipe = Recipe(
+        selects, objectives, steps, embed, machine, tuple(before), tuple(after), verify_each,
+        None if mask is None else np.asarray(mask), None if kv_head is None else np.asarray(kv_head)
+    )
+    return recipe.lower(attention)
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """Everything of a compilation but the attention: what `rebind` repeats.
+
+    Attributes:
+        selects, objectives: one per head.
+        passes: all passes before the embedding.
+        embed: the embedding, or None.
+        target: the machine, or None.
+        before, after, verify_each: see `Pipeline`.
+        mask, kv_head: as given.
+    """
+
+    selects: tuple[Select, ...]
+    objectives: tuple[Objective, ...]
+    passes: tuple[Pass, ...]
+    embed: Embed | None
+    target: Target | None
+    before: tuple[BeforeHook, ...] = ()
+    after: tuple[AfterHook, ...] = ()
+    verify_each: bool = False
+    mask: np.ndarray | None = None
+    kv_head: np.ndarray | None = None
+
+    def lower(
+        self, attention: Attention, previous: CompiledAttention | None = None
+    ) -> CompiledAttention:
+        """Compile checked attention; a placement of the same structure is taken over."""
+        names = "+".join(dict.fromkeys(objective.name for objective in self.objectives))
+        program = build_program(attention, self.objectives, self.selects)
+        first = Stage(names, names, Rewrite(program, Lift.identity(len(program))), 0.0)
+        embed: tuple[Pass, ...] = ()
+        if self.embed is not None:
+            kept = None if previous is None else previous.placement
+            embed = (dataclasses.replace(self.embed, kept=kept),)
+        pipeline = Pipeline((*self.passes, *embed), self.before, self.after, self.verify_each)
+        stages = (first, *pipeline.run(program))
+        known = None if previous is None else previous.plan
+        return CompiledAttention(attention, self, stages, known)
+
+
+
+def _heads(
+    heads: int | Sequence[Head], count: int, select: Select, objective: str | Objective
+) -> tuple[Head, ...]:
+    """Return one complete `Head` per head."""
+    given = [Head()] * count if not isinstance(heads, Sequence) else list(heads)
+    return tuple(
+        dataclasses.replace(
+            head,
+            select=select if head.select is None else head.select,
+            objective=objective if head.objective is None else head.objective,
+        )
+        for head in given
+    )
+
+
+def _checked(select: object) -> Select:
+    if isinstance(select, Select):
+        return select
+    raise InputError(
+        f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), not {select!r}",
+        select=select,
+    )
+
+
+def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariables, ...]:
+    """Return the tying pass asked for by ``tie`` or by the heads, if any."""
+    names = [head.tie for head in heads]
+    if all(name is None for name in names):
+        return () if tie is None else (tie,)
+    if tie is not None:
+        raise InputError("give tie= or Head(tie=), not both", argument="tie")
+    groups = (
+        tuple(h for h, other in enumerate(names) if other == name)
+        for name in dict.fromkeys(name for name in names if name is not None)
+    )
+    return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
+
+
+def _slots(
+    slots: int | Literal["auto"] | None, selects: tuple[Select, ...]
+) -> int | None:
+    if slots != "auto":
+        return slots
+    many = np.array([np.iinfo(np.int64).max])
+    largest = max(int(select.counts(many)[0]) for select in selects)
+    return max(DEFAULT_SLOTS, 2 * largest)

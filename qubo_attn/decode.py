@@ -1,0 +1,235 @@
+"""The way back: samples to selections, weights and context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import Array, Bools, Bytes, Floats, Longs, segment_ids
+from qubo_attn.attention import Attention
+from qubo_attn.blocks import blocks_of
+from qubo_attn.decoders import weights_of
+from qubo_attn.errors import DecodeError
+from qubo_attn.ir import Program, Role
+from qubo_attn.repair import repair
+
+if TYPE_CHECKING:
+    import dimod
+
+    from qubo_attn.artifact import CompiledAttention
+    from qubo_attn.submission import Submission
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionResult:
+    """Attention as sampled.
+
+    Attributes:
+        selected: bool, shape (H, Q, K).
+        weights: float64, shape (H, Q, K); zero rows where a query sees no key.
+        context: float64, shape (H, Q, d), weights times values; None without values.
+        feasible: bool, shape (H, Q): the sampled row kept its constraints, before any repair.
+        repaired: bool, shape (H, Q): it did not, and was mended greedily.
+        capped: bool, shape (H, Q): it sees fewer keys than it was to keep, and keeps all.
+        empty: bool, shape (H, Q): it sees no key.
+        energies: float64, shape (H, Q): the row's objective, penalties and constants excluded.
+        chain_break_fraction: mean share of broken chains over all samples.
+    """
+
+    selected: Bools
+    weights: Floats
+    context: Floats | None
+    feasible: Bools
+    repaired: Bools
+    capped: Bools
+    empty: Bools
+    energies: Floats
+    chain_break_fraction: float
+
+    def output_errors(self, attention: Attention) -> Floats:
+        """Return ``|context - softmax(s)V| / |softmax(s)V|`` per row, NaN in empty rows.
+
+        Args:
+            attention: ``compiled.attention``.
+
+        Raises:
+            DecodeError: there are no values.
+        """
+        if self.context is None:
+            raise DecodeError("output errors need values; compile with values=")
+        return relative_errors(self.context, attention)
+
+    def __str__(self) -> str:
+        rows = self.feasible.size
+        lines = [
+            f"{rows} rows, {self.feasible.mean():.2%} feasible, {int(self.repaired.sum())} repaired",
+            f"{int(self.capped.sum())} rows saw fewer keys than they were to keep and keep all",
+            f"{int(self.empty.sum())} rows see no key and get zero weights",
+            f"{self.chain_break_fraction:.2%} of chains broken",
+        ]
+        return "\n".join(lines)
+
+
+def relative_errors(context: Floats, attention: Attention) -> Floats:
+    """Return the relative error of ``context``, shape (H, Q, d), per row; NaN in empty rows."""
+    if attention.values is None:
+        raise DecodeError("output errors need values; compile with values=")
+    exact = attention.softmax @ attention.values
+    size = np.linalg.norm(exact, axis=-1)
+    gap = np.linalg.norm(context - exact, axis=-1)
+    seen = attention.visible.any(axis=-1)
+    return np.where(seen, gap / np.where(size > 0, size, 1.0), np.nan)
+
+
+def decode(
+    compiled: CompiledAttention, samplesets: Sequence[dimod.SampleSet], decoder: str | None
+) -> AttentionResult:
+    """Return the attention behind ``samplesets``; see `CompiledAttention.decode`."""
+    submissions = compiled.submissions
+    if len(samplesets) != len(submissions):
+        raise DecodeError(
+            f"{len(samplesets)} sample sets for {len(submissions)} submissions",
+            expected=len(submissions),
+        )
+    bits, broken = best_reads(compiled.program, submissions, samplesets)
+    first = compiled.stages[0].program
+    sampled = compiled.lift_to(0).lift(bits)
+    attention = compiled.attention
+    feasible = _rows(first, first.violations(sampled)[0] <= 1e-9, attention)
+    points = sampled
+    if not feasible.all():
+        points = _repaired(compiled, bits)
+    mended = _rows(first, first.violations(points)[0] <= 1e-9, attention)
+    return _result(compiled, points[0], feasible, mended & ~feasible, broken, decoder)
+
+
+def best_reads(
+    program: Program, submissions: Sequence[Submission], samplesets: Sequence[dimod.SampleSet]
+) -> tuple[Bytes, float]:
+    """Pick the best read of each independent block: feasible first, then lowest energy.
+
+    Returns:
+        One point of ``program``, shape (1, n), and the mean share of broken chains.
+    """
+    bits = np.zeros((1, len(program)), np.uint8)
+    blocks, broken = blocks_of(program), []
+    for submission, sampleset in zip(submissions, samplesets, strict=True):
+        reads, breaks = submission.read(sampleset)
+        if not len(reads):
+            raise DecodeError(f"submission {submission.index} has no samples",
+                              submission=submission.index)
+        broken.append(breaks)
+        names, block = np.unique(blocks[submission.variables], return_inverse=True)
+        energies = _block_energies(program, submission, reads, block, len(names))
+        spread = np.ptp(energies) + 1.0
+        energies += spread * _block_failures(program, submission, reads, block, len(names))
+        best = energies.argmin(axis=0)
+        bits[0, submission.variables] = reads[best[block], np.arange(reads.shape[1])]
+    share = float(np.concatenate(broken).mean()) if broken else 0.0
+    return bits, share
+
+
+def _block_energies(
+    program: Program, submission: Submission, reads: Array, block: Longs, blocks: int
+) -> Floats:
+    """Return the program energy of each block in each read, constants excluded."""
+    form, variables = program.total(), submission.variables
+    place = np.full(len(program), -1, np.int64)
+    place[variables] = np.arange(len(variables))
+    mine = (place[form.i] >= 0) & (place[form.j] >= 0)
+    return kernels.block_energies(
+        reads, form.linear[variables], place[form.i[mine]], place[form.j[mine]], form.bias[mine],
+        block, blocks,
+    )
+
+
+def _block_failures(
+    program: Program, submission: Submission, reads: Array, block: Longs, blocks: int
+) -> Floats:
+    """Return the number of constraints each block fails in each read."""
+    c = program.constraints
+    place = np.full(len(program), -1, np.int64)
+    place[submission.variables] = np.arange(len(submission.variables))
+    row = segment_ids(c.ptr)
+    inside = np.bincount(row, weights=place[c.var] < 0, minlength=len(c)) == 0
+    part = c.take(inside)
+    if not len(part):
+        return np.zeros((len(reads), blocks))
+    local = type(part)(**(part.arrays() | {"var": place[part.var]}))
+    fails = Program(
+        program.variables.take(submission.variables), program.objective, local
+    ).violations(reads) > 1e-9
+    owner = block[local.var[local.ptr[:-1]]]
+    counts = np.zeros((blocks, len(reads)))
+    np.add.at(counts, owner, fails.T.astype(np.float64))
+    return counts.T
+
+
+def _rows(program: Program, holds: Bools, attention: Attention) -> Bools:
+    """Return for each head and query whether all its constraints hold."""
+    heads, queries, _ = attention.shape
+    c = program.constraints
+    good = np.ones((heads, queries), bool)
+    good[c.head[~holds], c.query[~holds]] = False
+    return good
+
+
+def _repaired(compiled: CompiledAttention, bits: Bytes) -> Floats:
+    """Mend what fails in the program as it was before constraints were priced; lift the result."""
+    stage = next(
+        (index for index, stage in enumerate(compiled.stages[1:], 1) if
+         stage.program.constraints.priced.any()), 0
+    ) - 1
+    if stage < 0:
+        return compiled.lift_to(0).lift(bits)
+    program = compiled.stages[stage].program
+    mended = repair(program, compiled.lift_to(stage).lift(bits)[0])
+    return compiled.lift_between(0, stage).lift(mended[None])
+
+
+def _result(
+    compiled: CompiledAttention,
+    point: Floats,
+    feasible: Bools,
+    repaired: Bools,
+    broken: float,
+    decoder: str | None,
+) -> AttentionResult:
+    attention, first = compiled.attention, compiled.stages[0].program
+    v = first.variables
+    chosen = v.role == Role.SELECT
+    selected = np.zeros(attention.shape, bool)
+    selected[v.head[chosen], v.query[chosen], v.key[chosen]] = point[chosen] > 0.5
+    names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
+    weights = np.zeros(attention.shape)
+    for name in dict.fromkeys(names):
+        heads = np.array([other == name for other in names])
+        weights[heads] = weights_of(
+            name, attention.softmax[heads], selected[heads], attention.visible[heads]
+        )
+    context = None if attention.values is None else weights @ attention.values
+    return AttentionResult(
+        selected,
+        weights,
+        context,
+        feasible,
+        repaired,
+        compiled.capped,
+        ~attention.visible.any(axis=-1),
+        _row_energies(first, point, attention),
+        broken,
+    )
+
+
+def _row_energies(program: Program, point: Floats, attention: Attention) -> Floats:
+    heads, queries, _ = attention.shape
+    v, o = program.variables, program.objective
+    row = v.head.astype(np.int64) * queries + v.query
+    energies = np.bincount(row, weights=o.linear * point, minlength=heads * queries)
+    pairs = o.bias * point[o.i] * point[o.j]
+    energies += np.bincount(row[o.i], weights=pairs, minlength=heads * queries)
+    return energies.reshape(heads, queries)

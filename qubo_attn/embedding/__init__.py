@@ -1,0 +1,1 @@
+"""Where problems sit on a machine: templates, packing, plans and the cache."""

@@ -1,0 +1,245 @@
+"""As many disjoint copies of one clique as a working graph holds.
+
+On Pegasus and Zephyr, small cliques are packed from shipped tiles; larger ones come from busclique,
+one copy after another in what is left. On other graphs minorminer does the same. Every packing is
+checked on the working graph before anybody sees it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import Array, Floats, Longs, frozen_array, pointers
+from qubo_attn.embedding.lattice import Lattice
+from qubo_attn.embedding.templates import clique_sizes, clique_tiles
+from qubo_attn.errors import EmbeddingError
+from qubo_attn.target import Target
+
+ROUNDS = 2000
+_TRIES = 1000
+# minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
+_LEAST_BUSCLIQUE = 9
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """Disjoint embeddings of one clique, those with the shortest chains first.
+
+    Attributes:
+        size: chains of each copy.
+        ptr: int64; chain c of copy r is ``qubit[ptr[r * size + c]:ptr[r * size + c + 1]]``.
+        qubit: int64, positions in the target's ``qubits``; within a copy short chains come first.
+    """
+
+    size: int
+    ptr: Longs
+    qubit: Longs
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ptr", frozen_array(self.ptr, np.int64))
+        object.__setattr__(self, "qubit", frozen_array(self.qubit, np.int64))
+
+    def __len__(self) -> int:
+        return (len(self.ptr) - 1) // self.size
+
+    @property
+    def longest_chain(self) -> int:
+        """Qubits of the longest chain."""
+        return int(np.diff(self.ptr).max(initial=0))
+
+    def fits(self, target: Target) -> bool:
+        """Return whether every copy is a disjoint, connected, complete embedding on ``target``."""
+        ptr = self.ptr
+        if (
+            self.size < 1
+            or not len(ptr)
+            or (len(ptr) - 1) % self.size
+            or ptr[0] != 0
+            or ptr[-1] != len(self.qubit)
+            or (np.diff(ptr) < 1).any()
+        ):
+            return False
+        first, neighbour, _ = target.adjacency
+        return (
+            kernels.first_bad_clique(
+                ptr, self.qubit, self.size, first, neighbour, len(target.qubits)
+            )
+            < 0
+        )
+
+
+def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int = 0) -> Packing:
+    """Return disjoint embeddings of the clique of ``size`` nodes on ``target``.
+
+    Args:
+        size: nodes of the clique.
+        target: a machine with a structure.
+        rounds: windows ruined and recreated after the first fill; more is denser and slower.
+        seed: of all random choices.
+
+    Raises:
+        EmbeddingError: not even one copy was found; carries ``requested`` and ``fits``.
+    """
+    copies: list[list[Longs]] = []
+    if target.is_grid:
+        tiles = clique_tiles(target.topology, size)
+        if tiles:
+            copies = _pack_tiles(tiles, size, target, rounds, seed)
+    if not copies:
+        copies = _repeat(size, target, seed)
+    if not copies:
+        fits = largest_clique(target, size)
+        raise EmbeddingError(
+            f"{target.label} is too small for a row of {size} keys that all interact: "
+            f"{fits} would fit; give rows fewer slots or take a larger target",
+            requested=size,
+            fits=fits,
+        )
+    packing = _assemble(copies, size)
+    if not packing.fits(target):  # never seen; a wrong embedding must not leave this function
+        raise EmbeddingError(f"packing of {size}-cliques does not verify on {target.label}")
+    return packing
+
+
+def largest_clique(target: Target, below: int) -> int:
+    """Return the largest clique found on ``target``, at most ``below``."""
+    if target.is_grid:
+        for size in reversed(clique_sizes(target.topology)):
+            if size <= below:
+                tiles = clique_tiles(target.topology, size)
+                if _pack_tiles(tiles, size, target, 0, 0):
+                    break
+        else:
+            size = 0
+    else:
+        size = 0
+    low, high = size, below
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _find_clique(middle, target, np.ones(len(target.qubits), bool), 0):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+# -- tiles --------------------------------------------------------------------------------------
+
+
+def _pack_tiles(
+    tiles: tuple[Array, ...], size: int, target: Target, rounds: int, seed: int
+) -> list[list[Longs]]:
+    lattice = Lattice.of(target.topology, target.shape)
+    stack, sizes, centres = _stack(tiles, lattice)
+    reach = np.sqrt(sizes.mean() * lattice.lane_width / lattice.t)
+    held, kind = kernels.pack_tiles(
+        stack,
+        sizes,
+        centres,
+        size,
+        lattice.lane_width,
+        lattice.steps,
+        lattice.table(target.qubits),
+        lattice.orders,
+        _coupled(target),
+        not target.is_ideal,
+        len(target.qubits) // int(sizes.min()) + 1,
+        float(1.5 * reach + lattice.steps[-1, 0]),
+        _TRIES,
+        rounds,
+        seed,
+    )
+    copies = []
+    for qubits, t in zip(held, kind, strict=True):
+        chain = stack[t, : sizes[t], 4]
+        copies.append([qubits[: sizes[t]][chain == c] for c in range(size)])
+    return copies
+
+
+def _stack(tiles: tuple[Array, ...], lattice: Lattice) -> tuple[Array, Longs, Floats]:
+    """Return tiles as one array sorted by lane, their sizes and their centres in positions."""
+    sizes = np.array([len(tile) for tile in tiles], np.int64)
+    stack = np.full((len(tiles), int(sizes.max()), 5), -1, np.int64)
+    centres = np.zeros((len(tiles), 2))
+    for t, tile in enumerate(tiles):
+        stack[t, : len(tile)] = tile[np.lexsort((tile[:, 1], tile[:, 0]))]
+        across, along = tile[:, 1] * lattice.lane_width, tile[:, 3]
+        centres[t, 0] = np.where(tile[:, 0] == 0, across, along).mean()
+        centres[t, 1] = np.where(tile[:, 0] == 0, along, across).mean()
+    return stack, sizes, centres
+
+
+@lru_cache(maxsize=2)
+def _coupled(target: Target) -> Array:
+    coupled = np.zeros((len(target.qubits), len(target.qubits)), bool)
+    u, v = target.couplers.T
+    coupled[u, v] = coupled[v, u] = True
+    return coupled
+
+
+# -- one copy after another ---------------------------------------------------------------------
+
+
+def _repeat(size: int, target: Target, seed: int) -> list[list[Longs]]:
+    free = np.ones(len(target.qubits), bool)
+    copies: list[list[Longs]] = []
+    while free.sum() >= size and (copy := _find_clique(size, target, free, seed)):
+        copies.append(copy)
+        free[np.concatenate(copy)] = False
+    return copies
+
+
+def _find_clique(size: int, target: Target, free: Array, seed: int) -> list[Longs]:
+    """Return the chains of one clique on the free qubits, or nothing."""
+    if size == 1:
+        return [np.flatnonzero(free)[:1]]
+    part = target.couplers[free[target.couplers].all(axis=1)]
+    if not len(part):
+        return []
+    if target.is_grid and size >= _LEAST_BUSCLIQUE:
+        return _busclique(size, target, part, seed)
+    import minorminer
+
+    # The result depends on the order of edges: both lists are sorted.
+    found = minorminer.find_embedding(
+        list(combinations(range(size), 2)), part.tolist(), random_seed=seed
+    )
+    return [np.sort(np.array(found[v], np.int64)) for v in range(size)] if found else []
+
+
+def _busclique(size: int, target: Target, part: Array, seed: int) -> list[Longs]:
+    import networkx as nx
+    from minorminer import busclique
+
+    rows = target.shape[0]
+    graph = nx.Graph(
+        family=target.topology,
+        rows=rows,
+        columns=rows,
+        tile=target.shape[1] if len(target.shape) > 1 else 12,
+        labels="int",
+    )
+    graph.add_edges_from(target.qubits[part].tolist())
+    try:
+        found = busclique.find_clique_embedding(size, graph, use_cache=False, seed=seed)
+    except ValueError:
+        return []
+    chains = (np.array(sorted(found[v]), np.int64) for v in range(size)) if found else ()
+    return [np.searchsorted(target.qubits, chain) for chain in chains]
+
+
+def _assemble(copies: list[list[Longs]], size: int) -> Packing:
+    """Return the copies as arrays: short chains first within a copy, compact copies first."""
+    ordered = [sorted((np.sort(chain) for chain in copy), key=_chain_order) for copy in copies]
+    ordered.sort(key=lambda copy: (len(copy[-1]), sum(map(len, copy)), copy[0][0]))
+    chains = [chain for copy in ordered for chain in copy]
+    return Packing(size, pointers([len(chain) for chain in chains]), np.concatenate(chains))
+
+
+def _chain_order(chain: Longs) -> tuple[int, int]:
+    return len(chain), int(chain[0])

@@ -1,0 +1,192 @@
+"""Where a program sits: submissions, chains, and the plan that fills physical arrays.
+
+The structure (chains, and which physical couplers carry which logical ones) is worked out once; a
+batch of new values is then one pass over its index arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import Array, Floats, Ints, Longs, csr_rows, frozen_array, pointers
+from qubo_attn.errors import EmbeddingError
+from qubo_attn.ir import Columns, Quadratic
+from qubo_attn.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Chains of every variable of a program, in submissions that each fit the machine.
+
+    Attributes:
+        target: the machine.
+        submission: int64, the submission that carries each variable.
+        component: int64, the connected component of each variable.
+        chain_ptr, chain_qubit: int64, the chain of each variable, as positions in the target's
+            ``qubits``.
+        slots: per clique size, how many copies one submission holds.
+        structure: hash of the program structure it was made for.
+    """
+
+    target: Target
+    submission: Longs
+    component: Longs
+    chain_ptr: Longs
+    chain_qubit: Longs
+    slots: dict[int, int]
+    structure: str
+
+    def __post_init__(self) -> None:
+        for name in ("submission", "component", "chain_ptr", "chain_qubit"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name), np.int64))
+
+    @property
+    def submissions(self) -> int:
+        """Number of machine programmings."""
+        return int(self.submission.max(initial=-1)) + 1
+
+    @cached_property
+    def chain_lengths(self) -> Longs:
+        """Qubits of each variable's chain."""
+        return np.diff(self.chain_ptr)
+
+    @cached_property
+    def members(self) -> list[Longs]:
+        """The variables of each submission, ascending."""
+        order = np.argsort(self.submission, kind="stable")
+        cuts = np.searchsorted(self.submission[order], np.arange(1, self.submissions))
+        return np.split(order, cuts) if self.submissions else []
+
+    def plan(self, form: Quadratic, known: Plan | None = None) -> Plan:
+        """Return the index arrays that spread ``form``'s structure over the chains.
+
+        Args:
+            form: the program as one quadratic form.
+            known: an earlier plan of this placement; returned where it serves.
+
+        Raises:
+            EmbeddingError: a coupler of the form has no coupler on the machine.
+        """
+        if (
+            known is not None
+            and known.structure == self.structure
+            and np.array_equal(known.i, form.i)
+            and np.array_equal(known.j, form.j)
+        ):
+            return known
+        n = len(self.submission)
+        first = pointers(np.bincount(form.i, minlength=n))
+        owner = np.full(len(self.target.qubits), -1, np.int64)
+        parts = [
+            kernels.match_couplers(
+                self.chain_ptr, self.chain_qubit, members, first, form.j,
+                *self.target.adjacency, owner,
+            )
+            for members in self.members
+        ]
+        columns = zip(*parts, strict=True) if parts else ((np.zeros(0, np.int64),),) * 4
+        logical, physical, within, link = (np.concatenate(column) for column in columns)
+        carriers = np.bincount(logical, minlength=len(form))
+        if (carriers == 0).any():
+            t = int(np.flatnonzero(carriers == 0)[0])
+            raise EmbeddingError(
+                f"no coupler of {self.target.label} joins the chains of variables "
+                f"{form.i[t]} and {form.j[t]}",
+                variables=(int(form.i[t]), int(form.j[t])),
+            )
+        used = np.concatenate([np.zeros(0, np.int64), *self._used])
+        return Plan(
+            structure=self.structure,
+            i=form.i,
+            j=form.j,
+            field_of=used,
+            field_qubit=np.concatenate(
+                [np.zeros(0, np.int64), *(self._chain(members) for members in self.members)]
+            ),
+            field_share=1.0 / self.chain_lengths[used],
+            coupling_of=logical,
+            coupling_coupler=physical,
+            coupling_share=1.0 / carriers[logical],
+            chain_of=within,
+            chain_coupler=link,
+            field_ptr=pointers([len(part) for part in self._used]),
+            coupling_ptr=pointers([len(part[0]) for part in parts]),
+            chain_ptr=pointers([len(part[2]) for part in parts]),
+        )
+
+    def _chain(self, members: Longs) -> Longs:
+        """Return the qubits of the chains of ``members``, one chain after another."""
+        return self.chain_qubit[csr_rows(self.chain_ptr, members)[1]]
+
+    @cached_property
+    def _used(self) -> list[Longs]:
+        return [np.repeat(members, self.chain_lengths[members]) for members in self.members]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan(Columns):
+    """Index arrays from logical to physical coefficients, submission after submission.
+
+    Attributes:
+        structure: of the placement; i, j: int32, the logical couplers it was made for.
+        field_of, field_qubit, field_share: variable, qubit and share of each physical field.
+        coupling_of, coupling_coupler, coupling_share: logical coupler, physical coupler and share
+            of each physical coupling between chains.
+        chain_of, chain_coupler: variable and physical coupler of each coupling within a chain.
+        field_ptr, coupling_ptr, chain_ptr: where each submission's entries start.
+    """
+
+    structure: str
+    i: Ints
+    j: Ints
+    field_of: Longs
+    field_qubit: Longs
+    field_share: Floats
+    coupling_of: Longs
+    coupling_coupler: Longs
+    coupling_share: Floats
+    chain_of: Longs
+    chain_coupler: Longs
+    field_ptr: Longs
+    coupling_ptr: Longs
+    chain_ptr: Longs
+
+    _dtypes = {  # noqa: RUF012
+        "i": np.int32,
+        "j": np.int32,
+        "field_of": np.int64,
+        "field_qubit": np.int64,
+        "field_share": np.float64,
+        "coupling_of": np.int64,
+        "coupling_coupler": np.int64,
+        "coupling_share": np.float64,
+        "chain_of": np.int64,
+        "chain_coupler": np.int64,
+        "field_ptr": np.int64,
+        "coupling_ptr": np.int64,
+        "chain_ptr": np.int64,
+    }
+
+    def fill(self, h: Floats, coupling: Floats, strength: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return physical fields, couplings between chains, and couplings within chains.
+
+        Args:
+            h: field of each variable; coupling: value of each logical coupler; both for spins.
+            strength: chain strength of each variable.
+        """
+        fields = np.empty(len(self.field_of))
+        couplings = np.empty(len(self.coupling_of) + len(self.chain_of))
+        kernels.fill_physical(
+            self.field_of, self.field_share, self.coupling_of, self.coupling_share, self.chain_of,
+            h, coupling, strength, fields, couplings,
+        )
+        between = len(self.coupling_of)
+        return fields, couplings[:between], couplings[between:]
+
+    def ends(self, couplers: Array) -> tuple[Array, Array]:
+        """Return both qubits of each physical coupling, between chains and within chains."""
+        return couplers[self.coupling_coupler], couplers[self.chain_coupler]

@@ -1,0 +1,107 @@
+"""From a program to one quadratic form: the objective plus its priced constraints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import pointers, segment_ids
+from qubo_attn.errors import VerifyError
+from qubo_attn.ir import Constraints, Quadratic
+from qubo_attn.kernels.forms import collect_couplers
+
+if TYPE_CHECKING:
+    from qubo_attn.ir import Program
+
+
+def expand(program: Program) -> Quadratic:
+    """Return objective plus penalties of a binary, unconstrained program; see `Program.total`."""
+    constraints = program.constraints
+    if not program.is_unconstrained:
+        where = program.constraint_label(int(np.flatnonzero(~constraints.priced)[0]))
+        raise VerifyError(
+            f"constraint-left at {where}: it is imposed, not priced; run insert-penalties first",
+            code="constraint-left",
+            where=where,
+        )
+    if not program.is_binary:
+        where = program.label(int(np.flatnonzero(program.variables.upper != 1)[0]))
+        raise VerifyError(
+            f"not-binary at {where}: run binarize-weights first", code="not-binary", where=where
+        )
+    form = program.objective
+    if constraints.implications.any():
+        form = _add_implications(form, constraints.take(constraints.implications))
+        constraints = constraints.take(~constraints.implications)
+    return _add_squares(form, constraints)
+
+
+def _add_implications(form: Quadratic, walls: Constraints) -> Quadratic:
+    """Add ``A u (1 - v)`` for every wall ``u - v <= 0``."""
+    positive = walls.coef.reshape(-1, 2)[:, 0] > 0
+    pair = walls.var.reshape(-1, 2)
+    u = np.where(positive, pair[:, 0], pair[:, 1])
+    n = len(form.linear)
+    i, j, bias = collect_couplers(
+        n,
+        np.concatenate([form.i, pair[:, 0]]),
+        np.concatenate([form.j, pair[:, 1]]),
+        np.concatenate([form.bias, -walls.weight]),
+    )
+    linear = form.linear + np.bincount(u, weights=walls.weight, minlength=n)
+    return Quadratic(form.offset, linear, i, j, bias)
+
+
+def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
+    """Add ``A (c.x - d)^2 + mu (c.x - d)`` for every row."""
+    if not len(rows):
+        return form
+    n = len(form.linear)
+    row = segment_ids(rows.ptr)
+    weight, slope, rhs = rows.weight[row], rows.slope[row], rows.rhs[row]
+    added = weight * rows.coef * (rows.coef - 2.0 * rhs) + slope * rows.coef
+    linear = form.linear + np.bincount(rows.var, weights=added, minlength=n)
+    offset = form.offset + float(
+        (rows.weight * rows.rhs * rows.rhs).sum() - (rows.slope * rows.rhs).sum()
+    )
+    curved = rows.take(rows.weight != 0) if (rows.weight == 0).any() else rows
+    uses = np.bincount(curved.var, minlength=n)
+    if uses.max(initial=0) <= 1:
+        owner, position = np.full(n, -1), np.zeros(n, np.int64)
+        owner[curved.var] = segment_ids(curved.ptr)
+        position[curved.var] = np.arange(len(curved.var))
+        i, j, bias = kernels.disjoint_squares(
+            pointers(np.bincount(form.i, minlength=n)),
+            form.j,
+            form.bias,
+            owner,
+            position,
+            curved.ptr,
+            curved.var,
+            curved.coef,
+            curved.weight,
+        )
+        if not bias.all():
+            keep = bias != 0
+            i, j, bias = i[keep], j[keep], bias[keep]
+    else:
+        u, v, value = _row_pairs(curved)
+        i, j, bias = collect_couplers(
+            n,
+            np.concatenate([form.i, u]),
+            np.concatenate([form.j, v]),
+            np.concatenate([form.bias, value]),
+        )
+    return Quadratic(offset, linear, i, j, bias)
+
+
+def _row_pairs(rows: Constraints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return both variables and ``2 A c_u c_v`` of every pair within a row."""
+    row = segment_ids(rows.ptr)
+    later = rows.ptr[row + 1] - np.arange(len(row)) - 1
+    first = np.repeat(np.arange(len(row)), later)
+    second = first + 1 + np.arange(len(first)) - np.repeat(pointers(later)[:-1], later)
+    value = 2.0 * rows.weight[row[first]] * rows.coef[first] * rows.coef[second]
+    return rows.var[first], rows.var[second], value

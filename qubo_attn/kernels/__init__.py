@@ -1,0 +1,39 @@
+"""Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute."""
+
+from qubo_attn.kernels.coefficients import (
+    output_coefficients,
+    redundancy_coefficients,
+    selection_coefficients,
+)
+from qubo_attn.kernels.forms import (
+    disjoint_squares,
+    ising_fields,
+    quadratic_energies,
+)
+from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
+from qubo_attn.kernels.physical import (
+    block_energies,
+    chain_votes,
+    fill_physical,
+)
+from qubo_attn.kernels.planning import match_couplers
+from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_costs
+
+__all__ = [
+    "adjacency",
+    "block_energies",
+    "chain_votes",
+    "disjoint_squares",
+    "dominated_keys",
+    "fill_physical",
+    "first_bad_clique",
+    "ising_fields",
+    "match_couplers",
+    "output_coefficients",
+    "pack_tiles",
+    "quadratic_energies",
+    "redundancy_coefficients",
+    "selection_coefficients",
+    "step_costs",
+    "swap_costs",
+]

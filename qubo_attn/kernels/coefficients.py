@@ -1,0 +1,99 @@
+"""Coefficients of the objectives, one row of keys after another.
+
+The variables of row r are ``ptr[r]:ptr[r + 1]``; couplers come sorted, every pair of a row once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+
+
+@kernel
+def count_pairs(ptr: Longs) -> int:
+    """Return the number of pairs within all rows."""
+    total = 0
+    for r in range(len(ptr) - 1):
+        n = ptr[r + 1] - ptr[r]
+        total += n * (n - 1) // 2
+    return total
+
+
+@kernel
+def selection_coefficients(
+    ptr: Longs, logit: Floats, alpha: float
+) -> tuple[Floats, Ints, Ints, Floats]:
+    """Return ``alpha - s_i`` and ``2 alpha s_i s_j``: linear, i, j, bias."""
+    pairs = count_pairs(ptr)
+    i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+    linear = alpha - logit
+    t = 0
+    for r in range(len(ptr) - 1):
+        for a in range(ptr[r], ptr[r + 1]):
+            for b in range(a + 1, ptr[r + 1]):
+                i[t], j[t] = a, b
+                bias[t] = 2.0 * alpha * logit[a] * logit[b]
+                t += 1
+    return linear, i, j, bias
+
+
+@kernel
+def redundancy_coefficients(
+    ptr: Longs, logit: Floats, key: Ints, head: Ints, cosine: Floats, strength: float
+) -> tuple[Floats, Ints, Ints, Floats]:
+    """Return ``-s_i`` and ``strength c_ij``: linear, i, j, bias; cosine has shape (H, K, K)."""
+    pairs = count_pairs(ptr)
+    i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+    t = 0
+    for r in range(len(ptr) - 1):
+        for a in range(ptr[r], ptr[r + 1]):
+            for b in range(a + 1, ptr[r + 1]):
+                i[t], j[t] = a, b
+                bias[t] = strength * cosine[head[r], key[a], key[b]]
+                t += 1
+    return -logit, i, j, bias
+
+
+@kernel
+def output_coefficients(
+    ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
+) -> tuple[float, Floats, Ints, Ints, Floats]:
+    """Return ``|sum_i (1 - z_i) w_i|^2``, w_i = p_i (v_i - vbar): offset, linear, i, j, bias.
+
+    With r = sum_i w_i it is ``|r|^2 + sum_i (|w_i|^2 - 2 w_i.r) z_i + sum_{i<j} 2 w_i.w_j z_i z_j``.
+    ``values`` has shape (H, K, d).
+    """
+    pairs = count_pairs(ptr)
+    i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+    linear = np.empty(len(mass))
+    d = values.shape[2]
+    offset = 0.0
+    t = 0
+    for r in range(len(ptr) - 1):
+        start, n = ptr[r], ptr[r + 1] - ptr[r]
+        w = np.empty((n, d))
+        mean = np.zeros(d)
+        for a in range(n):
+            mean += values[head[r], key[start + a]]
+        mean /= max(n, 1)
+        rest = np.zeros(d)
+        for a in range(n):
+            for f in range(d):
+                w[a, f] = mass[start + a] * (values[head[r], key[start + a], f] - mean[f])
+                rest[f] += w[a, f]
+        offset += (rest * rest).sum()
+        for a in range(n):
+            square, dot = 0.0, 0.0
+            for f in range(d):
+                square += w[a, f] * w[a, f]
+                dot += w[a, f] * rest[f]
+            linear[start + a] = square - 2.0 * dot
+            for b in range(a + 1, n):
+                product = 0.0
+                for f in range(d):
+                    product += w[a, f] * w[b, f]
+                i[t], j[t], bias[t] = start + a, start + b, 2.0 * product
+                t += 1
+    return offset, linear, i, j, bias

@@ -1,0 +1,114 @@
+"""Quadratic forms: energies, expansion of squared penalties, binary to spin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+
+
+@kernel
+def quadratic_energies(
+    points: Floats, offset: float, linear: Floats, i: Ints, j: Ints, bias: Floats
+) -> Floats:
+    """Return the value of a quadratic form at each row of ``points`` (m, n)."""
+    energies = np.full(points.shape[0], offset)
+    for m in range(points.shape[0]):
+        total = 0.0
+        for v in range(len(linear)):
+            total += linear[v] * points[m, v]
+        for t in range(len(bias)):
+            total += bias[t] * points[m, i[t]] * points[m, j[t]]
+        energies[m] += total
+    return energies
+
+
+@kernel
+def disjoint_squares(
+    first: Longs,
+    j: Ints,
+    bias: Floats,
+    row: Longs,
+    position: Longs,
+    ptr: Longs,
+    var: Ints,
+    coef: Floats,
+    weight: Floats,
+) -> tuple[Ints, Ints, Floats]:
+    """Merge couplers with those of ``weight (c.x - d)^2`` over rows that share no variable.
+
+    Args:
+        first: couplers of variable v are ``first[v]:first[v + 1]``.
+        j, bias: second variable and value of each coupler, sorted.
+        row: row of each variable, -1 where it has none; position: its entry in ``var``.
+        ptr, var, coef, weight: the rows and their weights.
+
+    Returns:
+        ``i, j, bias`` of the sum, sorted, one entry per pair that either side has.
+    """
+    n = len(row)
+    count = 0
+    for v in range(n):
+        s, s_end = first[v], first[v + 1]
+        p, p_end = 0, 0
+        if row[v] >= 0:
+            p, p_end = position[v] + 1, ptr[row[v] + 1]
+        if s == s_end:
+            count += p_end - p
+            continue
+        while s < s_end and p < p_end:
+            a, b = j[s], var[p]
+            if a <= b:
+                s += 1
+            if b <= a:
+                p += 1
+            count += 1
+        count += (s_end - s) + (p_end - p)
+    out_i = np.empty(count, np.int32)
+    out_j = np.empty(count, np.int32)
+    out_bias = np.empty(count)
+    t = 0
+    for v in range(n):
+        s, s_end = first[v], first[v + 1]
+        p, p_end = 0, 0
+        scale = 0.0
+        if row[v] >= 0:
+            p, p_end = position[v] + 1, ptr[row[v] + 1]
+            scale = 2.0 * weight[row[v]] * coef[position[v]]
+        while s < s_end or p < p_end:
+            value = 0.0
+            a = j[s] if s < s_end else n
+            b = var[p] if p < p_end else n
+            if a <= b:
+                value += bias[s]
+                s += 1
+            if b <= a:
+                value += scale * coef[p]
+                p += 1
+            out_i[t] = v
+            out_j[t] = min(a, b)
+            out_bias[t] = value
+            t += 1
+    return out_i, out_j, out_bias
+
+
+@kernel
+def ising_fields(linear: Floats, i: Ints, j: Ints, bias: Floats) -> Floats:
+    """Return the fields h of the spin form of a binary form; its couplings are ``bias / 4``."""
+    h = linear / 2.0
+    for t in range(len(bias)):
+        quarter = bias[t] / 4.0
+        h[i[t]] += quarter
+        h[j[t]] += quarter
+    return h
+
+
+def collect_couplers(n: int, i: Array, j: Array, bias: Array) -> tuple[Ints, Ints, Floats]:
+    """Sum duplicate couplers, order each pair and sort them; zero sums are dropped."""
+    low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
+    keys, place = np.unique(low * max(n, 1) + high, return_inverse=True)
+    sums = np.bincount(place, weights=bias, minlength=len(keys)).astype(np.float64)
+    keep = sums != 0
+    keys, sums = keys[keep], sums[keep]
+    return (keys // max(n, 1)).astype(np.int32), (keys % max(n, 1)).astype(np.int32), sums

@@ -1,0 +1,293 @@
+"""What can be said of a row that keeps exactly k of its keys, from its couplers alone.
+
+A row's variables lie at ``var[ptr[r]:ptr[r + 1]]``. Couplers come as an adjacency in both directions
+(`adjacency`), so that couplers to other rows count as well: a neighbour elsewhere may take any value
+up to its largest, which ``reach`` (coupler times that value) holds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+
+
+@kernel
+def adjacency(n: int, i: Ints, j: Ints, bias: Floats) -> tuple[Longs, Ints, Floats]:
+    """Return sorted couplers as CSR in both directions: row pointer, neighbour, value."""
+    ptr = np.zeros(n + 1, np.int64)
+    for t in range(len(bias)):
+        ptr[i[t] + 1] += 1
+        ptr[j[t] + 1] += 1
+    for v in range(n):
+        ptr[v + 1] += ptr[v]
+    place = ptr[:-1].copy()
+    neighbour = np.empty(ptr[n], np.int32)
+    value = np.empty(ptr[n])
+    for t in range(len(bias)):
+        u, v = i[t], j[t]
+        neighbour[place[u]] = v
+        value[place[u]] = bias[t]
+        place[u] += 1
+        neighbour[place[v]] = u
+        value[place[v]] = bias[t]
+        place[v] += 1
+    return ptr, neighbour, value
+
+
+@kernel
+def _load_row(
+    members: Ints,
+    slot: Longs,
+    first: Longs,
+    neighbour: Ints,
+    value: Floats,
+    local: Floats,
+) -> bool:
+    """Fill the dense matrix of a row's own couplers; return whether it has others."""
+    n = len(members)
+    outside = False
+    for a in range(n):
+        for b in range(n):
+            local[a, b] = 0.0
+        v = members[a]
+        for e in range(first[v], first[v + 1]):
+            s = slot[neighbour[e]]
+            if s >= 0:
+                local[a, s] = value[e]
+            else:
+                outside = True
+    return outside
+
+
+@kernel
+def _outside_gain(
+    u: int, v: int, slot: Longs, first: Longs, neighbour: Ints, value: Floats, upper: Ints
+) -> float:
+    """Return ``sum_l max(b_vl - b_ul, 0) upper_l`` over neighbours l outside the row."""
+    total = 0.0
+    a, b = first[u], first[v]
+    while a < first[u + 1] or b < first[v + 1]:
+        l_a = neighbour[a] if a < first[u + 1] else 2147483647
+        l_b = neighbour[b] if b < first[v + 1] else 2147483647
+        l = min(l_a, l_b)  # noqa: E741  (the letter of the formula)
+        difference = 0.0
+        if l_a == l:
+            difference -= value[a]
+            a += 1
+        if l_b == l:
+            difference += value[b]
+            b += 1
+        if slot[l] < 0 and difference > 0.0:
+            total += difference * upper[l]
+    return total
+
+
+@kernel
+def _swap_cost(local: Floats, linear_a: float, linear_b: float, a: int, b: int, live: Array) -> float:
+    """Return the most that taking slot b for slot a can cost, whatever the other slots hold."""
+    cost = linear_b - linear_a
+    for s in range(len(live)):
+        if live[s] and s != a and s != b:
+            difference = local[b, s] - local[a, s]
+            if difference > 0.0:
+                cost += difference
+    return cost
+
+
+@kernel
+def swap_costs(
+    ptr: Longs,
+    var: Ints,
+    count: Longs,
+    kept: Bools,
+    linear: Floats,
+    upper: Ints,
+    first: Longs,
+    neighbour: Ints,
+    value: Floats,
+) -> Floats:
+    """Bound how much each row's optimum rises when only its ``kept`` keys may be chosen.
+
+    Exchanging a dropped key i for an unused kept key j costs at most
+    ``a_j - a_i + sum_l max(b_jl - b_il, 0)``. At most ``count - 1`` kept keys are in use, so one of
+    the ``count`` cheapest is free; and at most min(count, dropped) exchanges are needed.
+
+    Args:
+        ptr, var: the rows; count: keys each keeps.
+        kept: per entry of ``var``, whether the key stays. Every row keeps at least ``count``.
+        linear, upper, first, neighbour, value: the objective, as columns and adjacency.
+
+    Returns:
+        One bound per row, in energy units; 0 where nothing is dropped.
+    """
+    slot = np.full(len(linear), -1, np.int64)
+    bounds = np.zeros(len(count))
+    for r in range(len(count)):
+        members = var[ptr[r] : ptr[r + 1]]
+        keep = kept[ptr[r] : ptr[r + 1]]
+        n = len(members)
+        k = count[r]
+        dropped = n - keep.sum()
+        if dropped == 0 or k == 0:
+            continue
+        for s in range(n):
+            slot[members[s]] = s
+        local = np.empty((n, n))
+        outside = _load_row(members, slot, first, neighbour, value, local)
+        live = np.ones(n, np.bool_)
+        worst = np.zeros(dropped)
+        d = 0
+        for a in range(n):
+            if keep[a]:
+                continue
+            costs = np.full(n, np.inf)
+            for b in range(n):
+                if keep[b]:
+                    u, v = members[a], members[b]
+                    costs[b] = _swap_cost(local, linear[u], linear[v], a, b, live)
+                    if outside:
+                        costs[b] += _outside_gain(u, v, slot, first, neighbour, value, upper)
+            costs.sort()
+            worst[d] = max(costs[k - 1], 0.0)
+            d += 1
+        worst.sort()
+        bounds[r] = worst[max(dropped - k, 0) :].sum()
+        for s in range(n):
+            slot[members[s]] = -1
+    return bounds
+
+
+@kernel
+def dominated_keys(
+    ptr: Longs,
+    var: Ints,
+    count: Longs,
+    linear: Floats,
+    upper: Ints,
+    first: Longs,
+    neighbour: Ints,
+    value: Floats,
+) -> Array:
+    """Find keys that every optimum leaves out, or takes, by swap dominance.
+
+    Key i is out of every optimum when at least k other keys j beat it: exchanging i for j lowers
+    the energy whatever the rest is. It is in every optimum when it beats at least n - k others.
+    Found keys no longer count as "the rest", so the search repeats until nothing is found.
+
+    Returns:
+        int8 per entry of ``var``: -1 out, 1 in, 0 open.
+    """
+    slot = np.full(len(linear), -1, np.int64)
+    found = np.zeros(len(var), np.int8)
+    for r in range(len(count)):
+        members = var[ptr[r] : ptr[r + 1]]
+        n = len(members)
+        for s in range(n):
+            slot[members[s]] = s
+        local = np.empty((n, n))
+        outside = _load_row(members, slot, first, neighbour, value, local)
+        live = np.ones(n, np.bool_)
+        state = np.zeros(n, np.int8)
+        fields = linear[members].copy()
+        scale = np.abs(fields).sum() + np.abs(local).sum()
+        k, size = count[r], n
+        changed = True
+        while changed and 0 < k < size:
+            changed = False
+            beaten = np.zeros(n, np.int64)
+            beats = np.zeros(n, np.int64)
+            for a in range(n):
+                for b in range(n):
+                    if a == b or not live[a] or not live[b]:
+                        continue
+                    cost = _swap_cost(local, fields[a], fields[b], a, b, live)
+                    if outside:
+                        cost += _outside_gain(
+                            members[a], members[b], slot, first, neighbour, value, upper
+                        )
+                    if cost < -1e-12 * scale:
+                        beaten[a] += 1
+                        beats[b] += 1
+            for a in range(n):
+                if not live[a]:
+                    continue
+                if beaten[a] >= k:
+                    state[a] = -1
+                elif beats[a] >= size - k:
+                    state[a] = 1
+                else:
+                    continue
+                changed = True
+            for a in range(n):
+                if live[a] and state[a] != 0:
+                    live[a] = False
+                    size -= 1
+                    if state[a] == 1:
+                        k -= 1
+                        for s in range(n):
+                            fields[s] += local[a, s]
+        for s in range(n):
+            if state[s] == 0 and live[s] and (k == 0 or k == size):
+                state[s] = 1 if k else -1
+            found[ptr[r] + s] = state[s]
+            slot[members[s]] = -1
+    return found
+
+
+@kernel
+def step_costs(
+    ptr: Longs,
+    var: Ints,
+    count: Longs,
+    linear: Floats,
+    upper: Ints,
+    first: Longs,
+    neighbour: Ints,
+    value: Floats,
+) -> tuple[Floats, Floats]:
+    """Bound what one corrective flip costs in a row that keeps too few, or too many, keys.
+
+    With fewer than k keys chosen, at most k - 1 of the others are set; the key added may be picked,
+    and at most k - 1 of them are taken, so the k-th cheapest serves. With more than k, at least k of
+    the others are set, and the (n - k)-th cheapest removal serves.
+
+    Returns:
+        The cost of the addition and of the removal, one pair per row, in energy units.
+    """
+    slot = np.full(len(linear), -1, np.int64)
+    add, remove = np.zeros(len(count)), np.zeros(len(count))
+    for r in range(len(count)):
+        members = var[ptr[r] : ptr[r + 1]]
+        n, k = len(members), count[r]
+        for s in range(n):
+            slot[members[s]] = s
+        adding, removing = np.empty(n), np.empty(n)
+        own = np.empty(max(n - 1, 0))
+        for a in range(n):
+            v = members[a]
+            high, low, t = 0.0, 0.0, 0
+            for e in range(first[v], first[v + 1]):
+                if slot[neighbour[e]] >= 0:
+                    own[t] = value[e]
+                    t += 1
+                else:
+                    high += max(value[e], 0.0) * upper[neighbour[e]]
+                    low += min(value[e], 0.0) * upper[neighbour[e]]
+            own[t:] = 0.0
+            own.sort()
+            for s in range(max(n - k, 0), n - 1):
+                high += max(own[s], 0.0)
+            for s in range(n - 1):
+                if s < k or own[s] < 0.0:
+                    low += own[s]
+            adding[a] = linear[v] + high
+            removing[a] = -linear[v] - low
+        adding.sort()
+        removing.sort()
+        add[r] = adding[min(k, n) - 1] if k > 0 else -np.inf
+        remove[r] = removing[n - k - 1] if k < n else -np.inf
+        for s in range(n):
+            slot[members[s]] = -1
+    return add, remove

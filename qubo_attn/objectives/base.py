@@ -1,0 +1,42 @@
+"""The contract of an objective."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from qubo_attn.errors import InputError
+
+if TYPE_CHECKING:
+    from qubo_attn.arrays import Floats
+    from qubo_attn.attention import Attention, Rows
+    from qubo_attn.ir import Quadratic
+
+
+class Objective(Protocol):
+    """A frozen dataclass whose fields are its options.
+
+    Attributes:
+        name: what it is called.
+        decoder: the decoder that suits it, where the caller names none.
+    """
+
+    name: ClassVar[str]
+    decoder: ClassVar[str]
+
+    def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
+        """Return the quadratic form over the entries of ``rows``, in their order.
+
+        Raises:
+            InputError: the attention lacks what the objective needs.
+        """
+        ...
+
+
+def needed(vectors: Floats | None, argument: str, objective: str) -> Floats:
+    """Return ``vectors``, or say which argument the objective needs."""
+    if vectors is None:
+        raise InputError(
+            f"objective {objective!r} needs {argument}=, an array of shape (heads, keys, d)",
+            argument=argument,
+        )
+    return vectors

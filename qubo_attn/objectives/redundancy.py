@@ -1,0 +1,59 @@
+"""Redundancy: large scores, and a price on choosing two keys that say the same.
+
+    minimise  - sum_i s_i z_i + strength sum_{i<j} c_ij z_i z_j
+
+with c_ij the cosine of CENTRED key vectors (maximal marginal relevance as a QUBO). The mean over the
+head's keys is taken off first: in a trained causal model any two raw keys have cosine 0.67.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.objectives.base import Objective, needed
+from qubo_attn.objectives.forms import quadratic
+
+if TYPE_CHECKING:
+    from qubo_attn.arrays import Floats
+    from qubo_attn.attention import Attention, Rows
+    from qubo_attn.ir import Quadratic
+
+
+@dataclass(frozen=True)
+class Redundancy(Objective):
+    """Large scores, similar keys discouraged; needs the key vectors.
+
+    Attributes:
+        strength: energy of choosing two equal keys, in logits. The default 1 makes a twin cost as
+            much as a factor e of its softmax weight.
+    """
+
+    strength: float = 1.0
+
+    name: ClassVar[str] = "redundancy"
+    decoder: ClassVar[str] = "renormalise"
+
+    def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
+        """Return ``-s_i`` and ``strength c_ij``."""
+        cosine = centred_cosine(needed(attention.keys, "keys", self.name))
+        return quadratic(
+            0.0,
+            *kernels.redundancy_coefficients(
+                rows.ptr, rows.logit, rows.key, rows.head, cosine, float(self.strength)
+            ),
+        )
+
+
+def centred_cosine(keys: Floats) -> Floats:
+    """Return the cosine of each pair of keys about their head's mean, shape (H, K, K).
+
+    A key equal to the mean has cosine 0 with every other.
+    """
+    centred = keys - keys.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    return np.ascontiguousarray(unit @ unit.transpose(0, 2, 1))

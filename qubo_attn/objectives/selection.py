@@ -1,0 +1,47 @@
+"""Selection: large scores, and a price on choosing two large scores together.
+
+    minimise  sum_i (alpha - s_i) z_i + sum_{i<j} 2 alpha s_i s_j z_i z_j
+
+It is ``z^T Q z`` of a matrix with ``alpha - s_i`` on the diagonal and ``alpha s_i s_j`` in BOTH
+triangles, so that each pair counts twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from qubo_attn import kernels
+from qubo_attn.objectives.base import Objective
+from qubo_attn.objectives.forms import quadratic
+
+if TYPE_CHECKING:
+    from qubo_attn.attention import Attention, Rows
+    from qubo_attn.ir import Quadratic
+
+
+@dataclass(frozen=True)
+class Selection(Objective):
+    """Large scores, pairs of large scores discouraged.
+
+    Attributes:
+        alpha: strength of the pair term, per squared logit. The default 0.01 keeps a key's own
+            score in charge: beside k keys it pays ``2 alpha s_i sum_j s_j``, less than ``s_i``
+            while the chosen logits add up to less than 50, as those of real heads do.
+
+    Example:
+        >>> from qubo_attn import Selection
+        >>> Selection(alpha=0.1).name
+        'selection'
+    """
+
+    alpha: float = 0.01
+
+    name: ClassVar[str] = "selection"
+    decoder: ClassVar[str] = "renormalise"
+
+    def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
+        """Return ``alpha - s_i`` and ``2 alpha s_i s_j``."""
+        return quadratic(
+            0.0, *kernels.selection_coefficients(rows.ptr, rows.logit, float(self.alpha))
+        )

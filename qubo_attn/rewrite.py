@@ -1,0 +1,180 @@
+"""What a pass returns, and the one change of variables that all passes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from qubo_attn.arrays import Bools, Floats, Longs
+from qubo_attn.errors import InfeasibleError
+from qubo_attn.ir import Constraints, Program, Quadratic, Sense, Variables
+from qubo_attn.kernels.forms import collect_couplers
+from qubo_attn.lift import Lift
+
+if TYPE_CHECKING:
+    from qubo_attn.embedding.placement import Placement
+
+
+@dataclass(frozen=True, eq=False)
+class Rewrite:
+    """A new program, the way back from it, and what the pass promises.
+
+    The promise, checked by `qubo_attn.validate`: a point that satisfies the new program lifts to
+    one that satisfies the old, with the same energy; the optimum rises by at most ``bound``; and
+    where constraints were priced, every infeasible point lies above the optimum by ``margin``.
+
+    Attributes:
+        program: the program after the pass.
+        lift: maps samples of ``program`` to samples of the program before.
+        bound: largest rise of the optimum, in energy units; 0 for a lossless pass.
+        margin: least distance of infeasible points above the optimum, in energy units.
+        restricts: whether the pass asks for more than the program did (tying does), so that the
+            optimum may rise by what was asked.
+        notes: what a reader of the report should know.
+        placement: where the program sits on a target; only the last pass sets it.
+    """
+
+    program: Program
+    lift: Lift
+    bound: float = 0.0
+    margin: float = 0.0
+    restricts: bool = False
+    notes: tuple[str, ...] = ()
+    placement: Placement | None = None
+
+
+def unchanged(program: Program, *notes: str) -> Rewrite:
+    """Return the rewrite that changes nothing."""
+    return Rewrite(program, Lift.identity(len(program)), notes=notes)
+
+
+def substitute(program: Program, lift: Lift, variables: Variables) -> Program:
+    """Return ``program`` with each variable replaced by its affine expression in ``variables``.
+
+    Constraints that become equal are merged, those that hold for every assignment are dropped.
+
+    Args:
+        program: the program before.
+        lift: the change of variables, x_before = A x_after + b.
+        variables: the table of the variables after.
+
+    Raises:
+        InfeasibleError: a constraint cannot hold any more, or two contradict each other.
+    """
+    source = lift.sources
+    if source is not None and _keeps_order(source):
+        objective = _drop(program.objective, source, lift.constant, len(variables))
+    else:
+        objective = _change(program.objective, lift, variables)
+    return Program(variables, objective, _change_constraints(program, lift))
+
+
+def _keeps_order(source: Longs) -> bool:
+    kept = source[source >= 0]
+    return bool((np.diff(kept) > 0).all())
+
+
+def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic:
+    """Fix some variables at ``constant`` and renumber the others, which keep their order."""
+    if len(source) == n:
+        return form
+    kept = source >= 0
+    offset = form.offset + float(form.linear @ constant)
+    linear = form.linear[kept].copy()
+    if constant.any():
+        one, both = constant[form.i] * form.bias, constant[form.j] * form.bias
+        offset += float(one @ constant[form.j])
+        live_j, live_i = kept[form.j] & (one != 0), kept[form.i] & (both != 0)
+        linear += np.bincount(source[form.j[live_j]], weights=one[live_j], minlength=n)
+        linear += np.bincount(source[form.i[live_i]], weights=both[live_i], minlength=n)
+    live = kept[form.i] & kept[form.j]
+    renumber = source.astype(np.int32)
+    return Quadratic(offset, linear, renumber[form.i[live]], renumber[form.j[live]],
+                     form.bias[live])
+
+
+def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
+    """Change variables in a quadratic form; squares of bits fold into the linear part."""
+    n_before, n_after = lift.n_before, lift.n_after
+    matrix, constant = lift.matrix, lift.constant
+    couplers = sparse.csr_array((form.bias, (form.i, form.j)), shape=(n_before, n_before))
+    half = couplers @ constant
+    offset = form.offset + float(form.linear @ constant + constant @ half)
+    linear = matrix.T @ (form.linear + half + couplers.T @ constant)
+    product = (matrix.T @ (couplers @ matrix)).tocoo()
+    i, j, bias = collect_couplers(n_after, product.row, product.col, product.data)
+    square = (i == j) & (variables.upper[i] == 1)
+    linear = linear + np.bincount(i[square], weights=bias[square], minlength=n_after)
+    return Quadratic(offset, linear, i[~square], j[~square], bias[~square])
+
+
+def _change_constraints(program: Program, lift: Lift) -> Constraints:
+    """Change variables in the constraints, then merge equal ones and drop those that always hold."""
+    old = program.constraints
+    if not len(old):
+        return old
+    before = old.matrix(len(program))
+    after = sparse.csr_array(before @ lift.matrix)
+    after.eliminate_zeros()
+    after.sort_indices()
+    rhs = old.rhs - before @ lift.constant
+    columns = old.arrays() | {
+        "ptr": after.indptr,
+        "var": after.indices,
+        "coef": after.data,
+        "rhs": rhs + 0.0,
+    }
+    changed = Constraints(**columns)
+    return changed.take(_needed(program, changed))
+
+
+def _needed(program: Program, constraints: Constraints) -> Bools:
+    """Return which constraints still say something that no earlier one says."""
+    needed = np.ones(len(constraints), bool)
+    empty = np.diff(constraints.ptr) == 0
+    broken = empty & np.where(
+        constraints.sense == Sense.EQ, np.abs(constraints.rhs) > 1e-9, constraints.rhs < -1e-9
+    )
+    if broken.any():
+        label = program.constraint_label(int(np.flatnonzero(broken)[0]))
+        raise InfeasibleError(
+            f"{label} cannot hold: all its variables are fixed and miss its right-hand side",
+            labels=(label,),
+        )
+    needed[empty] = False
+    if np.bincount(constraints.var).max(initial=0) <= 1:
+        return needed
+    seen: dict[bytes, int] = {}
+    # Only rows whose first variable stands in several can be double; there are few of those.
+    uses = np.bincount(constraints.var)
+    starts = constraints.ptr[:-1]
+    for r in np.flatnonzero(needed):
+        if uses[constraints.var[starts[r]]] == 1:
+            continue
+        entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
+        sense, rhs = constraints.sense[r], constraints.rhs[r]
+        key = (
+            constraints.var[entries].tobytes()
+            + constraints.coef[entries].tobytes()
+            + sense.tobytes()
+        )
+        twin = seen.setdefault(key, int(r))
+        if twin == r:
+            continue
+        if sense == Sense.EQ and rhs != constraints.rhs[twin]:
+            labels = (program.constraint_label(twin), program.constraint_label(int(r)))
+            raise InfeasibleError(
+                f"{labels[0]} and {labels[1]} contradict each other: one sum of the same "
+                f"variables is to be {constraints.rhs[twin]:g} and {rhs:g}",
+                labels=labels,
+            )
+        if rhs == constraints.rhs[twin] and np.array_equal(
+            constraints.weight[[r, twin]], constraints.weight[[twin, r]], equal_nan=True
+        ):
+            needed[r] = False
+    return needed
+
+

@@ -1,0 +1,210 @@
+"""Artifacts on disk: ``artifact.json`` for facts, ``arrays.npz`` for columns; never pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qubo_attn._version import __version__
+from qubo_attn.arrays import Array
+from qubo_attn.artifact import CompiledAttention
+from qubo_attn.attention import Attention
+from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.embedding.placement import Placement
+from qubo_attn.errors import InputError
+from qubo_attn.ir import Program
+from qubo_attn.lift import Lift
+from qubo_attn.objectives import OBJECTIVES
+from qubo_attn.passes import BinarizeWeights, Embed, InsertPenalties, Sparsify, TieVariables
+from qubo_attn.pipeline import Stage
+from qubo_attn.rewrite import Rewrite
+from qubo_attn.select import ExactlyK, OneHot
+from qubo_attn.target import Target
+
+if TYPE_CHECKING:
+    from qubo_attn.compiler import Recipe
+
+FORMAT = 1
+_PASSES = {p.name: p for p in (BinarizeWeights, InsertPenalties, Sparsify, TieVariables)}
+_SELECTS = {s.__name__: s for s in (ExactlyK, OneHot)}
+
+
+def save(compiled: CompiledAttention, folder: Path) -> None:
+    """Write ``compiled``; see `CompiledAttention.save`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Array] = {}
+
+    def put(prefix: str, columns: Mapping[str, Array | None]) -> None:
+        arrays.update({f"{prefix}/{k}": a for k, a in columns.items() if a is not None})
+
+    attention, recipe = compiled.attention, compiled.recipe
+    put("attention", {name: getattr(attention, name) for name in ("logits", "values", "keys")})
+    put("recipe", {"mask": recipe.mask, "kv_head": recipe.kv_head})
+    for index, stage in enumerate(compiled.stages):
+        put(f"stage{index}", stage.program.arrays())
+        put(f"lift{index}", stage.lift.arrays())
+    if recipe.target is not None:
+        put("target", {"qubits": recipe.target.qubits, "couplers": recipe.target.couplers})
+    if compiled.placement is not None:
+        put("placement", {name: getattr(compiled.placement, name) for name in _PLACED})
+    np.savez_compressed(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
+    facts = {"format": FORMAT, "version": __version__, **_facts(compiled)}
+    (folder / "artifact.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+
+
+_PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
+
+
+def _facts(compiled: CompiledAttention) -> dict[str, Any]:
+    recipe, placement, target = compiled.recipe, compiled.placement, compiled.recipe.target
+    return {
+        "stages": [
+            {
+                "name": stage.name,
+                "spec": stage.spec,
+                "seconds": stage.seconds,
+                "bound": stage.rewrite.bound,
+                "margin": stage.rewrite.margin,
+                "restricts": stage.rewrite.restricts,
+                "notes": list(stage.rewrite.notes),
+            }
+            for stage in compiled.stages
+        ],
+        "selects": [_options(type(select).__name__, select) for select in recipe.selects],
+        "objectives": [_options(objective.name, objective) for objective in recipe.objectives],
+        "passes": [_options(pass_.name, pass_) for pass_ in recipe.passes],
+        "embed": None if recipe.embed is None else
+        {"rounds": recipe.embed.rounds, "seed": recipe.embed.seed},
+        "target": None if target is None else {
+            "topology": target.topology,
+            "shape": list(target.shape),
+            "label": target.label,
+            "properties": _plain(target.properties),
+            "names": None if target.names is None else [_plain(name) for name in target.names],
+        },
+        "placement": None if placement is None else
+        {"slots": placement.slots, "structure": placement.structure},
+    }
+
+
+def _options(name: str, thing: object) -> dict[str, Any]:
+    fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
+    return {"name": name, "options": {f.name: getattr(thing, f.name) for f in fields}}
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as JSON holds it; what JSON cannot hold is named."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(entry) for entry in (sorted(value) if isinstance(value, (set, frozenset))
+                                            else value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def load(folder: Path, cache: EmbeddingCache | None) -> CompiledAttention:
+    """Read an artifact; see `qubo_attn.load`."""
+    try:
+        facts = json.loads((folder / "artifact.json").read_text())
+        with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if facts["format"] != FORMAT:
+            raise ValueError(f"format {facts['format']} is not {FORMAT}")
+        return _build(facts, arrays, cache)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder} holds no readable artifact ({error!r}); save it anew", folder=str(folder)
+        ) from error
+
+
+def _build(
+    facts: dict[str, Any], arrays: dict[str, Array], cache: EmbeddingCache | None
+) -> CompiledAttention:
+    def group(prefix: str) -> dict[str, Array]:
+        start = f"{prefix}/"
+        return {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+
+    target = _target(facts["target"], group("target"))
+    placement = None
+    if facts["placement"] is not None and target is not None:
+        slots = {int(size): int(count) for size, count in facts["placement"]["slots"].items()}
+        structure = facts["placement"]["structure"]
+        placement = Placement(target, slots=slots, structure=structure, **group("placement"))
+    last = len(facts["stages"]) - 1
+    stages = tuple(
+        Stage(
+            stage["name"],
+            stage["spec"],
+            Rewrite(
+                Program.from_arrays(group(f"stage{index}")),
+                Lift.from_arrays(group(f"lift{index}")),
+                stage["bound"],
+                stage["margin"],
+                stage["restricts"],
+                tuple(stage["notes"]),
+                placement if index == last else None,
+            ),
+            stage["seconds"],
+        )
+        for index, stage in enumerate(facts["stages"])
+    )
+    attention = group("attention")
+    return CompiledAttention(
+        Attention(attention["logits"], attention.get("values"), attention.get("keys")),
+        _recipe(facts, group("recipe"), target, cache),
+        stages,
+    )
+
+
+def _recipe(
+    facts: dict[str, Any],
+    arrays: dict[str, Array],
+    target: Target | None,
+    cache: EmbeddingCache | None,
+) -> Recipe:
+    from qubo_attn.compiler import Recipe
+
+    embed = None
+    if facts["embed"] is not None and target is not None:
+        kept = cache if cache is not None else EmbeddingCache()
+        embed = Embed(target, kept, **facts["embed"])
+    return Recipe(
+        tuple(_SELECTS[entry["name"]](**entry["options"]) for entry in facts["selects"]),
+        tuple(OBJECTIVES[entry["name"]](**entry["options"]) for entry in facts["objectives"]),
+        tuple(_PASSES[entry["name"]](**_tuples(entry["options"])) for entry in facts["passes"]),
+        embed,
+        target,
+        mask=arrays.get("mask"),
+        kv_head=arrays.get("kv_head"),
+    )
+
+
+def _target(facts: dict[str, Any] | None, arrays: dict[str, Array]) -> Target | None:
+    if facts is None:
+        return None
+    names = facts["names"]
+    return Target(
+        facts["topology"],
+        tuple(facts["shape"]),
+        arrays["qubits"],
+        arrays["couplers"],
+        facts["properties"],
+        facts["label"],
+        None if names is None else tuple(_tuples(name) for name in names),
+    )
+
+
+def _tuples(value: Any) -> Any:
+    """Return JSON's lists as the tuples they were."""
+    if isinstance(value, list):
+        return tuple(_tuples(entry) for entry in value)
+    if isinstance(value, dict):
+        return {key: _tuples(entry) for key, entry in value.items()}
+    return value

@@ -1,0 +1,235 @@
+"""One machine programming, ready to submit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import Array, Floats, Longs
+from qubo_attn.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import dimod
+
+    from qubo_attn.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Physical:
+    """The physical side of a submission, as arrays.
+
+    Attributes:
+        target: the machine.
+        chain_ptr, chain_qubit: int64, chains of the submission's variables, positions in the
+            target's ``qubits``.
+        strength: float64, chain strength of each variable, in hardware units.
+        qubit, h: positions of the used qubits and their fields.
+        u, v, j: positions of both qubits of each coupling, and its value.
+    """
+
+    target: Target
+    chain_ptr: Longs
+    chain_qubit: Longs
+    strength: Floats
+    qubit: Longs
+    h: Floats
+    u: Longs
+    v: Longs
+    j: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """Some rows of a program as one binary quadratic model, with its embedding.
+
+    With a structured target, biases are in hardware units, for spins, and every independent
+    component is scaled to the machine's ranges on its own (``scale``); without one the model is the
+    program itself, over bits. Its variables are the ids of ``compiled.program``.
+
+    Attributes:
+        index: its number among the submissions.
+        variables: int64, ids of the program variables it carries, ascending.
+        rows: (head, query) of each constraint row it carries.
+        linear, i, j, bias, offset: the model in columns; ``i, j`` are positions in ``variables``.
+        vartype: ``"SPIN"`` or ``"BINARY"``.
+        scale: float64, program energy per unit of the model's, for each variable.
+        physical: chains and physical arrays; None without a structured target.
+    """
+
+    index: int
+    variables: Longs
+    rows: tuple[tuple[int, int], ...]
+    linear: Floats
+    i: Array
+    j: Array
+    bias: Floats
+    offset: float
+    vartype: str
+    scale: Floats
+    physical: Physical | None = None
+
+    @cached_property
+    def bqm(self) -> dimod.BinaryQuadraticModel:
+        """The logical model, labelled by program variable ids."""
+        import dimod
+
+        return dimod.BinaryQuadraticModel.from_numpy_vectors(
+            self.linear,
+            (self.i, self.j, self.bias),
+            self.offset,
+            self.vartype,
+            variable_order=self.variables.tolist(),
+        )
+
+    @cached_property
+    def embedding(self) -> dict[int, tuple[Hashable, ...]]:
+        """The qubits of each variable's chain, by the machine's own labels; empty without one."""
+        physical = self.physical
+        if physical is None:
+            return {}
+        name = physical.target.qubit_name
+        return {
+            int(v): tuple(name(int(q)) for q in physical.chain_qubit[start:end])
+            for v, start, end in zip(
+                self.variables, physical.chain_ptr[:-1], physical.chain_ptr[1:], strict=True
+            )
+        }
+
+    @cached_property
+    def chain_strength(self) -> dict[int, float]:
+        """The chain strength of each variable, in hardware units; empty without a machine."""
+        if self.physical is None:
+            return {}
+        return dict(zip(self.variables.tolist(), self.physical.strength.tolist(), strict=True))
+
+    @cached_property
+    def embedded_bqm(self) -> dimod.BinaryQuadraticModel:
+        """The physical model, labelled by the machine's qubits; goes straight to its sampler.
+
+        Raises:
+            DecodeError: the submission was compiled without a structured target.
+        """
+        import dimod
+
+        physical = self._placed()
+        place = np.full(len(physical.target.qubits), -1, np.int64)
+        place[physical.qubit] = np.arange(len(physical.qubit))
+        names = [physical.target.qubit_name(int(q)) for q in physical.qubit]
+        # As the chains' own couplings add nothing while intact, the model's energy is the logical.
+        return dimod.BinaryQuadraticModel.from_numpy_vectors(
+            physical.h,
+            (place[physical.u], place[physical.v], physical.j),
+            self.offset + float(-physical.j[self._chain_entries].sum()),
+            "SPIN",
+            variable_order=names,
+        )
+
+    @property
+    def _chain_entries(self) -> Array:
+        physical = self._placed()
+        owner = np.full(len(physical.target.qubits), -1, np.int64)
+        lengths = np.diff(physical.chain_ptr)
+        owner[physical.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
+        return np.asarray(owner[physical.u] == owner[physical.v])
+
+    @property
+    def qubits(self) -> int:
+        """Qubits in use; 0 without a machine."""
+        return 0 if self.physical is None else len(self.physical.qubit)
+
+    @property
+    def longest_chain(self) -> int:
+        """Qubits of the longest chain; 0 without a machine."""
+        if self.physical is None:
+            return 0
+        return int(np.diff(self.physical.chain_ptr).max(initial=0))
+
+    def unembed(self, sampleset: dimod.SampleSet) -> dimod.SampleSet:
+        """Return the logical samples of physical ones, chains read by majority.
+
+        Args:
+            sampleset: samples of `embedded_bqm`; it is not changed. Qubits beyond those in use are
+                passed over.
+
+        Raises:
+            DecodeError: a qubit of a chain is missing from the samples.
+        """
+        import dimod
+
+        spins, labels = _spins(sampleset)
+        bits, broken = self._votes(spins, labels)
+        samples = bits if self.vartype == "BINARY" else 2 * bits.astype(np.int8) - 1
+        vectors = {"num_occurrences": sampleset.record.num_occurrences}
+        return dimod.SampleSet.from_samples_bqm(
+            (samples, self.variables.tolist()), self.bqm, chain_break_fraction=broken, **vectors
+        )
+
+    def read(self, sampleset: dimod.SampleSet) -> tuple[Array, Floats]:
+        """Return samples as bits, shape (m, variables), and the share of broken chains of each.
+
+        Samples over the program's variables are taken as they are; samples over the machine's
+        qubits are unembedded. Where both sets of labels are equal the samples are taken as logical:
+        call `unembed` first if they are not.
+
+        Raises:
+            DecodeError: the samples are over neither.
+        """
+        spins, labels = _spins(sampleset)
+        if all(int(v) in labels for v in self.variables):
+            columns = [labels[int(v)] for v in self.variables]
+            bits = np.ascontiguousarray(spins[:, columns] > 0, dtype=np.uint8)
+            names = sampleset.record.dtype.names
+            broken = (
+                np.asarray(sampleset.record.chain_break_fraction, dtype=np.float64)
+                if "chain_break_fraction" in names
+                else np.zeros(len(bits))
+            )
+            return bits, broken
+        if self.physical is None:
+            raise DecodeError(
+                f"submission {self.index}: the samples lack variables it carries",
+                submission=self.index,
+            )
+        return self._votes(spins, labels)
+
+    def _votes(self, spins: Array, labels: dict[Hashable, int]) -> tuple[Array, Floats]:
+        physical = self._placed()
+        names = [physical.target.qubit_name(int(q)) for q in physical.chain_qubit]
+        missing = [name for name in names if name not in labels]
+        if missing:
+            raise DecodeError(
+                f"submission {self.index}: the samples hold neither its variables nor qubit "
+                f"{missing[0]!r} of its chains",
+                submission=self.index,
+                qubit=missing[0],
+            )
+        columns = np.array([labels[name] for name in names], np.int64)
+        chains = len(self.variables)
+        bits = np.empty((len(spins), chains), np.uint8)
+        broken = np.empty(len(spins), np.int64)
+        kernels.chain_votes(spins, columns, physical.chain_ptr, bits, broken)
+        return bits, broken / max(chains, 1)
+
+    def _placed(self) -> Physical:
+        if self.physical is None:
+            raise DecodeError(
+                f"submission {self.index} was compiled without a structured target",
+                submission=self.index,
+            )
+        return self.physical
+
+
+def _spins(sampleset: dimod.SampleSet) -> tuple[Array, dict[Hashable, int]]:
+    """Return samples as int8 spins without touching the sample set, and the column of each label."""
+    samples = np.asarray(sampleset.record.sample)
+    if sampleset.vartype.name == "BINARY":
+        samples = 2 * samples.astype(np.int8) - 1
+    labels = {label: column for column, label in enumerate(sampleset.variables)}
+    return np.ascontiguousarray(samples, dtype=np.int8), labels
+

@@ -1,0 +1,164 @@
+"""Rules that every program keeps, and the rejection of one that does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Bools, segment_ids
+from qubo_attn.errors import VerifyError
+from qubo_attn.ir import Role, Sense
+
+if TYPE_CHECKING:
+    from qubo_attn.ir import Program
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One problem of a program: a stable code, the variable or constraint, and what is wrong."""
+
+    code: str
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.where}: {self.text}"
+
+
+def verify(program: Program) -> None:
+    """Raise the first problem of ``program``, with the count of the rest; see `diagnose`."""
+    problems = list(diagnose(program))
+    if problems:
+        rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        first = problems[0]
+        raise VerifyError(f"{first}{rest}", code=first.code, where=first.where)
+
+
+def diagnose(program: Program) -> Iterator[Diagnostic]:
+    """Yield the problems of ``program``, at most one of each code.
+
+    Shapes come first: where they are wrong, nothing else is looked at.
+    """
+    shapes = list(_shapes(program))
+    yield from shapes
+    if shapes:
+        return
+    yield from _variables(program)
+    yield from _objective(program)
+    yield from _constraints(program)
+
+
+def _shapes(program: Program) -> Iterator[Diagnostic]:
+    n, terms, rows = len(program), len(program.objective), len(program.constraints)
+    entries = len(program.constraints.var)
+    groups = (
+        ("variables", program.variables.arrays(), dict.fromkeys(program.variables.arrays(), n)),
+        ("objective", program.objective.arrays(), {"linear": n, "i": terms, "j": terms}),
+        (
+            "constraints",
+            program.constraints.arrays(),
+            dict.fromkeys(program.constraints.arrays(), rows)
+            | {"ptr": rows + 1, "var": entries, "coef": entries},
+        ),
+    )
+    for group, columns, lengths in groups:
+        for name, length in lengths.items():
+            if columns[name].shape != (length,):
+                text = f"has shape {columns[name].shape}, expected ({length},)"
+                yield Diagnostic("shape", f"{group}.{name}", text)
+    ptr = program.constraints.ptr
+    if len(ptr) != rows + 1 or ptr[0] != 0 or ptr[-1] != entries or (np.diff(ptr) < 0).any():
+        yield Diagnostic("row-pointer", "constraints.ptr", "does not partition the entries")
+
+
+def _variables(program: Program) -> Iterator[Diagnostic]:
+    v = program.variables
+
+    def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
+        if bad.any():
+            yield Diagnostic(code, program.label(int(np.flatnonzero(bad)[0])), text)
+
+    if len(v) and v.role.max() > max(Role):
+        where = f"variable {int(np.flatnonzero(v.role > max(Role))[0])}"
+        yield Diagnostic("role", where, "is no known role")
+        return
+    yield from first("upper", v.upper < 1, "has an upper value below 1; fix it instead")
+    yield from first(
+        "finite-linear", ~np.isfinite(program.objective.linear), "has a bias that is not finite"
+    )
+    twin = _duplicate(v.role, v.head, v.query, v.key, v.bit)
+    if twin is not None:
+        yield Diagnostic("label-twice", program.label(twin), "names two variables")
+
+
+def _objective(program: Program) -> Iterator[Diagnostic]:
+    o, n = program.objective, len(program)
+    if not np.isfinite(o.offset):
+        yield Diagnostic("finite-offset", "objective", f"has offset {o.offset}")
+    i, j = o.i.astype(np.int64), o.j.astype(np.int64)
+    outside = (i < 0) | (j >= n)
+    if outside.any():
+        t = int(np.flatnonzero(outside)[0])
+        yield Diagnostic("term-range", f"term {t}", f"couples variables {i[t]}, {j[t]} of {n}")
+        return
+
+    def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
+        if bad.any():
+            t = int(np.flatnonzero(bad)[0])
+            yield Diagnostic(code, f"{program.label(i[t])} * {program.label(j[t])}", text)
+
+    keys = i * n + j
+    yield from first("term-order", i > j, "has its larger variable first")
+    yield from first("term-sorted", np.diff(keys, prepend=-1) <= 0, "is out of order or twice")
+    yield from first("term-zero", o.bias == 0, "is a structural zero")
+    yield from first("finite-term", ~np.isfinite(o.bias), "is not finite")
+    square = (i == j) & (program.variables.upper[o.i] == 1)
+    yield from first("bit-squared", square, "is the square of a bit; fold it into the linear part")
+
+
+def _constraints(program: Program) -> Iterator[Diagnostic]:
+    c, n = program.constraints, len(program)
+    row = segment_ids(c.ptr)
+
+    def first(code: str, bad: Array, text: str) -> Iterator[Diagnostic]:
+        if bad.any():
+            r = int(np.flatnonzero(bad)[0])
+            yield Diagnostic(code, program.constraint_label(r), text)
+
+    def entries(bad: Bools) -> Bools:
+        return np.bincount(row[bad], minlength=len(c)) > 0
+
+    yield from first("row-empty", np.diff(c.ptr) == 0, "has no variable")
+    yield from first("row-range", entries((c.var < 0) | (c.var >= n)), "names no variable")
+    disorder = np.zeros(len(c.var), bool)
+    disorder[1:] = (np.diff(c.var) <= 0) & (np.diff(row) == 0)
+    yield from first("row-sorted", entries(disorder), "has variables out of order or twice")
+    yield from first("row-zero", entries(c.coef == 0), "has a zero coefficient")
+    yield from first(
+        "finite-row", entries(~np.isfinite(c.coef)) | ~np.isfinite(c.rhs), "is not finite"
+    )
+    yield from first("sense", c.sense > max(Sense), "has an unknown sense")
+    with np.errstate(invalid="ignore"):
+        bad_price = c.priced & ((c.weight < 0) | ~np.isfinite(c.weight) | ~np.isfinite(c.slope))
+    yield from first("price", bad_price, "has a price that is negative or not finite")
+    twin = _duplicate(c.kind, c.head, c.query, c.key, c.bit)
+    if twin is not None:
+        yield Diagnostic("label-twice", program.constraint_label(twin), "names two constraints")
+
+
+def _duplicate(*columns: Array) -> int | None:
+    """Return a row of the table that stands in it twice, or None."""
+    if len(columns[0]) < 2:
+        return None
+    key = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        low, high = int(column.min()), int(column.max())
+        key = key * (high - low + 1) + (column.astype(np.int64) - low)
+    if (np.diff(key) > 0).all():
+        return None
+    order = np.argsort(key, kind="stable")
+    twins = np.flatnonzero(np.diff(key[order]) == 0)
+    return int(order[twins[0] + 1]) if len(twins) else None
