@@ -37,8 +37,9 @@ def find(topology: str, n: int, scale: float) -> list[np.ndarray]:
     edges = sorted(itertools.combinations(range(n), 2)) or [(v, v) for v in range(n)]
     found: dict[bytes, tuple[int, int, np.ndarray]] = {}
     for m in tiles(topology, n):
-        graph = (dwave.graphs.zephyr_graph if topology == "zephyr" else
-                 dwave.graphs.pegasus_graph)(m)
+        graph = (dwave.graphs.zephyr_graph if topology == "zephyr" else dwave.graphs.pegasus_graph)(
+            m
+        )
         lattice = Lattice(topology, m, 4 if topology == "zephyr" else 2)
         target = sorted(tuple(sorted(edge)) for edge in graph.edges)
         embeddings = [
@@ -95,7 +96,7 @@ def main() -> None:
         first = stock[f"{n}.0"]
         summary[f"K{n}"] = [len(first), int(np.bincount(first[:, 4]).max())]
         print(n, summary[f"K{n}"], flush=True)
-        np.savez_compressed(options.out, **stock)
+        np.savez_compressed(options.out, **stock)  # type: ignore[arg-type]
     if options.json:
         print(json.dumps(summary))
 

@@ -9,6 +9,7 @@ that is open anyway.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -65,9 +66,11 @@ class Embed:
         component = components(n, form.i, form.j)
         sizes = np.bincount(component)
         classes = {int(size): self._class(int(size)) for size in np.unique(sizes)}
-        packings = {size: self._packing(size) for size in sorted(set(classes.values()))}
         wanted = np.array([classes[int(size)] for size in sizes], np.int64)
-        submission, slot_class, slot = _deal(wanted, {c: len(p) for c, p in packings.items()})
+        packings: dict[int, Packing] = {}
+        submission, slot_class, slot = _deal(
+            wanted, lambda size: len(self._packing(size, packings))
+        )
         chain_ptr, chain_qubit = _chains(component, slot_class, slot, packings)
         placement = Placement(
             self.target,
@@ -84,17 +87,23 @@ class Embed:
     def _class(self, size: int) -> int:
         return round_up(self.target.topology, size) if self.target.is_grid else size
 
-    def _packing(self, size: int) -> Packing:
-        options = {"rounds": self.rounds, "seed": self.seed}
-        return self.cache.packing(
-            size, self.target, options, lambda: pack_cliques(size, self.target, **options)
-        )
+    def _packing(self, size: int, packings: dict[int, Packing]) -> Packing:
+        if size not in packings:
+            options = {"rounds": self.rounds, "seed": self.seed}
+            packings[size] = self.cache.packing(
+                size, self.target, options, lambda: pack_cliques(size, self.target, **options)
+            )
+        return packings[size]
 
 
-def _deal(wanted: Longs, room: dict[int, int]) -> tuple[Longs, Longs, Longs]:
+def _deal(wanted: Longs, room: Callable[[int], int]) -> tuple[Longs, Longs, Longs]:
     """Deal components out over submissions, each of which is filled with one clique size.
 
     The largest size still waiting opens a submission; what it leaves free goes to the next smaller.
+
+    Args:
+        wanted: clique size of each component.
+        room: how many copies of a clique size one submission holds; asked only where one is opened.
 
     Returns:
         Submission, clique size and slot of each component.
@@ -106,7 +115,7 @@ def _deal(wanted: Longs, room: dict[int, int]) -> tuple[Longs, Longs, Longs]:
     opened, start = 0, 0
     while start < len(waiting):
         size = int(wanted[waiting[start]])
-        dealt = waiting[start : start + room[size]]
+        dealt = waiting[start : start + room(size)]
         submission[dealt], slot_class[dealt] = opened, size
         slot[dealt] = np.arange(len(dealt))
         start, opened = start + len(dealt), opened + 1

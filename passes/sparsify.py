@@ -15,18 +15,20 @@ which is why the default pipeline leaves it off.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Longs, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs, segment_ids
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Program
 from qubo_attn.kinds import exact_rows
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
+
+Adjacency: TypeAlias = tuple[Longs, Ints, Floats]
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Sparsify:
         )
         return Rewrite(sparse_program, lift, bound=bound, notes=notes)
 
-    def _adjacency(self, program: Program, rows: Constraints, count: Longs) -> tuple[Array, ...]:
+    def _adjacency(self, program: Program, rows: Constraints, count: Longs) -> Adjacency:
         """Return the couplers in both directions, where anything will read them."""
         sizes = np.diff(rows.ptr)
         lossy = self.slots is not None and (sizes > np.maximum(self.slots, count)).any()
@@ -85,7 +87,7 @@ class Sparsify:
         return kernels.adjacency(len(program), o.i, o.j, o.bias)
 
     def _fixed(
-        self, program: Program, rows: Constraints, count: Longs, adjacency: tuple[Array, ...]
+        self, program: Program, rows: Constraints, count: Longs, adjacency: Adjacency
     ) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
         if self.dominance:

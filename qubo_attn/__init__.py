@@ -1,8 +1,8 @@
 """A QUBO compiler that lowers attention to quantum-annealer problems.
 
-``compile(scores, heads)`` turns attention scores into binary quadratic models with minor embeddings,
-ready to submit, and ``CompiledAttention.decode`` turns samples back into attention weights. Names
-are loaded when first used, so importing the package is quick.
+``compile(scores, heads)`` turns attention scores into binary quadratic models with minor
+embeddings, ready to submit, and ``CompiledAttention.decode`` turns samples back into attention
+weights. Names are loaded when first used, so importing the package is quick.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qubo_attn._version import __version__
 if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention, load
     from qubo_attn.attention import Head
-    from qubo_attn.compiler import compile  # noqa: A004  (the name is the product's)
+    from qubo_attn.compiler import compile
     from qubo_attn.decode import AttentionResult
     from qubo_attn.embedding.cache import EmbeddingCache
     from qubo_attn.errors import (

@@ -15,7 +15,10 @@ SWEEPS = 256
 
 
 def sample(
-    submission: Submission, sampler: dimod.Sampler | None, seed: int | None, options: dict[str, object]
+    submission: Submission,
+    sampler: dimod.Sampler | None,
+    seed: int | None,
+    options: dict[str, object],
 ) -> dimod.SampleSet:
     """Sample one submission.
 

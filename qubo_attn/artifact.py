@@ -116,13 +116,23 @@ class CompiledAttention:
     def _logical(self) -> Submission:
         form, n = self.program.total(), len(self.program)
         return Submission(
-            0, np.arange(n), self._rows_of(np.arange(n)), form.linear, form.i, form.j, form.bias,
-            form.offset, "BINARY", np.ones(n),
+            0,
+            np.arange(n),
+            self._rows_of(np.arange(n)),
+            form.linear,
+            form.i,
+            form.j,
+            form.bias,
+            form.offset,
+            "BINARY",
+            np.ones(n),
         )
 
     def _placed(self, s: int) -> Submission:
         placement, plan, values = self.placement, self.plan, self.coefficients
-        assert placement is not None and plan is not None and values is not None
+        assert placement is not None
+        assert plan is not None
+        assert values is not None
         form = self.program.total()
         members = placement.members[s]
         place = np.full(len(self.program), -1, np.int64)
@@ -229,7 +239,7 @@ class CompiledAttention:
         keys: ArrayLike | None = None,
         mask: ArrayLike | None = None,
     ) -> CompiledAttention:
-        """Compile the next batch the same way; where its structure is the same, nothing is embedded.
+        """Compile the next batch the same way; nothing is embedded where its structure is the same.
 
         The result equals a fresh `qubo_attn.compile` of the batch, bit for bit.
 
@@ -268,11 +278,6 @@ class CompiledAttention:
 
     def _repr_html_(self) -> str:
         return self.report().html()
-
-    @property
-    def scales(self) -> Floats | None:
-        """Program energy per unit of hardware energy of each component; None without a machine."""
-        return None if self.coefficients is None else self.coefficients.scale
 
 
 def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAttention:

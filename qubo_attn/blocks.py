@@ -28,6 +28,4 @@ def blocks_of(program: Program) -> Longs:
     """
     o, c = program.objective, program.constraints
     anchors = c.var[c.ptr[segment_ids(c.ptr)]]
-    return components(
-        len(program), np.concatenate([o.i, anchors]), np.concatenate([o.j, c.var])
-    )
+    return components(len(program), np.concatenate([o.i, anchors]), np.concatenate([o.j, c.var]))

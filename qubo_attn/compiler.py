@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +21,7 @@ from qubo_attn.objectives import Objective, objective_named
 from qubo_attn.passes import BinarizeWeights, Embed, InsertPenalties, Sparsify, TieVariables
 from qubo_attn.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
 from qubo_attn.rewrite import Rewrite
-from qubo_attn.select import ExactlyK, OneHot, Select
+from qubo_attn.select import ExactlyK, Select
 from qubo_attn.target import Target
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ DEFAULT_SELECT = ExactlyK(8)
 DEFAULT_SLOTS = 16
 
 
-def compile(  # noqa: A001  (the name is the product's)
+def compile(
     scores: ArrayLike,
     heads: int | Sequence[Head],
     *,
@@ -98,27 +99,37 @@ def compile(  # noqa: A001  (the name is the product's)
         >>> compiled.solve(seed=1).selected[0, 0]
         array([ True,  True, False, False])
     """
-    attention = Attention.check(
-        scores, heads, values=values, keys=keys, mask=mask, kv_head=kv_head
-    )
+    attention = Attention.check(scores, heads, values=values, keys=keys, mask=mask, kv_head=kv_head)
     machine = Target.of(target)
     each = _heads(heads, attention.shape[0], select, objective)
     selects = tuple(_checked(head.select) for head in each)
     objectives = tuple(objective_named(head.objective or objective) for head in each)
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
     # later pass is then cheaper; penalties last, as only then are all constraints known.
-    steps = tuple(passes) if passes is not None else (
-        *_ties(tie, each),
-        Sparsify(slots=_slots(slots, selects)),
-        BinarizeWeights(),
-        InsertPenalties(),
+    steps: tuple[Pass, ...] = (
+        tuple(passes)
+        if passes is not None
+        else (
+            *_ties(tie, each),
+            Sparsify(slots=_slots(slots, selects)),
+            BinarizeWeights(),
+            InsertPenalties(),
+        )
     )
     embed = None
     if machine is not None and machine.is_structured:
         embed = Embed(machine, cache if cache is not None else EmbeddingCache(), seed=seed)
     recipe = Recipe(
-        selects, objectives, steps, embed, machine, tuple(before), tuple(after), verify_each,
-        None if mask is None else np.asarray(mask), None if kv_head is None else np.asarray(kv_head)
+        selects,
+        objectives,
+        steps,
+        embed,
+        machine,
+        tuple(before),
+        tuple(after),
+        verify_each,
+        None if mask is None else np.asarray(mask),
+        None if kv_head is None else np.asarray(kv_head),
     )
     return recipe.lower(attention)
 
@@ -152,8 +163,10 @@ class Recipe:
     ) -> CompiledAttention:
         """Compile checked attention; a placement of the same structure is taken over."""
         names = "+".join(dict.fromkeys(objective.name for objective in self.objectives))
+        start = time.perf_counter()
         program = build_program(attention, self.objectives, self.selects)
-        first = Stage(names, names, Rewrite(program, Lift.identity(len(program))), 0.0)
+        rewrite = Rewrite(program, Lift.identity(len(program)))
+        first = Stage(names, names, rewrite, time.perf_counter() - start)
         embed: tuple[Pass, ...] = ()
         if self.embed is not None:
             kept = None if previous is None else previous.placement
@@ -162,7 +175,6 @@ class Recipe:
         stages = (first, *pipeline.run(program))
         known = None if previous is None else previous.plan
         return CompiledAttention(attention, self, stages, known)
-
 
 
 def _heads(
@@ -203,9 +215,7 @@ def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariabl
     return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
 
 
-def _slots(
-    slots: int | Literal["auto"] | None, selects: tuple[Select, ...]
-) -> int | None:
+def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> int | None:
     if slots != "auto":
         return slots
     many = np.array([np.iinfo(np.int64).max])

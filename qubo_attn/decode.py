@@ -66,7 +66,8 @@ class AttentionResult:
     def __str__(self) -> str:
         rows = self.feasible.size
         lines = [
-            f"{rows} rows, {self.feasible.mean():.2%} feasible, {int(self.repaired.sum())} repaired",
+            f"{rows} rows, {self.feasible.mean():.2%} feasible, "
+            f"{int(self.repaired.sum())} repaired",
             f"{int(self.capped.sum())} rows saw fewer keys than they were to keep and keep all",
             f"{int(self.empty.sum())} rows see no key and get zero weights",
             f"{self.chain_break_fraction:.2%} of chains broken",
@@ -120,8 +121,9 @@ def best_reads(
     for submission, sampleset in zip(submissions, samplesets, strict=True):
         reads, breaks = submission.read(sampleset)
         if not len(reads):
-            raise DecodeError(f"submission {submission.index} has no samples",
-                              submission=submission.index)
+            raise DecodeError(
+                f"submission {submission.index} has no samples", submission=submission.index
+            )
         broken.append(breaks)
         names, block = np.unique(blocks[submission.variables], return_inverse=True)
         energies = _block_energies(program, submission, reads, block, len(names))
@@ -142,8 +144,13 @@ def _block_energies(
     place[variables] = np.arange(len(variables))
     mine = (place[form.i] >= 0) & (place[form.j] >= 0)
     return kernels.block_energies(
-        reads, form.linear[variables], place[form.i[mine]], place[form.j[mine]], form.bias[mine],
-        block, blocks,
+        reads,
+        form.linear[variables],
+        place[form.i[mine]],
+        place[form.j[mine]],
+        form.bias[mine],
+        block,
+        blocks,
     )
 
 
@@ -160,9 +167,12 @@ def _block_failures(
     if not len(part):
         return np.zeros((len(reads), blocks))
     local = type(part)(**(part.arrays() | {"var": place[part.var]}))
-    fails = Program(
-        program.variables.take(submission.variables), program.objective, local
-    ).violations(reads) > 1e-9
+    fails = (
+        Program(program.variables.take(submission.variables), program.objective, local).violations(
+            reads
+        )
+        > 1e-9
+    )
     owner = block[local.var[local.ptr[:-1]]]
     counts = np.zeros((blocks, len(reads)))
     np.add.at(counts, owner, fails.T.astype(np.float64))
@@ -180,10 +190,17 @@ def _rows(program: Program, holds: Bools, attention: Attention) -> Bools:
 
 def _repaired(compiled: CompiledAttention, bits: Bytes) -> Floats:
     """Mend what fails in the program as it was before constraints were priced; lift the result."""
-    stage = next(
-        (index for index, stage in enumerate(compiled.stages[1:], 1) if
-         stage.program.constraints.priced.any()), 0
-    ) - 1
+    stage = (
+        next(
+            (
+                index
+                for index, stage in enumerate(compiled.stages[1:], 1)
+                if stage.program.constraints.priced.any()
+            ),
+            0,
+        )
+        - 1
+    )
     if stage < 0:
         return compiled.lift_to(0).lift(bits)
     program = compiled.stages[stage].program
@@ -219,7 +236,7 @@ def _result(
         feasible,
         repaired,
         compiled.capped,
-        ~attention.visible.any(axis=-1),
+        np.asarray(~attention.visible.any(axis=-1)),
         _row_energies(first, point, attention),
         broken,
     )
@@ -232,4 +249,4 @@ def _row_energies(program: Program, point: Floats, attention: Attention) -> Floa
     energies = np.bincount(row, weights=o.linear * point, minlength=heads * queries)
     pairs = o.bias * point[o.i] * point[o.j]
     energies += np.bincount(row[o.i], weights=pairs, minlength=heads * queries)
-    return energies.reshape(heads, queries)
+    return np.asarray(energies.reshape(heads, queries), dtype=np.float64)

@@ -32,7 +32,7 @@ def weights_of(decoder: str, softmax: Floats, selected: Bools, visible: Bools) -
         # Where every selected key has underflowed to no mass at all, they share equally.
         count = selected.sum(axis=-1, keepdims=True)
         even = np.divide(selected, count, out=np.zeros_like(kept), where=count > 0)
-        return np.divide(kept, mass, out=even, where=mass > 0)
+        return np.asarray(np.divide(kept, mass, out=even, where=mass > 0))
     if decoder == "residual":
         size = visible.sum(axis=-1, keepdims=True)
         share = np.divide(1.0 - mass, size, out=np.zeros_like(mass), where=size > 0)

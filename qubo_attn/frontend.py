@@ -51,9 +51,7 @@ def _variables(rows: Rows) -> Variables:
     )
 
 
-def _objective(
-    attention: Attention, rows: Rows, objectives: tuple[Objective, ...]
-) -> Quadratic:
+def _objective(attention: Attention, rows: Rows, objectives: tuple[Objective, ...]) -> Quadratic:
     kinds = list(dict.fromkeys(objectives))
     if len(kinds) == 1:
         return kinds[0].coefficients(attention, rows)

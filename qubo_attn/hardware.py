@@ -51,9 +51,7 @@ def coefficients(form: Quadratic, placement: Placement, plan: Plan) -> Coefficie
     each = scale[component]
     edge = scale[component[form.i]]
     physical = plan.fill(h / each, coupling / edge, (strength / scale)[component])
-    return Coefficients(
-        scale, h / each, coupling / edge, (strength / scale)[component], *physical
-    )
+    return Coefficients(scale, h / each, coupling / edge, (strength / scale)[component], *physical)
 
 
 def chain_strengths(form: Quadratic, coupling: Floats, component: Longs) -> Floats:
@@ -70,9 +68,7 @@ def chain_strengths(form: Quadratic, coupling: Floats, component: Longs) -> Floa
     return np.where(strength > 0, strength, 1.0)
 
 
-def _scales(
-    raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement
-) -> Floats:
+def _scales(raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement) -> Floats:
     """Return the smallest divisor of each component that brings it within every range."""
     fields, couplings, chains = raw
     target, component = placement.target, placement.component
@@ -131,15 +127,18 @@ def _coupling_totals(
         low, high = (np.minimum(values, 0), np.maximum(values, 0)) if grouped else (values, values)
         entries = slice(plan.field_ptr[s], plan.field_ptr[s + 1])
         used = plan.field_qubit[entries]
-        totals.append(tuple(_per_qubit(ends, part, qubits)[used] for part in (low, high)))
+        totals.append((_per_qubit(ends, low, qubits)[used], _per_qubit(ends, high, qubits)[used]))
         owners.append(placement.component[plan.field_of[entries]])
     if not owners:
         return []
     owner = np.concatenate(owners)
     lows, highs = (np.concatenate(parts) for parts in zip(*totals, strict=True))
-    return [(limit[0], limit[1], np.minimum(lows, 0), owner),
-            (limit[0], limit[1], np.maximum(highs, 0), owner)]
+    return [
+        (limit[0], limit[1], np.minimum(lows, 0), owner),
+        (limit[0], limit[1], np.maximum(highs, 0), owner),
+    ]
 
 
 def _per_qubit(ends: Array, values: Floats, qubits: int) -> Floats:
-    return np.bincount(ends.ravel(), weights=np.repeat(values, 2), minlength=qubits)
+    totals = np.bincount(ends.ravel(), weights=np.repeat(values, 2), minlength=qubits)
+    return np.asarray(totals, dtype=np.float64)

@@ -8,8 +8,8 @@
 ``h, q, k`` index head, query, key; ``i < j`` index variables; ``m`` counts samples and ``n``
 variables. Energies are minimised.
 
-A constraint may carry a *price*: a ``weight`` A and a ``slope`` mu. A priced constraint is no longer
-imposed but paid for, and adds to the energy
+A constraint may carry a *price*: a ``weight`` A and a ``slope`` mu. A priced constraint is no
+longer imposed but paid for, and adds to the energy
 
 * ``A (c.x - d)^2 + mu (c.x - d)``, and
 * ``A u (1 - v)`` when it is an implication, that is ``u - v <= 0`` between two bits.
@@ -33,9 +33,7 @@ from qubo_attn import kernels
 from qubo_attn.arrays import (
     Array,
     Bools,
-    Bytes,
     Floats,
-    Ints,
     Longs,
     csr_rows,
     frozen_array,
@@ -96,13 +94,13 @@ class Variables(Columns):
         mass: float64, softmax probability of the key in its row; NaN where it has none.
     """
 
-    head: Ints
-    query: Ints
-    key: Ints
-    bit: Ints
-    upper: Ints
-    role: Bytes
-    mass: Floats
+    head: Array
+    query: Array
+    key: Array
+    bit: Array
+    upper: Array
+    role: Array
+    mass: Array
 
     _dtypes = {  # noqa: RUF012  (a table shared by all instances)
         "head": np.int32,
@@ -134,10 +132,10 @@ class Quadratic(Columns):
     """
 
     offset: float
-    linear: Floats
-    i: Ints
-    j: Ints
-    bias: Floats
+    linear: Array
+    i: Array
+    j: Array
+    bias: Array
 
     _dtypes = {  # noqa: RUF012
         "linear": np.float64,
@@ -170,18 +168,18 @@ class Constraints(Columns):
         weight, slope: float64, the price; NaN weight where a constraint is still imposed.
     """
 
-    ptr: Longs
-    var: Ints
-    coef: Floats
-    sense: Bytes
-    rhs: Floats
-    kind: Bytes
-    head: Ints
-    query: Ints
-    key: Ints
-    bit: Ints
-    weight: Floats
-    slope: Floats
+    ptr: Array
+    var: Array
+    coef: Array
+    sense: Array
+    rhs: Array
+    kind: Array
+    head: Array
+    query: Array
+    key: Array
+    bit: Array
+    weight: Array
+    slope: Array
 
     _dtypes = {  # noqa: RUF012
         "ptr": np.int64,
@@ -204,7 +202,7 @@ class Constraints(Columns):
     @classmethod
     def none(cls) -> Constraints:
         """Return no constraints at all."""
-        empty = {name: np.empty(0, dtype) for name, dtype in cls._dtypes.items()}
+        empty: dict[str, Array] = {name: np.empty(0, dtype) for name, dtype in cls._dtypes.items()}
         return cls(**(empty | {"ptr": np.zeros(1, np.int64)}))
 
     @classmethod
@@ -242,9 +240,7 @@ class Constraints(Columns):
         pairs = (np.diff(self.ptr) == 2) & (self.sense == Sense.LE) & (self.rhs == 0)
         first = np.minimum(self.ptr[:-1], max(len(self.coef) - 2, 0))
         if len(self.coef) >= 2:
-            pairs &= (np.abs(self.coef[first]) == 1) & (
-                self.coef[first] == -self.coef[first + 1]
-            )
+            pairs &= (np.abs(self.coef[first]) == 1) & (self.coef[first] == -self.coef[first + 1])
         return own_array(pairs)
 
     def matrix(self, n: int) -> sparse.csr_array:
@@ -344,9 +340,7 @@ class Program:
     def excess(self, samples: ArrayLike) -> Floats:
         """Return left side minus right side, shape (m, constraints)."""
         points = np.asarray(samples, dtype=np.float64)
-        return np.asarray(
-            (self.constraints.matrix(len(self)) @ points.T).T - self.constraints.rhs
-        )
+        return np.asarray((self.constraints.matrix(len(self)) @ points.T).T - self.constraints.rhs)
 
     def violations(self, samples: ArrayLike) -> Floats:
         """Return by how much each constraint fails, shape (m, constraints); 0 where it holds."""
@@ -475,4 +469,3 @@ def _digest(arrays: dict[str, Array]) -> str:
         digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-

@@ -61,18 +61,18 @@ def every_point(program: Program) -> Floats:
     count = int(np.prod(sides)) if len(sides) else 1
     if count > MOST_POINTS:
         raise ValueError(f"{count} points are too many to enumerate")
-    return np.stack(
-        np.unravel_index(np.arange(count), tuple(sides)), axis=1
-    ).astype(np.float64) if len(sides) else np.zeros((1, 0))
+    return (
+        np.stack(np.unravel_index(np.arange(count), tuple(sides)), axis=1).astype(np.float64)
+        if len(sides)
+        else np.zeros((1, 0))
+    )
 
 
 def scale_of(program: Program) -> float:
     """Return an upper bound of the objective's size, the unit of rounding tolerances."""
     o, upper = program.objective, program.variables.upper.astype(np.float64)
     return float(
-        abs(o.offset)
-        + np.abs(o.linear) @ upper
-        + np.abs(o.bias) @ (upper[o.i] * upper[o.j])
+        abs(o.offset) + np.abs(o.linear) @ upper + np.abs(o.bias) @ (upper[o.i] * upper[o.j])
     )
 
 

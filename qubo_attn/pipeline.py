@@ -68,8 +68,10 @@ def spec(pass_: Pass) -> str:
         >>> spec(Sparsify(slots=12))
         'sparsify{slots=12}'
     """
-    options = []
-    for field in fields(pass_) if is_dataclass(pass_) else ():
+    if not is_dataclass(pass_):
+        return pass_.name
+    options: list[str] = []
+    for field in fields(pass_):
         value = getattr(pass_, field.name)
         if field.repr and value != field.default:
             options.append(f"{field.name}={value}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from scipy import sparse
 
 from qubo_attn.arrays import Bools, Floats, segment_ids
@@ -61,4 +60,4 @@ def _gains(columns: sparse.csc_array, step: Floats, excess: Floats, equal: Bools
     row = columns.indices
     moved = excess[row] + columns.data * step[flip]
     lowered = _size(excess[row], equal[row]) - _size(moved, equal[row])
-    return np.bincount(flip, weights=lowered, minlength=len(step))
+    return np.bincount(flip, weights=lowered, minlength=len(step)).astype(np.float64)

@@ -21,7 +21,7 @@ class Report:
     Attributes:
         stages: per stage: name, spec, variables, couplers, constraints, priced, bound, margin,
             seconds, notes.
-        rows: counts: all; empty (see no key); capped (fewer keys than k); submitted (rows with a choice
+        rows: counts: all; empty (see no key); capped (fewer keys than k); submitted (a choice is
             left; a tied group counts once).
         submissions: per submission: variables, couplers, rows, qubits, longest chain.
         target: how the machine is called; None without one.
@@ -69,14 +69,16 @@ class Report:
         for s in self.submissions:
             lines.append(
                 f"submission {s['index']}: {s['rows']} rows, {s['variables']} variables, "
-                f"{s['couplers']} couplers, {s['qubits']} qubits, longest chain {s['longest_chain']}"
+                f"{s['couplers']} couplers, {s['qubits']} qubits, "
+                f"longest chain {s['longest_chain']}"
             )
         if self.chains:
             shown = ", ".join(f"{count} of {length}" for length, count in self.chains.items())
             lines.append(f"chains: {shown}")
         if self.cache:
-            lines.append("cache: " + ", ".join(f"{key} {value}" for key, value in
-                                               self.cache.items()))
+            lines.append(
+                "cache: " + ", ".join(f"{key} {value}" for key, value in self.cache.items())
+            )
         return "\n".join(lines)
 
     def html(self) -> str:

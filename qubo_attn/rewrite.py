@@ -92,8 +92,9 @@ def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic
         linear += np.bincount(source[form.i[live_i]], weights=both[live_i], minlength=n)
     live = kept[form.i] & kept[form.j]
     renumber = source.astype(np.int32)
-    return Quadratic(offset, linear, renumber[form.i[live]], renumber[form.j[live]],
-                     form.bias[live])
+    return Quadratic(
+        offset, linear, renumber[form.i[live]], renumber[form.j[live]], form.bias[live]
+    )
 
 
 def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
@@ -112,7 +113,7 @@ def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
 
 
 def _change_constraints(program: Program, lift: Lift) -> Constraints:
-    """Change variables in the constraints, then merge equal ones and drop those that always hold."""
+    """Change variables in the constraints; merge equal ones, drop those that always hold."""
     old = program.constraints
     if not len(old):
         return old
@@ -151,7 +152,7 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
     # Only rows whose first variable stands in several can be double; there are few of those.
     uses = np.bincount(constraints.var)
     starts = constraints.ptr[:-1]
-    for r in np.flatnonzero(needed):
+    for r in np.flatnonzero(needed).tolist():
         if uses[constraints.var[starts[r]]] == 1:
             continue
         entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
@@ -161,11 +162,11 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
             + constraints.coef[entries].tobytes()
             + sense.tobytes()
         )
-        twin = seen.setdefault(key, int(r))
+        twin = seen.setdefault(key, r)
         if twin == r:
             continue
         if sense == Sense.EQ and rhs != constraints.rhs[twin]:
-            labels = (program.constraint_label(twin), program.constraint_label(int(r)))
+            labels = (program.constraint_label(twin), program.constraint_label(r))
             raise InfeasibleError(
                 f"{labels[0]} and {labels[1]} contradict each other: one sum of the same "
                 f"variables is to be {constraints.rhs[twin]:g} and {rhs:g}",
@@ -176,5 +177,3 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
         ):
             needed[r] = False
     return needed
-
-

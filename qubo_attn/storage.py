@@ -78,17 +78,21 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
         "selects": [_options(type(select).__name__, select) for select in recipe.selects],
         "objectives": [_options(objective.name, objective) for objective in recipe.objectives],
         "passes": [_options(pass_.name, pass_) for pass_ in recipe.passes],
-        "embed": None if recipe.embed is None else
-        {"rounds": recipe.embed.rounds, "seed": recipe.embed.seed},
-        "target": None if target is None else {
+        "embed": None
+        if recipe.embed is None
+        else {"rounds": recipe.embed.rounds, "seed": recipe.embed.seed},
+        "target": None
+        if target is None
+        else {
             "topology": target.topology,
             "shape": list(target.shape),
             "label": target.label,
             "properties": _plain(target.properties),
             "names": None if target.names is None else [_plain(name) for name in target.names],
         },
-        "placement": None if placement is None else
-        {"slots": placement.slots, "structure": placement.structure},
+        "placement": None
+        if placement is None
+        else {"slots": placement.slots, "structure": placement.structure},
     }
 
 
@@ -102,8 +106,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(entry) for entry in (sorted(value) if isinstance(value, (set, frozenset))
-                                            else value)]
+        return [
+            _plain(entry)
+            for entry in (sorted(value) if isinstance(value, (set, frozenset)) else value)
+        ]
     if isinstance(value, np.generic):
         return value.item()
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -226,10 +226,9 @@ class Submission:
 
 
 def _spins(sampleset: dimod.SampleSet) -> tuple[Array, dict[Hashable, int]]:
-    """Return samples as int8 spins without touching the sample set, and the column of each label."""
+    """Return samples as int8 spins, the sample set untouched, and the column of each label."""
     samples = np.asarray(sampleset.record.sample)
     if sampleset.vartype.name == "BINARY":
         samples = 2 * samples.astype(np.int8) - 1
     labels = {label: column for column, label in enumerate(sampleset.variables)}
     return np.ascontiguousarray(samples, dtype=np.int8), labels
-

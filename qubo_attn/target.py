@@ -141,9 +141,7 @@ class Target:
             raise TargetError("a working graph is undirected, has qubits and no self-loops")
         family, shape = graph.graph.get("family"), _shape_of(graph)
         if family in _GRIDS and shape and all(isinstance(q, (int, np.integer)) for q in graph):
-            return cls._grid(
-                str(family), shape, graph.nodes, graph.edges, properties or {}, label
-            )
+            return cls._grid(str(family), shape, graph.nodes, graph.edges, properties or {}, label)
         whole = all(isinstance(q, (int, np.integer)) for q in graph)
         names = sorted(graph) if whole else sorted(graph, key=lambda q: (type(q).__name__, str(q)))
         place = {name: index for index, name in enumerate(names)}
@@ -216,7 +214,7 @@ class Target:
         if isinstance(target, nx.Graph):
             return cls.from_graph(target)
         if hasattr(target, "nodelist") and hasattr(target, "edgelist"):
-            return cls.from_sampler(target)  # type: ignore[arg-type]  # dimod is untyped
+            return cls.from_sampler(target)
         raise TargetError(
             f"cannot compile for {type(target).__name__}: pass a Target, a name such as "
             "'zephyr:12', a JSON file, a networkx graph or a sampler with a structure",
@@ -244,8 +242,10 @@ class Target:
                 f"unknown topology {family!r}; one of {', '.join(_GRIDS)}", topology=family
             )
         least = 2 if family == "pegasus" else 1
-        if not shape or not all(isinstance(s, (int, np.integer)) for s in shape) or (
-            shape[0] < least
+        if (
+            not shape
+            or not all(isinstance(s, (int, np.integer)) for s in shape)
+            or (shape[0] < least)
         ):
             raise TargetError(f"{family} needs a grid of at least {least}, not {shape}")
         qubits, couplers = _ideal_graph(family, tuple(int(s) for s in shape))
@@ -268,7 +268,11 @@ class Target:
         couplers = _ordered(np.searchsorted(qubits, pairs))
         merged = _ranges(family, properties)
         return cls(
-            family, tuple(shape), own_array(qubits), own_array(couplers), merged,
+            family,
+            tuple(shape),
+            own_array(qubits),
+            own_array(couplers),
+            merged,
             label or f"{family} {shape[0]}",
         )
 
@@ -319,9 +323,9 @@ class Target:
             own_array(place[self.couplers[keep]]),
             _ranges(self.topology, properties),
             label,
-            None if self.names is None else tuple(
-                name for name, ok in zip(self.names, live, strict=True) if ok
-            ),
+            None
+            if self.names is None
+            else tuple(name for name, ok in zip(self.names, live, strict=True) if ok),
         )
 
     # -- what others read ---------------------------------------------------------------------

@@ -83,6 +83,7 @@ def _print_constraint(program: Program, r: int, number: Callable[[float], str]) 
         size = "" if abs(c.coef[e]) == 1 else f"{_number(abs(c.coef[e]), number)} "
         parts.append(f"{sign} {size}{program.label(c.var[e])}")
     total = " ".join(parts).removeprefix("+ ")
+    total = f"-{total[2:]}" if total.startswith("- ") else total
     relation = "==" if c.sense[r] == Sense.EQ else "<="
     line = f"{program.constraint_label(r)}: {total} {relation} {_number(c.rhs[r], number)}"
     if c.priced[r]:

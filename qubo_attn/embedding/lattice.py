@@ -3,11 +3,11 @@
 Both topologies are made of straight wires. A qubit lies in a *lane* (a group of parallel wires that
 are interchangeable), on *wire* k of it, at *position* p along it; u is 0 for vertical wires, 1 for
 horizontal ones. A shift by (dx, dy) moves vertical wires by dx lanes and dy along, horizontal ones
-by dy lanes and dx along; permuting the wires of one lane is a symmetry of the ideal lattice too.
+by dy lanes and dx along; permuting the wires of one lane is a symmetry of the ideal lattice.
 
 * Zephyr: a lane is the t wires of one w; p = 2 z + j; any whole shift.
 * Pegasus: a lane is a pair of wires joined by odd couplers; p = 12 z + offset. Along positions a
-  shift is (12 a + d, 12 b + e) with (d, e) in {(0, 0), (4, 8), (8, 4)}; a lane is two positions wide.
+  shift is (12 a + d, 12 b + e), (d, e) in {(0, 0), (4, 8), (8, 4)}; a lane is two positions wide.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Lattice:
         return np.stack([u, w, k, 2 * z + j], axis=1)
 
     def table(self, qubits: Longs) -> Longs:
-        """Return the index into ``qubits`` at each u, lane, wire, position; -1 where there is none."""
+        """Return the index into ``qubits`` at each u, lane, wire, position; -1 where none is."""
         table = np.full((2, self.lanes, self.t, self.length), -1, np.int64)
         table[tuple(self.coordinates(qubits).T)] = np.arange(len(qubits))
         return table

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Floats, Ints, Longs, csr_rows, frozen_array, pointers
+from qubo_attn.arrays import Array, Floats, Longs, csr_rows, frozen_array, pointers
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.ir import Columns, Quadratic
 from qubo_attn.target import Target
@@ -83,8 +83,13 @@ class Placement:
         owner = np.full(len(self.target.qubits), -1, np.int64)
         parts = [
             kernels.match_couplers(
-                self.chain_ptr, self.chain_qubit, members, first, form.j,
-                *self.target.adjacency, owner,
+                self.chain_ptr,
+                self.chain_qubit,
+                members,
+                first,
+                form.j,
+                *self.target.adjacency,
+                owner,
             )
             for members in self.members
         ]
@@ -141,19 +146,19 @@ class Plan(Columns):
     """
 
     structure: str
-    i: Ints
-    j: Ints
-    field_of: Longs
-    field_qubit: Longs
-    field_share: Floats
-    coupling_of: Longs
-    coupling_coupler: Longs
-    coupling_share: Floats
-    chain_of: Longs
-    chain_coupler: Longs
-    field_ptr: Longs
-    coupling_ptr: Longs
-    chain_ptr: Longs
+    i: Array
+    j: Array
+    field_of: Array
+    field_qubit: Array
+    field_share: Array
+    coupling_of: Array
+    coupling_coupler: Array
+    coupling_share: Array
+    chain_of: Array
+    chain_coupler: Array
+    field_ptr: Array
+    coupling_ptr: Array
+    chain_ptr: Array
 
     _dtypes = {  # noqa: RUF012
         "i": np.int32,
@@ -181,8 +186,16 @@ class Plan(Columns):
         fields = np.empty(len(self.field_of))
         couplings = np.empty(len(self.coupling_of) + len(self.chain_of))
         kernels.fill_physical(
-            self.field_of, self.field_share, self.coupling_of, self.coupling_share, self.chain_of,
-            h, coupling, strength, fields, couplings,
+            self.field_of,
+            self.field_share,
+            self.coupling_of,
+            self.coupling_share,
+            self.chain_of,
+            h,
+            coupling,
+            strength,
+            fields,
+            couplings,
         )
         between = len(self.coupling_of)
         return fields, couplings[:between], couplings[between:]

@@ -23,8 +23,9 @@ def _stock() -> dict[tuple[str, int], tuple[Array, ...]]:
             topology, size, place = name.split(".")
             tile = own_array(stock[name].astype(np.int64))
             tiles.setdefault((topology, int(size)), []).append((int(place), tile))
-    return {key: tuple(tile for _, tile in sorted(found, key=_place)) for key, found in
-            tiles.items()}
+    return {
+        key: tuple(tile for _, tile in sorted(found, key=_place)) for key, found in tiles.items()
+    }
 
 
 def _place(entry: tuple[int, Array]) -> int:

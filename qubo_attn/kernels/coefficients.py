@@ -62,7 +62,7 @@ def output_coefficients(
 ) -> tuple[float, Floats, Ints, Ints, Floats]:
     """Return ``|sum_i (1 - z_i) w_i|^2``, w_i = p_i (v_i - vbar): offset, linear, i, j, bias.
 
-    With r = sum_i w_i it is ``|r|^2 + sum_i (|w_i|^2 - 2 w_i.r) z_i + sum_{i<j} 2 w_i.w_j z_i z_j``.
+    With r = sum_i w_i: ``|r|^2 + sum_i (|w_i|^2 - 2 w_i.r) z_i + sum_{i<j} 2 w_i.w_j z_i z_j``.
     ``values`` has shape (H, K, d).
     """
     pairs = count_pairs(ptr)

@@ -1,8 +1,8 @@
 """What can be said of a row that keeps exactly k of its keys, from its couplers alone.
 
-A row's variables lie at ``var[ptr[r]:ptr[r + 1]]``. Couplers come as an adjacency in both directions
-(`adjacency`), so that couplers to other rows count as well: a neighbour elsewhere may take any value
-up to its largest, which ``reach`` (coupler times that value) holds.
+A row's variables lie at ``var[ptr[r]:ptr[r + 1]]``. Couplers come as an adjacency in both
+directions (`adjacency`), so that couplers to other rows count as well: a neighbour elsewhere may
+take any value up to its ``upper``.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def _outside_gain(
 
 
 @kernel
-def _swap_cost(local: Floats, linear_a: float, linear_b: float, a: int, b: int, live: Array) -> float:
+def _swap_cost(
+    local: Floats, linear_a: float, linear_b: float, a: int, b: int, live: Array
+) -> float:
     """Return the most that taking slot b for slot a can cost, whatever the other slots hold."""
     cost = linear_b - linear_a
     for s in range(len(live)):
@@ -249,9 +251,9 @@ def step_costs(
 ) -> tuple[Floats, Floats]:
     """Bound what one corrective flip costs in a row that keeps too few, or too many, keys.
 
-    With fewer than k keys chosen, at most k - 1 of the others are set; the key added may be picked,
-    and at most k - 1 of them are taken, so the k-th cheapest serves. With more than k, at least k of
-    the others are set, and the (n - k)-th cheapest removal serves.
+    With fewer than k keys chosen, at most k - 1 of the others are set; the key added may be
+    picked, and at most k - 1 are taken, so the k-th cheapest serves. With more than k, at least k
+    of the others are set, and the (n - k)-th cheapest removal serves.
 
     Returns:
         The cost of the addition and of the removal, one pair per row, in energy units.

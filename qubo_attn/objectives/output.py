@@ -3,8 +3,8 @@
     minimise  | sum_i (1 - z_i) w_i |^2,   w_i = p_i (v_i - vbar)
 
 with p = softmax(s) over the row's keys and vbar their mean value. Decoded by ``residual``,
-``vbar + sum_i z_i w_i``, the energy is exactly the squared error of the row's output. With G = W W^T
-it is linear ``G_ii - 2 w_i.sum_j w_j`` and quadratic ``2 G_ij``.
+``vbar + sum_i z_i w_i``, the energy is exactly the squared error of the row's output. With
+G = W W^T it is linear ``G_ii - 2 w_i.sum_j w_j`` and quadratic ``2 G_ij``.
 """
 
 from __future__ import annotations

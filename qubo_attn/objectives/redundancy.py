@@ -2,8 +2,8 @@
 
     minimise  - sum_i s_i z_i + strength sum_{i<j} c_ij z_i z_j
 
-with c_ij the cosine of CENTRED key vectors (maximal marginal relevance as a QUBO). The mean over the
-head's keys is taken off first: in a trained causal model any two raw keys have cosine 0.67.
+with c_ij the cosine of CENTRED key vectors (maximal marginal relevance as a QUBO). The mean over
+the head's keys is taken off first: in a trained causal model any two raw keys have cosine 0.67.
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""How well compiled selections reproduce the attention output, against top-k.
+
+Relative error of each row's output, over all rows of all files: ours, and the k keys of largest
+softmax mass decoded three ways: renormalised, weighted by their mass alone, and with OUR residual
+decoder. The last is the fair baseline: most of the gain over renormalised top-k is the decoder's.
+
+    python benchmarks/fidelity.py --data DIR --keys 4 --target zephyr:12 --json
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from common import attention_files, finish, parser
+
+import qubo_attn as qa
+from qubo_attn.decode import relative_errors
+from qubo_attn.decoders import top_k, weights_of
+
+
+def measure(
+    arrays: dict[str, np.ndarray], keys: int, target: str, seed: int
+) -> dict[str, list[float]]:
+    scores, values = arrays["scores"], arrays["value"]
+    compiled = qa.compile(
+        scores,
+        len(scores),
+        select=qa.ExactlyK(keys),
+        objective="output",
+        values=values,
+        target=target,
+    )
+    result = compiled.solve(seed=seed)
+    attention = compiled.attention
+    chosen = top_k(attention.softmax, attention.visible, np.full(scores.shape[:2], keys))
+
+    def errors(weights: np.ndarray) -> list[float]:
+        return relative_errors(weights @ attention.values, attention).ravel().tolist()
+
+    decoded = {
+        name: errors(weights_of(name, attention.softmax, chosen, attention.visible))
+        for name in ("renormalise", "residual")
+    }
+    return {
+        "feasible": result.feasible.ravel().astype(float).tolist(),
+        "ours": result.output_errors(attention).ravel().tolist(),
+        "topk_renormalised": decoded["renormalise"],
+        "topk_weighted": errors(np.where(chosen, attention.softmax, 0.0)),
+        "topk_residual": decoded["residual"],
+    }
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--data", required=True, help="folder of attention files")
+    options.add_argument("--keys", type=int, default=4)
+    options.add_argument("--target", default="zephyr:12")
+    options.add_argument("--seed", type=int, default=1)
+    chosen = options.parse_args()
+    columns: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for model, path, arrays in attention_files(chosen.data):
+        found = measure(arrays, chosen.keys, chosen.target, chosen.seed)
+        for name, column in found.items():
+            columns[model][name] += column
+        shown = "  ".join(f"{name} {np.nanmean(column):.4f}" for name, column in found.items())
+        print(f"{path.name:<40} {shown}", flush=True)
+    facts: dict[str, dict[str, float]] = {}
+    for model, found in columns.items():
+        facts[model] = {"rows": len(found["ours"]), "feasible": float(np.mean(found["feasible"]))}
+        for name in ("ours", "topk_renormalised", "topk_weighted", "topk_residual"):
+            facts[model][name] = float(np.nanmean(found[name]))
+            facts[model][f"{name}_median"] = float(np.nanmedian(found[name]))
+        print(model, {name: round(value, 4) for name, value in facts[model].items()})
+    finish(facts, chosen.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qubo_attn as qa
+from qubo_attn.ir import Program
+from tests import oracle
+from tests.strategies import programs
+
+WEIGHT = """\
+program variables=2 terms=2 constraints=1
+offset 0
+x[0,0,0] : 1
+w[0,0,1] in 0..5 : -2
+x[0,0,0] * w[0,0,1] : 1
+w[0,0,1] * w[0,0,1] : 0.5
+pick[0,0]: x[0,0,0] + w[0,0,1] == 4
+"""
+
+
+def test_golden_binary() -> None:
+    rewrite = qa.BinarizeWeights().apply(Program.parse(WEIGHT))
+    assert str(rewrite.program) == (
+        "program variables=4 terms=6 constraints=1\n"
+        "offset 0\n"
+        "x[0,0,0] : 1\n"
+        "w[0,0,1,0] : -1.5\n"
+        "w[0,0,1,1] : -2\n"
+        "w[0,0,1,2] : -2\n"
+        "x[0,0,0] * w[0,0,1,0] : 1\n"
+        "x[0,0,0] * w[0,0,1,1] : 2\n"
+        "x[0,0,0] * w[0,0,1,2] : 2\n"
+        "w[0,0,1,0] * w[0,0,1,1] : 2\n"
+        "w[0,0,1,0] * w[0,0,1,2] : 2\n"
+        "w[0,0,1,1] * w[0,0,1,2] : 4\n"
+        "pick[0,0]: x[0,0,0] + w[0,0,1,0] + 2 w[0,0,1,1] + 2 w[0,0,1,2] == 4\n"
+    )
+
+
+def test_golden_domain_wall() -> None:
+    text = "w[0,0,1] in 0..3 : -2\n"
+    rewrite = qa.BinarizeWeights(encoding="domain-wall").apply(Program.parse(text))
+    assert str(rewrite.program) == (
+        "program variables=3 terms=0 constraints=2\n"
+        "offset 0\n"
+        "w[0,0,1,0] : -2\n"
+        "w[0,0,1,1] : -2\n"
+        "w[0,0,1,2] : -2\n"
+        "wall[0,0,1,1]: -w[0,0,1,0] + w[0,0,1,1] <= 0\n"
+        "wall[0,0,1,2]: -w[0,0,1,1] + w[0,0,1,2] <= 0\n"
+    )
+
+
+@given(programs(weights=True), st.sampled_from(["binary", "domain-wall"]))
+@settings(max_examples=60)
+def test_promise(program: Program, encoding: str) -> None:
+    rewrite = qa.BinarizeWeights(encoding=encoding).apply(program)
+    assert rewrite.program.is_binary
+    qa.validate(program, rewrite)
+
+
+@pytest.mark.parametrize("encoding", ["binary", "domain-wall"])
+@pytest.mark.parametrize("level", [1, 2, 3, 4, 5, 6, 7, 8, 12, 16])
+def test_every_level_is_reached_and_no_other(encoding: str, level: int) -> None:
+    program = Program.parse(f"w[0,0,0] in 0..{level} : 1")
+    rewrite = qa.BinarizeWeights(encoding=encoding).apply(program)
+    points = [p for p in oracle.points(rewrite.program) if oracle.holds(rewrite.program, p)]
+    reached = sorted(rewrite.lift.lift(points)[:, 0].tolist())
+    assert sorted(set(reached)) == list(range(level + 1))
+    if encoding == "domain-wall":
+        assert len(reached) == level + 1
+
+
+def test_unknown_encodings_are_named() -> None:
+    with pytest.raises(qa.InputError, match="unknown encoding 'grey'; one of binary, domain-wall"):
+        qa.BinarizeWeights(encoding="grey")

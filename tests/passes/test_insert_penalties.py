@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qubo_attn as qa
+from qubo_attn.ir import Program
+from tests import oracle
+from tests.strategies import programs
+
+ROW = """\
+program variables=3 terms=1 constraints=1
+offset 0
+x[0,0,0] : -4
+x[0,0,1] : -3
+x[0,0,2] : -2
+x[0,0,0] * x[0,0,1] : 3
+pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1
+"""
+
+
+def test_golden() -> None:
+    rewrite = qa.InsertPenalties(margin=0).apply(Program.parse(ROW))
+    # Adding key 0 to none gains at least 4 (up = -4); of two or three chosen, taking the second
+    # cheapest away costs at most 3 (down): A = (up + down) / 2 < 0, so the linear part alone does.
+    assert str(rewrite.program) == ROW.replace("== 1", "== 1 price 0 slope 3.5")
+
+
+@given(programs(heads=3), st.sampled_from([0.0, 0.05, 0.5]))
+@settings(max_examples=150)
+def test_ground_states_are_constrained_optima(program: Program, margin: float) -> None:
+    rewrite = qa.InsertPenalties(margin=margin).apply(program)
+    assert rewrite.program.is_unconstrained
+    qa.validate(program, rewrite)
+    best = oracle.optimum(program)
+    states = oracle.ground_states(rewrite.program)
+    assert any(
+        oracle.holds(program, s) and oracle.energy(program, s) == pytest.approx(best, abs=1e-8)
+        for s in states
+    )
+    if margin > 0:
+        assert all(oracle.holds(program, state) for state in states)
+
+
+@given(programs(weights=True), st.sampled_from(["binary", "domain-wall"]))
+@settings(max_examples=60)
+def test_encoded_weights_and_walls(program: Program, encoding: str) -> None:
+    encoded = qa.BinarizeWeights(encoding=encoding).apply(program).program
+    rewrite = qa.InsertPenalties().apply(encoded)
+    qa.validate(encoded, rewrite)
+    assert all(oracle.holds(encoded, s) for s in oracle.ground_states(rewrite.program))
+
+
+def test_weights_are_per_row_not_global() -> None:
+    text = ROW.replace("constraints=1", "constraints=2") + (
+        "x[0,1,0] : -400\nx[0,1,1] : -300\nx[0,1,0] * x[0,1,1] : 700\n"
+        "pick[0,1]: x[0,1,0] + x[0,1,1] == 1\n"
+    )
+    priced = qa.InsertPenalties().apply(Program.parse(text)).program.constraints
+    assert priced.weight[0] < 5 < priced.weight[1]
+
+
+def test_never_above_verma_and_lewis(minilm: dict[str, np.ndarray]) -> None:
+    compiled = qa.compile(
+        minilm["scores"], 12, select=qa.ExactlyK(4), objective="output", values=minilm["value"],
+        target=None, passes=(qa.Sparsify(slots=16), qa.InsertPenalties(margin=0)),
+    )
+    program, c = compiled.program, compiled.program.constraints
+    o = program.objective
+    n = len(program)
+    gain = o.linear.copy()
+    loss = -o.linear
+    for ends in (o.i, o.j):
+        gain += np.bincount(ends, weights=np.maximum(o.bias, 0), minlength=n)
+        loss -= np.bincount(ends, weights=np.minimum(o.bias, 0), minlength=n)
+    known = np.maximum.reduceat(np.maximum(gain, loss)[c.var], c.ptr[:-1])
+    assert (c.weight <= known + 1e-12).all()
+    assert np.median(c.weight / known) < 0.6
+
+
+def test_a_row_without_objective_still_has_a_price() -> None:
+    program = Program.parse(
+        "x[0,0,0] : 0\nx[0,0,1] : 0\npick[0,0]: x[0,0,0] + x[0,0,1] == 1"
+    )
+    rewrite = qa.InsertPenalties().apply(program)
+    assert rewrite.margin > 0
+    qa.validate(program, rewrite)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("x[0,0,0] + x[0,0,1] <= 1", r"pick\[0,0\] is an inequality that needs slack bits"),
+        ("0.5 x[0,0,0] + x[0,0,1] == 1", r"pick\[0,0\] has coefficients that are not whole"),
+    ],
+)
+def test_what_it_cannot_price_is_named(row: str, message: str) -> None:
+    program = Program.parse(f"x[0,0,0] : 1\nx[0,0,1] : 1\npick[0,0]: {row}")
+    with pytest.raises(qa.PassError, match=message):
+        qa.InsertPenalties().apply(program)
+
+
+@pytest.mark.parametrize("margin", [-1.0, float("nan"), float("inf")])
+def test_bad_margins_are_rejected(margin: float) -> None:
+    with pytest.raises(qa.InputError, match="margin must be a number >= 0"):
+        qa.InsertPenalties(margin=margin)

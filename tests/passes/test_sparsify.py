@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qubo_attn as qa
+from qubo_attn.ir import Program
+from tests import oracle
+from tests.strategies import programs
+
+ROW = """\
+program variables=4 terms=1 constraints=1
+offset 0
+x[0,0,0] mass 0.4 : -4
+x[0,0,1] mass 0.3 : -3
+x[0,0,2] mass 0.2 : -2
+x[0,0,3] mass 0.1 : 5
+x[0,0,0] * x[0,0,1] : 2.5
+pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] + x[0,0,3] == 2
+"""
+
+
+def test_golden_slots() -> None:
+    program = Program.parse(ROW)
+    rewrite = qa.Sparsify(slots=3).apply(program)
+    assert str(rewrite.program) == (
+        "program variables=3 terms=1 constraints=1\n"
+        "offset 0\n"
+        "x[0,0,0] mass 0.4 : -4\n"
+        "x[0,0,1] mass 0.3 : -3\n"
+        "x[0,0,2] mass 0.2 : -2\n"
+        "x[0,0,0] * x[0,0,1] : 2.5\n"
+        "pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 2\n"
+    )
+    # Key 3 costs at most -3 - 5 (or -2 - 5) to exchange for one of the two cheapest: a gain.
+    assert rewrite.bound == 0
+    qa.validate(program, rewrite)
+
+
+def test_golden_dominance() -> None:
+    program = Program.parse(ROW)
+    rewrite = qa.Sparsify(dominance=True).apply(program)
+    assert str(rewrite.program) == (
+        "program variables=2 terms=0 constraints=1\n"
+        "offset -4\n"
+        "x[0,0,1] mass 0.3 : -0.5\n"
+        "x[0,0,2] mass 0.2 : -2\n"
+        "pick[0,0]: x[0,0,1] + x[0,0,2] == 1\n"
+    ) or rewrite.program.constraints.rhs.sum() <= 1
+    qa.validate(program, rewrite)
+    assert oracle.optimum(rewrite.program) == oracle.optimum(program)
+
+
+@given(programs(weights=True), st.booleans())
+@settings(max_examples=80)
+def test_dominance_is_lossless(program: Program, dominance: bool) -> None:
+    rewrite = qa.Sparsify(dominance=dominance).apply(program)
+    qa.validate(program, rewrite)
+    assert rewrite.bound == 0
+
+
+@given(programs(most_keys=5), st.integers(1, 4), st.booleans())
+@settings(max_examples=120)
+def test_slots_keep_their_bound(program: Program, slots: int, dominance: bool) -> None:
+    rewrite = qa.Sparsify(slots=slots, dominance=dominance).apply(program)
+    qa.validate(program, rewrite)
+    sizes = np.diff(rewrite.program.constraints.ptr)
+    assert (sizes <= np.maximum(slots, rewrite.program.constraints.rhs)).all()
+
+
+def test_the_bound_is_not_vacuous() -> None:
+    text = ROW.replace("x[0,0,3] mass 0.1 : 5", "x[0,0,3] mass 0.1 : -9")
+    program = Program.parse(text)
+    rewrite = qa.Sparsify(slots=3).apply(program)
+    rise = oracle.optimum(rewrite.program) - oracle.optimum(program)
+    assert 0 < rise <= rewrite.bound < 100
+
+
+def test_rows_without_a_choice_are_fixed() -> None:
+    program = Program.parse(ROW.replace("== 2", "== 4"))
+    rewrite = qa.Sparsify().apply(program)
+    assert len(rewrite.program) == 0
+    assert rewrite.program.objective.offset == -4 - 3 - 2 + 5 + 2.5
+    assert rewrite.lift.lift(np.zeros((1, 0))).tolist() == [[1, 1, 1, 1]]
+
+
+def test_ties_go_to_the_lower_key_and_equal_scores_are_fine() -> None:
+    program = Program.parse(
+        "\n".join(f"x[0,0,{k}] mass 0.25 : 0" for k in range(4))
+        + "\npick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] + x[0,0,3] == 1"
+    )
+    rewrite = qa.Sparsify(slots=2).apply(program)
+    assert rewrite.program.labels == ["x[0,0,0]", "x[0,0,1]"]
+    assert len(qa.Sparsify(dominance=True).apply(program).program) == 4
+
+
+def test_slots_below_one_are_rejected() -> None:
+    with pytest.raises(qa.InputError, match="slots must be at least 1, not 0"):
+        qa.Sparsify(slots=0)
+
+
+def test_programs_without_rows_pass_unchanged() -> None:
+    program = Program.parse("x[0,0,0] : 1")
+    assert qa.Sparsify(slots=1).apply(program).program.same(program)
