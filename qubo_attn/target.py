@@ -381,6 +381,14 @@ class Target:
         )
         return graph
 
+    def lattice_graph(self, couplers: Array) -> nx.Graph:
+        """Return some couplers of a Pegasus or Zephyr machine as the topology library's graph."""
+        library = _topology_library()
+        make = library.zephyr_graph if self.topology == "zephyr" else library.pegasus_graph
+        edges = self.qubits[couplers].tolist()
+        nodes = np.unique(self.qubits[couplers]).tolist()
+        return make(*self.shape, node_list=nodes, edge_list=edges)
+
     def __str__(self) -> str:
         return f"{self.label} ({len(self.qubits)} qubits, {len(self.couplers)} couplers)"
 

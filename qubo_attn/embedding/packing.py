@@ -22,6 +22,7 @@ from qubo_attn.target import Target
 
 ROUNDS = 2000
 _TRIES = 1000
+_FULL_CHIP = 5000
 # minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
 _LEAST_BUSCLIQUE = 9
 
@@ -79,7 +80,8 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
     Args:
         size: nodes of the clique.
         target: a machine with a structure.
-        rounds: windows ruined and recreated after the first fill; more is denser and slower.
+        rounds: windows of a full chip (5,000 qubits) ruined and recreated after the first fill;
+            more is denser and slower. Smaller machines get proportionally fewer.
         seed: of all random choices.
 
     Raises:
@@ -151,7 +153,7 @@ def _pack_tiles(
         len(target.qubits) // int(sizes.min()) + 1,
         float(1.5 * reach + lattice.steps[-1, 0]),
         _TRIES,
-        rounds,
+        round(rounds * len(target.qubits) / _FULL_CHIP),
         seed,
     )
     copies = []
@@ -213,20 +215,12 @@ def _find_clique(size: int, target: Target, free: Array, seed: int) -> list[Long
 
 
 def _busclique(size: int, target: Target, part: Array, seed: int) -> list[Longs]:
-    import networkx as nx
     from minorminer import busclique
 
-    rows = target.shape[0]
-    graph = nx.Graph(
-        family=target.topology,
-        rows=rows,
-        columns=rows,
-        tile=target.shape[1] if len(target.shape) > 1 else 12,
-        labels="int",
-    )
-    graph.add_edges_from(target.qubits[part].tolist())
     try:
-        found = busclique.find_clique_embedding(size, graph, use_cache=False, seed=seed)
+        found = busclique.find_clique_embedding(
+            size, target.lattice_graph(part), use_cache=False, seed=seed
+        )
     except ValueError:
         return []
     chains = (np.array(sorted(found[v]), np.int64) for v in range(size)) if found else ()
