@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn import annealer
-from qubo_attn.arrays import Bools, Floats, Longs, csr_rows
+from qubo_attn.arrays import Bools, Longs, csr_rows
 from qubo_attn.attention import Attention
 from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.embedding.placement import Placement, Plan

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
+from numpy.typing import ArrayLike
 
 from qubo_attn.arrays import Array, Longs, own_array, pointers
 from qubo_attn.errors import TargetError
@@ -301,7 +302,7 @@ class Target:
         pairs = part.qubits[part.couplers[gone]]
         return part._without(np.zeros(0, np.int64), pairs, self.properties, label)
 
-    def without(self, qubits: Array, couplers: Array) -> Target:
+    def without(self, qubits: ArrayLike, couplers: ArrayLike) -> Target:
         """Return the machine without some more qubits and couplers, both by qubit number."""
         pairs = np.asarray(couplers, np.int64).reshape(-1, 2)
         return self._without(np.asarray(qubits, np.int64), pairs, self.properties, self.label)

@@ -9,7 +9,8 @@ from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Role, Sense, Var
 from qubo_attn.kernels.forms import collect_couplers
 
 NUMBERS = st.one_of(
-    st.integers(-4, 4).map(float), st.floats(-5, 5, allow_nan=False).map(lambda x: round(x, 3) + 0.0)
+    st.integers(-4, 4).map(float),
+    st.floats(-5, 5, allow_nan=False).map(lambda x: round(x, 3) + 0.0),
 )
 
 
@@ -56,8 +57,9 @@ def programs(
     objective = Quadratic(
         draw(NUMBERS), linear, *collect_couplers(n, ends[:, 0], ends[:, 1], np.array(bias))
     )
-    return Program(variables, objective, _rows(sizes, [min(k, s) for k, s in zip(keeps, sizes,
-                                                                                strict=True)]))
+    return Program(
+        variables, objective, _rows(sizes, [min(k, s) for k, s in zip(keeps, sizes, strict=True)])
+    )
 
 
 def _rows(sizes: list[int], keeps: list[int]) -> Constraints:

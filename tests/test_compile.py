@@ -16,8 +16,12 @@ from qubo_attn.decoders import top_k, weights_of
 
 CAUSAL = np.array(
     [
-        [[1.0, -np.inf, -np.inf, -np.inf], [0.5, 2.0, -np.inf, -np.inf],
-         [3.0, 1.0, 0.25, -np.inf], [1.0, 0.0, 2.0, -1.0]],
+        [
+            [1.0, -np.inf, -np.inf, -np.inf],
+            [0.5, 2.0, -np.inf, -np.inf],
+            [3.0, 1.0, 0.25, -np.inf],
+            [1.0, 0.0, 2.0, -1.0],
+        ],
     ]
 )
 
@@ -35,7 +39,11 @@ def test_golden_of_every_stage(golden: Callable[[str, str], None]) -> None:
 def test_two_arguments_are_enough(minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(minilm["scores"], 12)
     assert [stage.name for stage in compiled.stages] == [
-        "selection", "sparsify", "binarize-weights", "insert-penalties", "embed"
+        "selection",
+        "sparsify",
+        "binarize-weights",
+        "insert-penalties",
+        "embed",
     ]
     result = compiled.solve(seed=1)
     assert result.selected.sum(axis=-1).tolist() == [[8] * 10] * 12
@@ -53,7 +61,7 @@ def test_result_shapes_and_the_residual_decoder(minilm: dict[str, np.ndarray]) -
     assert result.context is not None
     assert result.context.shape == minilm["value"].shape
     attention = compiled.attention
-    mean = attention.values.mean(axis=1, keepdims=True)  # type: ignore[union-attr]
+    mean = attention.values.mean(axis=1, keepdims=True)
     kept = np.where(result.selected, attention.softmax, 0.0)
     expected = mean + kept @ (attention.values - mean)
     np.testing.assert_allclose(result.context, expected, atol=1e-12)
@@ -66,13 +74,17 @@ def test_result_shapes_and_the_residual_decoder(minilm: dict[str, np.ndarray]) -
 
 def test_the_energy_of_a_row_is_its_squared_error(minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(
-        minilm["scores"], 12, select=qa.ExactlyK(3), objective="output", values=minilm["value"],
+        minilm["scores"],
+        12,
+        select=qa.ExactlyK(3),
+        objective="output",
+        values=minilm["value"],
         target=None,
     )
     result, attention = compiled.solve(seed=2), compiled.attention
     exact = attention.softmax @ attention.values
     error = ((result.context - exact) ** 2).sum(axis=-1)
-    mean = attention.values.mean(axis=1, keepdims=True)  # type: ignore[union-attr]
+    mean = attention.values.mean(axis=1, keepdims=True)
     nothing = ((exact - mean) ** 2).sum(axis=-1)
     np.testing.assert_allclose(result.energies, error - nothing, atol=1e-9)
 
@@ -93,12 +105,17 @@ def test_padding_rows_come_back_as_zeros() -> None:
     mask = np.ones((3, 6), bool)
     mask[1] = False
     compiled = qa.compile(
-        scores, 2, select=qa.ExactlyK(2), objective="output",
-        values=np.random.default_rng(2).normal(size=(2, 6, 3)), mask=mask, target="zephyr:2",
+        scores,
+        2,
+        select=qa.ExactlyK(2),
+        objective="output",
+        values=np.random.default_rng(2).normal(size=(2, 6, 3)),
+        mask=mask,
+        target="zephyr:2",
     )
     result = compiled.solve(seed=1)
     assert (result.weights[:, 1] == 0).all()
-    assert (result.context[:, 1] == 0).all()  # type: ignore[index]
+    assert (result.context[:, 1] == 0).all()
     assert result.empty.tolist() == [[False, True, False]] * 2
     assert np.isnan(result.output_errors(compiled.attention)[:, 1]).all()
     assert compiled.report().rows["empty"] == 2
@@ -147,14 +164,13 @@ def test_heads_tied_by_name() -> None:
 
 
 @pytest.mark.parametrize("topology", ["zephyr", "pegasus"])
-def test_submissions_run_on_a_mock_machine(
-    topology: str, smollm2: dict[str, np.ndarray]
-) -> None:
+def test_submissions_run_on_a_mock_machine(topology: str, smollm2: dict[str, np.ndarray]) -> None:
     """Through FixedEmbeddingComposite, and as embedded models straight to the sampler."""
     size = 4
     compiled = qa.compile(smollm2["scores"], 9, target=f"{topology}:{size}")
     mock = MockDWaveSampler(
-        topology_type=topology, topology_shape=[size, 4] if topology == "zephyr" else [size],
+        topology_type=topology,
+        topology_shape=[size, 4] if topology == "zephyr" else [size],
         parameter_warnings=False,
     )
     samplesets = [
@@ -185,7 +201,10 @@ def test_repair_mends_what_a_bad_sampler_breaks(minilm: dict[str, np.ndarray]) -
 
 def test_repair_of_tied_rows(minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(
-        minilm["scores"], 12, select=qa.ExactlyK(3), target=None,
+        minilm["scores"],
+        12,
+        select=qa.ExactlyK(3),
+        target=None,
         tie=qa.TieVariables(groups=((0, 1, 2),)),
     )
     (part,) = compiled.submissions
@@ -223,7 +242,7 @@ def test_sample_sets_are_left_alone(minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(minilm["scores"], 12, target="zephyr:6")
     part = compiled.submissions[0]
     assert part.physical is not None
-    labels = [int(q) for q in compiled.recipe.target.qubits[part.physical.qubit]]  # type: ignore[union-attr]
+    labels = [int(q) for q in compiled.recipe.target.qubits[part.physical.qubit]]
     spins = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (5, len(labels)))
     sampleset = dimod.SampleSet.from_samples_bqm((spins, labels), part.embedded_bqm)
     before = sampleset.copy()
@@ -233,7 +252,7 @@ def test_sample_sets_are_left_alone(minilm: dict[str, np.ndarray]) -> None:
     for read in range(5):
         row = dict(zip(labels, spins[read].tolist(), strict=True))
         for v, chain in list(part.embedding.items())[:40]:
-            vote = sum(row[q] for q in chain)  # type: ignore[index]
+            vote = sum(row[q] for q in chain)
             assert dict(zip(logical.variables, logical.record.sample[read], strict=True))[v] == (
                 1 if vote >= 0 else -1
             )
@@ -241,10 +260,10 @@ def test_sample_sets_are_left_alone(minilm: dict[str, np.ndarray]) -> None:
 
 def test_rebind_equals_a_fresh_compile(minilm: dict[str, np.ndarray]) -> None:
     options = {"select": qa.ExactlyK(3), "objective": "output", "target": "zephyr:4"}
-    first = qa.compile(minilm["scores"], 12, values=minilm["value"], **options)  # type: ignore[arg-type]
+    first = qa.compile(minilm["scores"], 12, values=minilm["value"], **options)
     scores, values = minilm["scores"][::-1] + 0.1, minilm["value"][::-1] * 2
     again = first.rebind(scores, values=values)
-    fresh = qa.compile(scores, 12, values=values, **options)  # type: ignore[arg-type]
+    fresh = qa.compile(scores, 12, values=values, **options)
     assert again.stages[-1].rewrite.notes == ("placement taken over",)
     assert again.plan is first.plan
     assert again.program.same(fresh.program)
@@ -287,11 +306,18 @@ def test_all_to_all_needs_no_embedding() -> None:
 def test_hooks_see_every_pass() -> None:
     seen: list[str] = []
     qa.compile(
-        np.zeros((1, 1, 9)), 1, target=None, before=[lambda p, _: seen.append(p.name)],
+        np.zeros((1, 1, 9)),
+        1,
+        target=None,
+        before=[lambda p, _: seen.append(p.name)],
         after=[lambda stage: seen.append(stage.name.upper())],
     )
     assert seen == [
-        "sparsify", "SPARSIFY", "binarize-weights", "BINARIZE-WEIGHTS", "insert-penalties",
+        "sparsify",
+        "SPARSIFY",
+        "binarize-weights",
+        "BINARIZE-WEIGHTS",
+        "insert-penalties",
         "INSERT-PENALTIES",
     ]
 
@@ -300,8 +326,8 @@ def test_the_slot_bound_is_reported_and_holds() -> None:
     scores = np.random.default_rng(3).normal(size=(1, 3, 12)) * 2
     values = np.random.default_rng(4).normal(size=(1, 12, 4))
     options = {"select": qa.ExactlyK(2), "objective": "output", "values": values, "target": None}
-    few = qa.compile(scores, 1, slots=4, **options)  # type: ignore[arg-type]
-    every = qa.compile(scores, 1, slots=None, **options)  # type: ignore[arg-type]
+    few = qa.compile(scores, 1, slots=4, **options)
+    every = qa.compile(scores, 1, slots=None, **options)
     gap = few.solve(seed=1).energies.sum() - every.solve(seed=1).energies.sum()
     assert -1e-9 <= gap <= few.bound + 1e-9
     assert every.bound == 0

@@ -37,18 +37,18 @@ def changed(where: tuple[int, ...], value: float) -> np.ndarray:
 )
 def test_scores_and_heads(scores: object, heads: object, message: str) -> None:
     with pytest.raises(qa.InputError, match=message):
-        qa.compile(scores, heads, target=None)  # type: ignore[arg-type]
+        qa.compile(scores, heads, target=None)
 
 
 @pytest.mark.parametrize("k", [0, -1, 1.5, True, "4", None])
 def test_k(k: object) -> None:
     with pytest.raises(qa.InputError, match="k must be a whole number of at least 1"):
-        qa.ExactlyK(k)  # type: ignore[arg-type]
+        qa.ExactlyK(k)
 
 
 def test_numpy_whole_numbers_are_fine() -> None:
-    assert qa.ExactlyK(np.int64(3)).k == 3  # type: ignore[arg-type]
-    assert Attention.check(GOOD, np.int32(2)).shape == (2, 3, 5)  # type: ignore[arg-type]
+    assert qa.ExactlyK(np.int64(3)).k == 3
+    assert Attention.check(GOOD, np.int32(2)).shape == (2, 3, 5)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_numpy_whole_numbers_are_fine() -> None:
 )
 def test_options(options: dict[str, object], message: str) -> None:
     with pytest.raises((qa.InputError, qa.TargetError), match=message):
-        qa.compile(GOOD, 2, **({"target": None} | options))  # type: ignore[arg-type]
+        qa.compile(GOOD, 2, **({"target": None} | options))
 
 
 def test_tie_is_said_once() -> None:
@@ -98,7 +98,7 @@ def test_anything_array_like_is_read() -> None:
         def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
             return GOOD.astype(np.float32)
 
-    assert Attention.check(Tensor(), 2).logits.dtype == np.float64  # type: ignore[arg-type]
+    assert Attention.check(Tensor(), 2).logits.dtype == np.float64
     assert Attention.check(GOOD[0].tolist(), 1).shape == (1, 3, 5)
 
 

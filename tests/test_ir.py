@@ -56,7 +56,7 @@ def test_priced_implication_is_a_product() -> None:
 def test_columns_are_frozen_and_caller_arrays_are_not() -> None:
     linear = np.array([1.0, 2.0])
     none = np.zeros(0)
-    form = qa.ir.Quadratic(0.0, linear, none, none, none)  # type: ignore[attr-defined]
+    form = qa.ir.Quadratic(0.0, linear, none, none, none)
     linear[0] = 9.0
     assert form.linear[0] == 1.0
     with pytest.raises(ValueError, match="read-only"):
@@ -98,9 +98,9 @@ def broken(**changes: object) -> Program:
         part = groups[group]
         arrays = part.arrays() | {column: np.asarray(value)}
         if group == "o":
-            arrays["offset"] = program.objective.offset  # type: ignore[assignment]
+            arrays["offset"] = program.objective.offset
         groups[group] = type(part)(**arrays)
-    return Program(groups["v"], groups["o"], groups["c"])  # type: ignore[arg-type]
+    return Program(groups["v"], groups["o"], groups["c"])
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,7 @@ def broken(**changes: object) -> Program:
         ({"c_kind": [0, 0], "c_key": [-1, -1], "c_bit": [-1, -1]}, "label-twice", "pick[0,0]"),
     ],
 )
-def test_verify_names_what_is_malformed(
-    changes: dict[str, object], code: str, where: str
-) -> None:
+def test_verify_names_what_is_malformed(changes: dict[str, object], code: str, where: str) -> None:
     program = broken(**changes)
     found = [(d.code, d.where) for d in diagnose(program)]
     assert (code, where) in found

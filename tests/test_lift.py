@@ -51,8 +51,10 @@ def test_substitution_keeps_energies(program: Program, data: st.DataObject) -> N
     source = data.draw(st.lists(st.integers(-1, n - 1), min_size=n, max_size=n))
     kept = sorted({s for s in source if s >= 0})
     renumbered = [kept.index(s) if s >= 0 else -1 for s in source]
-    constant = [data.draw(st.integers(0, int(u))) if s < 0 else 0
-                for s, u in zip(source, program.variables.upper, strict=True)]
+    constant = [
+        data.draw(st.integers(0, int(u))) if s < 0 else 0
+        for s, u in zip(source, program.variables.upper, strict=True)
+    ]
     lift = Lift.select(renumbered, len(kept), constant)
     try:
         after = substitute(program, lift, program.variables.take(np.array(kept, dtype=np.int64)))
@@ -67,10 +69,7 @@ def test_substitution_keeps_energies(program: Program, data: st.DataObject) -> N
 
 
 def test_equal_constraints_are_merged_and_contradictions_named() -> None:
-    text = (
-        "x[0,0,0] : 1\nx[1,0,0] : 1\n"
-        "pick[0,0]: x[0,0,0] == 1\npick[1,0]: x[1,0,0] == {}\n"
-    )
+    text = "x[0,0,0] : 1\nx[1,0,0] : 1\npick[0,0]: x[0,0,0] == 1\npick[1,0]: x[1,0,0] == {}\n"
     lift = Lift.select([0, 0], 1)
     program = Program.parse(text.format(1))
     tied = substitute(program, lift, program.variables.take(np.array([0])))
@@ -84,8 +83,6 @@ def test_a_constraint_without_variables_must_hold() -> None:
     program = Program.parse("x[0,0,0] : 1\npick[0,0]: x[0,0,0] == 1")
     with pytest.raises(qa.InfeasibleError, match=r"pick\[0,0\] cannot hold"):
         substitute(program, Lift.select([-1], 0, [0]), program.variables.take(np.array([], int)))
-    done = substitute(
-        program, Lift.select([-1], 0, [1]), program.variables.take(np.array([], int))
-    )
+    done = substitute(program, Lift.select([-1], 0, [1]), program.variables.take(np.array([], int)))
     assert len(done.constraints) == 0
     assert done.objective.offset == 1

@@ -13,8 +13,7 @@ from qubo_attn.pipeline import Fact, Pass, Stage, spec
 from qubo_attn.rewrite import Rewrite
 
 PROGRAM = Program.parse(
-    "x[0,0,0] : -2\nx[0,0,1] : -1\nx[0,0,2] : 0\n"
-    "pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1\n"
+    "x[0,0,0] : -2\nx[0,0,1] : -1\nx[0,0,2] : 0\npick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1\n"
 )
 FOUR = (qa.TieVariables(), qa.Sparsify(), qa.BinarizeWeights(), qa.InsertPenalties())
 
@@ -85,7 +84,9 @@ def test_stages_are_snapshots_and_hooks_see_them() -> None:
         verify_each=True,
     ).run(PROGRAM)
     assert seen == [
-        "before sparsify 3", "after sparsify 2", "before insert-penalties 2",
+        "before sparsify 3",
+        "after sparsify 2",
+        "before insert-penalties 2",
         "after insert-penalties 2",
     ]
     assert [s.spec for s in stages] == ["sparsify{slots=2}", "insert-penalties"]
@@ -116,15 +117,15 @@ class Liar:
             return Rewrite(program.replace(constraints=c.none()), lift)
         if self.what == "optimum":
             fixed = Lift.select([-1, 0, 1], 2)
-            smaller = qa.rewrite.substitute(  # type: ignore[attr-defined]
-                program, fixed, program.variables.take(qa.ir.np.array([1, 2]))  # type: ignore[attr-defined]
+            smaller = qa.rewrite.substitute(
+                program,
+                fixed,
+                program.variables.take(qa.ir.np.array([1, 2])),
             )
             return Rewrite(smaller, fixed)
         if self.what == "margin":
             price = {"weight": [0.0], "slope": [0.0]}
-            return Rewrite(
-                program.replace(constraints=type(c)(**(c.arrays() | price))), lift
-            )
+            return Rewrite(program.replace(constraints=type(c)(**(c.arrays() | price))), lift)
         return Rewrite(program, Lift.identity(n + 1))
 
 

@@ -67,7 +67,8 @@ def test_mock_machines_lose_the_stale_limit() -> None:
 
     ideal = qa.Target.zephyr(2)
     mock = MockDWaveSampler(
-        topology_type="zephyr", topology_shape=[2, 4],
+        topology_type="zephyr",
+        topology_shape=[2, 4],
         properties={"per_group_coupling_range": [-13.0, 10.0]},
     )
     target = qa.Target.of(mock)
@@ -87,10 +88,15 @@ def test_real_working_graphs(file: Path) -> None:
 
 def test_json_round_trip(tmp_path: Path) -> None:
     file = tmp_path / "machine.json"
-    file.write_text(json.dumps({
-        "topology": {"type": "zephyr", "shape": [2, 4]},
-        "missing_qubits": [3], "missing_couplers": [[0, 1]],
-    }))
+    file.write_text(
+        json.dumps(
+            {
+                "topology": {"type": "zephyr", "shape": [2, 4]},
+                "missing_qubits": [3],
+                "missing_couplers": [[0, 1]],
+            }
+        )
+    )
     target = qa.Target.of(str(file))
     assert target is not None
     assert target.hash == qa.Target.zephyr(2).without([3], [[0, 1]]).hash
@@ -116,10 +122,14 @@ def test_unusable_targets_are_named(target: object, message: str) -> None:
 
 def test_unusable_files_are_named(tmp_path: Path) -> None:
     file = tmp_path / "odd.json"
-    for text in ("{", "[]", '{"topology": {"type": "kite", "shape": [2]}, "missing_qubits": [], '
-                 '"missing_couplers": []}'):
+    for text in (
+        "{",
+        "[]",
+        '{"topology": {"type": "kite", "shape": [2]}, "missing_qubits": [], '
+        '"missing_couplers": []}',
+    ):
         file.write_text(text)
-        with pytest.raises(qa.TargetError, match="odd.json|unknown topology 'kite'"):
+        with pytest.raises(qa.TargetError, match=r"odd\.json|unknown topology 'kite'"):
             qa.Target.from_json(file)
 
 

@@ -19,11 +19,17 @@ TARGETS = [
 ]
 
 
-def compile_on(target: object, data: dict[str, np.ndarray], **options: object
-               ) -> qa.CompiledAttention:
+def compile_on(
+    target: object, data: dict[str, np.ndarray], **options: object
+) -> qa.CompiledAttention:
     return qa.compile(
-        data["scores"], len(data["scores"]), select=qa.ExactlyK(3), objective="output",
-        values=data["value"], target=target, **options,  # type: ignore[arg-type]
+        data["scores"],
+        len(data["scores"]),
+        select=qa.ExactlyK(3),
+        objective="output",
+        values=data["value"],
+        target=target,
+        **options,
     )
 
 
@@ -32,7 +38,7 @@ def test_every_submission_verifies_and_carries_every_row_once(
     target: object, smollm2: dict[str, np.ndarray]
 ) -> None:
     compiled = compile_on(target, smollm2)
-    graph = compiled.recipe.target.graph()  # type: ignore[union-attr]
+    graph = compiled.recipe.target.graph()
     rows = Counter[tuple[int, int]]()
     for part in compiled.submissions:
         source = dimod.to_networkx_graph(part.bqm)
@@ -49,7 +55,7 @@ def test_every_submission_verifies_and_carries_every_row_once(
 def test_the_embedded_model_is_oceans(target: object, minilm: dict[str, np.ndarray]) -> None:
     """Same chains and chain strengths through dwave.embedding give the same coefficients."""
     compiled = compile_on(target, minilm)
-    edges = compiled.recipe.target.graph().edges  # type: ignore[union-attr]
+    edges = compiled.recipe.target.graph().edges
     for part in compiled.submissions[:2]:
         structure = EmbeddedStructure(edges, part.embedding)
         expected = embed_bqm(part.bqm, structure, chain_strength=part.chain_strength)
@@ -127,9 +133,10 @@ def test_a_coupler_without_a_carrier_is_an_error(minilm: dict[str, np.ndarray]) 
 
 def test_graphs_with_names() -> None:
     graph = nx.relabel_nodes(nx.complete_graph(12), {v: f"q{v:02}" for v in range(12)})
-    compiled = qa.compile(np.random.default_rng(1).normal(size=(1, 2, 5)), 1,
-                          select=qa.ExactlyK(2), target=graph)
+    compiled = qa.compile(
+        np.random.default_rng(1).normal(size=(1, 2, 5)), 1, select=qa.ExactlyK(2), target=graph
+    )
     (part,) = compiled.submissions
-    assert all(q.startswith("q") for chain in part.embedding.values() for q in chain)  # type: ignore[attr-defined]
+    assert all(q.startswith("q") for chain in part.embedding.values() for q in chain)
     sampler = dimod.StructureComposite(dimod.ExactSolver(), list(graph), list(graph.edges))
     assert compiled.solve(sampler).feasible.all()

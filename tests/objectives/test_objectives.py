@@ -16,7 +16,7 @@ from qubo_attn.frontend import build_program
 
 def program_of(attention: Attention, objective: object) -> qa.Program:
     heads = attention.shape[0]
-    return build_program(attention, (objective,) * heads, (qa.ExactlyK(2),) * heads)  # type: ignore[arg-type]
+    return build_program(attention, (objective,) * heads, (qa.ExactlyK(2),) * heads)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))
@@ -64,9 +64,7 @@ def test_output_is_the_squared_error_of_the_residual_decoder(seed: int) -> None:
             weight = np.exp(scores[head, 0, :n])
             p = weight / weight.sum()
             mean = values[head, :n].mean(axis=0)
-            kept = mean + sum(
-                p[i] * (values[head, i] - mean) for i in range(n) if z[start + i]
-            )
+            kept = mean + sum(p[i] * (values[head, i] - mean) for i in range(n) if z[start + i])
             error += ((kept - p @ values[head, :n]) ** 2).sum()
         assert program.objective_energies([z])[0] == pytest.approx(error, abs=1e-9)
 
@@ -78,10 +76,18 @@ def test_each_head_its_own_objective() -> None:
     compiled = qa.compile(scores, heads, select=qa.ExactlyK(2), values=values, target=None)
     mixed = compiled.stages[0].program
     for head, name in enumerate(("output", "selection", "output")):
-        alone = qa.compile(
-            scores[head : head + 1], 1, select=qa.ExactlyK(2), objective=name,
-            values=values[head : head + 1], target=None,
-        ).stages[0].program
+        alone = (
+            qa.compile(
+                scores[head : head + 1],
+                1,
+                select=qa.ExactlyK(2),
+                objective=name,
+                values=values[head : head + 1],
+                target=None,
+            )
+            .stages[0]
+            .program
+        )
         mine = mixed.variables.head == head
         np.testing.assert_array_equal(mixed.objective.linear[mine], alone.objective.linear)
         inside = mine[mixed.objective.i]

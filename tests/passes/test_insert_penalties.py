@@ -64,8 +64,13 @@ def test_weights_are_per_row_not_global() -> None:
 
 def test_never_above_verma_and_lewis(minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(
-        minilm["scores"], 12, select=qa.ExactlyK(4), objective="output", values=minilm["value"],
-        target=None, passes=(qa.Sparsify(slots=16), qa.InsertPenalties(margin=0)),
+        minilm["scores"],
+        12,
+        select=qa.ExactlyK(4),
+        objective="output",
+        values=minilm["value"],
+        target=None,
+        passes=(qa.Sparsify(slots=16), qa.InsertPenalties(margin=0)),
     )
     program, c = compiled.program, compiled.program.constraints
     o = program.objective
@@ -81,9 +86,7 @@ def test_never_above_verma_and_lewis(minilm: dict[str, np.ndarray]) -> None:
 
 
 def test_a_row_without_objective_still_has_a_price() -> None:
-    program = Program.parse(
-        "x[0,0,0] : 0\nx[0,0,1] : 0\npick[0,0]: x[0,0,0] + x[0,0,1] == 1"
-    )
+    program = Program.parse("x[0,0,0] : 0\nx[0,0,1] : 0\npick[0,0]: x[0,0,0] + x[0,0,1] == 1")
     rewrite = qa.InsertPenalties().apply(program)
     assert rewrite.margin > 0
     qa.validate(program, rewrite)

@@ -43,9 +43,11 @@ def test_promise(program: Program) -> None:
     rewrite = qa.TieVariables(groups=((0, 1, 2),)).apply(program)
     qa.validate(program, rewrite)
     tied = [
-        p for p in oracle.points(program) if oracle.holds(program, p)
-        and len({p[i : i + len(rewrite.program)] for i in
-                 range(0, len(p), len(rewrite.program))}) == 1
+        p
+        for p in oracle.points(program)
+        if oracle.holds(program, p)
+        and len({p[i : i + len(rewrite.program)] for i in range(0, len(p), len(rewrite.program))})
+        == 1
     ]
     best = min(oracle.energy(program, p) for p in tied)
     assert oracle.optimum(rewrite.program) == pytest.approx(best, abs=1e-9)
@@ -53,7 +55,11 @@ def test_promise(program: Program) -> None:
 
 def test_queries_tie_too(smollm2: dict[str, np.ndarray], minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(
-        minilm["scores"], 12, select=qa.ExactlyK(3), target=None, slots=None,
+        minilm["scores"],
+        12,
+        select=qa.ExactlyK(3),
+        target=None,
+        slots=None,
         tie=qa.TieVariables(queries=True),
     )
     assert len(compiled.program) == 12 * 10
@@ -66,8 +72,13 @@ def test_grouped_query_attention(smollm2: dict[str, np.ndarray]) -> None:
     tie = qa.TieVariables.from_kv_head(smollm2["kv_head"])
     assert tie.groups == ((0, 1, 2), (3, 4, 5), (6, 7, 8))
     compiled = qa.compile(
-        smollm2["scores"], 9, select=qa.ExactlyK(4), objective="output",
-        values=smollm2["value"], target=None, tie=tie,
+        smollm2["scores"],
+        9,
+        select=qa.ExactlyK(4),
+        objective="output",
+        values=smollm2["value"],
+        target=None,
+        tie=tie,
     )
     chosen = compiled.solve(seed=1).selected
     for group in tie.groups:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from qubo_attn.cli import app
+from tests.conftest import ROOT
+
+FILE = str(ROOT / "fixtures" / "attention" / "smollm2-causal_d06_L14_n19.npz")
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = str(tmp_path_factory.mktemp("compiled") / "out")
+    text = run("compile", FILE, "--keys", "4", "--objective", "output", "-o", folder)
+    assert "insert-penalties" in text
+    assert "171 all, 0 empty, 27 capped, 135 submitted" in text
+    assert f"wrote {folder}" in text.replace("\n", "")
+    return folder
+
+
+def test_solve_compares_with_top_k(compiled: str, tmp_path: Path) -> None:
+    out = tmp_path / "result.npz"
+    facts = json.loads(run("solve", compiled, "--json", "-o", str(out)))
+    assert facts["feasible"] == 1
+    assert facts["rows"] == 171
+    assert facts["error_ours"] <= facts["error_top-k residual"] < facts["error_top-k renormalise"]
+    with np.load(out) as result:
+        assert result["selected"].shape == (9, 19, 19)
+        assert result["context"].shape == (9, 19, 64)
+    text = run("solve", compiled, "--reads", "4")
+    assert "mean relative output error, top-k residual" in text
+
+
+def test_inspect(compiled: str) -> None:
+    facts = json.loads(run("inspect", compiled, "--json"))
+    assert [stage["name"] for stage in facts["stages"]][-1] == "embed"
+    assert sum(facts["chains"].values()) == facts["stages"][-1]["variables"]
+    text = run("inspect", compiled)
+    assert "longest chain" in text
+    assert "zephyr 12 (4800 qubits, 45864 couplers)" in text
+
+
+def test_cache(compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = json.loads(run("cache", "ls", "--json"))
+    assert any(entry["shape"] == "K16" for entry in entries)
+    assert "K16 on zephyr 12" in run("cache", "ls")
+    monkeypatch.setenv("QUBO_ATTN_CACHE", str(tmp_path))
+    assert "0 embeddings" in run("cache", "ls")
+    assert "0 embeddings deleted" in run("cache", "clear")
+
+
+def test_bare_scores(tmp_path: Path) -> None:
+    file = tmp_path / "scores.npy"
+    np.save(file, np.random.default_rng(0).normal(size=(2, 3, 10)))
+    out = str(tmp_path / "out")
+    facts = json.loads(run("compile", str(file), "-o", out, "--target", "none", "--json"))
+    assert facts["target"] is None
+    assert "error_ours" not in json.loads(run("solve", out, "--json"))
+
+
+@pytest.mark.parametrize("tie", ["kv-head", "none"])
+def test_tying(tie: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    facts = json.loads(run("compile", FILE, "--tie", tie, "-o", out, "--target", "none", "--json"))
+    names = [stage["name"] for stage in facts["stages"]]
+    assert ("tie-variables" in names) == (tie == "kv-head")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("absent.npz",), "absent.npz does not read as .npy or .npz"),
+        ((FILE, "--keys", "0"), "k must be a whole number of at least 1, not 0"),
+        ((FILE, "--objective", "best"), "unknown objective 'best'"),
+        ((FILE, "--target", "moon"), "unknown target 'moon'"),
+        ((FILE, "--tie", "all"), "unknown --tie 'all'; one of none, kv-head, kv"),
+        ((FILE, "--tie", "kv"), "cannot share one selection"),
+        ((FILE, "--slots", "0"), "slots must be at least 1"),
+    ],
+)
+def test_errors_are_one_line_and_exit_two(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    text = run("compile", *arguments, "-o", str(tmp_path / "out"), code=2)
+    assert f"error: {message}" in text or message in text
+    assert "Traceback" not in text
+
+
+def test_files_without_scores_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "odd.npz"
+    np.savez(file, weights=np.zeros(3))
+    text = run("compile", str(file), "-o", str(tmp_path / "out"), code=2)
+    assert "holds no array named scores (found weights)" in text

@@ -1,0 +1,140 @@
+"""Each kernel against its NumPy twin."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qubo_attn import kernels
+from tests.strategies import programs
+
+SEEDS = st.integers(0, 10_000)
+
+
+def ragged(generator: np.random.Generator, rows: int = 4, most: int = 6) -> np.ndarray:
+    return np.cumsum(np.r_[0, generator.integers(0, most, rows)])
+
+
+def pairs(ptr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    ends = [np.triu_indices(b - a, 1) for a, b in pairwise(ptr)]
+    shifted = [np.stack(e) + a for e, a in zip(ends, ptr[:-1], strict=True)]
+    i, j = np.concatenate(shifted, axis=1)
+    return i, j
+
+
+@given(SEEDS)
+def test_selection(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    ptr = ragged(generator)
+    logit = generator.normal(size=ptr[-1])
+    linear, i, j, bias = kernels.selection_coefficients(ptr, logit, 0.3)
+    u, v = pairs(ptr)
+    np.testing.assert_array_equal((i, j), (u, v))
+    np.testing.assert_allclose(bias, 0.6 * logit[u] * logit[v])
+    np.testing.assert_allclose(linear, 0.3 - logit)
+
+
+@given(SEEDS)
+def test_redundancy(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    ptr = ragged(generator)
+    key = generator.integers(0, 5, ptr[-1]).astype(np.int32)
+    head = generator.integers(0, 2, len(ptr) - 1).astype(np.int32)
+    cosine = generator.normal(size=(2, 5, 5))
+    logit = generator.normal(size=ptr[-1])
+    linear, i, j, bias = kernels.redundancy_coefficients(ptr, logit, key, head, cosine, 0.7)
+    u, v = pairs(ptr)
+    row = np.repeat(head, np.diff(ptr))
+    np.testing.assert_array_equal((i, j), (u, v))
+    np.testing.assert_allclose(bias, 0.7 * cosine[row[u], key[u], key[v]])
+    np.testing.assert_allclose(linear, -logit)
+
+
+@given(SEEDS)
+def test_output(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    ptr = ragged(generator)
+    key = generator.integers(0, 5, ptr[-1]).astype(np.int32)
+    head = generator.integers(0, 2, len(ptr) - 1).astype(np.int32)
+    values, mass = generator.normal(size=(2, 5, 3)), generator.random(ptr[-1])
+    offset, linear, i, j, bias = kernels.output_coefficients(ptr, mass, key, head, values)
+    u, v = pairs(ptr)
+    expected_offset = 0.0
+    w = np.zeros((ptr[-1], 3))
+    rest = np.zeros((ptr[-1], 3))
+    for r in range(len(ptr) - 1):
+        part = slice(ptr[r], ptr[r + 1])
+        own = values[head[r], key[part]]
+        w[part] = mass[part, None] * (own - (own.mean(axis=0) if len(own) else 0))
+        rest[part] = w[part].sum(axis=0)
+        expected_offset += (w[part].sum(axis=0) ** 2).sum()
+    np.testing.assert_array_equal((i, j), (u, v))
+    assert offset == pytest.approx(expected_offset)
+    np.testing.assert_allclose(linear, (w * w).sum(1) - 2 * (w * rest).sum(1), atol=1e-12)
+    np.testing.assert_allclose(bias, 2 * (w[u] * w[v]).sum(1), atol=1e-12)
+
+
+@given(programs(heads=3))
+def test_adjacency_and_fields(program: object) -> None:
+    o = program.objective
+    n = len(o.linear)
+    dense = np.zeros((n, n))
+    dense[o.i, o.j] = o.bias
+    dense += dense.T
+    ptr, neighbour, value = kernels.adjacency(n, o.i, o.j, o.bias)
+    for v in range(n):
+        mine = slice(ptr[v], ptr[v + 1])
+        assert (np.diff(neighbour[mine]) > 0).all()
+        row = np.zeros(n)
+        row[neighbour[mine]] = value[mine]
+        np.testing.assert_array_equal(row, dense[v])
+    fields = kernels.ising_fields(o.linear, o.i, o.j, o.bias)
+    np.testing.assert_allclose(fields, o.linear / 2 + dense.sum(axis=1) / 4)
+
+
+@given(SEEDS)
+def test_physical_fill(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    field_of, coupling_of = generator.integers(0, 4, 9), generator.integers(0, 5, 7)
+    chain_of = generator.integers(0, 4, 6)
+    share_h, share_j = generator.random(9), generator.random(7)
+    h, coupling, strength = generator.normal(size=4), generator.normal(size=5), np.arange(4.0)
+    fields, couplings = np.empty(9), np.empty(13)
+    kernels.fill_physical(
+        field_of, share_h, coupling_of, share_j, chain_of, h, coupling, strength, fields, couplings
+    )
+    np.testing.assert_allclose(fields, h[field_of] * share_h)
+    np.testing.assert_allclose(couplings[:7], coupling[coupling_of] * share_j)
+    np.testing.assert_allclose(couplings[7:], -strength[chain_of])
+
+
+@given(SEEDS)
+def test_chain_votes(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    samples = generator.choice(np.array([-1, 1], np.int8), (6, 10))
+    ptr = np.array([0, 1, 3, 6, 10])
+    qubit = generator.permutation(10)
+    bits, broken = np.empty((6, 4), np.uint8), np.empty(6, np.int64)
+    kernels.chain_votes(samples, qubit, ptr, bits, broken)
+    for m in range(6):
+        count = 0
+        for c in range(4):
+            chain = samples[m, qubit[ptr[c] : ptr[c + 1]]]
+            assert bits[m, c] == (chain.sum() >= 0)
+            count += len(set(chain.tolist())) > 1
+        assert broken[m] == count
+
+
+@given(programs(heads=3), SEEDS)
+def test_block_energies(program: object, seed: int) -> None:
+    o = program.objective
+    n = len(o.linear)
+    generator = np.random.default_rng(seed)
+    bits = generator.integers(0, 2, (4, n)).astype(np.uint8)
+    block = np.zeros(n, np.int64)
+    energies = kernels.block_energies(bits, o.linear, o.i, o.j, o.bias, block, 1)
+    np.testing.assert_allclose(energies[:, 0], o.energies(bits) - o.offset, atol=1e-9)

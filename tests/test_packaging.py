@@ -1,0 +1,123 @@
+"""What ships, and that the checkout's parts agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import zipfile
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import qubo_attn as qa
+from tests.conftest import ROOT
+
+SOURCES = sorted([*(ROOT / "passes").glob("*.py"), *(ROOT / "qubo_attn").rglob("*.py")])
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_one_package_with_every_pass(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"qubo_attn"}
+    for file in (ROOT / "passes").glob("*.py"):
+        assert f"qubo_attn/passes/{file.name}" in names
+    for file in (ROOT / "qubo_attn").rglob("*.py"):
+        assert str(file.relative_to(ROOT)) in names
+    assert "qubo_attn/py.typed" in names
+    assert "qubo_attn/embedding/templates.npz" in names
+
+
+def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = (
+        "import numpy as np, qubo_attn as qa\n"
+        "c = qa.compile(np.arange(12.0).reshape(1, 1, 12), 1, select=qa.ExactlyK(2), target=None)\n"
+        "print(qa.__file__, c.solve(seed=1).selected.sum())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)},
+    )
+    file, chosen = result.stdout.split()
+    assert Path(file).is_relative_to(tmp_path)
+    assert chosen == "2"
+
+
+def test_import_is_quiet_and_light() -> None:
+    code = (
+        "import sys, qubo_attn\n"
+        "heavy = {'dwave.system', 'dwave.graphs', 'matplotlib', 'torch', 'numba', 'dimod'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_public_names() -> None:
+    assert sorted(qa.__all__) == dir(qa)
+    assert len(set(qa.__all__)) == len(qa.__all__)
+    for name in qa.__all__:
+        assert getattr(qa, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = qa.nothing
+
+
+def test_file_class_and_name_of_a_pass_agree() -> None:
+    for file in (ROOT / "passes").glob("[a-z]*.py"):
+        module = import_module(f"qubo_attn.passes.{file.stem}")
+        pass_ = getattr(module, "".join(part.title() for part in file.stem.split("_")))
+        assert pass_.name == file.stem.replace("_", "-")
+        assert (ROOT / "tests" / "passes" / f"test_{file.stem}.py").exists() or (
+            file.stem == "embed"
+        )
+
+
+def test_passes_import_no_other_pass() -> None:
+    for file in (ROOT / "passes").glob("[a-z]*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith("qubo_attn.passes"), file
+
+
+def test_the_folder_is_no_package_of_its_own() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", "import passes"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert "import qubo_attn.passes" in result.stderr
+
+
+def test_one_module_imports_the_topology_library() -> None:
+    pattern = re.compile(r"^\s*(import|from) (dwave\.graphs|dwave_networkx)", re.MULTILINE)
+    found = [file.name for file in SOURCES if pattern.search(file.read_text())]
+    assert found == ["target.py"]
+
+
+def test_the_newest_release_is_the_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", text, re.MULTILINE)
+    assert released[0] == qa.__version__
+    assert text.index("## [Unreleased]") < text.index(f"## [{released[0]}]")

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+
+import qubo_attn as qa
+
+
+@pytest.mark.parametrize("target", ["zephyr:3", "all-to-all", None, "named"])
+def test_round_trip(target: str | None, tmp_path: Path, minilm: dict[str, np.ndarray]) -> None:
+    where = target
+    if target == "named":
+        graph = nx.complete_graph(60)
+        where = nx.relabel_nodes(graph, {v: ("q", v) for v in graph})
+    compiled = qa.compile(
+        minilm["scores"],
+        12,
+        select=qa.ExactlyK(3),
+        objective="output",
+        values=minilm["value"],
+        target=where,
+        tie=qa.TieVariables(groups=((0, 1),)),
+    )
+    compiled.save(tmp_path / "a")
+    loaded = qa.load(tmp_path / "a")
+    assert loaded.program.same(compiled.program)
+    assert [s.text for s in loaded.stages] == [s.text for s in compiled.stages]
+    assert loaded.lift_to(0).same(compiled.lift_to(0))
+    for a, b in zip(loaded.submissions, compiled.submissions, strict=True):
+        assert a.bqm == b.bqm
+        assert a.embedding == b.embedding
+    x, y = loaded.solve(seed=3), compiled.solve(seed=3)
+    assert np.array_equal(x.weights, y.weights)
+    assert loaded.bound == compiled.bound
+    assert not list(tmp_path.glob("**/*.pkl"))
+    scores = minilm["scores"] * 0.5
+    assert loaded.rebind(scores).program.same(compiled.rebind(scores).program)
+    if target is not None:
+        assert loaded.recipe.target.hash == compiled.recipe.target.hash
+
+
+def test_each_select_and_objective_is_kept(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    heads = [
+        qa.Head(select=qa.OneHot(), objective=qa.Selection(alpha=0.25)),
+        qa.Head(select=qa.ExactlyK(2), objective=qa.Redundancy(strength=0.5)),
+    ]
+    compiled = qa.compile(
+        generator.normal(size=(2, 3, 5)),
+        heads,
+        keys=generator.normal(size=(2, 5, 3)),
+        mask=np.tri(3, 5, 2, dtype=bool),
+        target=None,
+        slots=4,
+    )
+    compiled.save(tmp_path)
+    loaded = qa.load(tmp_path)
+    assert loaded.recipe.selects == compiled.recipe.selects
+    assert loaded.recipe.objectives == compiled.recipe.objectives
+    assert loaded.recipe.passes == compiled.recipe.passes
+    scores = generator.normal(size=(2, 3, 5))
+    assert loaded.rebind(scores).program.same(compiled.rebind(scores).program)
+
+
+@pytest.mark.parametrize("damage", ["absent", "json", "format", "npz"])
+def test_folders_that_do_not_read_are_named(tmp_path: Path, damage: str) -> None:
+    compiled = qa.compile(np.random.default_rng(0).normal(size=(1, 1, 12)), 1, target=None)
+    folder = tmp_path / "artifact"
+    if damage != "absent":
+        compiled.save(folder)
+    facts = folder / "artifact.json"
+    if damage == "json":
+        facts.write_text("{")
+    elif damage == "format":
+        facts.write_text(facts.read_text().replace('"format": 1', '"format": 99'))
+    elif damage == "npz":
+        (folder / "arrays.npz").write_bytes(b"PK")
+    with pytest.raises(qa.InputError, match="artifact holds no readable artifact"):
+        qa.load(folder)
