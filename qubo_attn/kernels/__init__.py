@@ -1,5 +1,6 @@
 """Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute."""
 
+from qubo_attn.kernels.certify import certify_rows
 from qubo_attn.kernels.coefficients import (
     output_coefficients,
     redundancy_coefficients,
@@ -22,6 +23,7 @@ from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_c
 __all__ = [
     "adjacency",
     "block_energies",
+    "certify_rows",
     "chain_votes",
     "disjoint_squares",
     "dominated_keys",

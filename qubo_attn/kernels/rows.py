@@ -37,7 +37,7 @@ def adjacency(n: int, i: Ints, j: Ints, bias: Floats) -> tuple[Longs, Ints, Floa
 
 
 @kernel
-def _load_row(
+def load_row(
     members: Ints,
     slot: Longs,
     first: Longs,
@@ -137,7 +137,7 @@ def swap_costs(
         for s in range(n):
             slot[members[s]] = s
         local = np.empty((n, n))
-        outside = _load_row(members, slot, first, neighbour, value, local)
+        outside = load_row(members, slot, first, neighbour, value, local)
         live = np.ones(n, np.bool_)
         worst = np.zeros(dropped)
         d = 0
@@ -189,7 +189,7 @@ def dominated_keys(
         for s in range(n):
             slot[members[s]] = s
         local = np.empty((n, n))
-        outside = _load_row(members, slot, first, neighbour, value, local)
+        outside = load_row(members, slot, first, neighbour, value, local)
         live = np.ones(n, np.bool_)
         state = np.zeros(n, np.int8)
         fields = linear[members].copy()
