@@ -1,8 +1,8 @@
 """Certified penalty weights on real ``output`` rows, against the usual ones.
 
 Ratios of our weight to Verma and Lewis's (2020) and to the default of ``dimod.cqm_to_bqm`` (ten
-times the largest objective bias), over every row of 14 slots at k = 4, margin 0; and the share of checked
-rows whose optimum the weight keeps, by enumeration of all 2^14 selections.
+times the largest objective bias), over every row of 14 slots at k = 4, margin 0; and the share of
+checked rows whose optimum the weight keeps, by enumeration of all 2^14 selections.
 
     python benchmarks/penalties.py --data DIR --json
 """

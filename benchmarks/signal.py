@@ -67,6 +67,7 @@ def main() -> None:
     options.add_argument("--every", type=int, default=20, help="Ocean's way for every N-th row")
     chosen = options.parse_args()
     target = qa.Target.of(chosen.target)
+    assert target is not None
     graph = target.graph()
     edges = sorted(tuple(sorted(edge)) for edge in graph.edges)
     structures: dict[int, EmbeddedStructure] = {}
@@ -81,6 +82,8 @@ def main() -> None:
             target=target,
         )
         program, values = compiled.program, compiled.coefficients
+        assert values is not None
+        assert compiled.placement is not None
         rows = program.constraints
         share = 1 / compiled.placement.chain_lengths
         ours, ocean = [], []

@@ -1,7 +1,7 @@
 """Insert penalties: constraints become energy, each with a weight of its own.
 
-A row that keeps exactly k of its keys gets ``A (S - k)^2 + mu (S - k)``, S the number chosen, at the
-smallest A over mu that `qubo_attn.certificates` proves.
+A row that adds up to exactly k gets ``A (S - k)^2 + mu (S - k)``, S its sum, at the smallest A over
+mu that `qubo_attn.certificates` proves; its variables may be bits or whole numbers.
 
 Any other constraint with whole coefficients is priced, with the rest of its connected block, at the
 range of the block's objective: sound for any constraint, tight for none. A wall between bits costs
@@ -20,9 +20,9 @@ from qubo_attn.blocks import blocks_of
 from qubo_attn.certificates import certify, step_scale
 from qubo_attn.errors import InputError, PassError
 from qubo_attn.ir import Program, Sense
-from qubo_attn.kinds import exact_rows
+from qubo_attn.kinds import bit_rows, sum_rows
 from qubo_attn.lift import Lift
-from qubo_attn.pipeline import BINARY, PRICED, UNPRICED, Fact
+from qubo_attn.pipeline import PRICED, UNPRICED, Fact
 from qubo_attn.rewrite import Rewrite, unchanged
 
 
@@ -41,7 +41,7 @@ class InsertPenalties:
     relax: bool = True
 
     name: ClassVar[str] = "insert-penalties"
-    needs: ClassVar[frozenset[Fact]] = frozenset({BINARY, UNPRICED})
+    needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
     ensures: ClassVar[frozenset[Fact]] = frozenset({PRICED})
     breaks: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
 
@@ -55,7 +55,7 @@ class InsertPenalties:
         if not len(c):
             return unchanged(program, "no constraints")
         block = blocks_of(program)
-        exact = exact_rows(program)
+        exact = sum_rows(program)
         # A row that shares a block with another kind of constraint is priced like the others.
         coarse_blocks = np.unique(block[c.var[c.ptr[:-1][~exact]]])
         exact &= ~np.isin(block[c.var[c.ptr[:-1]]], coarse_blocks)
@@ -87,7 +87,8 @@ class InsertPenalties:
         row = segment_ids(c.ptr)
         fractions = np.bincount(row[c.coef != np.rint(c.coef)], minlength=len(c)) > 0
         bad = others & (fractions | (c.rhs != np.rint(c.rhs)))
-        open_side = others & (c.sense == Sense.LE) & ~c.implications
+        walls = c.implications & bit_rows(program)
+        open_side = others & (c.sense == Sense.LE) & ~walls
         for rows, reason in (
             (bad, "has coefficients that are not whole numbers; scale it first"),
             (open_side, "is an inequality that needs slack bits"),
@@ -97,8 +98,10 @@ class InsertPenalties:
                 raise PassError(f"{label} {reason}", constraint=label)
         o = program.objective
         blocks = int(block.max()) + 1
-        span = np.bincount(block, weights=np.abs(o.linear), minlength=blocks)
-        span += np.bincount(block[o.i], weights=np.abs(o.bias), minlength=blocks)
+        upper = program.variables.upper.astype(np.float64)
+        span = np.bincount(block, weights=np.abs(o.linear) * upper, minlength=blocks)
+        pairs = np.abs(o.bias) * upper[o.i] * upper[o.j]
+        span += np.bincount(block[o.i], weights=pairs, minlength=blocks)
         width = span[block[c.var[c.ptr[:-1][others]]]]
         width = np.where(width > 0, width, 1.0)
         return (1 + self.margin) * width, self.margin * width

@@ -1,4 +1,4 @@
-"""Certified weights of rows that keep exactly k of their keys, and their proof.
+"""Certified weights of rows that add up to exactly k, and their proof.
 
 ``A (S - k)^2 + mu (S - k)`` vanishes where a row keeps exactly k keys, so mu is free. Two proofs
 that it keeps the optimum by a margin D:
@@ -30,6 +30,7 @@ from qubo_attn.ir import Constraints, Program
 
 METHODS = ("steps", "relaxation")
 STEPS = 24
+MOST_BITS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,7 @@ class Certificates:
         tested count by count.
 
         Args:
-            exact: also enumerate every selection of rows of up to 16 keys that are coupled to no
+            exact: also enumerate every assignment of rows of up to 16 bits that are coupled to no
                 other row.
 
         Returns:
@@ -110,16 +111,7 @@ class Certificates:
 
     def step_costs(self, r: int) -> tuple[float, float]:
         """Return what adding a key, and removing one, costs row ``r`` at most."""
-        rows, o = self.rows, self.program.objective
-        adjacency = kernels.adjacency(len(self.program), o.i, o.j, o.bias)
-        up, down = kernels.step_costs(
-            rows.ptr,
-            rows.var,
-            np.rint(rows.rhs).astype(np.int64),
-            o.linear,
-            self.program.variables.upper,
-            *adjacency,
-        )
+        up, down = _step_costs(self.program, self.rows)
         return float(up[r]), float(down[r])
 
     def _penalty(self, rows: Constraints, r: int, k: int) -> Floats:
@@ -136,13 +128,13 @@ class Certificates:
         return np.delete(upper - bounds + self.margin[r], k)
 
     def _enumerated(self, rows: Constraints, r: int, k: int, tolerance: float) -> bool:
-        """Return whether the weight holds against every selection of a small row on its own."""
+        """Return whether the weight holds against every assignment of a small row on its own."""
         var = rows.var[rows.ptr[r] : rows.ptr[r + 1]]
-        o = self.program.objective
+        o, upper = self.program.objective, self.program.variables.upper[var]
         touching = np.isin(o.i, var) != np.isin(o.j, var)
-        if len(var) > 16 or touching.any():
+        if np.log2(upper + 1.0).sum() > MOST_BITS or touching.any():
             return True
-        choices = np.array(list(product((0.0, 1.0), repeat=len(var))))
+        choices = np.array(list(product(*(range(int(u) + 1) for u in upper))), dtype=np.float64)
         points = np.zeros((len(choices), len(self.program)))
         points[:, var] = choices
         surplus = choices.sum(axis=1) - k
@@ -152,24 +144,39 @@ class Certificates:
         return bool((total[surplus != 0] >= best + self.margin[r] - tolerance).all())
 
 
+def _step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
+    """Return the cost of a step up and of a step down of each row; see `kernels.step_costs`."""
+    o = program.objective
+    square = o.i == o.j
+    curvature = np.zeros(len(program))
+    curvature[o.i[square]] = o.bias[square]
+    return kernels.step_costs(
+        rows.ptr,
+        rows.var,
+        np.rint(rows.rhs).astype(np.int64),
+        o.linear,
+        program.variables.upper,
+        curvature,
+        *kernels.adjacency(len(program), o.i[~square], o.j[~square], o.bias[~square]),
+    )
+
+
 def certify(
     program: Program, index: Longs, margin: Floats, *, relax: bool = True, steps: int = STEPS
 ) -> Certificates:
-    """Return the smallest proven weights of rows that keep exactly k of their keys.
+    """Return the smallest proven weights of rows that add up to exactly k.
 
     Args:
         program: before its constraints are priced.
         index: int64, the rows.
         margin: D of each row, in energy units.
-        relax: also try the relaxation, where a row is coupled to no other; the smaller weight wins.
+        relax: also try the relaxation, where a row is of bits and coupled to no other; the smaller
+            weight wins.
         steps: gradient steps of the relaxation.
     """
     rows, o = program.constraints.take(index), program.objective
     count = np.rint(rows.rhs).astype(np.int64)
-    adjacency = kernels.adjacency(len(program), o.i, o.j, o.bias)
-    up, down = kernels.step_costs(
-        rows.ptr, rows.var, count, o.linear, program.variables.upper, *adjacency
-    )
+    up, down = _step_costs(program, rows)
     # A row that takes none, or all, has steps in one direction only.
     up, down = np.where(np.isinf(up), -down, up), np.where(np.isinf(down), -up, down)
     # Without slack a step could be a rounding error short.
@@ -181,6 +188,7 @@ def certify(
     if relax:
         alone = _alone(program, rows)
         part = rows.take(alone)
+        adjacency = kernels.adjacency(len(program), o.i, o.j, o.bias)
         found = kernels.certify_rows(
             part.ptr, part.var, count[alone], o.linear, *adjacency, margin[alone], steps
         )
@@ -203,7 +211,7 @@ def step_scale(program: Program, index: Longs) -> Floats:
 
 
 def _alone(program: Program, rows: Constraints) -> Bools:
-    """Return which rows have no coupler to a variable of another row, or of none."""
+    """Return which rows are of bits, and coupled to no variable of another row or of none."""
     o = program.objective
     owner = np.full(len(program), -1, np.int64)
     owner[rows.var] = segment_ids(rows.ptr)
@@ -211,4 +219,6 @@ def _alone(program: Program, rows: Constraints) -> Bools:
     alone = np.ones(len(rows), bool)
     ends = np.concatenate([owner[o.i[crossing]], owner[o.j[crossing]]])
     alone[ends[ends >= 0]] = False
+    wide = program.variables.upper[rows.var] > 1
+    alone[segment_ids(rows.ptr)[wide]] = False
     return alone

@@ -32,8 +32,10 @@ def test_bounds_are_bounds_and_the_optimum_is_kept(objective: object, k: int) ->
     for seed in range(28):  # 1,008 rows in all
         generator = np.random.default_rng(100 * k + seed)
         attention = Attention.check(
-            generator.normal(scale=2, size=(1, 1, 12)), 1,
-            values=generator.normal(size=(1, 12, 3)), keys=generator.normal(size=(1, 12, 3)),
+            generator.normal(scale=2, size=(1, 1, 12)),
+            1,
+            values=generator.normal(size=(1, 12, 3)),
+            keys=generator.normal(size=(1, 12, 3)),
         )
         program = build_program(attention, (objective,), (qa.ExactlyK(k),))
         exact = least_objectives_fast(program)
@@ -90,7 +92,11 @@ def test_smallest_weight_is_smallest(n: int, data: st.DataObject) -> None:
 
 def test_a_wrong_weight_is_found_out(minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(
-        minilm["scores"], 12, select=qa.ExactlyK(4), objective="output", values=minilm["value"],
+        minilm["scores"],
+        12,
+        select=qa.ExactlyK(4),
+        objective="output",
+        values=minilm["value"],
         target=None,
     )
     found = compiled.certificates
@@ -131,3 +137,29 @@ def test_no_certificates_is_an_error() -> None:
     compiled = qa.compile(np.zeros((1, 1, 4)), 1, target=None)
     with pytest.raises(qa.PassError, match="left certificates"):
         _ = compiled.certificates
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=100)
+def test_rows_of_whole_numbers(seed: int) -> None:
+    """Weights that add up to T, squares and couplers included: enumerated."""
+    generator = np.random.default_rng(seed)
+    n = int(generator.integers(1, 4))
+    upper = generator.integers(1, 5, n)
+    total = int(generator.integers(0, upper.sum() + 1))
+    lines = [
+        f"w[0,0,{v}] in 0..{u} : {generator.normal():.3f}"
+        if u > 1
+        else f"w[0,0,{v}] : {generator.normal():.3f}"
+        for v, u in enumerate(upper)
+    ]
+    for u in range(n):
+        for v in range(u, n):
+            if u != v or upper[u] > 1:
+                lines.append(f"w[0,0,{u}] * w[0,0,{v}] : {generator.normal():.3f}")
+    row = " + ".join(f"w[0,0,{v}]" for v in range(n))
+    program = qa.Program.parse("\n".join([*lines, f"pick[0,0]: {row} == {total}"]))
+    rewrite = qa.InsertPenalties(margin=float(generator.choice([0.0, 0.1]))).apply(program)
+    qa.validate(program, rewrite)
+    assert rewrite.certificates is not None
+    assert rewrite.certificates.recheck(exact=True) == []
