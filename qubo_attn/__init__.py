@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
     from qubo_attn.submission import Submission
     from qubo_attn.target import Target
+    from qubo_attn.temperature import effective_temperature
 
 _HOMES = {
     "artifact": ("CompiledAttention", "load"),
@@ -101,6 +102,7 @@ _HOMES = {
     "select": ("AtMostK", "Budget", "ExactlyK", "OneHot", "SoftWeights", "Unconstrained"),
     "submission": ("Submission",),
     "target": ("Target",),
+    "temperature": ("effective_temperature",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -147,6 +149,7 @@ __all__ = [
     "VerifyError",
     "__version__",
     "compile",
+    "effective_temperature",
     "load",
     "validate",
 ]
