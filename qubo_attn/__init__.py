@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TieVariables,
     )
     from qubo_attn.pipeline import Pipeline
+    from qubo_attn.qama_program import QamaResult, qama_decode, qama_program
     from qubo_attn.rewrite import Rewrite
     from qubo_attn.select import ExactlyK, OneHot
     from qubo_attn.submission import Submission
@@ -73,6 +74,7 @@ _HOMES = {
     "objectives": ("Output", "Redundancy", "Selection"),
     "passes": ("BinarizeWeights", "Embed", "InsertPenalties", "Sparsify", "TieVariables"),
     "pipeline": ("Pipeline",),
+    "qama_program": ("QamaResult", "qama_decode", "qama_program"),
     "rewrite": ("Rewrite",),
     "select": ("ExactlyK", "OneHot"),
     "submission": ("Submission",),
@@ -102,6 +104,7 @@ __all__ = [
     "Pipeline",
     "Program",
     "PromiseError",
+    "QamaResult",
     "QuboAttnError",
     "Redundancy",
     "Rewrite",
@@ -115,6 +118,8 @@ __all__ = [
     "__version__",
     "compile",
     "load",
+    "qama_decode",
+    "qama_program",
     "validate",
 ]
 
