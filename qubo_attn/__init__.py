@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         TieVariables,
     )
     from qubo_attn.pipeline import Pipeline
-    from qubo_attn.qama_program import QamaResult, qama_decode, qama_program
+    from qubo_attn.qama_lowering import QamaResult, qama_decode, qama_program
     from qubo_attn.rewrite import Rewrite
     from qubo_attn.select import ExactlyK, OneHot
     from qubo_attn.submission import Submission
@@ -74,7 +74,7 @@ _HOMES = {
     "objectives": ("Output", "Redundancy", "Selection"),
     "passes": ("BinarizeWeights", "Embed", "InsertPenalties", "Sparsify", "TieVariables"),
     "pipeline": ("Pipeline",),
-    "qama_program": ("QamaResult", "qama_decode", "qama_program"),
+    "qama_lowering": ("QamaResult", "qama_decode", "qama_program"),
     "rewrite": ("Rewrite",),
     "select": ("ExactlyK", "OneHot"),
     "submission": ("Submission",),
