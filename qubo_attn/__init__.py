@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TargetError,
         VerifyError,
     )
+    from qubo_attn.integers import IntegerIsing, integer_ising
     from qubo_attn.ir import Program
     from qubo_attn.laws import validate
     from qubo_attn.lift import Lift
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         BinarizeWeights,
         Embed,
         InsertPenalties,
+        Quantize,
         Sparsify,
         TieVariables,
     )
@@ -68,11 +70,19 @@ _HOMES = {
         "TargetError",
         "VerifyError",
     ),
+    "integers": ("IntegerIsing", "integer_ising"),
     "ir": ("Program",),
     "laws": ("validate",),
     "lift": ("Lift",),
     "objectives": ("Output", "Redundancy", "Selection"),
-    "passes": ("BinarizeWeights", "Embed", "InsertPenalties", "Sparsify", "TieVariables"),
+    "passes": (
+        "BinarizeWeights",
+        "Embed",
+        "InsertPenalties",
+        "Quantize",
+        "Sparsify",
+        "TieVariables",
+    ),
     "pipeline": ("Pipeline",),
     "qama_lowering": ("QamaResult", "qama_decode", "qama_program"),
     "rewrite": ("Rewrite",),
@@ -95,6 +105,7 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "InsertPenalties",
+    "IntegerIsing",
     "Lift",
     "OneHot",
     "OrderError",
@@ -105,6 +116,7 @@ __all__ = [
     "Program",
     "PromiseError",
     "QamaResult",
+    "Quantize",
     "QuboAttnError",
     "Redundancy",
     "Rewrite",
@@ -117,6 +129,7 @@ __all__ = [
     "VerifyError",
     "__version__",
     "compile",
+    "integer_ising",
     "load",
     "qama_decode",
     "qama_program",

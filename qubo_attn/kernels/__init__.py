@@ -10,6 +10,7 @@ from qubo_attn.kernels.forms import (
     ising_fields,
     quadratic_energies,
 )
+from qubo_attn.kernels.integers import binary_table, common_steps, rounding_errors
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
     block_energies,
@@ -21,8 +22,10 @@ from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_c
 
 __all__ = [
     "adjacency",
+    "binary_table",
     "block_energies",
     "chain_votes",
+    "common_steps",
     "disjoint_squares",
     "dominated_keys",
     "fill_physical",
@@ -33,6 +36,7 @@ __all__ = [
     "pack_tiles",
     "quadratic_energies",
     "redundancy_coefficients",
+    "rounding_errors",
     "selection_coefficients",
     "step_costs",
     "swap_costs",
