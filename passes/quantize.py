@@ -31,7 +31,7 @@ from qubo_attn.kernels.forms import collect_couplers
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import BINARY, PRICED, Fact
 from qubo_attn.rewrite import Rewrite, unchanged
-from qubo_attn.rounding import BlockView, Verdict, candidate_steps
+from qubo_attn.rounding import BlockView, Rounding, candidate_steps
 
 # A table of 2^20 energies is 8 MB, and there are several.
 MOST_EXACT = 20
@@ -82,32 +82,32 @@ class Quantize:
             return unchanged(program, "no variables")
         form = program.total()
         view = BlockView(program, form, Spins.of(form, blocks_of(program)))
-        step, verdicts = self._steps(view)
-        bound = sum(verdict.rise for verdict in verdicts)
-        kept = sum(verdict.unchanged for verdict in verdicts)
+        blocks = self._blocks(view)
+        step = np.array([block.step for block in blocks])
+        bound = sum(block.rise for block in blocks)
+        kept = sum(block.unchanged for block in blocks)
         return Rewrite(
-            _rounded(program, view.spins, step),
+            _rounded(program, view, blocks, step),
             Lift.identity(len(program)),
             bound=bound,
-            margin=_joint_margin([verdict.margin for verdict in verdicts]),
-            error=sum(verdict.error for verdict in verdicts),
+            margin=_joint_margin([block.margin for block in blocks]),
+            error=sum(block.error for block in blocks),
             notes=(
-                f"{kept} of {len(verdicts)} blocks certified unchanged, bound {bound:.4g}",
+                f"{kept} of {len(blocks)} blocks certified unchanged, bound {bound:.4g}",
                 f"{self.bits} bits, steps {step.min():.4g} to {step.max():.4g}",
             ),
         )
 
-    def _steps(self, view: BlockView) -> tuple[Floats, list[Verdict]]:
-        """Return the step of each block, and what it does."""
-        steps, errors = candidate_steps(view.spins, largest_integer(self.bits))
-        chosen, verdicts = np.zeros(len(steps), np.int64), list[Verdict]()
-        for b, size in enumerate(view.sizes.tolist()):
-            if size <= self.exact:
-                chosen[b], verdict = view.enumerated(b, steps[b])
-            else:
-                verdict = view.bounded(b, float(steps[b, 0]), float(errors[b, 0]))
-            verdicts.append(verdict)
-        return steps[np.arange(len(steps)), chosen], verdicts
+    def _blocks(self, view: BlockView) -> list[Rounding]:
+        """Return every block rounded."""
+        limit = largest_integer(self.bits)
+        steps, errors = candidate_steps(view.spins, limit)
+        return [
+            view.enumerated(b, steps[b], limit)
+            if size <= self.exact
+            else view.bounded(b, float(steps[b, 0]), float(errors[b, 0]))
+            for b, size in enumerate(view.sizes.tolist())
+        ]
 
 
 def _joint_margin(margins: list[float]) -> float:
@@ -120,14 +120,17 @@ def _joint_margin(margins: list[float]) -> float:
     return least if np.isfinite(least) else 0.0
 
 
-def _rounded(program: Program, spins: Spins, step: Floats) -> Program:
+def _rounded(program: Program, view: BlockView, blocks: list[Rounding], step: Floats) -> Program:
     """Return the program whose total has the rounded fields and couplings and the same mean."""
-    n, i, j = len(program), spins.i, spins.j
-    own, shared = step[spins.block], step[spins.block[i]]
-    h, coupling = np.rint(spins.h / own), np.rint(spins.coupling / shared)
+    spins, n = view.spins, len(program)
+    h, coupling = np.zeros(n), np.zeros(len(spins.coupling))
+    for b, block in enumerate(blocks):
+        h[view.members(b)], coupling[view.terms(b)] = block.h, block.coupling
+    i, j = spins.i, spins.j
     pull = np.bincount(i, weights=coupling, minlength=n)
     pull += np.bincount(j, weights=coupling, minlength=n)
-    linear, bias = own * (2.0 * (h - pull)), shared * (4.0 * coupling)
+    linear = step[spins.block] * (2.0 * (h - pull))
+    bias = step[spins.block[i]] * (4.0 * coupling)
     offset = spins.constant - float(linear.sum() / 2.0 + bias.sum() / 4.0)
     prices = _prices(program)
     i, j, bias = collect_couplers(

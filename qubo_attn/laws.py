@@ -11,7 +11,8 @@ from qubo_attn.errors import PromiseError
 from qubo_attn.ir import Program, Sense
 from qubo_attn.rewrite import Rewrite
 
-MOST_POINTS = 1 << 20
+MOST_BITS = 20
+MOST_POINTS = 1 << MOST_BITS
 
 
 def validate(before: Program, rewrite: Rewrite, *, samples: int = 4096, seed: int = 0) -> None:
@@ -45,7 +46,7 @@ def validate(before: Program, rewrite: Rewrite, *, samples: int = 4096, seed: in
     shape = (rewrite.lift.n_before, rewrite.lift.n_after)
     if shape != (len(before), len(after)):
         raise PromiseError(f"lift has shape {shape}, programs have {(len(before), len(after))}")
-    complete = _points_of(after) <= MOST_POINTS
+    complete = _bits_of(after) <= MOST_BITS
     points = every_point(after) if complete else _draw(after, samples, seed)
     lifted = rewrite.lift.lift(points)
     feasible = after.feasible(points)
@@ -76,8 +77,9 @@ def scale_of(program: Program) -> float:
     )
 
 
-def _points_of(program: Program) -> float:
-    return float(np.exp2(np.log2(program.variables.upper + 1.0).sum()))
+def _bits_of(program: Program) -> float:
+    """Return the binary logarithm of the number of points; the number itself may overflow."""
+    return float(np.log2(program.variables.upper + 1.0).sum())
 
 
 def _check_points(
@@ -111,7 +113,7 @@ def _check_optimum(
     after = rewrite.program
     energies = after.energies(points)
     optimum = float(energies[feasible].min())
-    if not rewrite.restricts and _points_of(before) <= MOST_POINTS:
+    if not rewrite.restricts and _bits_of(before) <= MOST_BITS:
         candidates = every_point(before)
         candidates = candidates[before.feasible(candidates)]
         original = float(before.energies(candidates).min())

@@ -29,21 +29,31 @@ STEPS_ENUMERATED = 12
 MOST_EIGENVALUES = 1024
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What rounding does to one block, in energy units.
+@dataclass(frozen=True, eq=False)
+class Rounding:
+    """One block in whole multiples of a step, and what that does, in energy units.
 
     Attributes:
+        step: energy per unit.
+        h, coupling: whole numbers, in the order of the block's variables and couplers.
         rise: how much more than the optimum the worst best feasible state after rounding costs.
         margin: least distance of infeasible states above it after rounding; inf without any.
         error: largest change of a feasible state's energy.
         unchanged: whether every ground state after rounding was one before.
     """
 
+    step: float
+    h: Floats
+    coupling: Floats
     rise: float
     margin: float
     error: float
     unchanged: bool
+
+    @property
+    def worse_than(self) -> tuple[float, bool]:
+        """The order in which roundings are preferred, best first."""
+        return self.rise, not self.unchanged
 
 
 def candidate_steps(spins: Spins, limit: int) -> tuple[Floats, Floats]:
@@ -94,55 +104,71 @@ class BlockView:
         """Variables of each block."""
         return np.bincount(self.spins.block, minlength=self.spins.blocks)
 
+    def members(self, b: int) -> Longs:
+        """Return the variables of block ``b``, ascending."""
+        return _part(self._by_variable, b)
+
+    def terms(self, b: int) -> Longs:
+        """Return the positions of the couplers of block ``b``, ascending."""
+        return _part(self._by_term, b)
+
     @cached_property
-    def constrained(self) -> Bools:
-        """Which blocks have a constraint."""
+    def _constrained(self) -> Bools:
         found = np.zeros(self.spins.blocks, bool)
         found[self._row_block] = True
         return found
 
-    def bounded(self, b: int, step: float, total_error: float) -> Verdict:
-        """Return what holds of block ``b`` for any states, given that its prices were sound."""
+    def bounded(self, b: int, step: float, total_error: float) -> Rounding:
+        """Return block ``b`` rounded to the nearest, with what holds for any states.
+
+        The margin takes the prices for sound before.
+        """
         spread, error = 2.0 * total_error, total_error
-        members, terms = self._members(b), self._terms(b)
+        members, terms = self.members(b), self.terms(b)
+        h, coupling = self.spins.h[members], self.spins.coupling[terms]
+        whole_h, whole_j = np.rint(h / step), np.rint(coupling / step)
         if total_error > 0 and len(members) < MOST_EIGENVALUES:
             matrix = np.zeros((len(members) + 1, len(members) + 1))
-            h, coupling = self.spins.h[members], self.spins.coupling[terms]
             i, j = self._places(members, terms)
-            matrix[i, j] = matrix[j, i] = coupling - step * np.rint(coupling / step)
-            matrix[:-1, -1] = matrix[-1, :-1] = h - step * np.rint(h / step)
+            matrix[i, j] = matrix[j, i] = _residue(coupling, step)
+            matrix[:-1, -1] = matrix[-1, :-1] = _residue(h, step)
             eigenvalues = np.linalg.eigvalsh(matrix)
             noise = 1e-12 * total_error
             half = len(matrix) / 2.0
             spread = min(spread, half * float(eigenvalues[-1] - eigenvalues[0]) + noise)
             error = min(error, half * float(np.abs(eigenvalues).max()) + noise)
-        margin = -spread if self.constrained[b] else np.inf
-        return Verdict(spread, margin, error, spread == 0.0)
+        margin = -spread if self._constrained[b] else np.inf
+        return Rounding(step, whole_h, whole_j, spread, margin, error, spread == 0.0)
 
-    def enumerated(self, b: int, steps: Floats) -> tuple[int, Verdict]:
-        """Return the first of ``steps`` that keeps the optimum of block ``b``, or the least bad."""
-        members, terms = self._members(b), self._terms(b)
+    def enumerated(self, b: int, steps: Floats, limit: int) -> Rounding:
+        """Return the first rounding of block ``b`` that keeps its optimum, or the least bad one.
+
+        For each step the nearest multiples come first. Then the fields make up for what rounding
+        the couplings does to a single flip of the optimum: such a flip then costs what it did up
+        to one step, where n independent errors had added up.
+        """
+        members, terms = self.members(b), self.terms(b)
         i, j = self._places(members, terms)
         linear, bias = self.form.linear[members], self.form.bias[terms]
         h, coupling = self.spins.h[members], self.spins.coupling[terms]
         before = kernels.binary_table(linear, i, j, bias) + coupling.sum() - h.sum()
         feasible = self._feasible(b, members)
         noise = 1e-11 * float(np.abs(linear).sum() + np.abs(bias).sum())
-        found: tuple[int, Verdict] | None = None
-        for c, step in enumerate(steps[:STEPS_ENUMERATED].tolist()):
-            whole_h, whole_j = np.rint(h / step), np.rint(coupling / step)
-            pull = np.bincount(i, weights=whole_j, minlength=len(h))
-            pull += np.bincount(j, weights=whole_j, minlength=len(h))
-            # Whole numbers far below 2^53: the table is exact, and so are its ties.
-            after = kernels.binary_table(2.0 * (whole_h - pull), i, j, 4.0 * whole_j)
-            verdict = _compare(before, after + whole_j.sum() - whole_h.sum(), step, feasible, noise)
-            if found is None or (verdict.rise, not verdict.unchanged) < (
-                found[1].rise,
-                not found[1].unchanged,
-            ):
-                found = c, verdict
-            if verdict.unchanged:
-                break
+        optimum = int(np.where(feasible, before, np.inf).argmin())
+        state = 2.0 * (optimum >> np.arange(len(h)) & 1) - 1.0
+        found: Rounding | None = None
+        for step in steps[:STEPS_ENUMERATED].tolist():
+            whole_j = np.rint(coupling / step)
+            lost = _pulls(i, j, _residue(coupling, step), state)
+            for target in (h, h + lost):
+                whole_h = np.clip(np.rint(target / step), -limit, limit)
+                after = _whole_table(whole_h, whole_j, i, j)
+                outcome = _compare(before, after, step, feasible, noise)
+                rounding = Rounding(step, whole_h, whole_j, *outcome)
+                if found is None or rounding.worse_than < found.worse_than:
+                    found = rounding
+                if found.unchanged:
+                    return found
         assert found is not None
         return found
 
@@ -167,12 +193,6 @@ class BlockView:
     def _row_block(self) -> Longs:
         c = self.program.constraints
         return self.spins.block[c.var[c.ptr[:-1]]]
-
-    def _members(self, b: int) -> Longs:
-        return _part(self._by_variable, b)
-
-    def _terms(self, b: int) -> Longs:
-        return _part(self._by_term, b)
 
     def _rows(self, b: int) -> Longs:
         return _part(self._by_row, b)
@@ -199,8 +219,27 @@ def _part(grouped: tuple[Longs, Longs], b: int) -> Longs:
     return order[ptr[b] : ptr[b + 1]]
 
 
-def _compare(before: Floats, after: Floats, step: float, feasible: Bools, noise: float) -> Verdict:
-    """Compare all states of a block; ``after`` counts steps and is exact."""
+def _residue(value: Floats, step: float) -> Floats:
+    return np.asarray(value - step * np.rint(value / step))
+
+
+def _pulls(i: Longs, j: Longs, coupling: Floats, state: Floats) -> Floats:
+    """Return the field that the couplings put on each spin in ``state``."""
+    pull = np.bincount(i, weights=coupling * state[j], minlength=len(state))
+    return np.asarray(pull + np.bincount(j, weights=coupling * state[i], minlength=len(state)))
+
+
+def _whole_table(h: Floats, coupling: Floats, i: Longs, j: Longs) -> Floats:
+    """Return the energies of all states in steps: whole numbers, so ties are exact."""
+    pull = _pulls(i, j, coupling, np.ones(len(h)))
+    table = kernels.binary_table(2.0 * (h - pull), i, j, 4.0 * coupling)
+    return np.asarray(table + (coupling.sum() - h.sum()))
+
+
+def _compare(
+    before: Floats, after: Floats, step: float, feasible: Bools, noise: float
+) -> tuple[float, float, float, bool]:
+    """Return rise, margin, error and whether ground states stayed, over all states of a block."""
     kept, rounded = before[feasible], after[feasible]
     best = rounded.min()
     rise = float(kept[rounded == best].max() - kept.min())
@@ -209,4 +248,4 @@ def _compare(before: Floats, after: Floats, step: float, feasible: Bools, noise:
     margin = float(step * (rest.min() - best)) if len(rest) else np.inf
     ground = before[after == after.min()].max() - before.min()
     error = float(np.abs(kept - step * rounded).max())
-    return Verdict(rise, margin, error, rise == 0.0 and bool(ground <= noise))
+    return rise, margin, error, rise == 0.0 and bool(ground <= noise)
