@@ -155,16 +155,20 @@ class BlockView:
         feasible = self._feasible(b, members)
         noise = 1e-11 * float(np.abs(linear).sum() + np.abs(bias).sum())
         optimum = int(np.where(feasible, before, np.inf).argmin())
-        state = 2.0 * (optimum >> np.arange(len(h)) & 1) - 1.0
+        state = np.where(optimum >> np.arange(len(h)) & 1, 1.0, -1.0)
         found: Rounding | None = None
         for step in steps[:STEPS_ENUMERATED].tolist():
             whole_j = np.rint(coupling / step)
             lost = _pulls(i, j, _residue(coupling, step), state)
             for target in (h, h + lost):
                 whole_h = np.clip(np.rint(target / step), -limit, limit)
-                after = _whole_table(whole_h, whole_j, i, j)
-                outcome = _compare(before, after, step, feasible, noise)
-                rounding = Rounding(step, whole_h, whole_j, *outcome)
+                table, shift = _whole_table(whole_h, whole_j, i, j)
+                rise, ground, margin, error = kernels.compare_tables(
+                    before, table, shift, step, feasible
+                )
+                rise = rise if rise > noise else 0.0
+                same = rise == 0.0 and ground <= noise
+                rounding = Rounding(step, whole_h, whole_j, rise, margin, error, same)
                 if found is None or rounding.worse_than < found.worse_than:
                     found = rounding
                 if found.unchanged:
@@ -229,23 +233,8 @@ def _pulls(i: Longs, j: Longs, coupling: Floats, state: Floats) -> Floats:
     return np.asarray(pull + np.bincount(j, weights=coupling * state[i], minlength=len(state)))
 
 
-def _whole_table(h: Floats, coupling: Floats, i: Longs, j: Longs) -> Floats:
-    """Return the energies of all states in steps: whole numbers, so ties are exact."""
+def _whole_table(h: Floats, coupling: Floats, i: Longs, j: Longs) -> tuple[Floats, float]:
+    """Return the energies of all states in steps, and what to add to each: whole numbers."""
     pull = _pulls(i, j, coupling, np.ones(len(h)))
     table = kernels.binary_table(2.0 * (h - pull), i, j, 4.0 * coupling)
-    return np.asarray(table + (coupling.sum() - h.sum()))
-
-
-def _compare(
-    before: Floats, after: Floats, step: float, feasible: Bools, noise: float
-) -> tuple[float, float, float, bool]:
-    """Return rise, margin, error and whether ground states stayed, over all states of a block."""
-    kept, rounded = before[feasible], after[feasible]
-    best = rounded.min()
-    rise = float(kept[rounded == best].max() - kept.min())
-    rise = rise if rise > noise else 0.0
-    rest = after[~feasible]
-    margin = float(step * (rest.min() - best)) if len(rest) else np.inf
-    ground = before[after == after.min()].max() - before.min()
-    error = float(np.abs(kept - step * rounded).max())
-    return rise, margin, error, rise == 0.0 and bool(ground <= noise)
+    return table, float(coupling.sum() - h.sum())

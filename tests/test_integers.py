@@ -65,6 +65,23 @@ def test_rounding_errors(seed: int) -> None:
         assert errors[b, c] == pytest.approx(expected, abs=1e-12)
 
 
+@given(SEEDS)
+def test_comparison_of_tables(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    before = generator.integers(-4, 5, 32) + 0.25 * generator.random(32)
+    after = generator.integers(-3, 4, 32).astype(float)
+    feasible = generator.random(32) < generator.choice([0.1, 0.5, 1.0])
+    feasible[generator.integers(32)] = True
+    rise, ground, margin, error = kernels.compare_tables(before, after, 2.0, 0.7, feasible)
+    kept, rounded = before[feasible], after[feasible]
+    assert rise == kept[rounded == rounded.min()].max() - kept.min()
+    assert ground == before[after == after.min()].max() - before.min()
+    assert margin == pytest.approx(
+        0.7 * (after[~feasible].min() - rounded.min()) if not feasible.all() else np.inf
+    )
+    assert error == pytest.approx(np.abs(kept - 0.7 * (rounded + 2.0)).max())
+
+
 def test_fields_are_couplings_to_the_last_spin() -> None:
     problem = qa.integer_ising(Program.parse(TWO_BLOCKS))
     # h = (-3 + 1, 1 + 1) and J = 1; h = (0.25 - 0.75, 0.5 - 0.75) and J = -0.75, step 0.25.

@@ -10,7 +10,12 @@ from qubo_attn.kernels.forms import (
     ising_fields,
     quadratic_energies,
 )
-from qubo_attn.kernels.integers import binary_table, common_steps, rounding_errors
+from qubo_attn.kernels.integers import (
+    binary_table,
+    common_steps,
+    compare_tables,
+    rounding_errors,
+)
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
     block_energies,
@@ -26,6 +31,7 @@ __all__ = [
     "block_energies",
     "chain_votes",
     "common_steps",
+    "compare_tables",
     "disjoint_squares",
     "dominated_keys",
     "fill_physical",

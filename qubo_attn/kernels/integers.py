@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Floats, Ints, Longs
+from qubo_attn.arrays import Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 
 
@@ -81,3 +81,43 @@ def binary_table(linear: Floats, i: Ints | Longs, j: Ints | Longs, bias: Floats)
         for r in range(size):
             table[size + r] = table[r] + field[r]
     return table
+
+
+@kernel
+def compare_tables(
+    before: Floats, after: Floats, shift: float, step: float, feasible: Bools
+) -> tuple[float, float, float, float]:
+    """Compare all energies of a block before and after rounding.
+
+    Args:
+        before: energies of all points.
+        after: the same in steps less ``shift``: whole numbers, so that ties are exact.
+        shift: whole number to add to ``after``.
+        step: energy per unit of ``after``.
+        feasible: which points are feasible; at least one is.
+
+    Returns:
+        Among feasible points, how much more than the optimum the worst of those that are best after
+        costs before; the same among all points; how far after rounding the lowest infeasible point
+        lies above the best feasible one (inf without any); largest change of a feasible energy.
+    """
+    low, low_all = np.inf, np.inf
+    best, best_all, rest = np.inf, np.inf, np.inf
+    worst, worst_all, error = -np.inf, -np.inf, 0.0
+    for p in range(len(before)):
+        energy, steps = before[p], after[p]
+        low_all = min(low_all, energy)
+        if steps < best_all:
+            best_all, worst_all = steps, energy
+        elif steps == best_all:
+            worst_all = max(worst_all, energy)
+        if not feasible[p]:
+            rest = min(rest, steps)
+            continue
+        low = min(low, energy)
+        error = max(error, abs(energy - step * (steps + shift)))
+        if steps < best:
+            best, worst = steps, energy
+        elif steps == best:
+            worst = max(worst, energy)
+    return worst - low, worst_all - low_all, step * (rest - best), error
