@@ -1,14 +1,12 @@
-"""Binarize weights: integers 0..L become bits by an encoding.
+"""Binarize weights: whole numbers 0..L become bits by an encoding.
 
-Every encoding is affine, ``x = sum_b c_b y_b``:
+Every encoding of `qubo_attn.encodings` is affine, and substituting an affine map changes no energy;
+its bits reach every level and no other, so nothing is lost.
 
-* ``binary``: L' = 2^(B-1) - 1 by powers of two and one coefficient L - L', so that the bits reach
-  0..L exactly; about log2 L bits, some levels by two patterns.
-* ``domain-wall`` (Chancellor, arXiv 1903.05068): L bits of coefficient one in falling order
-  ``y_1 >= y_2 >= .. >= y_L``, imposed as walls ``y_{b+1} - y_b <= 0``; one pattern per level and
-  couplers between neighbours only.
-
-Substituting an affine map changes no energy, and the bits reach every level, so nothing is lost.
+A domain wall adds ``y_{b+1} - y_b <= 0`` between neighbouring bits. Sorting a weight's bits changes
+neither its level nor, as the bits are alike, any energy: in a program whose constraints are priced
+already, walls of any positive weight are therefore sound. One-hot patterns with several bits leave
+the range of the weight, so one-hot must come before the pricing.
 """
 
 from __future__ import annotations
@@ -20,13 +18,12 @@ import numpy as np
 from scipy import sparse
 
 from qubo_attn.arrays import Floats, Longs, pointers, segment_ids
-from qubo_attn.errors import InputError
+from qubo_attn.encodings import cheapest, coefficients
+from qubo_attn.errors import PassError
 from qubo_attn.ir import Constraints, Kind, Program, Sense, Variables
 from qubo_attn.lift import Lift
-from qubo_attn.pipeline import BINARY, UNPRICED, Fact
+from qubo_attn.pipeline import BINARY, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
-
-ENCODINGS = ("binary", "domain-wall")
 
 
 @dataclass(frozen=True)
@@ -34,52 +31,71 @@ class BinarizeWeights:
     """Encode every variable whose largest value exceeds one.
 
     Attributes:
-        encoding: ``"binary"`` (the default: fewest bits, so the smallest cliques) or
-            ``"domain-wall"`` (one pattern per level, every coefficient of one size).
+        encoding: ``"auto"`` (fewest bits within an annealer's precision, see
+            `qubo_attn.encodings.cheapest`), ``"binary"``, ``"bounded"``, ``"arithmetic"``,
+            ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
     """
 
-    encoding: str = "binary"
+    encoding: str = "auto"
 
     name: ClassVar[str] = "binarize-weights"
-    needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
+    needs: ClassVar[frozenset[Fact]] = frozenset()
     ensures: ClassVar[frozenset[Fact]] = frozenset({BINARY})
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:
-        if self.encoding not in ENCODINGS:
-            raise InputError(
-                f"unknown encoding {self.encoding!r}; one of {', '.join(ENCODINGS)}",
-                encoding=self.encoding,
-            )
+        if self.encoding != "auto":
+            coefficients(self.encoding, 2)
 
     def apply(self, program: Program) -> Rewrite:
-        """Return the program over bits."""
+        """Return the program over bits.
+
+        Raises:
+            PassError: one-hot weights in a program whose constraints are priced.
+        """
         upper = program.variables.upper
         if program.is_binary:
             return unchanged(program, "already binary")
-        coefficients = [self._coefficients(int(level)) for level in upper]
-        counts = np.array([len(c) for c in coefficients])
+        priced = len(program.constraints) > 0 and program.is_unconstrained
+        if self.encoding == "one-hot" and priced:
+            raise PassError("one-hot weights must be encoded before insert-penalties")
+        levels = np.unique(upper[upper > 1]).tolist()
+        table = {1: np.ones(1)} | {level: self._coefficients(level) for level in levels}
+        parts = [table[level] for level in upper.tolist()]
+        counts = np.array([len(part) for part in parts])
         source = np.repeat(np.arange(len(program)), counts)
         place = np.arange(len(source)) - np.repeat(pointers(counts)[:-1], counts)
-        variables = _bits(program.variables, source, np.where(counts[source] > 1, place, -1))
+        wide = upper[source] > 1
+        variables = _bits(program.variables, source, np.where(wide, place, -1))
         matrix = sparse.csr_array(
-            (np.concatenate(coefficients), np.arange(len(source)), pointers(counts)),
+            (np.concatenate(parts), np.arange(len(source)), pointers(counts)),
             shape=(len(program), len(source)),
         )
+        matrix.eliminate_zeros()
         lift = Lift(matrix, np.zeros(len(program)))
         encoded = substitute(program, lift, variables)
-        if self.encoding == "domain-wall":
-            walls = _walls(variables, pointers(counts))
-            merged = Constraints.concatenate([encoded.constraints, walls])
+        if self.encoding in ("domain-wall", "one-hot"):
+            ptr = pointers(counts[upper > 1])
+            bits = np.flatnonzero(wide)
+            added = (
+                _walls(variables, bits, ptr)
+                if self.encoding == "domain-wall"
+                else (_choices(variables, bits, ptr))
+            )
+            if priced:
+                added = _priced(added, encoded)
+            merged = Constraints.concatenate([encoded.constraints, added])
             encoded = encoded.replace(constraints=merged)
-        note = f"{(upper > 1).sum()} weights in {(counts[upper > 1]).sum()} bits, {self.encoding}"
-        return Rewrite(encoded, lift, notes=(note,))
+        notes: tuple[str, ...] = (
+            f"{len(levels)} kinds of weights in {wide.sum()} bits, {self.encoding}",
+        )
+        if self.encoding == "auto":
+            notes += tuple(cheapest(level)[1] for level in levels)
+        return Rewrite(encoded, lift, notes=notes)
 
     def _coefficients(self, level: int) -> Floats:
-        if self.encoding == "domain-wall" or level == 1:
-            return np.ones(level)
-        powers = 2.0 ** np.arange(level.bit_length() - 1)
-        return np.append(powers, level - powers.sum())
+        name = cheapest(level)[0] if self.encoding == "auto" else self.encoding
+        return coefficients(name, level)
 
 
 def _bits(variables: Variables, source: Longs, place: Longs) -> Variables:
@@ -91,22 +107,63 @@ def _bits(variables: Variables, source: Longs, place: Longs) -> Variables:
     return Variables(**columns)
 
 
-def _walls(variables: Variables, ptr: Longs) -> Constraints:
+def _walls(variables: Variables, bits: Longs, ptr: Longs) -> Constraints:
     """Return ``y_{b+1} - y_b <= 0`` for neighbouring bits of one weight."""
-    later = np.flatnonzero(np.diff(segment_ids(ptr), prepend=-1) == 0)
+    later = bits[np.flatnonzero(np.diff(segment_ids(ptr), prepend=-1) == 0)]
     rows = len(later)
-    full = np.ones(rows)
+    one = np.ones(rows)
+    return _constraints(
+        variables,
+        later,
+        2 * np.arange(rows + 1),
+        np.stack([later - 1, later], axis=1).ravel(),
+        np.stack([-one, one], axis=1).ravel(),
+        Sense.LE,
+        0.0,
+        Kind.WALL,
+    )
+
+
+def _choices(variables: Variables, bits: Longs, ptr: Longs) -> Constraints:
+    """Return ``sum_b y_b = 1`` for the bits of one weight."""
+    first = bits[ptr[:-1]]
+    return _constraints(variables, first, ptr, bits, np.ones(len(bits)), Sense.EQ, 1.0, Kind.LEVEL)
+
+
+def _constraints(
+    variables: Variables,
+    named: Longs,
+    ptr: Longs,
+    var: Longs,
+    coef: Floats,
+    sense: Sense,
+    rhs: float,
+    kind: Kind,
+) -> Constraints:
+    """Return constraints that carry the label of one of their bits each."""
+    rows = len(named)
     return Constraints(
-        ptr=2 * np.arange(rows + 1),
-        var=np.stack([later - 1, later], axis=1).ravel(),
-        coef=np.stack([-full, full], axis=1).ravel(),
-        sense=np.full(rows, Sense.LE),
-        rhs=np.zeros(rows),
-        kind=np.full(rows, Kind.WALL),
-        head=variables.head[later],
-        query=variables.query[later],
-        key=variables.key[later],
-        bit=variables.bit[later],
+        ptr=ptr,
+        var=var,
+        coef=coef,
+        sense=np.full(rows, sense),
+        rhs=np.full(rows, rhs),
+        kind=np.full(rows, kind),
+        head=variables.head[named],
+        query=variables.query[named],
+        key=variables.key[named],
+        bit=variables.bit[named],
         weight=np.full(rows, np.nan),
         slope=np.zeros(rows),
     )
+
+
+def _priced(walls: Constraints, program: Program) -> Constraints:
+    """Price walls like the largest coefficient of their bits: no wider a range than without."""
+    o = program.objective
+    size = np.abs(o.linear)
+    np.maximum.at(size, o.i, np.abs(o.bias))
+    np.maximum.at(size, o.j, np.abs(o.bias))
+    weight = size[walls.var.reshape(-1, 2)].max(axis=1)
+    weight = np.where(weight > 0, weight, 1.0)
+    return type(walls)(**(walls.arrays() | {"weight": weight}))

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike
 from qubo_attn import annealer
 from qubo_attn.arrays import Bools, Longs, csr_rows
 from qubo_attn.attention import Attention
+from qubo_attn.certificates import Certificates
 from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.embedding.placement import Placement, Plan
+from qubo_attn.errors import PassError
 from qubo_attn.frontend import kept_counts
 from qubo_attn.hardware import Coefficients, coefficients
 from qubo_attn.ir import Kind, Program
@@ -74,6 +76,18 @@ class CompiledAttention:
     def bound(self) -> float:
         """How much all lossy passes together can raise the optimum, in energy units."""
         return sum(stage.rewrite.bound for stage in self.stages)
+
+    @property
+    def certificates(self) -> Certificates:
+        """The proofs of the penalty weights; `Certificates.recheck` proves them again.
+
+        Raises:
+            PassError: no pass left any, or the artifact was loaded from a folder.
+        """
+        for stage in self.stages:
+            if stage.rewrite.certificates is not None:
+                return stage.rewrite.certificates
+        raise PassError("no pass of this compilation left certificates")
 
     @cached_property
     def capped(self) -> Bools:

@@ -60,6 +60,9 @@ class Kind(IntEnum):
 
     PICK = 0  # a row's selection
     WALL = 1  # an encoding's order of bits
+    LEVEL = 2  # an encoding's choice of one level
+    KEEP = 3  # a required or forbidden key
+    BUDGET = 4  # the keys of a whole head, or of all heads
 
 
 class Sense(IntEnum):

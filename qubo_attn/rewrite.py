@@ -15,6 +15,7 @@ from qubo_attn.kernels.forms import collect_couplers
 from qubo_attn.lift import Lift
 
 if TYPE_CHECKING:
+    from qubo_attn.certificates import Certificates
     from qubo_attn.embedding.placement import Placement
 
 
@@ -36,6 +37,7 @@ class Rewrite:
         restricts: whether the pass asks for more than the program did (tying does), so that the
             optimum may rise by what was asked.
         notes: what a reader of the report should know.
+        certificates: the proofs of the weights; only a pass that prices sets them.
         placement: where the program sits on a target; only the last pass sets it.
         error: largest change of a feasible point's energy, in energy units; 0 but for rounding.
     """
@@ -46,6 +48,7 @@ class Rewrite:
     margin: float = 0.0
     restricts: bool = False
     notes: tuple[str, ...] = ()
+    certificates: Certificates | None = None
     placement: Placement | None = None
     error: float = 0.0
 

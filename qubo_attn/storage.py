@@ -155,7 +155,7 @@ def _build(
                 stage["margin"],
                 stage["restricts"],
                 tuple(stage["notes"]),
-                placement if index == last else None,
+                placement=placement if index == last else None,
             ),
             stage["seconds"],
         )

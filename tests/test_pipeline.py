@@ -33,6 +33,7 @@ def test_legal_orders_are_exactly_these() -> None:
         (tie, sparsify, binarize, price),
         (tie, binarize, sparsify, price),
         (binarize, tie, sparsify, price),
+        (tie, sparsify, price, binarize),
     }
 
 
@@ -50,9 +51,9 @@ def test_legal_orders_are_exactly_these() -> None:
             "before it takes that away: put tie-variables before insert-penalties",
         ),
         (
-            (qa.InsertPenalties(), qa.BinarizeWeights()),
-            "insert-penalties needs a program that has bits only, which binarize-weights after it "
-            "ensures: put insert-penalties after binarize-weights",
+            (qa.Embed(qa.Target.zephyr(1)), qa.BinarizeWeights()),
+            "embed needs a program that has bits only, which binarize-weights after it ensures: "
+            "put embed after binarize-weights",
         ),
         (
             (qa.Embed(qa.Target.zephyr(1)), qa.InsertPenalties()),
@@ -71,8 +72,8 @@ def test_needs_are_read_off_the_program() -> None:
     with pytest.raises(qa.PassError, match="embed needs a program that has every constraint pri"):
         qa.Pipeline((qa.Embed(qa.Target.zephyr(1)),)).run(PROGRAM)
     integer = Program.parse("w[0,0,0] in 0..3 : 1")
-    with pytest.raises(qa.PassError, match="insert-penalties needs a program that has bits only"):
-        qa.Pipeline((qa.InsertPenalties(),)).run(integer)
+    with pytest.raises(qa.PassError, match="embed needs a program that has bits only"):
+        qa.Pipeline((qa.InsertPenalties(), qa.Embed(qa.Target.zephyr(1)))).run(integer)
 
 
 def test_stages_are_snapshots_and_hooks_see_them() -> None:

@@ -1,5 +1,6 @@
 """Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute."""
 
+from qubo_attn.kernels.certify import certify_rows
 from qubo_attn.kernels.coefficients import (
     output_coefficients,
     redundancy_coefficients,
@@ -29,6 +30,7 @@ __all__ = [
     "adjacency",
     "binary_table",
     "block_energies",
+    "certify_rows",
     "chain_votes",
     "common_steps",
     "compare_tables",

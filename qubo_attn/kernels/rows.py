@@ -37,7 +37,7 @@ def adjacency(n: int, i: Ints, j: Ints, bias: Floats) -> tuple[Longs, Ints, Floa
 
 
 @kernel
-def _load_row(
+def load_row(
     members: Ints,
     slot: Longs,
     first: Longs,
@@ -137,7 +137,7 @@ def swap_costs(
         for s in range(n):
             slot[members[s]] = s
         local = np.empty((n, n))
-        outside = _load_row(members, slot, first, neighbour, value, local)
+        outside = load_row(members, slot, first, neighbour, value, local)
         live = np.ones(n, np.bool_)
         worst = np.zeros(dropped)
         d = 0
@@ -189,7 +189,7 @@ def dominated_keys(
         for s in range(n):
             slot[members[s]] = s
         local = np.empty((n, n))
-        outside = _load_row(members, slot, first, neighbour, value, local)
+        outside = load_row(members, slot, first, neighbour, value, local)
         live = np.ones(n, np.bool_)
         state = np.zeros(n, np.int8)
         fields = linear[members].copy()
@@ -239,57 +239,103 @@ def dominated_keys(
 
 
 @kernel
+def _most(values: Floats, rooms: Array, most: float) -> float:
+    """Return the largest ``sum v_s w_s`` over 0 <= w_s <= rooms_s with ``sum w_s <= most``."""
+    total, left = 0.0, most
+    for s in np.argsort(-values):
+        if values[s] <= 0.0 or left <= 0.0:
+            break
+        taken = min(float(rooms[s]), left)
+        total += values[s] * taken
+        left -= taken
+    return total
+
+
+@kernel
+def _least(values: Floats, rooms: Array, least: float) -> float:
+    """Return the smallest ``sum v_s w_s`` over 0 <= w_s <= rooms_s with ``sum w_s >= least``."""
+    total, left = 0.0, least
+    for s in np.argsort(values):
+        if values[s] >= 0.0 and left <= 0.0:
+            break
+        taken = float(rooms[s]) if values[s] < 0.0 else min(float(rooms[s]), left)
+        total += values[s] * taken
+        left -= taken
+    return total
+
+
+@kernel
 def step_costs(
     ptr: Longs,
     var: Ints,
     count: Longs,
     linear: Floats,
     upper: Ints,
+    square: Floats,
     first: Longs,
     neighbour: Ints,
     value: Floats,
 ) -> tuple[Floats, Floats]:
-    """Bound what one corrective flip costs in a row that keeps too few, or too many, keys.
+    """Bound what one corrective unit step costs in a row that adds up to too little, or too much.
 
-    With fewer than k keys chosen, at most k - 1 of the others are set; the key added may be
-    picked, and at most k - 1 are taken, so the k-th cheapest serves. With more than k, at least k
-    of the others are set, and the (n - k)-th cheapest removal serves.
+    Below its count k, a row's other variables add up to at most k - 1. The variable that is raised
+    may be picked; those at their largest value cannot be, and their largest values add up to at
+    most k - 1, so the cheapest variables are passed over only so far. Likewise above k, where at
+    least k lie on the others, and only variables above zero can be lowered. For bits this reads:
+    the k-th cheapest addition and the (n - k)-th cheapest removal.
+
+    Args:
+        ptr, var, count: the rows and what each adds up to.
+        linear, upper: of each variable; square: the coefficient of its square, 0 for bits.
+        first, neighbour, value: couplers of different variables, in both directions.
 
     Returns:
-        The cost of the addition and of the removal, one pair per row, in energy units.
+        The cost of a step up and of a step down, per row, in energy units; -inf where no step of
+        that direction is ever needed.
     """
     slot = np.full(len(linear), -1, np.int64)
-    add, remove = np.zeros(len(count)), np.zeros(len(count))
+    raise_costs, lower_costs = np.zeros(len(count)), np.zeros(len(count))
     for r in range(len(count)):
         members = var[ptr[r] : ptr[r + 1]]
         n, k = len(members), count[r]
         for s in range(n):
             slot[members[s]] = s
-        adding, removing = np.empty(n), np.empty(n)
-        own = np.empty(max(n - 1, 0))
+        rooms = upper[members].astype(np.float64)
+        full = rooms.sum()
+        up, down = np.empty(n), np.empty(n)
+        own = np.empty(n)
         for a in range(n):
             v = members[a]
-            high, low, t = 0.0, 0.0, 0
+            high, low = 0.0, 0.0
+            own[:] = 0.0
             for e in range(first[v], first[v + 1]):
                 if slot[neighbour[e]] >= 0:
-                    own[t] = value[e]
-                    t += 1
+                    own[slot[neighbour[e]]] = value[e]
                 else:
                     high += max(value[e], 0.0) * upper[neighbour[e]]
                     low += min(value[e], 0.0) * upper[neighbour[e]]
-            own[t:] = 0.0
-            own.sort()
-            for s in range(max(n - k, 0), n - 1):
-                high += max(own[s], 0.0)
-            for s in range(n - 1):
-                if s < k or own[s] < 0.0:
-                    low += own[s]
-            adding[a] = linear[v] + high
-            removing[a] = -linear[v] - low
-        adding.sort()
-        removing.sort()
-        add[r] = adding[min(k, n) - 1] if k > 0 else -np.inf
-        remove[r] = removing[n - k - 1] if k < n else -np.inf
+            room = rooms[a]
+            rooms[a] = 0.0
+            # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
+            steep, flat = square[v] * (2.0 * room - 1.0), square[v]
+            up[a] = linear[v] + max(steep, flat) + high + _most(own, rooms, k - 1.0)
+            down[a] = -linear[v] - min(steep, flat) - low - _least(own, rooms, k + 1.0 - room)
+            rooms[a] = room
+        raise_costs[r], lower_costs[r] = -np.inf, -np.inf
+        passed = 0.0
+        if k > 0:
+            for s in np.argsort(up):
+                raise_costs[r] = up[s]
+                passed += rooms[s]
+                if passed > k - 1.0:
+                    break
+        passed = 0.0
+        if k < full:
+            for s in np.argsort(down):
+                lower_costs[r] = down[s]
+                passed += rooms[s]
+                if full - passed < k + 1.0:
+                    break
         for s in range(n):
             slot[members[s]] = -1
-    return add, remove
+    return raise_costs, lower_costs

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn.encodings import ENCODINGS, PRECISION, cheapest, coefficients, spread
 from qubo_attn.ir import Program
 from tests import oracle
 from tests.strategies import programs
@@ -21,7 +22,7 @@ pick[0,0]: x[0,0,0] + w[0,0,1] == 4
 
 
 def test_golden_binary() -> None:
-    rewrite = qa.BinarizeWeights().apply(Program.parse(WEIGHT))
+    rewrite = qa.BinarizeWeights(encoding="binary").apply(Program.parse(WEIGHT))
     assert str(rewrite.program) == (
         "program variables=4 terms=6 constraints=1\n"
         "offset 0\n"
@@ -53,15 +54,15 @@ def test_golden_domain_wall() -> None:
     )
 
 
-@given(programs(weights=True), st.sampled_from(["binary", "domain-wall"]))
-@settings(max_examples=60)
+@given(programs(weights=True, heads=1), st.sampled_from(["auto", *ENCODINGS]))
+@settings(max_examples=80)
 def test_promise(program: Program, encoding: str) -> None:
     rewrite = qa.BinarizeWeights(encoding=encoding).apply(program)
     assert rewrite.program.is_binary
     qa.validate(program, rewrite)
 
 
-@pytest.mark.parametrize("encoding", ["binary", "domain-wall"])
+@pytest.mark.parametrize("encoding", ["auto", *ENCODINGS])
 @pytest.mark.parametrize("level", [1, 2, 3, 4, 5, 6, 7, 8, 12, 16])
 def test_every_level_is_reached_and_no_other(encoding: str, level: int) -> None:
     program = Program.parse(f"w[0,0,0] in 0..{level} : 1")
@@ -69,10 +70,36 @@ def test_every_level_is_reached_and_no_other(encoding: str, level: int) -> None:
     points = [p for p in oracle.points(rewrite.program) if oracle.holds(rewrite.program, p)]
     reached = sorted(rewrite.lift.lift(points)[:, 0].tolist())
     assert sorted(set(reached)) == list(range(level + 1))
-    if encoding == "domain-wall":
+    if encoding in ("domain-wall", "one-hot"):
         assert len(reached) == level + 1
 
 
 def test_unknown_encodings_are_named() -> None:
-    with pytest.raises(qa.InputError, match="unknown encoding 'grey'; one of binary, domain-wall"):
+    with pytest.raises(qa.InputError, match="unknown encoding 'grey'; one of auto, arith"):
         qa.BinarizeWeights(encoding="grey")
+
+
+@pytest.mark.parametrize("level", range(1, 40))
+def test_auto_takes_the_fewest_bits_within_the_precision(level: int) -> None:
+    name, reason = cheapest(level)
+    assert spread(name, level) <= PRECISION
+    assert name in reason
+    for other in ("arithmetic", "binary", "bounded", "unary"):
+        if spread(other, level) <= PRECISION:
+            assert len(coefficients(name, level)) <= len(coefficients(other, level))
+
+
+@given(programs(weights=True, heads=1), st.sampled_from(["domain-wall", "binary", "unary"]))
+@settings(max_examples=60)
+def test_priced_programs_may_be_encoded(program: Program, encoding: str) -> None:
+    priced = qa.InsertPenalties().apply(program).program
+    rewrite = qa.BinarizeWeights(encoding=encoding).apply(priced)
+    assert rewrite.program.is_unconstrained
+    qa.validate(priced, rewrite)
+
+
+def test_one_hot_comes_before_the_prices() -> None:
+    program = Program.parse("w[0,0,0] in 0..3 : 1\nx[0,0,0] : 1\npick[0,0]: x[0,0,0] == 1")
+    priced = qa.InsertPenalties().apply(program).program
+    with pytest.raises(qa.PassError, match="one-hot weights must be encoded before"):
+        qa.BinarizeWeights(encoding="one-hot").apply(priced)

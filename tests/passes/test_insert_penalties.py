@@ -55,7 +55,7 @@ def test_encoded_weights_and_walls(program: Program, encoding: str) -> None:
 
 def test_weights_are_per_row_not_global() -> None:
     text = ROW.replace("constraints=1", "constraints=2") + (
-        "x[0,1,0] : -400\nx[0,1,1] : -300\nx[0,1,0] * x[0,1,1] : 700\n"
+        "x[0,1,0] : -400\nx[0,1,1] : -300\nx[0,1,0] * x[0,1,1] : -700\n"
         "pick[0,1]: x[0,1,0] + x[0,1,1] == 1\n"
     )
     priced = qa.InsertPenalties().apply(Program.parse(text)).program.constraints
