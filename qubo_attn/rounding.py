@@ -51,9 +51,9 @@ class Rounding:
     unchanged: bool
 
     @property
-    def worse_than(self) -> tuple[float, bool]:
+    def rank(self) -> tuple[float, bool, float]:
         """The order in which roundings are preferred, best first."""
-        return self.rise, not self.unchanged
+        return self.rise, not self.unchanged, -min(self.margin, 0.0)
 
 
 def candidate_steps(spins: Spins, limit: int) -> tuple[Floats, Floats]:
@@ -169,7 +169,7 @@ class BlockView:
                 rise = rise if rise > noise else 0.0
                 same = rise == 0.0 and ground <= noise
                 rounding = Rounding(step, whole_h, whole_j, rise, margin, error, same)
-                if found is None or rounding.worse_than < found.worse_than:
+                if found is None or rounding.rank < found.rank:
                     found = rounding
                 if found.unchanged:
                     return found

@@ -20,7 +20,14 @@ from qubo_attn.errors import InputError
 from qubo_attn.ir import Program
 from qubo_attn.lift import Lift
 from qubo_attn.objectives import OBJECTIVES
-from qubo_attn.passes import BinarizeWeights, Embed, InsertPenalties, Sparsify, TieVariables
+from qubo_attn.passes import (
+    BinarizeWeights,
+    Embed,
+    InsertPenalties,
+    Quantize,
+    Sparsify,
+    TieVariables,
+)
 from qubo_attn.pipeline import Stage
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.select import ExactlyK, OneHot
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
     from qubo_attn.compiler import Recipe
 
 FORMAT = 1
-_PASSES = {p.name: p for p in (BinarizeWeights, InsertPenalties, Sparsify, TieVariables)}
+_PASSES = {p.name: p for p in (BinarizeWeights, InsertPenalties, Quantize, Sparsify, TieVariables)}
 _SELECTS = {s.__name__: s for s in (ExactlyK, OneHot)}
 
 
@@ -70,6 +77,7 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
                 "seconds": stage.seconds,
                 "bound": stage.rewrite.bound,
                 "margin": stage.rewrite.margin,
+                "error": stage.rewrite.error,
                 "restricts": stage.rewrite.restricts,
                 "notes": list(stage.rewrite.notes),
             }
@@ -156,6 +164,7 @@ def _build(
                 stage["restricts"],
                 tuple(stage["notes"]),
                 placement=placement if index == last else None,
+                error=stage.get("error", 0.0),
             ),
             stage["seconds"],
         )

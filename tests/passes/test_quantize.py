@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 
 import dimod
 import numpy as np
@@ -246,7 +246,9 @@ def test_nothing_to_round() -> None:
     assert rewrite.notes[0] == "2 of 2 blocks certified unchanged, bound 0"
 
 
-def test_a_compilation_for_a_machine_of_integers(minilm: dict[str, np.ndarray]) -> None:
+def test_a_compilation_for_a_machine_of_integers(
+    minilm: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     compiled = qa.compile(
         minilm["scores"],
         12,
@@ -255,6 +257,11 @@ def test_a_compilation_for_a_machine_of_integers(minilm: dict[str, np.ndarray]) 
         target="all-to-all",
         verify_each=True,
     )
+    compiled.save(tmp_path)
+    loaded = qa.load(tmp_path)
+    assert loaded.bound == compiled.bound
+    assert loaded.stages[-1].rewrite.error == compiled.stages[-1].rewrite.error > 0
+    assert loaded.recipe.passes == compiled.recipe.passes
     problem = qa.integer_ising(compiled.program)
     assert np.abs(problem.coupling).max() == 127
     assert compiled.bound < 0.01
@@ -264,7 +271,7 @@ def test_a_compilation_for_a_machine_of_integers(minilm: dict[str, np.ndarray]) 
     assert same.all(axis=-1).mean() > 0.9
 
 
-def test_qama_becomes_integers(golden: Callable[[str, str], None]) -> None:
+def test_qama_becomes_integers() -> None:
     query, key, value = np.random.default_rng(0).normal(size=(3, 2, 3, 4))
     program = qa.qama_program(query, key, value, bits=2)
     rewrite = qa.Quantize().apply(program)
