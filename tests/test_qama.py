@@ -252,6 +252,15 @@ def test_zero_values_leave_the_couplings_alone() -> None:
     assert result.energy < 0
 
 
+def test_rounding_noise_is_no_field() -> None:
+    """Values all alike have a mean that is off by a rounding, and no field."""
+    q, k, _ = inputs(4, tokens=3, width=2)
+    v = np.full((2, 3, 7), 0.1)
+    assert qama.token_field(qama.eta(v)).any()
+    samples = np.random.default_rng(4).integers(0, 2, (4, 2 * 3))
+    assert (qa.qama_decode(samples, q, k, v, bits=1).output == 0).all()
+
+
 def test_one_token_has_no_field_and_its_own_coupling() -> None:
     q, k, v = inputs(6, tokens=1)
     program = qa.qama_program(q, k, v, bits=1)

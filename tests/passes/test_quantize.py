@@ -94,6 +94,20 @@ def test_the_promise_holds(program: Program, margin: float, bits: int, exact: in
     assert max(abs(after - before) for after, before in reached) <= rewrite.error + 1e-7
 
 
+@given(programs(heads=2), st.sampled_from([0.0, 0.1, 0.5]), st.integers(3, 8))
+@settings(max_examples=100)
+def test_prices_that_were_too_low_are_told(program: Program, share: float, bits: int) -> None:
+    c = program.constraints
+    cheap = {"weight": np.full(len(c), share), "slope": np.zeros(len(c))}
+    priced = program.replace(constraints=type(c)(**(c.arrays() | cheap)))
+    rewrite = qa.Quantize(bits=bits).apply(priced)
+    qa.validate(priced, rewrite)
+    points = oracle.points(priced)
+    feasible = [oracle.energy(rewrite.program, p) for p in points if oracle.holds(priced, p)]
+    rest = [oracle.energy(rewrite.program, p) for p in points if not oracle.holds(priced, p)]
+    assert rewrite.margin == pytest.approx(min(rest) - min(feasible), abs=1e-7)
+
+
 @given(programs(heads=3), st.integers(2, 6))
 @settings(max_examples=100)
 def test_a_certificate_means_that_ground_states_stay(program: Program, bits: int) -> None:
@@ -115,6 +129,7 @@ def test_the_spin_form_is_whole(program: Program, bits: int) -> None:
     problem = qa.integer_ising(rewrite.program, bits)
     limit = 2 ** (bits - 1) - 1
     assert np.abs(problem.coupling).max(initial=0) <= limit
+    assert problem.coupling.all()
     h, j = spin_form(rewrite.program)
     whole = problem.matrix
     for v, field in h.items():
@@ -154,8 +169,8 @@ def test_whole_numbers_are_kept_whatever_the_largest() -> None:
         if j[u, v] != 0
     ]
     program = Program.parse("\n".join(lines))
-    for exact in (0, 16):
-        rewrite = qa.Quantize(exact=exact).apply(program)
+    for exact, bits in ((0, 8), (16, 8), (0, 12), (16, 12)):
+        rewrite = qa.Quantize(bits=bits, exact=exact).apply(program)
         assert rewrite.bound == 0
         assert rewrite.error < 1e-9
         assert rewrite.notes[0] == "1 of 1 blocks certified unchanged, bound 0"
@@ -196,7 +211,9 @@ def test_fields_make_up_for_couplings() -> None:
     kept = nearest = 0
     for seed in range(40):
         program = dense(seed, 8)
-        kept += qa.Quantize(bits=3).apply(program).bound == 0
+        rewrite = qa.Quantize(bits=3).apply(program)
+        kept += rewrite.bound == 0
+        assert np.abs(qa.integer_ising(rewrite.program, 3).coupling).max() <= 3
         plain = qa.Quantize(bits=3, exact=0).apply(program).program
         states = oracle.ground_states(plain)
         nearest += set(states) <= set(oracle.ground_states(program))
