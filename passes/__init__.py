@@ -7,6 +7,7 @@ from qubo_attn.passes.binarize_weights import BinarizeWeights
 from qubo_attn.passes.canonicalize import Canonicalize
 from qubo_attn.passes.embed import Embed
 from qubo_attn.passes.insert_penalties import InsertPenalties
+from qubo_attn.passes.quantize import Quantize
 from qubo_attn.passes.sparsify import Sparsify
 from qubo_attn.passes.tie_variables import TieVariables
 
@@ -15,6 +16,7 @@ __all__ = [
     "Canonicalize",
     "Embed",
     "InsertPenalties",
+    "Quantize",
     "Sparsify",
     "TieVariables",
 ]

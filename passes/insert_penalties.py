@@ -117,17 +117,18 @@ class InsertPenalties:
             weight[bounded] = costs[bounded] + margin[bounded]
         if others.any():
             weight[others], margin[others] = self._price_others(program, others, block)
-        bound = 0.0
+        shift = 0.0
         if self.at_most == "unbalanced" and bounded.any():
             # Zero at h = k - S = 0 and 1, below zero in between: -A h + A h^2.
             slope[bounded], margin[bounded] = weight[bounded], -np.inf
             k = c.rhs[bounded]
-            bound = float((weight[bounded] * np.maximum(k * k - k, 0.25)).sum())
+            shift = float((weight[bounded] * np.maximum(k * k - k, 0.25)).sum())
         note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
         return Rewrite(
             program.replace(constraints=replaced(c, weight=weight, slope=slope)),
             lift,
-            bound=bound,
+            bound=2 * shift,
+            error=shift,
             margin=float(margin.min()),
             notes=(note,),
             certificates=certificates,

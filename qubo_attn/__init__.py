@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         TargetError,
         VerifyError,
     )
+    from qubo_attn.integers import IntegerIsing, integer_ising
     from qubo_attn.ir import Program
     from qubo_attn.laws import validate
     from qubo_attn.lift import Lift
@@ -48,10 +49,12 @@ if TYPE_CHECKING:
         Canonicalize,
         Embed,
         InsertPenalties,
+        Quantize,
         Sparsify,
         TieVariables,
     )
     from qubo_attn.pipeline import Pipeline
+    from qubo_attn.qama_lowering import QamaResult, qama_decode, qama_program
     from qubo_attn.rewrite import Rewrite
     from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
     from qubo_attn.submission import Submission
@@ -77,6 +80,7 @@ _HOMES = {
         "TargetError",
         "VerifyError",
     ),
+    "integers": ("IntegerIsing", "integer_ising"),
     "ir": ("Program",),
     "laws": ("validate",),
     "lift": ("Lift",),
@@ -94,10 +98,12 @@ _HOMES = {
         "Canonicalize",
         "Embed",
         "InsertPenalties",
+        "Quantize",
         "Sparsify",
         "TieVariables",
     ),
     "pipeline": ("Pipeline",),
+    "qama_lowering": ("QamaResult", "qama_decode", "qama_program"),
     "rewrite": ("Rewrite",),
     "select": ("AtMostK", "Budget", "ExactlyK", "OneHot", "SoftWeights", "Unconstrained"),
     "submission": ("Submission",),
@@ -124,6 +130,7 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "InsertPenalties",
+    "IntegerIsing",
     "LeastSquares",
     "Lift",
     "OneHot",
@@ -134,6 +141,8 @@ __all__ = [
     "Pipeline",
     "Program",
     "PromiseError",
+    "QamaResult",
+    "Quantize",
     "QuboAttnError",
     "Redundancy",
     "Rewrite",
@@ -150,7 +159,10 @@ __all__ = [
     "__version__",
     "compile",
     "effective_temperature",
+    "integer_ising",
     "load",
+    "qama_decode",
+    "qama_program",
     "validate",
 ]
 

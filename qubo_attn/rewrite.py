@@ -24,19 +24,22 @@ class Rewrite:
     """A new program, the way back from it, and what the pass promises.
 
     The promise, checked by `qubo_attn.validate`: a point that satisfies the new program lifts to
-    one that satisfies the old, with the same energy; the optimum rises by at most ``bound``; and
-    where constraints were priced, every infeasible point lies above the optimum by ``margin``.
+    one that satisfies the old, with the same energy up to ``error``; a best point of the new
+    program lifts to one at most ``bound`` above the optimum of the old; and where constraints were
+    priced, every infeasible point lies above the optimum by ``margin``.
 
     Attributes:
         program: the program after the pass.
         lift: maps samples of ``program`` to samples of the program before.
         bound: largest rise of the optimum, in energy units; 0 for a lossless pass.
-        margin: least distance of infeasible points above the optimum, in energy units.
+        margin: least distance of infeasible points above the optimum, in energy units; negative
+            where rounding may have put some below it.
         restricts: whether the pass asks for more than the program did (tying does), so that the
             optimum may rise by what was asked.
         notes: what a reader of the report should know.
         certificates: the proofs of the weights; only a pass that prices sets them.
         placement: where the program sits on a target; only the last pass sets it.
+        error: largest change of a feasible point's energy, in energy units; 0 but for rounding.
     """
 
     program: Program
@@ -47,6 +50,7 @@ class Rewrite:
     notes: tuple[str, ...] = ()
     certificates: Certificates | None = None
     placement: Placement | None = None
+    error: float = 0.0
 
 
 def unchanged(program: Program, *notes: str) -> Rewrite:

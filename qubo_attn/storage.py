@@ -27,6 +27,7 @@ from qubo_attn.passes import (
     Canonicalize,
     Embed,
     InsertPenalties,
+    Quantize,
     Sparsify,
     TieVariables,
 )
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _PASSES = {
-    p.name: p for p in (BinarizeWeights, Canonicalize, InsertPenalties, Sparsify, TieVariables)
+    p.name: p
+    for p in (BinarizeWeights, Canonicalize, InsertPenalties, Quantize, Sparsify, TieVariables)
 }
 _SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
 
@@ -87,6 +89,7 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
                 "seconds": stage.seconds,
                 "bound": stage.rewrite.bound,
                 "margin": stage.rewrite.margin,
+                "error": stage.rewrite.error,
                 "restricts": stage.rewrite.restricts,
                 "notes": list(stage.rewrite.notes),
             }
@@ -179,6 +182,7 @@ def _build(
                 stage["restricts"],
                 tuple(stage["notes"]),
                 placement=placement if index == last else None,
+                error=stage.get("error", 0.0),
             ),
             stage["seconds"],
         )

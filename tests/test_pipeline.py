@@ -157,6 +157,30 @@ def test_large_rewrites_are_sampled() -> None:
         qa.validate(program, Liar("energy").apply(program))
 
 
+def test_more_points_than_a_float_counts() -> None:
+    program = Program.parse("".join(f"x[0,{q},0] : 1\n" for q in range(1200)))
+    qa.validate(program, qa.InsertPenalties().apply(program), samples=8)
+    with pytest.raises(qa.PromiseError, match="energy changes by 1"):
+        qa.validate(program, Liar("energy").apply(program), samples=8)
+
+
+def test_a_stated_error_is_allowed_and_no_more() -> None:
+    rewrite = Liar("energy").apply(PROGRAM)
+    qa.validate(PROGRAM, dataclasses.replace(rewrite, error=1.0))
+    with pytest.raises(qa.PromiseError, match="energy changes by 1"):
+        qa.validate(PROGRAM, dataclasses.replace(rewrite, error=0.9))
+
+
+def test_the_bound_is_measured_before_the_pass() -> None:
+    """Energies may move by 3, but the best point after lifts to one 1 above the optimum."""
+    o = PROGRAM.objective
+    swapped = type(o)(o.offset, o.linear[[1, 0, 2]], o.i, o.j, o.bias)
+    rewrite = Rewrite(PROGRAM.replace(objective=swapped), Lift.identity(3), error=3.0)
+    qa.validate(PROGRAM, dataclasses.replace(rewrite, bound=1.0))
+    with pytest.raises(qa.PromiseError, match=r"the optimum moves from -2 to -1, bound 0\.9"):
+        qa.validate(PROGRAM, dataclasses.replace(rewrite, bound=0.9))
+
+
 def test_specs_name_only_what_differs() -> None:
     assert spec(qa.Sparsify()) == "sparsify"
     assert spec(qa.Sparsify(slots=4, dominance=True)) == "sparsify{slots=4, dominance=True}"

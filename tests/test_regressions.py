@@ -197,7 +197,7 @@ def test_composites_that_embed_get_the_logical_model() -> None:
 
 
 def test_tiny_values_compile() -> None:
-    values = np.random.default_rng(1).normal(size=(2, 8, 3)) * 1e-160
+    values = np.random.default_rng(1).normal(size=(2, 8, 3)) * 1e-120
     compiled = qa.compile(
         SCORES, 2, select=qa.ExactlyK(3), objective="output", values=values, target="zephyr:3"
     )

@@ -12,6 +12,12 @@ from qubo_attn.kernels.forms import (
     ising_fields,
     quadratic_energies,
 )
+from qubo_attn.kernels.integers import (
+    binary_table,
+    common_steps,
+    compare_tables,
+    rounding_errors,
+)
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
     block_energies,
@@ -23,9 +29,12 @@ from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_c
 
 __all__ = [
     "adjacency",
+    "binary_table",
     "block_energies",
     "certify_rows",
     "chain_votes",
+    "common_steps",
+    "compare_tables",
     "disjoint_squares",
     "distance_coefficients",
     "dominated_keys",
@@ -37,6 +46,7 @@ __all__ = [
     "pack_tiles",
     "quadratic_energies",
     "redundancy_coefficients",
+    "rounding_errors",
     "selection_coefficients",
     "step_costs",
     "swap_costs",
