@@ -20,7 +20,7 @@ from scipy import sparse
 from qubo_attn.arrays import Floats, Longs, pointers, segment_ids
 from qubo_attn.encodings import cheapest, coefficients
 from qubo_attn.errors import PassError
-from qubo_attn.ir import Constraints, Kind, Program, Sense, Variables
+from qubo_attn.ir import Constraints, Kind, Program, Sense, Variables, replaced
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import BINARY, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
@@ -166,4 +166,4 @@ def _priced(walls: Constraints, program: Program) -> Constraints:
     np.maximum.at(size, o.j, np.abs(o.bias))
     weight = size[walls.var.reshape(-1, 2)].max(axis=1)
     weight = np.where(weight > 0, weight, 1.0)
-    return type(walls)(**(walls.arrays() | {"weight": weight}))
+    return replaced(walls, weight=weight)

@@ -9,6 +9,7 @@ that is open anyway.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -37,7 +38,7 @@ class Embed:
         cache: where packings are kept.
         rounds: search effort for a new packing, in ruined windows.
         seed: of that search.
-        kept: an earlier placement; taken over where the program's structure is the same.
+        kept: an earlier placement; taken over where the program's components are the same.
     """
 
     target: Target
@@ -57,13 +58,14 @@ class Embed:
         Raises:
             EmbeddingError: a component does not fit even alone.
         """
-        n, structure = len(program), program.structure()
+        n = len(program)
+        form = program.total()
+        component = components(n, form.i, form.j)
+        structure = hashlib.sha256(component.tobytes()).hexdigest()
         if self.kept is not None and self.kept.structure == structure:
             return Rewrite(
                 program, Lift.identity(n), notes=("placement taken over",), placement=self.kept
             )
-        form = program.total()
-        component = components(n, form.i, form.j)
         sizes = np.bincount(component)
         classes = {int(size): self._class(int(size)) for size in np.unique(sizes)}
         wanted = np.array([classes[int(size)] for size in sizes], np.int64)

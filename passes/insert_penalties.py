@@ -1,11 +1,15 @@
 """Insert penalties: constraints become energy, each with a weight of its own.
 
-A row that adds up to exactly k gets ``A (S - k)^2 + mu (S - k)``, S its sum, at the smallest A over
-mu that `qubo_attn.certificates` proves; its variables may be bits or whole numbers.
-
-Any other constraint with whole coefficients is priced, with the rest of its connected block, at the
-range of the block's objective: sound for any constraint, tight for none. A wall between bits costs
-``A u (1 - v)``.
+* A row that adds up to exactly k gets ``A (S - k)^2 + mu (S - k)``, S its sum, at the smallest A
+  over mu that `qubo_attn.certificates` proves; its variables may be bits or whole numbers.
+* A row that keeps at most k of its bits gets slack bits first. Where no addition below k can cost
+  anything, it is an equality already. ``"unary"`` slack makes it an ordinary count. With
+  ``"binary"`` slack a surplus falls by a removal, a deficit by setting the slack right, so
+  A = max(down, 0) + D is sound. ``"unbalanced"`` (arXiv 2211.13914) takes no slack and promises
+  nothing: the same A, with a slope that favours the bound.
+* Any other constraint with whole coefficients is priced, with the rest of its connected block, at
+  the range of the block's objective: sound for any constraint, tight for none. A wall between bits
+  costs ``A u (1 - v)``.
 """
 
 from __future__ import annotations
@@ -17,13 +21,16 @@ import numpy as np
 
 from qubo_attn.arrays import Bools, Floats, segment_ids
 from qubo_attn.blocks import blocks_of
-from qubo_attn.certificates import certify, step_scale
+from qubo_attn.certificates import certify, step_costs, step_scale
 from qubo_attn.errors import InputError, PassError
-from qubo_attn.ir import Program, Sense
-from qubo_attn.kinds import bit_rows, sum_rows
+from qubo_attn.ir import Program, Sense, replaced
+from qubo_attn.kinds import at_most_rows, bit_rows, sum_rows
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import PRICED, UNPRICED, Fact
 from qubo_attn.rewrite import Rewrite, unchanged
+from qubo_attn.slack import add_slack
+
+AT_MOST = ("unary", "binary", "unbalanced")
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,14 @@ class InsertPenalties:
     Attributes:
         margin: how far infeasible points shall lie above the optimum, as a share of the row's
             largest cost of a corrective flip.
+        at_most: what upper bounds get: ``"unary"`` slack (the default: coefficients of one size),
+            ``"binary"`` slack (fewer bits), or ``"unbalanced"`` (no bits, no promise).
         relax: try the convex relaxation besides step costs; smaller weights, for about a
             millisecond a row.
     """
 
     margin: float = 0.05
+    at_most: str = "unary"
     relax: bool = True
 
     name: ClassVar[str] = "insert-penalties"
@@ -48,17 +58,52 @@ class InsertPenalties:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.margin) and self.margin >= 0):
             raise InputError(f"margin must be a number >= 0, not {self.margin}", margin=self.margin)
+        if self.at_most not in AT_MOST:
+            raise InputError(
+                f"at_most must be one of {', '.join(AT_MOST)}, not {self.at_most!r}",
+                at_most=self.at_most,
+            )
 
     def apply(self, program: Program) -> Rewrite:
-        """Return the program with every constraint priced."""
-        c = program.constraints
-        if not len(c):
+        """Return the program with every constraint priced.
+
+        Raises:
+            PassError: a constraint that cannot be priced; names it.
+        """
+        if not len(program.constraints):
             return unchanged(program, "no constraints")
+        bounded = at_most_rows(program)
+        lift = Lift.identity(len(program))
+        costs = None
+        if bounded.any():
+            program, bounded, costs = self._settle(program, bounded)
+            if self.at_most != "unbalanced" and bounded.any():
+                program, lift = add_slack(program, np.flatnonzero(bounded), self.at_most)
+        return self._price(program, lift, bounded & (self.at_most != "unary"), costs)
+
+    def _settle(self, program: Program, bounded: Bools) -> tuple[Program, Bools, Floats]:
+        """Turn bounds below which every addition is free into equalities; return removal costs."""
+        c = program.constraints
+        index = np.flatnonzero(bounded)
+        up, down = step_costs(program, c.take(index))
+        free = index[up <= 0]
+        sense = c.sense.copy()
+        sense[free] = Sense.EQ
+        costs = np.zeros(len(c))
+        costs[index] = np.maximum(down, 0)
+        left = bounded.copy()
+        left[free] = False
+        return program.replace(constraints=replaced(c, sense=sense)), left, costs
+
+    def _price(self, program: Program, lift: Lift, bounded: Bools, costs: Floats | None) -> Rewrite:
+        c = program.constraints
         block = blocks_of(program)
-        exact = sum_rows(program)
+        exact = sum_rows(program) & ~bounded
         # A row that shares a block with another kind of constraint is priced like the others.
-        coarse_blocks = np.unique(block[c.var[c.ptr[:-1][~exact]]])
-        exact &= ~np.isin(block[c.var[c.ptr[:-1]]], coarse_blocks)
+        others = ~exact & ~bounded
+        coarse = np.unique(block[c.var[c.ptr[:-1][others]]])
+        mixed = np.isin(block[c.var[c.ptr[:-1]]], coarse)
+        exact, bounded, others = exact & ~mixed, bounded & ~mixed, others | mixed
         weight, slope, margin = np.zeros(len(c)), np.zeros(len(c)), np.full(len(c), np.inf)
         certificates = None
         if exact.any():
@@ -67,13 +112,22 @@ class InsertPenalties:
             certificates = certify(program, index, wanted, relax=self.relax)
             weight[exact], slope[exact] = certificates.weight, certificates.slope
             margin[exact] = wanted
-        if not exact.all():
-            weight[~exact], margin[~exact] = self._price_others(program, ~exact, block)
-        priced = type(c)(**(c.arrays() | {"weight": weight, "slope": slope}))
+        if bounded.any() and costs is not None:
+            margin[bounded] = self.margin * np.where(costs[bounded] > 0, costs[bounded], 1.0)
+            weight[bounded] = costs[bounded] + margin[bounded]
+        if others.any():
+            weight[others], margin[others] = self._price_others(program, others, block)
+        bound = 0.0
+        if self.at_most == "unbalanced" and bounded.any():
+            # Zero at h = k - S = 0 and 1, below zero in between: -A h + A h^2.
+            slope[bounded], margin[bounded] = weight[bounded], -np.inf
+            k = c.rhs[bounded]
+            bound = float((weight[bounded] * np.maximum(k * k - k, 0.25)).sum())
         note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
         return Rewrite(
-            program.replace(constraints=priced),
-            Lift.identity(len(program)),
+            program.replace(constraints=replaced(c, weight=weight, slope=slope)),
+            lift,
+            bound=bound,
             margin=float(margin.min()),
             notes=(note,),
             certificates=certificates,

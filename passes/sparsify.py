@@ -1,11 +1,12 @@
-"""Sparsify: drop keys that a row that keeps exactly k of them will not need.
+"""Sparsify: drop keys that a row with a count of its own will not need.
 
 * Rows with no choice left (k = 0, or as many keys as k) are fixed.
 * ``dominance`` (lossless): key i is out of every optimum if at least k other keys beat it, that is,
   exchanging i for j lowers the energy whatever the rest is:
   ``a_j - a_i + sum_l max(b_jl - b_il, 0) < 0``; and in every optimum if it beats n - k others.
 * ``slots`` (lossy): a row keeps its ``slots`` keys of largest softmax mass. The bound adds up, over
-  rows, the dearest min(k, dropped) exchanges of a dropped key for a free kept one.
+  rows, the dearest min(k, dropped) exchanges of a dropped key for a free kept one; for soft
+  weights, the dearest exchange of one level times the levels that dropped keys could hold.
 
 After it every row is a complete graph over its slots whichever keys the data chose, so embeddings
 are found once and fit every later batch. Dominance makes the number of slots depend on the data,
@@ -23,7 +24,7 @@ from qubo_attn import kernels
 from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs, segment_ids
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Program
-from qubo_attn.kinds import exact_rows
+from qubo_attn.kinds import bit_rows, count_rows, exact_rows
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
@@ -55,18 +56,16 @@ class Sparsify:
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program without the keys that were fixed or dropped."""
-        rows = program.constraints.take(exact_rows(program))
+        rows = program.constraints.take(count_rows(program))
         if not len(rows):
-            return unchanged(program, "no rows that keep exactly k keys")
+            return unchanged(program, "no rows with a count of their own")
         count = np.rint(rows.rhs).astype(np.int64)
         adjacency = self._adjacency(program, rows, count)
         state = self._fixed(program, rows, count, adjacency)
         kept = self._kept(program, rows, count, state)
         bound = 0.0
         if not kept.all():
-            objective = (program.objective.linear, program.variables.upper, *adjacency)
-            bounds = kernels.swap_costs(rows.ptr, rows.var, count, kept, *objective)
-            bound = float(bounds.sum())
+            bound = _loss(program, rows, count, kept, adjacency)
         value = np.where(state > 0, 1.0, 0.0)
         gone = (state != 0) | ~kept
         lift, index = _fix(len(program), rows.var[gone], value[gone])
@@ -79,23 +78,31 @@ class Sparsify:
 
     def _adjacency(self, program: Program, rows: Constraints, count: Longs) -> Adjacency:
         """Return the couplers in both directions, where anything will read them."""
-        sizes = np.diff(rows.ptr)
-        lossy = self.slots is not None and (sizes > np.maximum(self.slots, count)).any()
+        lossy = self.slots is not None and (np.diff(rows.ptr) > self._room(program, rows, count))
         o = program.objective
-        if not (lossy or self.dominance):
-            return kernels.adjacency(len(program), o.i[:0], o.j[:0], o.bias[:0])
-        return kernels.adjacency(len(program), o.i, o.j, o.bias)
+        read = (o.i != o.j) & (np.any(lossy) or self.dominance)
+        return kernels.adjacency(len(program), o.i[read], o.j[read], o.bias[read])
+
+    def _room(self, program: Program, rows: Constraints, count: Longs) -> Longs:
+        """Return how many keys each row keeps at least to reach its count."""
+        row = segment_ids(rows.ptr)
+        least = np.full(len(rows), np.iinfo(np.int32).max)
+        np.minimum.at(least, row, program.variables.upper[rows.var])
+        return np.asarray(np.maximum(self.slots or 0, -(-count // least)))
 
     def _fixed(
         self, program: Program, rows: Constraints, count: Longs, adjacency: Adjacency
     ) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
-        if self.dominance:
+        exact = exact_rows(program.replace(constraints=rows))
+        row, state = segment_ids(rows.ptr), np.zeros(len(rows.var), np.int8)
+        if self.dominance and exact.any():
+            part = rows.take(exact)
             objective = (program.objective.linear, program.variables.upper, *adjacency)
-            return kernels.dominated_keys(rows.ptr, rows.var, count, *objective)
-        row = segment_ids(rows.ptr)
-        full, none = count == np.diff(rows.ptr), count == 0
-        return np.where(full[row], 1, np.where(none[row], -1, 0)).astype(np.int8)
+            found = kernels.dominated_keys(part.ptr, part.var, count[exact], *objective)
+            state[exact[row]] = found
+        full, none = exact & (count == np.diff(rows.ptr)), count == 0
+        return np.where(full[row], 1, np.where(none[row], -1, state)).astype(np.int8)
 
     def _kept(self, program: Program, rows: Constraints, count: Longs, state: Array) -> Bools:
         """Return which entries stay: those taken, then open ones by falling mass."""
@@ -106,7 +113,39 @@ class Sparsify:
         order = np.lexsort((rows.var, -mass, -state, row))
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order)) - rows.ptr[row]
-        return np.asarray(rank < np.maximum(self.slots, count)[row])
+        return np.asarray(rank < self._room(program, rows, count)[row])
+
+
+def _loss(
+    program: Program, rows: Constraints, count: Longs, kept: Bools, adjacency: Adjacency
+) -> float:
+    """Return how much the optimum rises at most when only ``kept`` entries of the rows stay."""
+    bits = bit_rows(program.replace(constraints=rows))
+    row = segment_ids(rows.ptr)
+    objective = (program.objective.linear, program.variables.upper, *adjacency)
+    part = rows.take(bits)
+    swaps = kernels.swap_costs(part.ptr, part.var, count[bits], kept[bits[row]], *objective)
+    if bits.all():
+        return float(swaps.sum())
+    o, upper = program.objective, program.variables.upper.astype(np.float64)
+    up, down = o.linear.copy(), -o.linear
+    for ends, others in ((o.i, o.j), (o.j, o.i)):
+        pair = o.i != o.j
+        weight = o.bias[pair] * upper[others[pair]]
+        up += np.bincount(ends[pair], weights=np.maximum(weight, 0), minlength=len(program))
+        down -= np.bincount(ends[pair], weights=np.minimum(weight, 0), minlength=len(program))
+    square = o.i == o.j
+    steep = o.bias[square] * (2.0 * upper[o.i[square]] - 1.0)
+    up[o.i[square]] += np.maximum(steep, o.bias[square])
+    down[o.i[square]] -= np.minimum(steep, o.bias[square])
+    total = float(swaps.sum())
+    for r in np.flatnonzero(~bits):
+        entries = slice(rows.ptr[r], rows.ptr[r + 1])
+        var, stays = rows.var[entries], kept[entries]
+        if not stays.all():
+            cost = up[var[stays]].max() + down[var[~stays]].max()
+            total += max(cost, 0.0) * min(float(count[r]), upper[var[~stays]].sum())
+    return total
 
 
 def _priority(program: Program) -> Floats:

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.arrays import Ints, Longs
 from qubo_attn.errors import InputError, PassError
-from qubo_attn.ir import Kind, Program
+from qubo_attn.ir import Kind, Program, replaced
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
@@ -75,7 +75,7 @@ class TieVariables:
         lift = Lift.select(source, len(kept))
         variables = program.variables.take(kept)
         mass = np.bincount(source, weights=program.variables.mass, minlength=len(kept))
-        variables = type(variables)(**(variables.arrays() | {"mass": mass}))
+        variables = replaced(variables, mass=mass)
         tied = substitute(program, lift, variables)
         rows = len(program.constraints) - len(tied.constraints)
         note = f"{len(program) - len(kept)} variables and {rows} constraints merged"

@@ -35,9 +35,18 @@ if TYPE_CHECKING:
     from qubo_attn.ir import Program
     from qubo_attn.laws import validate
     from qubo_attn.lift import Lift
-    from qubo_attn.objectives import Output, Redundancy, Selection
+    from qubo_attn.objectives import (
+        Boltzmann,
+        Hard,
+        LeastSquares,
+        Output,
+        Redundancy,
+        Selection,
+        Sparsemax,
+    )
     from qubo_attn.passes import (
         BinarizeWeights,
+        Canonicalize,
         Embed,
         InsertPenalties,
         Quantize,
@@ -47,7 +56,7 @@ if TYPE_CHECKING:
     from qubo_attn.pipeline import Pipeline
     from qubo_attn.qama_lowering import QamaResult, qama_decode, qama_program
     from qubo_attn.rewrite import Rewrite
-    from qubo_attn.select import ExactlyK, OneHot
+    from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
     from qubo_attn.submission import Submission
     from qubo_attn.target import Target
 
@@ -74,9 +83,18 @@ _HOMES = {
     "ir": ("Program",),
     "laws": ("validate",),
     "lift": ("Lift",),
-    "objectives": ("Output", "Redundancy", "Selection"),
+    "objectives": (
+        "Boltzmann",
+        "Hard",
+        "LeastSquares",
+        "Output",
+        "Redundancy",
+        "Selection",
+        "Sparsemax",
+    ),
     "passes": (
         "BinarizeWeights",
+        "Canonicalize",
         "Embed",
         "InsertPenalties",
         "Quantize",
@@ -86,26 +104,32 @@ _HOMES = {
     "pipeline": ("Pipeline",),
     "qama_lowering": ("QamaResult", "qama_decode", "qama_program"),
     "rewrite": ("Rewrite",),
-    "select": ("ExactlyK", "OneHot"),
+    "select": ("AtMostK", "Budget", "ExactlyK", "OneHot", "SoftWeights", "Unconstrained"),
     "submission": ("Submission",),
     "target": ("Target",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AtMostK",
     "AttentionResult",
     "BinarizeWeights",
+    "Boltzmann",
+    "Budget",
+    "Canonicalize",
     "CompiledAttention",
     "DecodeError",
     "Embed",
     "EmbeddingCache",
     "EmbeddingError",
     "ExactlyK",
+    "Hard",
     "Head",
     "InfeasibleError",
     "InputError",
     "InsertPenalties",
     "IntegerIsing",
+    "LeastSquares",
     "Lift",
     "OneHot",
     "OrderError",
@@ -121,11 +145,14 @@ __all__ = [
     "Redundancy",
     "Rewrite",
     "Selection",
+    "SoftWeights",
+    "Sparsemax",
     "Sparsify",
     "Submission",
     "Target",
     "TargetError",
     "TieVariables",
+    "Unconstrained",
     "VerifyError",
     "__version__",
     "compile",

@@ -18,9 +18,8 @@ from qubo_attn.certificates import Certificates
 from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import PassError
-from qubo_attn.frontend import kept_counts
 from qubo_attn.hardware import Coefficients, coefficients
-from qubo_attn.ir import Kind, Program
+from qubo_attn.ir import Kind, Program, Sense
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import Stage
 from qubo_attn.report import Report, build_report
@@ -93,13 +92,14 @@ class CompiledAttention:
     def capped(self) -> Bools:
         """Rows that see fewer keys than they were to keep, shape (H, Q)."""
         heads, queries, keys = self.attention.shape
-        rows = self.attention.rows
-        wanted = np.zeros(len(rows), np.int64)
+        rows, endless = self.attention.rows, np.array([keys + 2**31])
+        wanted = np.zeros(heads, np.int64)
         for head, select in enumerate(self.recipe.selects):
-            wanted[rows.head == head] = select.counts(np.array([keys + 2**31]))[0]
+            count = int(select.counts(endless)[0])
+            if select.sense == Sense.EQ and count < endless[0]:
+                wanted[head] = count
         capped = np.zeros((heads, queries), bool)
-        short = kept_counts(rows, self.recipe.selects) < wanted
-        capped[rows.head[short], rows.query[short]] = True
+        capped[rows.head, rows.query] = rows.sizes < wanted[rows.head]
         return capped
 
     # -- out ----------------------------------------------------------------------------------
@@ -272,6 +272,8 @@ class CompiledAttention:
             keys=old.keys if keys is None else keys,
             mask=recipe.mask if mask is None else mask,
             kv_head=recipe.kv_head,
+            required=old.required,
+            forbidden=old.forbidden,
         )
         return recipe.lower(attention, self)
 

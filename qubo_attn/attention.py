@@ -47,11 +47,14 @@ class Attention:
         logits: float64, shape (H, Q, K); -inf where the query may not see the key.
         values: float64, shape (H, K, d), or None.
         keys: float64, shape (H, K, d), or None: the key vectors.
+        required, forbidden: bool, shape (H, Q, K), or None: keys that must, or must not, be kept.
     """
 
     logits: Floats
     values: Floats | None = None
     keys: Floats | None = None
+    required: Bools | None = None
+    forbidden: Bools | None = None
 
     @classmethod
     def check(
@@ -63,6 +66,8 @@ class Attention:
         keys: ArrayLike | None = None,
         mask: ArrayLike | None = None,
         kv_head: ArrayLike | None = None,
+        required: ArrayLike | None = None,
+        forbidden: ArrayLike | None = None,
     ) -> Attention:
         """Check and convert the arguments of `qubo_attn.compile`.
 
@@ -73,18 +78,24 @@ class Attention:
                 ``kv_head``.
             mask: bool, shape (Q, K) or (H, Q, K), true where the query may see the key.
             kv_head: int, shape (H,), the key/value head of each query head.
+            required, forbidden: bool, shape (Q, K) or (H, Q, K), keys that must be kept, or not.
 
         Raises:
             InputError: names the argument and the head, query and key where it fails.
         """
         logits = _logits(scores, _count(heads))
         if mask is not None:
-            logits = np.where(_mask(mask, logits.shape), logits, -np.inf)
+            logits = np.where(_mask("mask", mask, logits.shape), logits, -np.inf)
+        wanted = None if required is None else _mask("required", required, logits.shape)
+        barred = None if forbidden is None else _mask("forbidden", forbidden, logits.shape)
+        _check_wishes(wanted, barred, logits)
         owner = _owners(kv_head, logits.shape[0])
         return cls(
             own_array(logits),
             _vectors("values", values, logits.shape, owner),
             _vectors("keys", keys, logits.shape, owner),
+            wanted,
+            barred,
         )
 
     @property
@@ -213,18 +224,36 @@ def _logits(scores: ArrayLike, heads: int) -> Floats:
     return logits
 
 
-def _mask(mask: ArrayLike, shape: tuple[int, ...]) -> Bools:
+def _mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> Bools:
     seen = np.asarray(mask)
     if seen.dtype != np.bool_:
         raise InputError(
-            f"mask has dtype {seen.dtype}; expected bool, true where the query may see the key",
-            argument="mask",
+            f"{name} has dtype {seen.dtype}; expected bool",
+            argument=name,
         )
     if seen.shape not in (shape, shape[1:]):
         raise InputError(
-            f"mask has shape {seen.shape}; expected {shape[1:]} or {shape}", argument="mask"
+            f"{name} has shape {seen.shape}; expected {shape[1:]} or {shape}", argument=name
         )
     return np.broadcast_to(seen, shape)
+
+
+def _check_wishes(required: Bools | None, forbidden: Bools | None, logits: Floats) -> None:
+    """Reject a key that is required and forbidden at once, or required and not seen."""
+    if required is None:
+        return
+    for bad, reason in (
+        (required & (logits == -np.inf), "required, but the query does not see it"),
+        (False if forbidden is None else required & forbidden, "both required and forbidden"),
+    ):
+        if np.any(bad):
+            head, query, key = (int(index) for index in np.argwhere(bad)[0])
+            raise InputError(
+                f"key {key} of head {head}, query {query} is {reason}",
+                head=head,
+                query=query,
+                key=key,
+            )
 
 
 def _owners(kv_head: ArrayLike | None, heads: int) -> Longs | None:

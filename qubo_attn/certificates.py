@@ -95,7 +95,7 @@ class Certificates:
             size = float(abs(self.weight[r]) + abs(self.slope[r]) + abs(self.margin[r]))
             tolerance = 1e-9 * (size + 1e-300)
             if self.method[r] == 0:
-                up, down = again.step_costs(r)
+                up, down = again.row_costs(r)
                 good = (
                     up - self.weight[r] + self.slope[r] <= -self.margin[r] + tolerance
                     and down - self.weight[r] - self.slope[r] <= -self.margin[r] + tolerance
@@ -109,9 +109,9 @@ class Certificates:
                 failed.append(label)
         return failed
 
-    def step_costs(self, r: int) -> tuple[float, float]:
+    def row_costs(self, r: int) -> tuple[float, float]:
         """Return what adding a key, and removing one, costs row ``r`` at most."""
-        up, down = _step_costs(self.program, self.rows)
+        up, down = step_costs(self.program, self.rows)
         return float(up[r]), float(down[r])
 
     def _penalty(self, rows: Constraints, r: int, k: int) -> Floats:
@@ -144,7 +144,7 @@ class Certificates:
         return bool((total[surplus != 0] >= best + self.margin[r] - tolerance).all())
 
 
-def _step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
+def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
     """Return the cost of a step up and of a step down of each row; see `kernels.step_costs`."""
     o = program.objective
     square = o.i == o.j
@@ -176,7 +176,7 @@ def certify(
     """
     rows, o = program.constraints.take(index), program.objective
     count = np.rint(rows.rhs).astype(np.int64)
-    up, down = _step_costs(program, rows)
+    up, down = step_costs(program, rows)
     # A row that takes none, or all, has steps in one direction only.
     up, down = np.where(np.isinf(up), -down, up), np.where(np.isinf(down), -up, down)
     # Without slack a step could be a rounding error short.

@@ -198,7 +198,7 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     import numpy as np
 
     from qubo_attn.decode import relative_errors
-    from qubo_attn.decoders import DECODERS, top_k, weights_of
+    from qubo_attn.decoders import top_k, weights_of
 
     facts: dict[str, Any] = {
         "rows": int(result.feasible.size),
@@ -214,7 +214,7 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
         return facts
     facts["error_ours"] = float(np.nanmean(result.output_errors(attention)))
     chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
-    for decoder in DECODERS:
+    for decoder in ("renormalise", "residual"):
         weights = weights_of(decoder, attention.softmax, chosen, attention.visible)
         errors = relative_errors(weights @ attention.values, attention)
         facts[f"error_top-k {decoder}"] = float(np.nanmean(errors))

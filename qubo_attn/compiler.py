@@ -18,7 +18,14 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend import build_program
 from qubo_attn.lift import Lift
 from qubo_attn.objectives import Objective, objective_named
-from qubo_attn.passes import BinarizeWeights, Embed, InsertPenalties, Sparsify, TieVariables
+from qubo_attn.passes import (
+    BinarizeWeights,
+    Canonicalize,
+    Embed,
+    InsertPenalties,
+    Sparsify,
+    TieVariables,
+)
 from qubo_attn.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.select import ExactlyK, Select
@@ -44,6 +51,8 @@ def compile(
     keys: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     kv_head: ArrayLike | None = None,
+    required: ArrayLike | None = None,
+    forbidden: ArrayLike | None = None,
     tie: TieVariables | None = None,
     slots: int | Literal["auto"] | None = "auto",
     passes: Sequence[Pass] | None = None,
@@ -70,6 +79,8 @@ def compile(
         mask: bool, shape (queries, keys) or (heads, queries, keys); true where visible.
         kv_head: int, shape (heads,): key/value head of each query head, where ``values`` and
             ``keys`` come once per key/value head.
+        required, forbidden: bool, shape (queries, keys) or (heads, queries, keys): keys that each
+            row must keep, or must not.
         tie: shared selections, e.g. ``TieVariables.from_kv_head(kv_head)``; none by default.
         slots: most keys a row keeps to choose from, those of largest softmax mass. ``"auto"`` is 16
             or twice the largest k, whichever is more; None keeps all.
@@ -99,21 +110,32 @@ def compile(
         >>> compiled.solve(seed=1).selected[0, 0]
         array([ True,  True, False, False])
     """
-    attention = Attention.check(scores, heads, values=values, keys=keys, mask=mask, kv_head=kv_head)
+    attention = Attention.check(
+        scores,
+        heads,
+        values=values,
+        keys=keys,
+        mask=mask,
+        kv_head=kv_head,
+        required=required,
+        forbidden=forbidden,
+    )
     machine = Target.of(target)
     each = _heads(heads, attention.shape[0], select, objective)
     selects = tuple(_checked(head.select) for head in each)
     objectives = tuple(objective_named(head.objective or objective) for head in each)
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
-    # later pass is then cheaper; penalties last, as only then are all constraints known.
+    # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
+    # numbers than for their bits.
     steps: tuple[Pass, ...] = (
         tuple(passes)
         if passes is not None
         else (
             *_ties(tie, each),
+            *((Canonicalize(),) if required is not None or forbidden is not None else ()),
             Sparsify(slots=_slots(slots, selects)),
-            BinarizeWeights(),
             InsertPenalties(),
+            BinarizeWeights(),
         )
     )
     embed = None
@@ -164,7 +186,8 @@ class Recipe:
         """Compile checked attention; a placement of the same structure is taken over."""
         names = "+".join(dict.fromkeys(objective.name for objective in self.objectives))
         start = time.perf_counter()
-        program = build_program(attention, self.objectives, self.selects)
+        ties = [step for step in self.passes if isinstance(step, TieVariables)]
+        program = build_program(attention, self.objectives, self.selects, ties[0] if ties else None)
         rewrite = Rewrite(program, Lift.identity(len(program)))
         first = Stage(names, names, rewrite, time.perf_counter() - start)
         embed: tuple[Pass, ...] = ()
@@ -219,5 +242,9 @@ def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> 
     if slots != "auto":
         return slots
     many = np.array([np.iinfo(np.int64).max])
-    largest = max(int(select.counts(many)[0]) for select in selects)
+    counts = [int(select.counts(many)[0]) for select in selects]
+    largest = max(
+        int(getattr(select, "k", 0)) if count == many[0] else count
+        for select, count in zip(selects, counts, strict=True)
+    )
     return max(DEFAULT_SLOTS, 2 * largest)

@@ -14,7 +14,7 @@ from qubo_attn.attention import Attention
 from qubo_attn.blocks import blocks_of
 from qubo_attn.decoders import weights_of
 from qubo_attn.errors import DecodeError
-from qubo_attn.ir import Program, Role
+from qubo_attn.ir import Program, Role, replaced
 from qubo_attn.repair import repair
 
 if TYPE_CHECKING:
@@ -105,7 +105,11 @@ def decode(
     if not feasible.all():
         points = _repaired(compiled, bits)
     mended = _rows(first, first.violations(points)[0] <= 1e-9, attention)
-    return _result(compiled, points[0], feasible, mended & ~feasible, broken, decoder)
+    names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
+    mean = None
+    if "marginals" in names:
+        mean = compiled.lift_to(0).lift(mean_read(compiled.program, submissions, samplesets))[0]
+    return _result(compiled, points[0], mean, feasible, mended & ~feasible, broken, names)
 
 
 def best_reads(
@@ -133,6 +137,19 @@ def best_reads(
         bits[0, submission.variables] = reads[best[block], np.arange(reads.shape[1])]
     share = float(np.concatenate(broken).mean()) if broken else 0.0
     return bits, share
+
+
+def mean_read(
+    program: Program, submissions: Sequence[Submission], samplesets: Sequence[dimod.SampleSet]
+) -> Floats:
+    """Return the mean of all samples of ``program``, shape (1, n)."""
+    mean = np.zeros((1, len(program)))
+    for submission, sampleset in zip(submissions, samplesets, strict=True):
+        reads, _ = submission.read(sampleset)
+        mean[0, submission.variables] = np.average(
+            reads, axis=0, weights=sampleset.record.num_occurrences
+        )
+    return mean
 
 
 def _block_energies(
@@ -166,7 +183,7 @@ def _block_failures(
     part = c.take(inside)
     if not len(part):
         return np.zeros((len(reads), blocks))
-    local = type(part)(**(part.arrays() | {"var": place[part.var]}))
+    local = replaced(part, var=place[part.var])
     fails = (
         Program(program.variables.take(submission.variables), program.objective, local).violations(
             reads
@@ -211,22 +228,30 @@ def _repaired(compiled: CompiledAttention, bits: Bytes) -> Floats:
 def _result(
     compiled: CompiledAttention,
     point: Floats,
+    mean: Floats | None,
     feasible: Bools,
     repaired: Bools,
     broken: float,
-    decoder: str | None,
+    names: list[str],
 ) -> AttentionResult:
     attention, first = compiled.attention, compiled.stages[0].program
     v = first.variables
-    chosen = v.role == Role.SELECT
-    selected = np.zeros(attention.shape, bool)
-    selected[v.head[chosen], v.query[chosen], v.key[chosen]] = point[chosen] > 0.5
-    names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
+    chosen = v.role != Role.ANCILLA
+    place = v.head[chosen], v.query[chosen], v.key[chosen]
+    levels, means = np.zeros(attention.shape), np.zeros(attention.shape)
+    levels[place] = point[chosen]
+    if mean is not None:
+        means[place] = mean[chosen]
+    selected = levels > 0.5
     weights = np.zeros(attention.shape)
     for name in dict.fromkeys(names):
         heads = np.array([other == name for other in names])
         weights[heads] = weights_of(
-            name, attention.softmax[heads], selected[heads], attention.visible[heads]
+            name,
+            attention.softmax[heads],
+            selected[heads],
+            attention.visible[heads],
+            (means if name == "marginals" else levels)[heads],
         )
     context = None if attention.values is None else weights @ attention.values
     return AttentionResult(
@@ -248,5 +273,5 @@ def _row_energies(program: Program, point: Floats, attention: Attention) -> Floa
     row = v.head.astype(np.int64) * queries + v.query
     energies = np.bincount(row, weights=o.linear * point, minlength=heads * queries)
     pairs = o.bias * point[o.i] * point[o.j]
-    energies += np.bincount(row[o.i], weights=pairs, minlength=heads * queries)
+    energies = energies + np.bincount(row[o.i], weights=pairs, minlength=heads * queries)
     return np.asarray(energies.reshape(heads, queries), dtype=np.float64)

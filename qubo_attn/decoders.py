@@ -3,6 +3,8 @@
 * ``renormalise``: ``w_i = z_i p_i / sum_j z_j p_j``, softmax over the selected keys alone.
 * ``residual``: the selected terms about the mean value of all the row's keys,
   ``vbar + sum_i z_i p_i (v_i - vbar)``; as weights ``z_i p_i + (1 - sum_j z_j p_j) / n``.
+* ``levels``: ``w_i = level_i / sum_j level_j``, the sampled soft weights.
+* ``marginals``: ``w_i = <level_i>``, the mean over all samples.
 """
 
 from __future__ import annotations
@@ -12,20 +14,32 @@ import numpy as np
 from qubo_attn.arrays import Bools, Floats
 from qubo_attn.errors import InputError
 
-DECODERS = ("renormalise", "residual")
+DECODERS = ("levels", "marginals", "renormalise", "residual")
 
 
-def weights_of(decoder: str, softmax: Floats, selected: Bools, visible: Bools) -> Floats:
+def weights_of(
+    decoder: str,
+    softmax: Floats,
+    selected: Bools,
+    visible: Bools,
+    levels: Floats | None = None,
+) -> Floats:
     """Return attention weights of selected keys; rows that see no key get zeros.
 
     Args:
-        decoder: ``"renormalise"`` or ``"residual"``.
+        decoder: one of `DECODERS`.
         softmax: float64, shape (H, Q, K).
         selected, visible: bool, shape (H, Q, K).
+        levels: float64, shape (H, Q, K): sampled levels, or their mean for ``"marginals"``.
 
     Raises:
         InputError: no decoder has that name.
     """
+    if decoder == "marginals" and levels is not None:
+        return levels
+    if decoder == "levels" and levels is not None:
+        total = levels.sum(axis=-1, keepdims=True)
+        return np.asarray(np.divide(levels, total, out=np.zeros_like(levels), where=total > 0))
     kept = np.where(selected, softmax, 0.0)
     mass = kept.sum(axis=-1, keepdims=True)
     if decoder == "renormalise":

@@ -1,18 +1,27 @@
-"""Checked attention to the first program: one bit per visible key, one constraint per row."""
+"""Checked attention to the first program: one variable per visible key, constraints per row."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 
-from qubo_attn.arrays import Longs, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, Longs, pointers, segment_ids
 from qubo_attn.attention import Attention, Rows
+from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Role, Sense, Variables
-from qubo_attn.objectives import Objective
-from qubo_attn.select import Select
+from qubo_attn.objectives import Objective, SoftObjective
+from qubo_attn.select import Budget, Select, SoftWeights
+
+if TYPE_CHECKING:
+    from qubo_attn.passes import TieVariables
 
 
 def build_program(
-    attention: Attention, objectives: tuple[Objective, ...], selects: tuple[Select, ...]
+    attention: Attention,
+    objectives: tuple[Objective, ...],
+    selects: tuple[Select, ...],
+    tie: TieVariables | None = None,
 ) -> Program:
     """Return the program before any pass.
 
@@ -21,47 +30,128 @@ def build_program(
     Args:
         attention: checked input.
         objectives, selects: one per head.
+        tie: the tying that will follow; a budget counts what it merges once.
+
+    Raises:
+        InputError: an objective and a select that do not go together, or more required keys than
+            a row may keep; names them.
     """
     rows = attention.rows
+    _check_pairs(objectives, selects)
+    counts = kept_counts(attention, rows, objectives, selects)
+    _check_required(attention, rows, selects, counts)
+    levels = np.array([select.levels for select in selects], np.int64)
     return Program(
-        _variables(rows), _objective(attention, rows, objectives), _constraints(rows, selects)
+        _variables(rows, levels, selects),
+        _objective(attention, rows, objectives, selects, counts),
+        Constraints.concatenate(
+            [
+                _picks(rows, selects, counts),
+                _budgets(attention, rows, selects, tie),
+                _keeps(attention, rows),
+            ]
+        ),
     )
 
 
-def kept_counts(rows: Rows, selects: tuple[Select, ...]) -> Longs:
-    """Return how many keys each row keeps."""
+def kept_counts(
+    attention: Attention,
+    rows: Rows,
+    objectives: tuple[Objective, ...],
+    selects: tuple[Select, ...],
+) -> Longs:
+    """Return what each row adds up to: keys to keep or, for soft weights, levels to give out."""
     counts = np.zeros(len(rows), np.int64)
-    for select in dict.fromkeys(selects):
-        heads = [head for head, other in enumerate(selects) if other == select]
+    for objective, select, heads in _groups(objectives, selects):
         mine = np.isin(rows.head, heads)
-        counts[mine] = select.counts(rows.sizes[mine])
+        if isinstance(select, SoftWeights):
+            part = rows.of_heads(heads)
+            wanted = cast(SoftObjective, objective).wanted(attention, part)
+            largest = np.zeros(len(part))
+            np.maximum.at(largest, segment_ids(part.ptr), wanted)
+            whole = np.rint(select.levels / np.maximum(largest, 1e-300))
+            counts[mine] = np.clip(whole, 1, select.levels * part.sizes).astype(np.int64)
+        else:
+            counts[mine] = select.counts(rows.sizes[mine])
     return counts
 
 
-def _variables(rows: Rows) -> Variables:
+def _groups(
+    objectives: tuple[Objective, ...], selects: tuple[Select, ...]
+) -> list[tuple[Objective, Select, list[int]]]:
+    """Return each pair of objective and select with the heads that ask for it."""
+    pairs = list(zip(objectives, selects, strict=True))
+    return [
+        (*pair, [head for head, other in enumerate(pairs) if other == pair])
+        for pair in dict.fromkeys(pairs)
+    ]
+
+
+def _check_pairs(objectives: tuple[Objective, ...], selects: tuple[Select, ...]) -> None:
+    for head, (objective, select) in enumerate(zip(objectives, selects, strict=True)):
+        if objective.soft != isinstance(select, SoftWeights):
+            need = "SoftWeights" if objective.soft else "a selection such as ExactlyK"
+            raise InputError(
+                f"objective {objective.name!r} of head {head} needs select={need}, "
+                f"not {type(select).__name__}",
+                head=head,
+            )
+
+
+def _check_required(
+    attention: Attention, rows: Rows, selects: tuple[Select, ...], counts: Longs
+) -> None:
+    if attention.required is None:
+        return
+    wanted = attention.required[rows.head, rows.query].sum(axis=-1)
+    bound = np.array([select.sense is not None for select in selects])[rows.head]
+    over = bound & (wanted > counts)
+    if over.any():
+        r = int(np.flatnonzero(over)[0])
+        head, query = int(rows.head[r]), int(rows.query[r])
+        raise InputError(
+            f"head {head}, query {query} may keep {counts[r]} keys, but {wanted[r]} are required",
+            head=head,
+            query=query,
+        )
+
+
+def _variables(rows: Rows, levels: Longs, selects: tuple[Select, ...]) -> Variables:
     row, n = segment_ids(rows.ptr), len(rows.key)
+    soft = np.array([isinstance(select, SoftWeights) for select in selects])
+    head = rows.head[row]
     return Variables(
-        head=rows.head[row],
+        head=head,
         query=rows.query[row],
         key=rows.key,
         bit=np.full(n, -1),
-        upper=np.ones(n),
-        role=np.full(n, Role.SELECT),
+        upper=levels[head],
+        role=np.where(soft[head], Role.WEIGHT, Role.SELECT),
         mass=rows.mass,
     )
 
 
-def _objective(attention: Attention, rows: Rows, objectives: tuple[Objective, ...]) -> Quadratic:
-    kinds = list(dict.fromkeys(objectives))
-    if len(kinds) == 1:
-        return kinds[0].coefficients(attention, rows)
+def _objective(
+    attention: Attention,
+    rows: Rows,
+    objectives: tuple[Objective, ...],
+    selects: tuple[Select, ...],
+    counts: Longs,
+) -> Quadratic:
+    groups = _groups(objectives, selects)
+    if len(groups) == 1:
+        form = groups[0][0].coefficients(attention, rows)
+        return _scaled(form, rows, counts) if groups[0][0].soft else form
     n = len(rows.key)
     offset, linear = 0.0, np.zeros(n)
     parts = []
-    for kind in kinds:
-        heads = [head for head, other in enumerate(objectives) if other == kind]
-        entries = np.flatnonzero(np.isin(rows.head, heads)[segment_ids(rows.ptr)])
-        form = kind.coefficients(attention, rows.of_heads(heads))
+    for objective, _, heads in groups:
+        mine = np.isin(rows.head, heads)
+        entries = np.flatnonzero(mine[segment_ids(rows.ptr)])
+        part = rows.of_heads(heads)
+        form = objective.coefficients(attention, part)
+        if objective.soft:
+            form = _scaled(form, part, counts[mine])
         offset += form.offset
         linear[entries] = form.linear
         parts.append((entries[form.i], entries[form.j], form.bias))
@@ -70,19 +160,121 @@ def _objective(attention: Attention, rows: Rows, objectives: tuple[Objective, ..
     return Quadratic(offset, linear, i[order], j[order], bias[order])
 
 
-def _constraints(rows: Rows, selects: tuple[Select, ...]) -> Constraints:
-    n, minus = len(rows), np.full(len(rows), -1)
+def _scaled(form: Quadratic, rows: Rows, counts: Longs) -> Quadratic:
+    """Return a form over real weights as one over levels, ``w = level / (sum of levels)``."""
+    step = (1.0 / counts)[segment_ids(rows.ptr)]
+    return Quadratic(
+        form.offset, form.linear * step, form.i, form.j, form.bias * step[form.i] * step[form.j]
+    )
+
+
+def _constraints(
+    ptr: Longs,
+    var: Array,
+    rhs: Array,
+    sense: Array | Sense,
+    kind: Kind,
+    head: Array,
+    query: Array,
+    key: Array | int = -1,
+) -> Constraints:
+    n = len(ptr) - 1
     return Constraints(
-        ptr=rows.ptr,
-        var=np.arange(len(rows.key)),
-        coef=np.ones(len(rows.key)),
-        sense=np.full(n, Sense.EQ),
-        rhs=kept_counts(rows, selects),
-        kind=np.full(n, Kind.PICK),
-        head=rows.head,
-        query=rows.query,
-        key=minus,
-        bit=minus,
+        ptr=ptr,
+        var=var,
+        coef=np.ones(len(var)),
+        sense=np.broadcast_to(sense, n),
+        rhs=rhs,
+        kind=np.full(n, kind),
+        head=head,
+        query=query,
+        key=np.broadcast_to(key, n),
+        bit=np.full(n, -1),
         weight=np.full(n, np.nan),
         slope=np.zeros(n),
+    )
+
+
+def _picks(rows: Rows, selects: tuple[Select, ...], counts: Longs) -> Constraints:
+    """Return one constraint for each row with a count of its own; bounds that always hold go."""
+    sense = np.array([-1 if select.sense is None else select.sense for select in selects])
+    mine = sense[rows.head]
+    wanted = (mine == Sense.EQ) | ((mine == Sense.LE) & (counts < rows.sizes))
+    every = _constraints(
+        rows.ptr,
+        np.arange(len(rows.key)),
+        counts,
+        np.maximum(mine, 0),
+        Kind.PICK,
+        rows.head,
+        rows.query,
+    )
+    return every if wanted.all() else every.take(wanted)
+
+
+def _budgets(
+    attention: Attention, rows: Rows, selects: tuple[Select, ...], tie: TieVariables | None
+) -> Constraints:
+    """Return one constraint per budget, over the variables that stay apart once tied."""
+    budgets = [select if isinstance(select, Budget) else None for select in selects]
+    if not any(budgets):
+        return Constraints.none()
+    row = segment_ids(rows.ptr)
+    head, query = rows.head[row], rows.query[row]
+    leader = np.arange(len(selects))
+    single = np.ones(len(head), bool)
+    if tie is not None:
+        for group in tie.groups:
+            leader[list(group)] = min(group)
+        single = leader[head] == head
+        if tie.queries:
+            first = np.full((len(selects), attention.shape[2]), attention.shape[1])
+            np.minimum.at(first, (head, rows.key), query)
+            single &= first[head, rows.key] == query
+    parts = []
+    for budget in dict.fromkeys(filter(None, budgets)):
+        heads = [h for h, other in enumerate(budgets) if other == budget]
+        owners = sorted({int(leader[h]) for h in heads})
+        shares = [heads] if budget.over == "all" else [[h] for h in owners]
+        for share in shares:
+            var = np.flatnonzero(single & np.isin(head, share))
+            label = -1 if budget.over == "all" else share[0]
+            if len(var):
+                parts.append(
+                    _constraints(
+                        np.array([0, len(var)]),
+                        var,
+                        np.array([min(budget.k, len(var))]),
+                        Sense.EQ,
+                        Kind.BUDGET,
+                        np.array([label]),
+                        np.array([-1]),
+                    )
+                )
+    return Constraints.concatenate(parts)
+
+
+def _keeps(attention: Attention, rows: Rows) -> Constraints:
+    """Return ``x = 1`` for required keys and ``x = 0`` for forbidden ones."""
+    row = segment_ids(rows.ptr)
+    head, query = rows.head[row], rows.query[row]
+
+    def among(wanted: Bools | None) -> Bools:
+        if wanted is None:
+            return np.zeros(len(rows.key), bool)
+        return np.asarray(wanted[head, query, rows.key])
+
+    value: Floats = among(attention.required).astype(np.float64)
+    var = np.flatnonzero((value > 0) | among(attention.forbidden))
+    if not len(var):
+        return Constraints.none()
+    return _constraints(
+        pointers(np.ones(len(var), np.int64)),
+        var,
+        value[var],
+        Sense.EQ,
+        Kind.KEEP,
+        head[var],
+        query[var],
+        rows.key[var],
     )

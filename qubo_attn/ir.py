@@ -24,6 +24,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -437,26 +438,22 @@ class Program:
         """Return a hash of every column: equal exactly when the programs are the same."""
         return _digest(self.arrays())
 
-    def structure(self) -> str:
-        """Return a hash of what an embedding depends on: variables, couplers, constraints' rows."""
-        c, o = self.constraints, self.objective
-        return _digest(
-            {
-                "n": np.array(len(self)),
-                "upper": self.variables.upper,
-                "i": o.i,
-                "j": o.j,
-                "ptr": c.ptr,
-                "var": c.var,
-                "coef": c.coef,
-                "sense": c.sense,
-                "free": c.weight == 0,
-            }
-        )
-
     def same(self, other: Program) -> bool:
         """Return whether both programs are equal, bit for bit."""
         return self.digest() == other.digest()
+
+
+G = TypeVar("G", bound=Columns)
+
+
+def replaced(group: G, **columns: Array) -> G:
+    """Return a column group with some columns replaced.
+
+    Args:
+        group: variables or constraints.
+        **columns: the new columns, by name.
+    """
+    return type(group)(**(group.arrays() | columns))
 
 
 def _label(name: str, *parts: int | np.integer) -> str:

@@ -4,19 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from qubo_attn.arrays import Longs
 from qubo_attn.errors import InputError
+from qubo_attn.ir import Sense
 
 
 @runtime_checkable
 class Select(Protocol):
-    """How many of its keys a row keeps."""
+    """How many of its keys a row keeps, or how much weight it gives out.
+
+    Attributes:
+        sense: equality or upper bound; None where rows are free or share a budget.
+        levels: largest level of a key: 1 where keys are kept or not.
+    """
+
+    @property
+    def sense(self) -> Sense | None:
+        """Equality or upper bound."""
+        ...
+
+    @property
+    def levels(self) -> int:
+        """Largest level of a key."""
+        ...
 
     def counts(self, sizes: Longs) -> Longs:
         """Return how many keys rows with ``sizes`` visible keys keep."""
         ...
+
+
+def _whole(name: str, value: object) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise InputError(
+            f"{name} must be a whole number of at least 1, not {value!r}", **{name: value}
+        )
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -35,10 +59,37 @@ class ExactlyK:
 
     k: int
 
+    sense: ClassVar[Sense | None] = Sense.EQ
+    levels: ClassVar[int] = 1
+
     def __post_init__(self) -> None:
-        if not isinstance(self.k, Integral) or isinstance(self.k, bool) or self.k < 1:
-            raise InputError(f"k must be a whole number of at least 1, not {self.k!r}", k=self.k)
-        object.__setattr__(self, "k", int(self.k))
+        object.__setattr__(self, "k", _whole("k", self.k))
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return ``min(k, size)`` for each row."""
+        return sizes.clip(max=self.k)
+
+
+@dataclass(frozen=True)
+class AtMostK:
+    """Keep at most ``k`` keys a row.
+
+    Attributes:
+        k: most keys to keep, at least 1.
+
+    Example:
+        >>> from qubo_attn import AtMostK
+        >>> AtMostK(2).k
+        2
+    """
+
+    k: int
+
+    sense: ClassVar[Sense | None] = Sense.LE
+    levels: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _whole("k", self.k))
 
     def counts(self, sizes: Longs) -> Longs:
         """Return ``min(k, size)`` for each row."""
@@ -56,6 +107,89 @@ class OneHot:
         array([1, 1, 0])
     """
 
+    sense: ClassVar[Sense | None] = Sense.EQ
+    levels: ClassVar[int] = 1
+
     def counts(self, sizes: Longs) -> Longs:
         """Return 1 for each row that sees a key."""
         return sizes.clip(max=1)
+
+
+@dataclass(frozen=True)
+class Unconstrained:
+    """Keep whichever keys the objective likes.
+
+    Example:
+        >>> from qubo_attn import Unconstrained
+        >>> Unconstrained().sense is None
+        True
+    """
+
+    sense: ClassVar[Sense | None] = None
+    levels: ClassVar[int] = 1
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return all keys of each row: the most it may keep."""
+        return sizes
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Keep exactly ``k`` keys of a whole head, or of all heads together.
+
+    With all queries tied (`TieVariables` with ``queries``) a key counts once however many queries
+    and tied heads share it: the budget of a KV cache. Otherwise every selection counts.
+
+    Attributes:
+        k: keys to keep, at least 1; all there are where there are fewer.
+        over: ``"head"`` (each head or tied group its own) or ``"all"`` (one for all heads).
+
+    Example:
+        >>> from qubo_attn import Budget
+        >>> Budget(16, over="all").over
+        'all'
+    """
+
+    k: int
+    over: Literal["head", "all"] = "head"
+
+    sense: ClassVar[Sense | None] = None
+    levels: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _whole("k", self.k))
+        if self.over not in ("head", "all"):
+            raise InputError(f"over must be 'head' or 'all', not {self.over!r}", over=self.over)
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return all keys of each row: the most it may keep."""
+        return sizes
+
+
+@dataclass(frozen=True)
+class SoftWeights:
+    """Give each key a weight in whole levels that add up to one.
+
+    The levels are scaled to the row: the largest weight that the objective would like takes all
+    ``levels``, so a row's weights are multiples of one over its sum of levels.
+
+    Attributes:
+        levels: largest level of a key, at least 1. The default 3 takes two bits a key.
+
+    Example:
+        >>> from qubo_attn import SoftWeights
+        >>> SoftWeights(levels=0)
+        Traceback (most recent call last):
+        qubo_attn.errors.InputError: levels must be a whole number of at least 1, not 0
+    """
+
+    levels: int = 3
+
+    sense: ClassVar[Sense | None] = Sense.EQ
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", _whole("levels", self.levels))
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return all keys of each row: the most it may keep."""
+        return sizes

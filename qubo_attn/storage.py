@@ -22,6 +22,7 @@ from qubo_attn.lift import Lift
 from qubo_attn.objectives import OBJECTIVES
 from qubo_attn.passes import (
     BinarizeWeights,
+    Canonicalize,
     Embed,
     InsertPenalties,
     Quantize,
@@ -30,15 +31,18 @@ from qubo_attn.passes import (
 )
 from qubo_attn.pipeline import Stage
 from qubo_attn.rewrite import Rewrite
-from qubo_attn.select import ExactlyK, OneHot
+from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
 from qubo_attn.target import Target
 
 if TYPE_CHECKING:
     from qubo_attn.compiler import Recipe
 
 FORMAT = 1
-_PASSES = {p.name: p for p in (BinarizeWeights, InsertPenalties, Quantize, Sparsify, TieVariables)}
-_SELECTS = {s.__name__: s for s in (ExactlyK, OneHot)}
+_PASSES = {
+    p.name: p
+    for p in (BinarizeWeights, Canonicalize, InsertPenalties, Quantize, Sparsify, TieVariables)
+}
+_SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
 
 
 def save(compiled: CompiledAttention, folder: Path) -> None:
@@ -50,7 +54,7 @@ def save(compiled: CompiledAttention, folder: Path) -> None:
         arrays.update({f"{prefix}/{k}": a for k, a in columns.items() if a is not None})
 
     attention, recipe = compiled.attention, compiled.recipe
-    put("attention", {name: getattr(attention, name) for name in ("logits", "values", "keys")})
+    put("attention", {name: getattr(attention, name) for name in _ATTENTION})
     put("recipe", {"mask": recipe.mask, "kv_head": recipe.kv_head})
     for index, stage in enumerate(compiled.stages):
         put(f"stage{index}", stage.program.arrays())
@@ -64,6 +68,7 @@ def save(compiled: CompiledAttention, folder: Path) -> None:
     (folder / "artifact.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
+_ATTENTION = ("logits", "values", "keys", "required", "forbidden")
 _PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
 
 
@@ -172,7 +177,7 @@ def _build(
     )
     attention = group("attention")
     return CompiledAttention(
-        Attention(attention["logits"], attention.get("values"), attention.get("keys")),
+        Attention(*(attention.get(name) for name in _ATTENTION)),  # type: ignore[arg-type]
         _recipe(facts, group("recipe"), target, cache),
         stages,
     )
@@ -192,7 +197,9 @@ def _recipe(
         embed = Embed(target, kept, **facts["embed"])
     return Recipe(
         tuple(_SELECTS[entry["name"]](**entry["options"]) for entry in facts["selects"]),
-        tuple(OBJECTIVES[entry["name"]](**entry["options"]) for entry in facts["objectives"]),
+        tuple(
+            OBJECTIVES[entry["name"]](**_tuples(entry["options"])) for entry in facts["objectives"]
+        ),
         tuple(_PASSES[entry["name"]](**_tuples(entry["options"])) for entry in facts["passes"]),
         embed,
         target,

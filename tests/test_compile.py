@@ -41,8 +41,8 @@ def test_two_arguments_are_enough(minilm: dict[str, np.ndarray]) -> None:
     assert [stage.name for stage in compiled.stages] == [
         "selection",
         "sparsify",
-        "binarize-weights",
         "insert-penalties",
+        "binarize-weights",
         "embed",
     ]
     result = compiled.solve(seed=1)
@@ -315,10 +315,10 @@ def test_hooks_see_every_pass() -> None:
     assert seen == [
         "sparsify",
         "SPARSIFY",
-        "binarize-weights",
-        "BINARIZE-WEIGHTS",
         "insert-penalties",
         "INSERT-PENALTIES",
+        "binarize-weights",
+        "BINARIZE-WEIGHTS",
     ]
 
 

@@ -62,7 +62,7 @@ def test_numpy_whole_numbers_are_fine() -> None:
         ({"mask": np.ones((3, 5))}, "mask has dtype float64; expected bool"),
         ({"kv_head": [0]}, "kv_head must hold one whole number >= 0 for each of 2 heads"),
         ({"kv_head": [0, -1]}, "kv_head must hold one whole number >= 0"),
-        ({"objective": "entropy"}, "unknown objective 'entropy'; one of output, redundancy, sel"),
+        ({"objective": "entropy"}, "unknown objective 'entropy'; one of boltzmann, hard, least"),
         ({"target": "kite:3"}, "unknown target 'kite:3'"),
         ({"select": 4}, "select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK"),
         ({"slots": 0}, "slots must be at least 1, not 0"),
@@ -81,7 +81,7 @@ def test_tie_is_said_once() -> None:
 
 def test_unknown_decoders_are_named() -> None:
     compiled = qa.compile(GOOD, 2, target=None)
-    with pytest.raises(qa.InputError, match="unknown decoder 'softmax'; one of renormalise, resi"):
+    with pytest.raises(qa.InputError, match="unknown decoder 'softmax'; one of levels, marginals"):
         compiled.solve(seed=1, decoder="softmax")
 
 

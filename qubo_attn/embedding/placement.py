@@ -29,7 +29,7 @@ class Placement:
         chain_ptr, chain_qubit: int64, the chain of each variable, as positions in the target's
             ``qubits``.
         slots: per clique size, how many copies one submission holds.
-        structure: hash of the program structure it was made for.
+        structure: hash of the components it was made for.
     """
 
     target: Target

@@ -2,6 +2,7 @@
 
 from qubo_attn.kernels.certify import certify_rows
 from qubo_attn.kernels.coefficients import (
+    distance_coefficients,
     output_coefficients,
     redundancy_coefficients,
     selection_coefficients,
@@ -35,6 +36,7 @@ __all__ = [
     "common_steps",
     "compare_tables",
     "disjoint_squares",
+    "distance_coefficients",
     "dominated_keys",
     "fill_physical",
     "first_bad_clique",

@@ -97,3 +97,33 @@ def output_coefficients(
                 i[t], j[t], bias[t] = start + a, start + b, 2.0 * product
                 t += 1
     return offset, linear, i, j, bias
+
+
+@kernel
+def distance_coefficients(
+    ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
+) -> tuple[float, Floats, Ints, Ints, Floats]:
+    """Return ``|sum_i (w_i - p_i) v_i|^2`` over real weights: offset, linear, i, j, bias.
+
+    Squares come with the couplers, at ``i = j``. ``values`` has shape (H, K, d).
+    """
+    terms = count_pairs(ptr) + ptr[-1]
+    i, j, bias = np.empty(terms, np.int32), np.empty(terms, np.int32), np.empty(terms)
+    linear = np.empty(len(mass))
+    d = values.shape[2]
+    offset = 0.0
+    t = 0
+    for r in range(len(ptr) - 1):
+        goal = np.zeros(d)
+        for a in range(ptr[r], ptr[r + 1]):
+            goal += mass[a] * values[head[r], key[a]]
+        offset += (goal * goal).sum()
+        for a in range(ptr[r], ptr[r + 1]):
+            own = values[head[r], key[a]]
+            linear[a] = -2.0 * (own * goal).sum()
+            for b in range(a, ptr[r + 1]):
+                product = (own * values[head[r], key[b]]).sum()
+                i[t], j[t] = a, b
+                bias[t] = product if a == b else 2.0 * product
+                t += 1
+    return offset, linear, i, j, bias

@@ -6,17 +6,37 @@ The sign flips here and nowhere else: scores are maximised, energies minimised.
 from __future__ import annotations
 
 from qubo_attn.errors import InputError
-from qubo_attn.objectives.base import Objective
+from qubo_attn.objectives.base import Objective, SoftObjective
+from qubo_attn.objectives.boltzmann import Boltzmann
+from qubo_attn.objectives.hard import Hard
+from qubo_attn.objectives.least_squares import LeastSquares
 from qubo_attn.objectives.output import Output
 from qubo_attn.objectives.redundancy import Redundancy
 from qubo_attn.objectives.selection import Selection
+from qubo_attn.objectives.sparsemax import Sparsemax
 
-__all__ = ["OBJECTIVES", "Objective", "Output", "Redundancy", "Selection", "objective_named"]
+__all__ = [
+    "OBJECTIVES",
+    "Boltzmann",
+    "Hard",
+    "LeastSquares",
+    "Objective",
+    "Output",
+    "Redundancy",
+    "Selection",
+    "SoftObjective",
+    "Sparsemax",
+    "objective_named",
+]
 
 OBJECTIVES: dict[str, type[Objective]] = {
+    "boltzmann": Boltzmann,
+    "hard": Hard,
+    "least_squares": LeastSquares,
     "output": Output,
     "redundancy": Redundancy,
     "selection": Selection,
+    "sparsemax": Sparsemax,
 }
 
 

@@ -18,10 +18,14 @@ class Objective(Protocol):
     Attributes:
         name: what it is called.
         decoder: the decoder that suits it, where the caller names none.
+        soft: whether it is over weights (and needs `SoftWeights`) rather than selections; then it
+            also has ``wanted(attention, rows)``, the real weights it would like, which set a row's
+            scale.
     """
 
     name: ClassVar[str]
     decoder: ClassVar[str]
+    soft: ClassVar[bool]
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return the quadratic form over the entries of ``rows``, in their order.
@@ -29,6 +33,14 @@ class Objective(Protocol):
         Raises:
             InputError: the attention lacks what the objective needs.
         """
+        ...
+
+
+class SoftObjective(Objective, Protocol):
+    """An objective over weights."""
+
+    def wanted(self, attention: Attention, rows: Rows) -> Floats:
+        """Return the real weights it would like, one per entry of ``rows``."""
         ...
 
 

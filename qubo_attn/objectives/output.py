@@ -27,6 +27,7 @@ class Output(Objective):
 
     name: ClassVar[str] = "output"
     decoder: ClassVar[str] = "residual"
+    soft: ClassVar[bool] = False
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""

@@ -36,6 +36,7 @@ class Redundancy(Objective):
 
     name: ClassVar[str] = "redundancy"
     decoder: ClassVar[str] = "renormalise"
+    soft: ClassVar[bool] = False
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``-s_i`` and ``strength c_ij``."""

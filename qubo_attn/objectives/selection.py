@@ -39,6 +39,7 @@ class Selection(Objective):
 
     name: ClassVar[str] = "selection"
     decoder: ClassVar[str] = "renormalise"
+    soft: ClassVar[bool] = False
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``alpha - s_i`` and ``2 alpha s_i s_j``."""

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir import Program
+from qubo_attn.ir import Program, Sense, replaced
 from tests import oracle
 from tests.strategies import programs
 
@@ -95,7 +95,7 @@ def test_a_row_without_objective_still_has_a_price() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("x[0,0,0] + x[0,0,1] <= 1", r"pick\[0,0\] is an inequality that needs slack bits"),
+        ("2 x[0,0,0] + x[0,0,1] <= 1", r"pick\[0,0\] is an inequality that needs slack bits"),
         ("0.5 x[0,0,0] + x[0,0,1] == 1", r"pick\[0,0\] has coefficients that are not whole"),
     ],
 )
@@ -109,3 +109,59 @@ def test_what_it_cannot_price_is_named(row: str, message: str) -> None:
 def test_bad_margins_are_rejected(margin: float) -> None:
     with pytest.raises(qa.InputError, match="margin must be a number >= 0"):
         qa.InsertPenalties(margin=margin)
+
+
+def at_most(program: Program) -> Program:
+    """The same rows, bounding instead of fixing their counts."""
+    c = program.constraints
+    return program.replace(constraints=replaced(c, sense=np.full(len(c), Sense.LE)))
+
+
+@given(programs(heads=2, most_keys=4), st.sampled_from(["unary", "binary"]))
+@settings(max_examples=100)
+def test_slack_keeps_upper_bounds(program: Program, slack: str) -> None:
+    bounded = at_most(program)
+    rewrite = qa.InsertPenalties(at_most=slack).apply(bounded)
+    qa.validate(bounded, rewrite)
+    best = oracle.optimum(bounded)
+    lift = rewrite.lift
+    for state in oracle.ground_states(rewrite.program):
+        point = tuple(lift.lift([state])[0].astype(int).tolist())
+        assert oracle.holds(bounded, point)
+        assert oracle.energy(bounded, point) == pytest.approx(best, abs=1e-8)
+
+
+@given(programs(heads=1, most_keys=4))
+@settings(max_examples=40)
+def test_unbalanced_states_its_shift(program: Program) -> None:
+    bounded = at_most(program)
+    rewrite = qa.InsertPenalties(at_most="unbalanced").apply(bounded)
+    assert len(rewrite.program) == len(bounded)
+    qa.validate(bounded, rewrite)
+
+
+def test_golden_slack() -> None:
+    program = Program.parse(
+        "x[0,0,0] : -4\nx[0,0,1] : 3\nx[0,0,2] : 2\npick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] <= 2"
+    )
+    rewrite = qa.InsertPenalties(margin=0, at_most="binary").apply(program)
+    assert str(rewrite.program).splitlines()[-2:] == [
+        "a[0,0,*,1] : 0",
+        "pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] + a[0,0,*,0] + a[0,0,*,1] == 2 price 0",
+    ]
+    assert rewrite.lift.n_after == 5
+
+
+def test_a_bound_that_is_always_reached_is_an_equality() -> None:
+    program = Program.parse(
+        "x[0,0,0] : -4\nx[0,0,1] : -3\nx[0,0,2] : -2\n"
+        "pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] <= 2"
+    )
+    rewrite = qa.InsertPenalties().apply(program)
+    assert len(rewrite.program) == 3
+    qa.validate(program, rewrite)
+
+
+def test_unknown_slack_is_named() -> None:
+    with pytest.raises(qa.InputError, match="at_most must be one of unary, binary, unbalanced"):
+        qa.InsertPenalties(at_most="soft")

@@ -1,0 +1,94 @@
+"""Canonicalize: fix what single constraints decide.
+
+* A constraint over one variable, ``c x = d``, fixes it: required and forbidden keys.
+* An equality over bits with coefficients one and right-hand side 0, or as large as the row, leaves
+  one assignment.
+
+Fixing may decide further constraints, so it repeats until nothing is decided. Every feasible point
+has these values, so nothing is lost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qubo_attn.arrays import Bools, Floats, segment_ids
+from qubo_attn.errors import InfeasibleError
+from qubo_attn.ir import Program, Sense
+from qubo_attn.lift import Lift
+from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
+from qubo_attn.rewrite import Rewrite, substitute
+
+
+@dataclass(frozen=True)
+class Canonicalize:
+    """Fix variables that the constraints leave one value.
+
+    Example:
+        >>> from qubo_attn import Canonicalize, Program
+        >>> program = Program.parse('''
+        ... x[0,0,0] : 1
+        ... x[0,0,1] : 2
+        ... keep[0,0,1]: x[0,0,1] == 1
+        ... pick[0,0]: x[0,0,0] + x[0,0,1] == 1
+        ... ''')
+        >>> print(Canonicalize().apply(program).program)
+        program variables=0 terms=0 constraints=0
+        offset 2
+        <BLANKLINE>
+    """
+
+    name: ClassVar[str] = "canonicalize"
+    needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
+    ensures: ClassVar[frozenset[Fact]] = frozenset()
+    breaks: ClassVar[frozenset[Fact]] = frozenset({WHOLE_ROWS})
+
+    def apply(self, program: Program) -> Rewrite:
+        """Return the program without the decided variables.
+
+        Raises:
+            InfeasibleError: a constraint cannot hold; names it.
+        """
+        lift, before = Lift.identity(len(program)), len(program)
+        while True:
+            fixed, value = _decided(program)
+            if not fixed.any():
+                break
+            source = np.where(fixed, -1, np.cumsum(~fixed) - 1)
+            step = Lift.select(source, int((~fixed).sum()), np.where(fixed, value, 0.0))
+            program = substitute(program, step, program.variables.take(~fixed))
+            lift = lift.then(step)
+        return Rewrite(program, lift, notes=(f"{before - len(program)} variables decided",))
+
+
+def _decided(program: Program) -> tuple[Bools, Floats]:
+    """Return which variables the constraints decide, one constraint at a time, and at what."""
+    c, n = program.constraints, len(program)
+    row = segment_ids(c.ptr)
+    reach = c.coef * program.variables.upper[c.var]
+    least = np.bincount(row, weights=np.minimum(reach, 0), minlength=len(c))
+    most = np.bincount(row, weights=np.maximum(reach, 0), minlength=len(c))
+    equal = c.sense == Sense.EQ
+    broken = (c.rhs < least - 1e-9) | (equal & (c.rhs > most + 1e-9))
+    single = equal & (np.diff(c.ptr) == 1)
+    first = c.ptr[:-1]
+    share = np.zeros(len(c))
+    share[single] = c.rhs[single] / c.coef[first[single]]
+    broken |= single & (np.abs(share - np.rint(share)) > 1e-9)
+    if broken.any():
+        label = program.constraint_label(int(np.flatnonzero(broken)[0]))
+        raise InfeasibleError(f"{label} cannot hold within its variables' ranges", labels=(label,))
+    fixed, value = np.zeros(n, bool), np.zeros(n)
+    entry = single[row]
+    fixed[c.var[entry]] = True
+    value[c.var[entry]] = np.rint(share)[row[entry]]
+    low, high = c.rhs <= least + 1e-9, equal & (c.rhs >= most - 1e-9)
+    for rows, at_most in ((low, False), (high, True)):
+        entry = rows[row] & ~fixed[c.var]
+        up = (c.coef > 0) == at_most
+        fixed[c.var[entry]] = True
+        value[c.var[entry]] = np.where(up, program.variables.upper[c.var], 0)[entry]
+    return fixed, value
