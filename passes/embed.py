@@ -1,10 +1,11 @@
 """Embed: place every connected component of a program on a machine.
 
-A component of n variables takes one copy of a clique's embedding: whatever its couplers are, they
-are among the clique's, so the placement depends on component sizes alone and fits every batch of
-the same shape. Cliques are packed once per size and target, kept in the cache, and dealt out
-largest component first; a smaller component may take what a larger size leaves over in a submission
-that is open anyway.
+Couplers join variables, and so do constraints, whether their price happens to need couplers or not:
+the components, and with them the placement, do not depend on values. A component of n variables
+takes one copy of a clique's embedding: whatever its couplers are, they are among the clique's, so
+the placement fits every batch of the same shape. Cliques are packed once per size and target, kept
+in the cache, and dealt out largest component first; a smaller component may take what a larger size
+leaves over in a submission that is open anyway.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn.arrays import Longs, pointers
-from qubo_attn.blocks import components
+from qubo_attn.blocks import blocks_of
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques
 from qubo_attn.embedding.placement import Placement
@@ -59,8 +60,7 @@ class Embed:
             EmbeddingError: a component does not fit even alone.
         """
         n = len(program)
-        form = program.total()
-        component = components(n, form.i, form.j)
+        component = blocks_of(program)
         structure = hashlib.sha256(component.tobytes()).hexdigest()
         if self.kept is not None and self.kept.structure == structure:
             return Rewrite(

@@ -16,6 +16,7 @@ which is why the default pipeline leaves it off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -51,8 +52,11 @@ class Sparsify:
     breaks: ClassVar[frozenset[Fact]] = frozenset({WHOLE_ROWS})
 
     def __post_init__(self) -> None:
-        if self.slots is not None and self.slots < 1:
-            raise InputError(f"slots must be at least 1, not {self.slots}", slots=self.slots)
+        whole = isinstance(self.slots, Integral) and not isinstance(self.slots, bool)
+        if self.slots is not None and (not whole or self.slots < 1):
+            raise InputError(
+                f"slots must be at least 1 and whole, not {self.slots!r}", slots=self.slots
+            )
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program without the keys that were fixed or dropped."""

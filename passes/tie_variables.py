@@ -12,6 +12,7 @@ leaves one key subset per group: the selection of a KV cache.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -49,6 +50,9 @@ class TieVariables:
 
     def __post_init__(self) -> None:
         members = [head for group in self.groups for head in group]
+        odd = [h for h in members if not isinstance(h, Integral) or isinstance(h, bool) or h < 0]
+        if odd:
+            raise InputError(f"groups hold heads as whole numbers >= 0, not {odd[0]!r}")
         twice = sorted({head for head in members if members.count(head) > 1})
         if twice:
             raise InputError(f"head {twice[0]} stands in two groups to tie", head=twice[0])

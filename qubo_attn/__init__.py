@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
     from qubo_attn.submission import Submission
     from qubo_attn.target import Target
+    from qubo_attn.temperature import effective_temperature
 
 _HOMES = {
     "artifact": ("CompiledAttention", "load"),
@@ -107,6 +108,7 @@ _HOMES = {
     "select": ("AtMostK", "Budget", "ExactlyK", "OneHot", "SoftWeights", "Unconstrained"),
     "submission": ("Submission",),
     "target": ("Target",),
+    "temperature": ("effective_temperature",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -156,6 +158,7 @@ __all__ = [
     "VerifyError",
     "__version__",
     "compile",
+    "effective_temperature",
     "integer_ising",
     "load",
     "qama_decode",

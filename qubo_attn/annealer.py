@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
+from qubo_attn.errors import InputError
+
 if TYPE_CHECKING:
     import dimod
 
@@ -35,13 +37,21 @@ def sample(
         from dwave.samplers import SimulatedAnnealingSampler
 
         local = {"num_reads": READS, "num_sweeps": SWEEPS} | options
+        if seed is not None and not 0 <= seed < 2**31:
+            raise InputError(f"seed must be from 0 to 2^31 - 1, not {seed}", seed=seed)
         return SimulatedAnnealingSampler().sample(submission.bqm, seed=seed, **local)
     keywords = dict(options)
     if seed is not None and _takes_seed(sampler):
         keywords.setdefault("seed", seed)
-    if submission.physical is not None and hasattr(sampler, "nodelist"):
+    if submission.physical is not None and _holds(sampler, submission):
         return submission.unembed(sampler.sample(submission.embedded_bqm, **keywords))
     return sampler.sample(submission.bqm, **keywords)
+
+
+def _holds(sampler: dimod.Sampler, submission: Submission) -> bool:
+    """Return whether the sampler is the machine itself, not a composite that embeds."""
+    qubits = {qubit for chain in submission.embedding.values() for qubit in chain}
+    return qubits <= set(getattr(sampler, "nodelist", ()))
 
 
 def _takes_seed(sampler: dimod.Sampler) -> bool:

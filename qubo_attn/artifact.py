@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from qubo_attn.arrays import Bools, Longs, csr_rows
 from qubo_attn.attention import Attention
 from qubo_attn.certificates import Certificates
 from qubo_attn.decode import AttentionResult, decode
+from qubo_attn.decoders import check_decoder
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import PassError
 from qubo_attn.hardware import Coefficients, coefficients
@@ -235,6 +237,8 @@ class CompiledAttention:
             decoder: see `decode`.
             **options: further keywords of the sampler, e.g. ``num_reads=100``.
         """
+        if decoder is not None:
+            check_decoder(decoder)
         samplesets = [
             annealer.sample(
                 submission, sampler, None if seed is None else seed + submission.index, options
@@ -265,12 +269,14 @@ class CompiledAttention:
             InputError: an argument does not fit.
         """
         recipe, old = self.recipe, self.attention
+        if mask is not None:
+            recipe = dataclasses.replace(recipe, mask=np.array(mask))
         attention = Attention.check(
             scores,
             old.shape[0],
             values=old.values if values is None else values,
             keys=old.keys if keys is None else keys,
-            mask=recipe.mask if mask is None else mask,
+            mask=recipe.mask,
             kv_head=recipe.kv_head,
             required=old.required,
             forbidden=old.forbidden,

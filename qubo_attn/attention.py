@@ -189,8 +189,13 @@ def _count(heads: int | Sequence[Head]) -> int:
 
 
 def _floats(name: str, array: ArrayLike) -> Floats:
+    if hasattr(array, "detach"):  # a torch tensor that may carry a gradient
+        array = array.detach().cpu()
     try:
-        return np.array(array, dtype=np.float64)
+        plain = np.asarray(array)
+        if np.iscomplexobj(plain):
+            raise TypeError("complex numbers")
+        return np.array(plain, dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{name} is not a rectangular array of numbers ({error})", argument=name

@@ -54,7 +54,8 @@ def compile_file(
 
     def run() -> CompiledAttention:
         arrays = read_attention(file)
-        heads = 1 if arrays["scores"].ndim == 2 else len(arrays["scores"])
+        scores = arrays["scores"]
+        heads = len(scores) if scores.ndim == 3 else 1
         with _progress("compiling") as step:
             compiled = qa.compile(
                 arrays["scores"],
@@ -64,6 +65,7 @@ def compile_file(
                 values=arrays.get("value"),
                 keys=arrays.get("key"),
                 mask=arrays.get("mask"),
+                kv_head=arrays.get("kv_head"),
                 tie=_tie(tie, arrays.get("kv_head")),
                 slots="auto" if slots is None else slots,
                 target=None if target == "none" else target,
@@ -172,6 +174,8 @@ def read_attention(file: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: the file does not read, or holds no ``scores``; names it.
     """
+    from zipfile import BadZipFile
+
     import numpy as np
 
     from qubo_attn.errors import InputError
@@ -182,7 +186,7 @@ def read_attention(file: Path) -> dict[str, np.ndarray]:
             return {"scores": loaded}
         with loaded:
             arrays = {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError, BadZipFile) as error:
         raise InputError(f"{file} does not read as .npy or .npz: {error}", file=str(file)) from None
     for singular in ("value", "key"):
         if f"{singular}s" in arrays:
@@ -240,7 +244,7 @@ def _guarded(run: Callable[[], T]) -> T:
 
     try:
         return run()
-    except QuboAttnError as error:
+    except (QuboAttnError, OSError) as error:
         typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
         for note in getattr(error, "__notes__", ()):
             typer.secho(f"  {note}", err=True)

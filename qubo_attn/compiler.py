@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -57,7 +59,7 @@ def compile(
     slots: int | Literal["auto"] | None = "auto",
     passes: Sequence[Pass] | None = None,
     target: Target | str | nx.Graph | object | None = "zephyr:12",
-    cache: EmbeddingCache | None = None,
+    cache: EmbeddingCache | str | os.PathLike[str] | None = None,
     seed: int = 0,
     before: Sequence[BeforeHook] = (),
     after: Sequence[AfterHook] = (),
@@ -89,7 +91,7 @@ def compile(
             until a working graph is given), ``"pegasus:16"``, ``"all-to-all"``, a JSON file of a
             working graph, a networkx graph, a sampler with a structure, or None for logical
             models alone.
-        cache: where embeddings are kept; by default in the user's cache folder.
+        cache: where embeddings are kept: a cache or a folder; by default the user's cache folder.
         seed: of the search for embeddings.
         before, after: hooks around each pass, see `Pipeline`.
         verify_each: check every pass against its promise (slow).
@@ -121,6 +123,7 @@ def compile(
         forbidden=forbidden,
     )
     machine = Target.of(target)
+    _check_options(tie, seed, attention.shape[0])
     each = _heads(heads, attention.shape[0], select, objective)
     selects = tuple(_checked(head.select) for head in each)
     objectives = tuple(objective_named(head.objective or objective) for head in each)
@@ -140,7 +143,8 @@ def compile(
     )
     embed = None
     if machine is not None and machine.is_structured:
-        embed = Embed(machine, cache if cache is not None else EmbeddingCache(), seed=seed)
+        kept = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
+        embed = Embed(machine, kept, seed=int(seed))
     recipe = Recipe(
         selects,
         objectives,
@@ -150,8 +154,8 @@ def compile(
         tuple(before),
         tuple(after),
         verify_each,
-        None if mask is None else np.asarray(mask),
-        None if kv_head is None else np.asarray(kv_head),
+        None if mask is None else np.array(mask),
+        None if kv_head is None else np.array(kv_head),
     )
     return recipe.lower(attention)
 
@@ -216,12 +220,24 @@ def _heads(
 
 
 def _checked(select: object) -> Select:
-    if isinstance(select, Select):
+    if isinstance(select, Select) and not isinstance(select, type):
         return select
     raise InputError(
         f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), not {select!r}",
         select=select,
     )
+
+
+def _check_options(tie: object, seed: object, heads: int) -> None:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or int(seed) < 0:
+        raise InputError(f"seed must be a whole number >= 0, not {seed!r}", seed=seed)
+    if tie is None:
+        return
+    if not isinstance(tie, TieVariables):
+        raise InputError(f"tie must be a qubo_attn.TieVariables, not {tie!r}", argument="tie")
+    beyond = [head for group in tie.groups for head in group if head >= heads]
+    if beyond:
+        raise InputError(f"tie names head {beyond[0]}, but there are {heads}", head=beyond[0])
 
 
 def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariables, ...]:

@@ -128,15 +128,16 @@ def best_reads(
             raise DecodeError(
                 f"submission {submission.index} has no samples", submission=submission.index
             )
-        broken.append(breaks)
+        counts = sampleset.record.num_occurrences
+        broken.append((float(breaks @ counts), float(counts.sum())))
         names, block = np.unique(blocks[submission.variables], return_inverse=True)
         energies = _block_energies(program, submission, reads, block, len(names))
         spread = np.ptp(energies) + 1.0
         energies += spread * _block_failures(program, submission, reads, block, len(names))
         best = energies.argmin(axis=0)
         bits[0, submission.variables] = reads[best[block], np.arange(reads.shape[1])]
-    share = float(np.concatenate(broken).mean()) if broken else 0.0
-    return bits, share
+    total = sum(count for _, count in broken)
+    return bits, sum(part for part, _ in broken) / total if total else 0.0
 
 
 def mean_read(

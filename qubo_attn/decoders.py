@@ -51,7 +51,19 @@ def weights_of(
         size = visible.sum(axis=-1, keepdims=True)
         share = np.divide(1.0 - mass, size, out=np.zeros_like(mass), where=size > 0)
         return kept + np.where(visible, share, 0.0)
-    raise InputError(f"unknown decoder {decoder!r}; one of {', '.join(DECODERS)}", decoder=decoder)
+    check_decoder(decoder)
+    raise InputError(f"decoder {decoder!r} needs sampled levels", decoder=decoder)
+
+
+def check_decoder(decoder: str) -> None:
+    """Reject a decoder that is not known.
+
+    Raises:
+        InputError: names it and those there are.
+    """
+    if decoder not in DECODERS:
+        known = ", ".join(DECODERS)
+        raise InputError(f"unknown decoder {decoder!r}; one of {known}", decoder=decoder)
 
 
 def top_k(softmax: Floats, visible: Bools, counts: Floats | np.ndarray) -> Bools:

@@ -81,8 +81,8 @@ def cheapest(level: int) -> tuple[str, str]:
         >>> cheapest(3)[0], cheapest(15)[0]
         ('binary', 'bounded')
     """
-    candidates = [name for name in ENCODINGS if name not in ("domain-wall", "one-hot")]
+    candidates = ("binary", "bounded", "arithmetic", "unary")
     fine = [name for name in candidates if spread(name, level) <= PRECISION]
-    best = min(fine, key=lambda name: (len(coefficients(name, level)), spread(name, level), name))
+    best = min(fine, key=lambda name: (len(coefficients(name, level)), spread(name, level)))
     bits = len(coefficients(best, level))
     return best, f"{best}: {bits} bits for 0..{level}, range {spread(best, level):g} : 1"

@@ -141,17 +141,19 @@ def _objective(
     groups = _groups(objectives, selects)
     if len(groups) == 1:
         form = groups[0][0].coefficients(attention, rows)
-        return _scaled(form, rows, counts) if groups[0][0].soft else form
+        if groups[0][0].soft:
+            form = _scaled(form, rows, counts, groups[0][1].levels)
+        return form
     n = len(rows.key)
     offset, linear = 0.0, np.zeros(n)
     parts = []
-    for objective, _, heads in groups:
+    for objective, select, heads in groups:
         mine = np.isin(rows.head, heads)
         entries = np.flatnonzero(mine[segment_ids(rows.ptr)])
         part = rows.of_heads(heads)
         form = objective.coefficients(attention, part)
         if objective.soft:
-            form = _scaled(form, part, counts[mine])
+            form = _scaled(form, part, counts[mine], select.levels)
         offset += form.offset
         linear[entries] = form.linear
         parts.append((entries[form.i], entries[form.j], form.bias))
@@ -160,12 +162,16 @@ def _objective(
     return Quadratic(offset, linear, i[order], j[order], bias[order])
 
 
-def _scaled(form: Quadratic, rows: Rows, counts: Longs) -> Quadratic:
+def _scaled(form: Quadratic, rows: Rows, counts: Longs, levels: int) -> Quadratic:
     """Return a form over real weights as one over levels, ``w = level / (sum of levels)``."""
     step = (1.0 / counts)[segment_ids(rows.ptr)]
-    return Quadratic(
-        form.offset, form.linear * step, form.i, form.j, form.bias * step[form.i] * step[form.j]
-    )
+    linear, i, j = form.linear * step, form.i, form.j
+    bias = form.bias * step[i] * step[j]
+    if levels == 1:  # a bit is its own square
+        square = i == j
+        linear += np.bincount(i[square], weights=bias[square], minlength=len(linear))
+        i, j, bias = i[~square], j[~square], bias[~square]
+    return Quadratic(form.offset, linear, i, j, bias)
 
 
 def _constraints(

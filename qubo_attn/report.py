@@ -95,7 +95,7 @@ def build_report(compiled: CompiledAttention) -> Report:
         submissions=_submissions(compiled),
         target=None if recipe.target is None else str(recipe.target),
         chains={} if placement is None else _histogram(placement.chain_lengths),
-        cache={} if recipe.embed is None else recipe.embed.cache.report(),
+        cache=_cache(compiled),
     )
 
 
@@ -136,6 +136,14 @@ def _submissions(compiled: CompiledAttention) -> tuple[dict[str, object], ...]:
         }
         for part in compiled.submissions
     )
+
+
+def _cache(compiled: CompiledAttention) -> dict[str, object]:
+    """Return what the cache did; nothing where it was not asked, as after loading."""
+    embed = compiled.recipe.embed
+    if embed is None or not (embed.cache.counts.hits or embed.cache.counts.misses):
+        return {}
+    return embed.cache.report()
 
 
 def _histogram(lengths: Longs) -> dict[int, int]:

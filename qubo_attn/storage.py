@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -45,8 +47,14 @@ _PASSES = {
 _SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
 
 
+_KNOWN: dict[str, type] = {**_PASSES, **_SELECTS, **OBJECTIVES}
+
+
 def save(compiled: CompiledAttention, folder: Path) -> None:
     """Write ``compiled``; see `CompiledAttention.save`."""
+    facts = {"format": FORMAT, "version": __version__, **_facts(compiled)}
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder", folder=str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Array] = {}
 
@@ -64,7 +72,6 @@ def save(compiled: CompiledAttention, folder: Path) -> None:
     if compiled.placement is not None:
         put("placement", {name: getattr(compiled.placement, name) for name in _PLACED})
     np.savez_compressed(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
-    facts = {"format": FORMAT, "version": __version__, **_facts(compiled)}
     (folder / "artifact.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
@@ -111,7 +118,12 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
 
 def _options(name: str, thing: object) -> dict[str, Any]:
     fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
-    return {"name": name, "options": {f.name: getattr(thing, f.name) for f in fields}}
+    if name not in _KNOWN or type(thing) is not _KNOWN[name]:
+        raise InputError(
+            f"{type(thing).__name__} cannot be saved: only what qubo_attn ships can be read back",
+            name=name,
+        )
+    return {"name": name, "options": {f.name: _plain(getattr(thing, f.name)) for f in fields}}
 
 
 def _plain(value: Any) -> Any:
@@ -132,12 +144,13 @@ def load(folder: Path, cache: EmbeddingCache | None) -> CompiledAttention:
     """Read an artifact; see `qubo_attn.load`."""
     try:
         facts = json.loads((folder / "artifact.json").read_text())
-        with np.load(folder / "arrays.npz", allow_pickle=False) as file:
+        with (folder / "arrays.npz").open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
             arrays = {name: file[name] for name in file.files}
         if facts["format"] != FORMAT:
             raise ValueError(f"format {facts['format']} is not {FORMAT}")
         return _build(facts, arrays, cache)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
         raise InputError(
             f"{folder} holds no readable artifact ({error!r}); save it anew", folder=str(folder)
         ) from error

@@ -138,6 +138,11 @@ class Submission:
         owner[physical.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
         return np.asarray(owner[physical.u] == owner[physical.v])
 
+    @cached_property
+    def _chain_names(self) -> list[Hashable]:
+        physical = self._placed()
+        return [physical.target.qubit_name(int(q)) for q in physical.chain_qubit]
+
     @property
     def qubits(self) -> int:
         """Qubits in use; 0 without a machine."""
@@ -173,15 +178,17 @@ class Submission:
     def read(self, sampleset: dimod.SampleSet) -> tuple[Array, Floats]:
         """Return samples as bits, shape (m, variables), and the share of broken chains of each.
 
-        Samples over the program's variables are taken as they are; samples over the machine's
-        qubits are unembedded. Where both sets of labels are equal the samples are taken as logical:
-        call `unembed` first if they are not.
+        Samples over exactly the program's variables are taken as they are; samples over the
+        machine's qubits are unembedded, qubits beyond those in use passed over. Where both sets of
+        labels are equal the samples are taken as logical: call `unembed` first if they are not.
 
         Raises:
             DecodeError: the samples are over neither.
         """
         spins, labels = _spins(sampleset)
-        if all(int(v) in labels for v in self.variables):
+        own = set(self.variables.tolist())
+        physical = self.physical is not None and all(q in labels for q in self._chain_names)
+        if own == set(labels) or (own <= set(labels) and not physical):
             columns = [labels[int(v)] for v in self.variables]
             bits = np.ascontiguousarray(spins[:, columns] > 0, dtype=np.uint8)
             names = sampleset.record.dtype.names
@@ -200,7 +207,7 @@ class Submission:
 
     def _votes(self, spins: Array, labels: dict[Hashable, int]) -> tuple[Array, Floats]:
         physical = self._placed()
-        names = [physical.target.qubit_name(int(q)) for q in physical.chain_qubit]
+        names = self._chain_names
         missing = [name for name in names if name not in labels]
         if missing:
             raise DecodeError(

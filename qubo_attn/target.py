@@ -138,8 +138,11 @@ class Target:
         Raises:
             TargetError: the graph is empty, directed, or has self-loops.
         """
-        if graph.is_directed() or not len(graph) or nx.number_of_selfloops(graph):
-            raise TargetError("a working graph is undirected, has qubits and no self-loops")
+        plain = not (graph.is_directed() or graph.is_multigraph())
+        if not plain or not len(graph) or nx.number_of_selfloops(graph):
+            raise TargetError(
+                "a working graph is undirected, has qubits, and no self-loops or double edges"
+            )
         family, shape = graph.graph.get("family"), _shape_of(graph)
         if family in _GRIDS and shape and all(isinstance(q, (int, np.integer)) for q in graph):
             return cls._grid(str(family), shape, graph.nodes, graph.edges, properties or {}, label)
@@ -251,7 +254,7 @@ class Target:
             raise TargetError(f"{family} needs a grid of at least {least}, not {shape}")
         qubits, couplers = _ideal_graph(family, tuple(int(s) for s in shape))
         label = f"{family} {shape[0]}"
-        return cls(family, shape, qubits, couplers, _RANGES[family], label)
+        return cls(family, shape, qubits, couplers, dict(_RANGES[family]), label)
 
     @classmethod
     def _grid(
@@ -317,6 +320,8 @@ class Target:
         lost = np.sort(gone, axis=1)
         dead = np.isin(ends[:, 0] * size + ends[:, 1], lost[:, 0] * size + lost[:, 1])
         keep = live[self.couplers].all(axis=1) & ~dead
+        if not live.any():
+            raise TargetError(f"{label}: no working qubit is left")
         return Target(
             self.topology,
             self.shape,

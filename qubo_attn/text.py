@@ -60,7 +60,9 @@ def _short(value: float) -> str:
 
 
 def _number(value: float, number: Callable[[float], str]) -> str:
-    return number(float(value) + 0.0).removesuffix(".0")
+    if number is _short:
+        value += 0.0  # minus zero reads as zero
+    return number(float(value)).removesuffix(".0")
 
 
 def _print_variable(program: Program, v: int, number: Callable[[float], str]) -> str:

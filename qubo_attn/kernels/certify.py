@@ -263,7 +263,8 @@ def certify_rows(
         upper[r] = _feasible(local, fields, k, witness[ptr[r] : ptr[r + 1]])
         start = ptr[r] + r
         lower[start : start + n + 1] = _sorted_bounds(local, fields)
-        coupled = np.abs(local).max() > 1e-14 * np.abs(fields).max()
+        size = np.abs(local).max()
+        coupled = size > max(1e-14 * np.abs(fields).max(), 1e-140)
         shift = _convex_shift(local, np.ones(n)) if coupled else np.zeros(n)
         x = np.empty(n)
         rounding = 1e-12 * (np.abs(fields).sum() + np.abs(local).sum())

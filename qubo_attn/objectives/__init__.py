@@ -47,6 +47,10 @@ def objective_named(objective: str | Objective) -> Objective:
         InputError: no objective has that name.
     """
     if not isinstance(objective, str):
+        if isinstance(objective, type) or not hasattr(objective, "coefficients"):
+            raise InputError(
+                f"objective must be a name or an objective, not {objective!r}", objective=objective
+            )
         return objective
     if objective not in OBJECTIVES:
         raise InputError(

@@ -54,6 +54,8 @@ def centred_cosine(keys: Floats) -> Floats:
 
     A key equal to the mean has cosine 0 with every other.
     """
+    if not keys.shape[1]:
+        return np.zeros((len(keys), 0, 0))
     centred = keys - keys.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=-1, keepdims=True)
     unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)

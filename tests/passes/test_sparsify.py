@@ -93,7 +93,7 @@ def test_ties_go_to_the_lower_key_and_equal_scores_are_fine() -> None:
 
 
 def test_slots_below_one_are_rejected() -> None:
-    with pytest.raises(qa.InputError, match="slots must be at least 1, not 0"):
+    with pytest.raises(qa.InputError, match="slots must be at least 1 and whole, not 0"):
         qa.Sparsify(slots=0)
 
 
