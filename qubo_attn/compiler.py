@@ -25,6 +25,7 @@ from qubo_attn.passes import (
     Canonicalize,
     Embed,
     InsertPenalties,
+    Quantize,
     Sparsify,
     TieVariables,
 )
@@ -139,6 +140,7 @@ def compile(
             Sparsify(slots=_slots(slots, selects)),
             InsertPenalties(),
             BinarizeWeights(),
+            *_integers(machine),
         )
     )
     embed = None
@@ -252,6 +254,13 @@ def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariabl
         for name in dict.fromkeys(name for name in names if name is not None)
     )
     return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
+
+
+def _integers(machine: Target | None) -> tuple[Quantize, ...]:
+    """Return the pass that a machine with integer coefficients needs."""
+    if machine is None or "bits" not in machine.properties:
+        return ()
+    return (Quantize(bits=int(machine.properties["bits"])),)
 
 
 def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> int | None:
