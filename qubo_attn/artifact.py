@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -225,6 +225,7 @@ class CompiledAttention:
         *,
         seed: int | None = None,
         decoder: str | None = None,
+        before: Callable[[Submission], None] | None = None,
         **options: object,
     ) -> AttentionResult:
         """Sample every submission and decode.
@@ -235,16 +236,17 @@ class CompiledAttention:
                 simulated annealing of the logical models.
             seed: handed to the sampler where it takes one, plus the submission's number.
             decoder: see `decode`.
+            before: called with each submission before it is sampled, to show progress.
             **options: further keywords of the sampler, e.g. ``num_reads=100``.
         """
         if decoder is not None:
             check_decoder(decoder)
-        samplesets = [
-            annealer.sample(
-                submission, sampler, None if seed is None else seed + submission.index, options
-            )
-            for submission in self.submissions
-        ]
+        samplesets = []
+        for submission in self.submissions:
+            if before is not None:
+                before(submission)
+            own_seed = None if seed is None else seed + submission.index
+            samplesets.append(annealer.sample(submission, sampler, own_seed, options))
         return self.decode(samplesets, decoder)
 
     # -- again --------------------------------------------------------------------------------

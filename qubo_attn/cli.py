@@ -29,6 +29,7 @@ Folder = Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")]
 T = TypeVar("T")
 
 BAD_INPUT = 2
+PASSES = 4  # of the default pipeline, the embedding included
 
 
 @app.command("compile")
@@ -56,7 +57,7 @@ def compile_file(
         arrays = read_attention(file)
         scores = arrays["scores"]
         heads = len(scores) if scores.ndim == 3 else 1
-        with _progress("compiling") as step:
+        with _Progress("compiling", PASSES) as step:
             compiled = qa.compile(
                 arrays["scores"],
                 heads,
@@ -102,8 +103,14 @@ def solve(
     def run() -> tuple[CompiledAttention, AttentionResult]:
         compiled = qa.load(folder)
         options = {} if reads is None else {"num_reads": reads}
-        with _progress("solving"):
-            return compiled, compiled.solve(seed=seed, decoder=decoder, **options)
+        with _Progress("solving", len(compiled.submissions)) as step:
+            result = compiled.solve(
+                seed=seed,
+                decoder=decoder,
+                before=lambda part: step(f"submission {part.index}"),
+                **options,
+            )
+        return compiled, result
 
     compiled, result = _guarded(run)
     if out is not None:
@@ -251,25 +258,27 @@ def _guarded(run: Callable[[], T]) -> T:
         raise typer.Exit(BAD_INPUT) from None
 
 
-class _progress:
-    """A spinner on standard error that says which step runs; silent where that is no terminal."""
+class _Progress:
+    """A progress bar on standard error that says which step runs; silent where no terminal is."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, steps: int) -> None:
         from rich.console import Console
+        from rich.progress import Progress
 
-        self.console = Console(stderr=True)
-        self.status = self.console.status(title)
+        console = Console(stderr=True)
+        self.bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.bar.add_task(title, total=steps)
 
     def __enter__(self) -> Callable[[str], None]:
-        if self.console.is_terminal:
-            self.status.start()
+        self.bar.start()
         return self.step
 
     def step(self, name: str) -> None:
-        self.status.update(name)
+        """Show the step that begins."""
+        self.bar.update(self.task, description=name, advance=1)
 
     def __exit__(self, *_: object) -> None:
-        self.status.stop()
+        self.bar.stop()
 
 
 def _show(report: Report) -> None:
