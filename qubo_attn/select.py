@@ -44,7 +44,23 @@ def _whole(name: str, value: object) -> int:
 
 
 @dataclass(frozen=True)
-class ExactlyK:
+class _UpToK:
+    """Rows that keep ``k`` keys at most."""
+
+    k: int
+
+    levels: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _whole("k", self.k))
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return ``min(k, size)`` for each row."""
+        return sizes.clip(max=self.k)
+
+
+@dataclass(frozen=True)
+class ExactlyK(_UpToK):
     """Keep exactly ``k`` keys a row, or all there are where a row sees fewer.
 
     Attributes:
@@ -57,21 +73,11 @@ class ExactlyK:
         qubo_attn.errors.InputError: k must be a whole number of at least 1, not 0
     """
 
-    k: int
-
     sense: ClassVar[Sense | None] = Sense.EQ
-    levels: ClassVar[int] = 1
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _whole("k", self.k))
-
-    def counts(self, sizes: Longs) -> Longs:
-        """Return ``min(k, size)`` for each row."""
-        return sizes.clip(max=self.k)
 
 
 @dataclass(frozen=True)
-class AtMostK:
+class AtMostK(_UpToK):
     """Keep at most ``k`` keys a row.
 
     Attributes:
@@ -83,17 +89,7 @@ class AtMostK:
         2
     """
 
-    k: int
-
     sense: ClassVar[Sense | None] = Sense.LE
-    levels: ClassVar[int] = 1
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _whole("k", self.k))
-
-    def counts(self, sizes: Longs) -> Longs:
-        """Return ``min(k, size)`` for each row."""
-        return sizes.clip(max=self.k)
 
 
 @dataclass(frozen=True)
