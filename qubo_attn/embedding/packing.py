@@ -1,28 +1,26 @@
 """As many disjoint copies of one clique as a working graph holds.
 
-On Pegasus and Zephyr, small cliques are packed from shipped tiles; larger ones come from busclique,
-one copy after another in what is left. On other graphs minorminer does the same. Every packing is
-checked on the working graph before anybody sees it.
+On Pegasus and Zephyr, small cliques are packed from shipped tiles (`qubo_attn.embedding.tiling`);
+larger ones come from busclique, one copy after another in what is left. On other graphs minorminer
+does the same. Every packing is checked on the working graph before anybody sees it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Floats, Longs, frozen_array, pointers
-from qubo_attn.embedding.lattice import Lattice
+from qubo_attn.arrays import Array, Longs, frozen_array, pointers
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles
+from qubo_attn.embedding.tiling import pack_tiles
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.target import Target
 
-ROUNDS = 2000
-_TRIES = 1000
-_FULL_CHIP = 5000
+# Search effort: a second or two on a full chip, and most of a minute.
+ROUNDS, THOROUGH = 2000, 40_000
 # minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
 _LEAST_BUSCLIQUE = 9
 
@@ -80,18 +78,16 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
     Args:
         size: nodes of the clique.
         target: a machine with a structure.
-        rounds: windows of a full chip (5,000 qubits) ruined and recreated after the first fill;
-            more is denser and slower. Smaller machines get proportionally fewer.
+        rounds: search effort for tiles, in thousands of placements tried on a full chip; more is
+            denser and slower. Smaller machines get proportionally fewer.
         seed: of all random choices.
 
     Raises:
         EmbeddingError: not even one copy was found; carries ``requested`` and ``fits``.
     """
     copies: list[list[Longs]] = []
-    if target.is_grid:
-        tiles = clique_tiles(target.topology, size)
-        if tiles:
-            copies = _pack_tiles(tiles, size, target, rounds, seed)
+    if target.is_grid and clique_tiles(target.topology, size):
+        copies = pack_tiles(size, target, rounds, seed)
     if not copies:
         copies = _repeat(size, target, seed)
     if not copies:
@@ -112,10 +108,8 @@ def largest_clique(target: Target, below: int) -> int:
     """Return the largest clique found on ``target``, at most ``below``."""
     if target.is_grid:
         for size in reversed(clique_sizes(target.topology)):
-            if size <= below:
-                tiles = clique_tiles(target.topology, size)
-                if _pack_tiles(tiles, size, target, 0, 0):
-                    break
+            if size <= below and pack_tiles(size, target, 0, 0):
+                break
         else:
             size = 0
     else:
@@ -128,60 +122,6 @@ def largest_clique(target: Target, below: int) -> int:
         else:
             high = middle
     return low
-
-
-# -- tiles --------------------------------------------------------------------------------------
-
-
-def _pack_tiles(
-    tiles: tuple[Array, ...], size: int, target: Target, rounds: int, seed: int
-) -> list[list[Longs]]:
-    lattice = Lattice.of(target.topology, target.shape)
-    stack, sizes, centres = _stack(tiles, lattice)
-    reach = np.sqrt(sizes.mean() * lattice.lane_width / lattice.t)
-    held, kind = kernels.pack_tiles(
-        stack,
-        sizes,
-        centres,
-        size,
-        lattice.lane_width,
-        lattice.steps,
-        lattice.table(target.qubits),
-        lattice.orders,
-        _coupled(target),
-        not target.is_ideal,
-        len(target.qubits) // int(sizes.min()) + 1,
-        float(1.5 * reach + lattice.steps[-1, 0]),
-        _TRIES,
-        round(rounds * len(target.qubits) / _FULL_CHIP),
-        seed,
-    )
-    copies = []
-    for qubits, t in zip(held, kind, strict=True):
-        chain = stack[t, : sizes[t], 4]
-        copies.append([qubits[: sizes[t]][chain == c] for c in range(size)])
-    return copies
-
-
-def _stack(tiles: tuple[Array, ...], lattice: Lattice) -> tuple[Array, Longs, Floats]:
-    """Return tiles as one array sorted by lane, their sizes and their centres in positions."""
-    sizes = np.array([len(tile) for tile in tiles], np.int64)
-    stack = np.full((len(tiles), int(sizes.max()), 5), -1, np.int64)
-    centres = np.zeros((len(tiles), 2))
-    for t, tile in enumerate(tiles):
-        stack[t, : len(tile)] = tile[np.lexsort((tile[:, 1], tile[:, 0]))]
-        across, along = tile[:, 1] * lattice.lane_width, tile[:, 3]
-        centres[t, 0] = np.where(tile[:, 0] == 0, across, along).mean()
-        centres[t, 1] = np.where(tile[:, 0] == 0, along, across).mean()
-    return stack, sizes, centres
-
-
-@lru_cache(maxsize=2)
-def _coupled(target: Target) -> Array:
-    coupled = np.zeros((len(target.qubits), len(target.qubits)), bool)
-    u, v = target.couplers.T
-    coupled[u, v] = coupled[v, u] = True
-    return coupled
 
 
 # -- one copy after another ---------------------------------------------------------------------

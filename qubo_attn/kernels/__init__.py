@@ -10,6 +10,7 @@ from qubo_attn.kernels.forms import (
     ising_fields,
     quadratic_energies,
 )
+from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
     block_energies,
@@ -29,6 +30,7 @@ __all__ = [
     "first_bad_clique",
     "ising_fields",
     "match_couplers",
+    "mend_clique",
     "output_coefficients",
     "pack_tiles",
     "quadratic_energies",

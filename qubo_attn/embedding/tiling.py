@@ -1,0 +1,191 @@
+"""Small cliques packed from the shipped tiles.
+
+A periodic arrangement of tiles, where one ships, is clipped to the chip; the search then fills the
+rim and what defects tore open. It also starts from an empty chip, and the better start goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import Array, Longs, pointers
+from qubo_attn.embedding.lattice import Lattice
+from qubo_attn.embedding.templates import clique_cell, clique_tiles
+from qubo_attn.target import Target
+
+_PLACEMENTS, _FULL_CHIP = 1000, 5000
+# Rounds that fill an empty chip, on top of those asked for.
+_FILL = 100
+# Share of the effort that each start gets before the better one goes on.
+_TRIAL = 0.2
+# Copies that are mended may be this much larger than the largest tile.
+_GROWTH = 1.1
+
+
+@dataclass
+class Copies:
+    """Copies of one clique, as the kernel holds them.
+
+    Attributes:
+        qubits: (most, widest): the qubits of each copy; chain: the chain that each is in.
+        sizes: how many each copy has; count: how many copies there are.
+    """
+
+    qubits: Array
+    chain: Array
+    sizes: Longs
+    count: int = 0
+
+    @classmethod
+    def none(cls, most: int, widest: int) -> Copies:
+        """Return no copies, with room for ``most``."""
+        shape = (most, widest)
+        return cls(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(most, np.int64))
+
+    def add(self, qubits: Longs, chain: Longs) -> None:
+        """Add a copy."""
+        self.qubits[self.count, : len(qubits)] = qubits
+        self.chain[self.count, : len(qubits)] = chain
+        self.sizes[self.count] = len(qubits)
+        self.count += 1
+
+    def chains(self, size: int) -> list[list[Longs]]:
+        """Return the qubits of each of the ``size`` chains of each copy."""
+        found = []
+        for copy in range(self.count):
+            qubits = self.qubits[copy, : self.sizes[copy]]
+            chain = self.chain[copy, : self.sizes[copy]]
+            found.append([qubits[chain == c] for c in range(size)])
+        return found
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of one clique on one machine.
+
+    Attributes:
+        size: nodes of the clique; target: the machine.
+    """
+
+    size: int
+    target: Target
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The ideal lattice that the machine lacks parts of."""
+        return Lattice.of(self.target.topology, self.target.shape)
+
+    @cached_property
+    def table(self) -> Longs:
+        """Index of the qubit at u, lane, wire, position."""
+        return self.lattice.table(self.target.qubits)
+
+    @cached_property
+    def tiles(self) -> list[Array]:
+        """The shipped tiles and their mirror images, sorted by lane as the kernel wants them."""
+        images = [
+            image
+            for tile in clique_tiles(self.target.topology, self.size)
+            for image in self.lattice.images(tile)
+        ]
+        return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in self.lattice.distinct(images)]
+
+    def empty(self) -> Copies:
+        """Return no copies, with room for as many as there can be."""
+        least, largest = min(map(len, self.tiles)), max(map(len, self.tiles))
+        return Copies.none(len(self.target.qubits) // least + 1, round(_GROWTH * largest))
+
+    def crystal(self) -> Copies:
+        """Return the periodic arrangement, clipped to the chip where it fits best."""
+        copies = self.empty()
+        cell = clique_cell(self.target.topology, self.size)
+        if cell is None:
+            return copies
+        period, rows = cell
+        placed = max((self._unfold(rows, period, s) for s in self.lattice.shifts(period)), key=len)
+        for qubits, chain in placed:
+            if self.target.is_ideal or self._stands(qubits, chain):
+                copies.add(qubits, chain)
+        return copies
+
+    def _unfold(self, rows: Array, period: int, shift: Longs) -> list[tuple[Longs, Longs]]:
+        """Return qubits and chains of the copies of a shifted cell that lie on working qubits."""
+        reach = range(-period, self.lattice.length + period, period)
+        moves = np.array([shift + np.array(move) for move in product(reach, repeat=2)])
+        found = []
+        for copy in range(rows[:, 5].max() + 1):
+            u, lane, wire, position, chain, _ = rows[rows[:, 5] == copy].T
+            across = np.where(u == 0, moves[:, :1], moves[:, 1:]) // self.lattice.lane_width
+            along = np.where(u == 0, moves[:, 1:], moves[:, :1])
+            lane, position = lane + across, position + along
+            on_chip = (np.minimum(lane, position) >= 0) & (lane < self.lattice.lanes)
+            on_chip &= position < self.lattice.length
+            place = (u, np.where(on_chip, lane, 0), wire, np.where(on_chip, position, 0))
+            qubits = np.where(on_chip, self.table[place], -1)
+            found += [(row, chain) for row in qubits[(qubits >= 0).all(axis=1)]]
+        return found
+
+    def _stands(self, qubits: Longs, chain: Longs) -> bool:
+        """Return whether chains are a clique embedding, whatever couplers are missing."""
+        order = np.argsort(chain, kind="stable")
+        first, neighbour, _ = self.target.adjacency
+        ptr = pointers(np.bincount(chain))
+        count = len(self.target.qubits)
+        wrong = kernels.first_bad_clique(ptr, qubits[order], self.size, first, neighbour, count)
+        return wrong < 0
+
+    def search(self, copies: Copies, moves: int, seed: int) -> None:
+        """Add copies by moving gaps about; never fewer than before."""
+        sizes = np.array([len(tile) for tile in self.tiles], np.int64)
+        stack = np.full((len(sizes), int(sizes.max()), 5), -1, np.int64)
+        for t, tile in enumerate(self.tiles):
+            stack[t, : len(tile)] = tile
+        first, neighbour, _ = self.target.adjacency
+        slack = 0 if self.target.is_ideal else self.size // 8
+        copies.count = kernels.pack_tiles(
+            stack,
+            sizes,
+            self.size,
+            self.lattice.lane_width,
+            self.lattice.steps,
+            self.table,
+            self.lattice.coordinates(self.target.qubits),
+            self.lattice.orders,
+            first,
+            neighbour,
+            not self.target.is_ideal,
+            slack,
+            copies.qubits,
+            copies.chain,
+            copies.sizes,
+            copies.count,
+            moves,
+            seed,
+        )
+
+
+def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[Longs]]:
+    """Return disjoint embeddings of a clique that tiles ship for.
+
+    Args:
+        size: nodes of the clique; target: a Pegasus or Zephyr machine.
+        rounds: thousands of placements tried on a full chip; seed: of all choices.
+    """
+    tiling = Tiling(size, target)
+    moves = (rounds + _FILL) * _PLACEMENTS * len(target.qubits) // _FULL_CHIP
+    crystal = tiling.crystal()
+    best = tiling.empty()
+    if not crystal.count:
+        tiling.search(best, moves, seed)
+        return best.chains(size)
+    trial = round(_TRIAL * moves)
+    for copies in (best, crystal):
+        tiling.search(copies, trial, seed)
+    best = max(best, crystal, key=lambda copies: copies.count)
+    tiling.search(best, moves - 2 * trial, seed + 1)
+    return best.chains(size)
