@@ -2,18 +2,20 @@
 
 A periodic arrangement of tiles, where one ships, is clipped to the chip; the search then fills the
 rim and what defects tore open. It also starts from an empty chip, and the better start goes on.
+What minorminer embeds in the gaps (at the rim other shapes fit than inside) joins the tiles.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Longs, pointers
+from qubo_attn.arrays import Array, Bools, Longs, pointers
 from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.embedding.templates import clique_cell, clique_tiles
 from qubo_attn.target import Target
@@ -23,8 +25,12 @@ _PLACEMENTS, _FULL_CHIP = 1000, 5000
 _FILL = 100
 # Share of the effort that each start gets before the better one goes on.
 _TRIAL = 0.2
+# Minorminer fills the gaps before each of so many parts of the rest.
+_PARTS = 3
 # Copies that are mended may be this much larger than the largest tile.
-_GROWTH = 1.1
+_GROWTH = 1.25
+# Rounds for which one more failure of minorminer is worth its time.
+_PER_FAILURE = 10_000
 
 
 @dataclass
@@ -54,6 +60,13 @@ class Copies:
         self.sizes[self.count] = len(qubits)
         self.count += 1
 
+    def gaps(self, target: Target) -> Bools:
+        """Return which qubits of the machine no copy holds."""
+        free = np.ones(len(target.qubits), bool)
+        for copy in range(self.count):
+            free[self.qubits[copy, : self.sizes[copy]]] = False
+        return free
+
     def chains(self, size: int) -> list[list[Longs]]:
         """Return the qubits of each of the ``size`` chains of each copy."""
         found = []
@@ -64,7 +77,7 @@ class Copies:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tiling:
     """Tiles of one clique on one machine.
 
@@ -93,12 +106,15 @@ class Tiling:
             for tile in clique_tiles(self.target.topology, self.size)
             for image in self.lattice.images(tile)
         ]
-        return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in self.lattice.distinct(images)]
+        return self._sorted(images)
+
+    def _sorted(self, tiles: Iterable[Array]) -> list[Array]:
+        return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in self.lattice.distinct(tiles)]
 
     def empty(self) -> Copies:
         """Return no copies, with room for as many as there can be."""
         least, largest = min(map(len, self.tiles)), max(map(len, self.tiles))
-        return Copies.none(len(self.target.qubits) // least + 1, round(_GROWTH * largest))
+        return Copies.none(len(self.target.qubits) // least + 1, int(_GROWTH * largest))
 
     def crystal(self) -> Copies:
         """Return the periodic arrangement, clipped to the chip where it fits best."""
@@ -139,6 +155,32 @@ class Tiling:
         wrong = kernels.first_bad_clique(ptr, qubits[order], self.size, first, neighbour, count)
         return wrong < 0
 
+    def fill_gaps(self, copies: Copies, failures: int, seed: int) -> None:
+        """Add what minorminer embeds in free qubits, and learn its shapes.
+
+        Args:
+            copies: added to.
+            failures: attempts that may fail before the rest is left to the search.
+            seed: of the first attempt.
+        """
+        import minorminer
+
+        edges = list(combinations(range(self.size), 2))
+        learned = []
+        while failures and copies.count < len(copies.sizes):
+            part = self.target.couplers[copies.gaps(self.target)[self.target.couplers].all(axis=1)]
+            seed += 1
+            found = minorminer.find_embedding(edges, part.tolist(), random_seed=seed, tries=1)
+            qubits = np.array([q for v in range(self.size) for q in found.get(v, ())], np.int64)
+            if not 0 < len(qubits) <= copies.qubits.shape[1]:
+                failures -= 1
+                continue
+            chain = np.repeat(np.arange(self.size), [len(found[v]) for v in range(self.size)])
+            copies.add(qubits, chain)
+            places = self.lattice.coordinates(self.target.qubits[qubits])
+            learned += self.lattice.images(np.column_stack([places, chain]))
+        self.tiles = self._sorted([*self.tiles, *learned])
+
     def search(self, copies: Copies, moves: int, seed: int) -> None:
         """Add copies by moving gaps about; never fewer than before."""
         sizes = np.array([len(tile) for tile in self.tiles], np.int64)
@@ -178,14 +220,16 @@ def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[L
     """
     tiling = Tiling(size, target)
     moves = (rounds + _FILL) * _PLACEMENTS * len(target.qubits) // _FULL_CHIP
-    crystal = tiling.crystal()
-    best = tiling.empty()
-    if not crystal.count:
-        tiling.search(best, moves, seed)
-        return best.chains(size)
     trial = round(_TRIAL * moves)
-    for copies in (best, crystal):
-        tiling.search(copies, trial, seed)
-    best = max(best, crystal, key=lambda copies: copies.count)
-    tiling.search(best, moves - 2 * trial, seed + 1)
+    best, crystal = tiling.empty(), tiling.crystal()
+    tiling.search(best, trial, seed)
+    left = moves - trial
+    if crystal.count:
+        tiling.search(crystal, trial, seed)
+        left -= trial
+        best = max(best, crystal, key=lambda copies: copies.count)
+    for part in range(_PARTS):
+        if size > 1 and rounds >= _PER_FAILURE:
+            tiling.fill_gaps(best, rounds // _PER_FAILURE, seed + 100 * part)
+        tiling.search(best, left // _PARTS, seed + 1 + part)
     return best.chains(size)
