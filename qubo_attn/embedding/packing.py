@@ -1,8 +1,9 @@
 """As many disjoint copies of one clique as a working graph holds.
 
 On Pegasus and Zephyr, small cliques are packed from shipped tiles (`qubo_attn.embedding.tiling`);
-larger ones come from busclique, one copy after another in what is left. On other graphs minorminer
-does the same. Every packing is checked on the working graph before anybody sees it.
+larger ones come from busclique, one copy after another in what is left, and where it finds not even
+one from `qubo_attn.embedding.large`. On other graphs minorminer embeds them. Every packing is
+checked on the working graph before anybody sees it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Longs, frozen_array, pointers
+from qubo_attn.embedding.large import large_clique
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles
 from qubo_attn.embedding.tiling import pack_tiles
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.target import Target
 
-# Search effort: a second or two on a full chip, and most of a minute.
-ROUNDS, THOROUGH = 2000, 40_000
+# Search effort: two seconds or so on a full chip, and half a minute.
+ROUNDS, THOROUGH = 2000, 30_000
 # minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
 _LEAST_BUSCLIQUE = 9
 
@@ -42,6 +44,15 @@ class Packing:
     def __post_init__(self) -> None:
         object.__setattr__(self, "ptr", frozen_array(self.ptr, np.int64))
         object.__setattr__(self, "qubit", frozen_array(self.qubit, np.int64))
+
+    @classmethod
+    def of(cls, copies: list[list[Longs]]) -> Packing:
+        """Return copies given as chains: short chains first in a copy, compact copies first."""
+        ordered = [sorted((np.sort(chain) for chain in copy), key=_chain_order) for copy in copies]
+        ordered.sort(key=lambda copy: (len(copy[-1]), sum(map(len, copy)), copy[0][0]))
+        chains = [chain for copy in ordered for chain in copy]
+        ptr = pointers([len(chain) for chain in chains])
+        return cls(len(copies[0]), ptr, np.concatenate(chains))
 
     def __len__(self) -> int:
         return (len(self.ptr) - 1) // self.size
@@ -98,10 +109,15 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
             requested=size,
             fits=fits,
         )
-    packing = _assemble(copies, size)
+    packing = Packing.of(copies)
     if not packing.fits(target):  # never seen; a wrong embedding must not leave this function
         raise EmbeddingError(f"packing of {size}-cliques does not verify on {target.label}")
     return packing
+
+
+def find_clique(size: int, target: Target, *, seed: int = 0) -> list[Longs]:
+    """Return the chains of one clique on ``target``, as positions in its qubits, or nothing."""
+    return _find_clique(size, target, np.ones(len(target.qubits), bool), seed)
 
 
 def largest_clique(target: Target, below: int) -> int:
@@ -117,7 +133,7 @@ def largest_clique(target: Target, below: int) -> int:
     low, high = size, below
     while high - low > 1:
         middle = (low + high) // 2
-        if _find_clique(middle, target, np.ones(len(target.qubits), bool), 0):
+        if find_clique(middle, target):
             low = middle
         else:
             high = middle
@@ -144,7 +160,9 @@ def _find_clique(size: int, target: Target, free: Array, seed: int) -> list[Long
     if not len(part):
         return []
     if target.is_grid and size >= _LEAST_BUSCLIQUE:
-        return _busclique(size, target, part, seed)
+        chains = _busclique(size, target, part, seed)
+        # A copy beside others is not worth the longer search.
+        return chains if chains or not free.all() else large_clique(size, target, seed=seed)
     import minorminer
 
     # The result depends on the order of edges: both lists are sorted.
@@ -165,14 +183,6 @@ def _busclique(size: int, target: Target, part: Array, seed: int) -> list[Longs]
         return []
     chains = (np.array(sorted(found[v]), np.int64) for v in range(size)) if found else ()
     return [np.searchsorted(target.qubits, chain) for chain in chains]
-
-
-def _assemble(copies: list[list[Longs]], size: int) -> Packing:
-    """Return the copies as arrays: short chains first within a copy, compact copies first."""
-    ordered = [sorted((np.sort(chain) for chain in copy), key=_chain_order) for copy in copies]
-    ordered.sort(key=lambda copy: (len(copy[-1]), sum(map(len, copy)), copy[0][0]))
-    chains = [chain for copy in ordered for chain in copy]
-    return Packing(size, pointers([len(chain) for chain in chains]), np.concatenate(chains))
 
 
 def _chain_order(chain: Longs) -> tuple[int, int]:

@@ -29,8 +29,8 @@ _TRIAL = 0.2
 _PARTS = 3
 # Copies that are mended may be this much larger than the largest tile.
 _GROWTH = 1.25
-# Rounds for which one more failure of minorminer is worth its time.
-_PER_FAILURE = 10_000
+# Rounds for which one more failure of minorminer is worth its time, on cliques small enough.
+_PER_FAILURE, _SMALL = 10_000, 12
 
 
 @dataclass
@@ -229,7 +229,7 @@ def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[L
         left -= trial
         best = max(best, crystal, key=lambda copies: copies.count)
     for part in range(_PARTS):
-        if size > 1 and rounds >= _PER_FAILURE:
+        if 1 < size <= _SMALL and rounds >= _PER_FAILURE:
             tiling.fill_gaps(best, rounds // _PER_FAILURE, seed + 100 * part)
         tiling.search(best, left // _PARTS, seed + 1 + part)
     return best.chains(size)

@@ -16,6 +16,9 @@ from qubo_attn.arrays import Array, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.mending import mend_clique
 
+# Placements that could be tried in the time that mending one takes, per chain.
+_MENDING = 5
+
 
 @kernel
 def _place(
@@ -218,7 +221,7 @@ def pack_tiles(
         held: (copies, widest): qubits of the copies to start from; overwritten by the best found.
         part: the chain of each of them; held_size: how many each copy has.
         count: how many copies there are at the start.
-        moves: placements tried; seed: of all choices.
+        moves: placements tried, mending counted as many; seed: of all choices.
 
     Returns:
         How many copies there are in the end.
@@ -243,9 +246,8 @@ def pack_tiles(
     out, chain = np.empty(widest, np.int64), np.empty(widest, np.int64)
     pushed, trial = np.empty(1, np.int64), np.empty(1, np.int64)
     period = steps[-1, 0]
-    for _ in range(moves):
-        if gaps == 0 or count == len(held):
-            break
+    while moves > 0 and gaps > 0 and count < len(held):
+        moves -= 1
         goal = places[free[np.random.randint(gaps)]]
         t = np.random.randint(len(sizes))
         tile, size = tiles[t], sizes[t]
@@ -268,6 +270,7 @@ def pack_tiles(
         if check and not _complete(tile, size, chains, out, first, neighbour, spot):
             if slack == 0:
                 continue
+            moves -= _MENDING * chains
             size = _mend(
                 tile, size, chains, out, chain, owner, pushed[:hit], first, neighbour, longest
             )
