@@ -80,9 +80,7 @@ def main() -> None:
     options.add_argument("--sizes", default="8,12,16,32", help="cliques, at most 32")
     options.add_argument("--rounds", type=int, default=THOROUGH, help="effort of our search")
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument(
-        "--budget", type=float, default=30.0, help="seconds per tool; 0: ours alone"
-    )
+    options.add_argument("--budget", type=float, default=30.0, help="seconds per Ocean tool")
     chosen = options.parse_args()
     target = qa.Target.of(chosen.target)
     if target is None or not target.is_grid:

@@ -89,8 +89,8 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
     Args:
         size: nodes of the clique.
         target: a machine with a structure.
-        rounds: search effort for tiles, in thousands of placements tried on a full chip; more is
-            denser and slower. Smaller machines get proportionally fewer.
+        rounds: search effort for tiles, in milliseconds on a full chip or so (a count of placements
+            tried, not a time); more is denser. Smaller machines get proportionally fewer.
         seed: of all random choices.
 
     Raises:

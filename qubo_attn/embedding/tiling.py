@@ -20,7 +20,8 @@ from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.embedding.templates import clique_cell, clique_tiles
 from qubo_attn.target import Target
 
-_PLACEMENTS, _FULL_CHIP = 1000, 5000
+# Placements tried per round on a full chip: Pegasus lanes, with fewer orders, take less time each.
+_PLACEMENTS, _FULL_CHIP = {"pegasus": 3000, "zephyr": 1000}, 5000
 # Rounds that fill an empty chip, on top of those asked for.
 _FILL = 100
 # Share of the effort that each start gets before the better one goes on.
@@ -216,10 +217,10 @@ def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[L
 
     Args:
         size: nodes of the clique; target: a Pegasus or Zephyr machine.
-        rounds: thousands of placements tried on a full chip; seed: of all choices.
+        rounds: thousands of placements tried on a full Zephyr chip; seed: of all choices.
     """
     tiling = Tiling(size, target)
-    moves = (rounds + _FILL) * _PLACEMENTS * len(target.qubits) // _FULL_CHIP
+    moves = (rounds + _FILL) * _PLACEMENTS[target.topology] * len(target.qubits) // _FULL_CHIP
     trial = round(_TRIAL * moves)
     best, crystal = tiling.empty(), tiling.crystal()
     tiling.search(best, trial, seed)

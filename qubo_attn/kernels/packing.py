@@ -17,7 +17,7 @@ from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.mending import mend_clique
 
 # Placements that could be tried in the time that mending one takes, per chain.
-_MENDING = 5
+_MENDING = 12
 
 
 @kernel
