@@ -1,8 +1,10 @@
 """Find the compact clique embeddings that the package ships (run once, minutes).
 
 For each topology and clique size, seeded runs of ``minorminer.find_embedding`` and busclique in
-small ideal tiles; the smallest distinct ones are kept. Usage: ``python benchmarks/find_templates.py
-TOPOLOGY OUT.npz [--sizes 8,16] [--scale 1.0]``.
+small ideal tiles; the smallest ones that no symmetry of the lattice maps onto each other are kept.
+Sizes found before stay in the file, and their tiles compete with the new ones. Usage: ``python
+benchmarks/find_templates.py TOPOLOGY qubo_attn/embedding/templates.npz [--sizes 8,16]
+[--scale 1.0]``.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from pathlib import Path
 
 import dwave.graphs
 import minorminer
@@ -32,15 +35,16 @@ def tiles(topology: str, n: int) -> list[int]:
     return [2, 3] if n <= 8 else [3] if n <= 16 else [3, 4] if n <= 24 else [4]
 
 
-def find(topology: str, n: int, scale: float) -> list[np.ndarray]:
+def find(topology: str, n: int, scale: float, known: list[np.ndarray]) -> list[np.ndarray]:
     """Return tiles as arrays of (u, lane, wire, position, chain), smallest first."""
     edges = sorted(itertools.combinations(range(n), 2)) or [(v, v) for v in range(n)]
-    found: dict[bytes, tuple[int, int, np.ndarray]] = {}
+    lattice = Lattice(topology, 8, 4 if topology == "zephyr" else 2)
+    found: list[np.ndarray] = list(known)
     for m in tiles(topology, n):
         graph = (dwave.graphs.zephyr_graph if topology == "zephyr" else dwave.graphs.pegasus_graph)(
             m
         )
-        lattice = Lattice(topology, m, 4 if topology == "zephyr" else 2)
+        small = Lattice(topology, m, lattice.t)
         target = sorted(tuple(sorted(edge)) for edge in graph.edges)
         embeddings = [
             minorminer.find_embedding(edges, target, random_seed=seed, tries=1)
@@ -52,25 +56,22 @@ def find(topology: str, n: int, scale: float) -> list[np.ndarray]:
             chains = [list(embedding[v]) for v in range(n)]
             qubits = np.array([q for chain in chains for q in chain])
             owner = np.repeat(np.arange(n), [len(chain) for chain in chains])
-            tile = np.column_stack([lattice.coordinates(qubits), owner])
-            tile = normal(tile, lattice)
-            key = tile[np.lexsort(tile[:, :4].T)][:, :4].tobytes()
-            found.setdefault(key, (len(tile), int(np.bincount(owner).max()), tile))
-    best = sorted(found.values(), key=lambda entry: (entry[0], entry[1], area(entry[2], topology)))
-    slack = 1 if n <= 16 else 3
-    return [tile for size, _, tile in best if size <= best[0][0] + slack][:KEEP]
-
-
-def normal(tile: np.ndarray, lattice: Lattice) -> np.ndarray:
-    """Shift a tile towards the origin by whole periods."""
-    width, period = lattice.lane_width, int(lattice.steps[-1][0])
-    u, lane, position = tile[:, 0], tile[:, 1], tile[:, 3]
-    x, y = np.where(u == 0, lane * width, position), np.where(u == 0, position, lane * width)
-    dx, dy = -(x.min() // period) * period, -(y.min() // period) * period
-    out = tile.copy()
-    out[:, 1] += np.where(u == 0, dx, dy) // width
-    out[:, 3] += np.where(u == 0, dy, dx)
-    return out
+            found.append(np.column_stack([small.coordinates(qubits), owner]))
+    least, slack = min(map(len, found)), 1 if n <= 16 else 3
+    best = sorted(
+        (tile for tile in found if len(tile) <= least + slack),
+        key=lambda tile: (len(tile), int(np.bincount(tile[:, 4]).max()), area(tile, topology)),
+    )
+    kept: list[np.ndarray] = []
+    seen: list[np.ndarray] = []
+    for tile in best:
+        images = lattice.images(tile)
+        if len(lattice.distinct([*seen, images[0]])) > len(seen):
+            kept.append(images[0])
+            seen = lattice.distinct([*seen, *images])
+        if len(kept) == KEEP:
+            break
+    return kept
 
 
 def area(tile: np.ndarray, topology: str) -> int:
@@ -89,12 +90,17 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     stock: dict[str, np.ndarray] = {}
+    if Path(options.out).exists():
+        with np.load(options.out, allow_pickle=False) as file:
+            stock = {name: file[name] for name in file.files}
     summary = {}
     for n in map(int, options.sizes.split(",")):
-        for place, tile in enumerate(find(options.topology, n, options.scale)):
-            stock[f"{n}.{place}"] = tile.astype(np.int16)
-        first = stock[f"{n}.0"]
-        summary[f"K{n}"] = [len(first), int(np.bincount(first[:, 4]).max())]
+        prefix = f"{options.topology}.{n}."
+        old = [name for name in stock if name.startswith(prefix) and "cell" not in name]
+        known = [stock.pop(name).astype(np.int64) for name in old]
+        found = find(options.topology, n, options.scale, known)
+        stock |= {f"{prefix}{place}": tile.astype(np.int16) for place, tile in enumerate(found)}
+        summary[f"K{n}"] = [len(found), len(found[0]), int(np.bincount(found[0][:, 4]).max())]
         print(n, summary[f"K{n}"], flush=True)
         np.savez_compressed(options.out, **stock)  # type: ignore[arg-type]
     if options.json:

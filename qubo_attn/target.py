@@ -115,6 +115,11 @@ class Target:
         return cls._ideal("pegasus", (m,)).with_losses(missing_qubits, missing_couplers, seed)
 
     @classmethod
+    def ideal(cls, topology: str, shape: tuple[int, ...]) -> Target:
+        """Return a Pegasus or Zephyr machine of the given shape with nothing missing."""
+        return cls._ideal(topology, shape)
+
+    @classmethod
     def all_to_all(cls, bits: int = 8) -> Target:
         """Return a machine without a topology, such as a coherent Ising machine.
 

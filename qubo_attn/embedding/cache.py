@@ -23,7 +23,7 @@ import platformdirs
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.target import Target
 
-FORMAT = 1
+FORMAT = 2
 ENVIRONMENT = "QUBO_ATTN_CACHE"
 
 

@@ -12,12 +12,16 @@ by dy lanes and dx along; permuting the wires of one lane is a symmetry of the i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
+from typing import TypeAlias
 
 import numpy as np
 
 from qubo_attn.arrays import Array, Longs
+
+Outline: TypeAlias = tuple[tuple[tuple[int, int], tuple[tuple[int, ...], ...]], ...]
 
 # Where a Pegasus wire k starts within its period of twelve, for vertical and horizontal wires.
 _OFFSETS = np.array(
@@ -92,3 +96,67 @@ class Lattice:
         table = np.full((2, self.lanes, self.t, self.length), -1, np.int64)
         table[tuple(self.coordinates(qubits).T)] = np.arange(len(qubits))
         return table
+
+    def images(self, tile: Array) -> list[Array]:
+        """Return a tile's images under the reflections of the ideal lattice, near the origin.
+
+        Zephyr has all eight of the square; the offsets of Pegasus leave one beside the identity.
+
+        Args:
+            tile: rows of u, lane, wire, position, chain.
+        """
+        u, lane, wire, position, chain = tile.T
+        if self.topology == "pegasus":
+            line = 2 * lane + wire
+            turned = np.where(u == 0, 7 - line, 3 - line)
+            start = np.where(u == 0, -8, -4) - position
+            other = np.stack([1 - u, turned // 2, turned % 2, start, chain], axis=1)
+            return [self.near_origin(tile), self.near_origin(other)]
+        images = []
+        for swap, flip_x, flip_y in product((False, True), repeat=3):
+            across = np.where(u == 0, flip_x, flip_y)
+            along = np.where(u == 0, flip_y, flip_x)
+            row = np.where(across, -lane, lane)
+            start = np.where(along, -1 - position, position)
+            images.append(np.stack([u ^ swap, row, wire, start, chain], axis=1))
+        return [self.near_origin(image) for image in images]
+
+    def near_origin(self, tile: Array) -> Array:
+        """Return a tile shifted by whole periods so that it just has no negative coordinates."""
+        width, period = self.lane_width, int(self.steps[-1][0])
+        u, lane, position = tile[:, 0], tile[:, 1] * width, tile[:, 3]
+        dx = -(np.where(u == 0, lane, position).min() // period) * period
+        dy = -(np.where(u == 0, position, lane).min() // period) * period
+        return self.shifted(tile, np.array([dx, dy]))
+
+    def shifted(self, tile: Array, shift: Longs) -> Array:
+        """Return a tile moved by (dx, dy) positions."""
+        dx, dy = shift
+        moved = tile.copy()
+        moved[:, 1] += np.where(tile[:, 0] == 0, dx, dy) // self.lane_width
+        moved[:, 3] += np.where(tile[:, 0] == 0, dy, dx)
+        return moved
+
+    def shifts(self, extent: int) -> Longs:
+        """Return every shift that maps the ideal lattice on itself, from 0 to below ``extent``."""
+        period = int(self.steps[-1][0])
+        whole = np.array(list(product(range(0, extent, period), repeat=2)))
+        return (whole[:, None] + self.steps[:-1]).reshape(-1, 2)
+
+    def distinct(self, tiles: Iterable[Array]) -> list[Array]:
+        """Return the first tile of each outline: others differ by the order of wires in lanes."""
+        kept: dict[Outline, Array] = {}
+        for tile in tiles:
+            kept.setdefault(_outline(tile), tile)
+        return list(kept.values())
+
+
+def _outline(tile: Array) -> Outline:
+    """Return the positions that a tile takes in each lane, whichever wire they are on."""
+    wires: dict[tuple[int, int], dict[int, list[int]]] = {}
+    for u, lane, wire, position, _ in tile.tolist():
+        wires.setdefault((u, lane), {}).setdefault(wire, []).append(position)
+    return tuple(
+        (place, tuple(sorted(tuple(sorted(taken)) for taken in wires[place].values())))
+        for place in sorted(wires)
+    )

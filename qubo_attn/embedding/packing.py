@@ -1,28 +1,28 @@
 """As many disjoint copies of one clique as a working graph holds.
 
-On Pegasus and Zephyr, small cliques are packed from shipped tiles; larger ones come from busclique,
-one copy after another in what is left. On other graphs minorminer does the same. Every packing is
+On Pegasus and Zephyr, small cliques are packed from shipped tiles (`qubo_attn.embedding.tiling`);
+larger ones come from busclique, one copy after another in what is left, and where it finds not even
+one from `qubo_attn.embedding.large`. On other graphs minorminer embeds them. Every packing is
 checked on the working graph before anybody sees it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Floats, Longs, frozen_array, pointers
-from qubo_attn.embedding.lattice import Lattice
+from qubo_attn.arrays import Array, Longs, frozen_array, pointers
+from qubo_attn.embedding.large import large_clique
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles
+from qubo_attn.embedding.tiling import pack_tiles
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.target import Target
 
-ROUNDS = 2000
-_TRIES = 1000
-_FULL_CHIP = 5000
+# Search effort: two seconds or so on a full chip, and half a minute.
+ROUNDS, THOROUGH = 2000, 30_000
 # minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
 _LEAST_BUSCLIQUE = 9
 
@@ -44,6 +44,15 @@ class Packing:
     def __post_init__(self) -> None:
         object.__setattr__(self, "ptr", frozen_array(self.ptr, np.int64))
         object.__setattr__(self, "qubit", frozen_array(self.qubit, np.int64))
+
+    @classmethod
+    def of(cls, copies: list[list[Longs]]) -> Packing:
+        """Return copies given as chains: short chains first in a copy, compact copies first."""
+        ordered = [sorted((np.sort(chain) for chain in copy), key=_chain_order) for copy in copies]
+        ordered.sort(key=lambda copy: (len(copy[-1]), sum(map(len, copy)), copy[0][0]))
+        chains = [chain for copy in ordered for chain in copy]
+        ptr = pointers([len(chain) for chain in chains])
+        return cls(len(copies[0]), ptr, np.concatenate(chains))
 
     def __len__(self) -> int:
         return (len(self.ptr) - 1) // self.size
@@ -80,18 +89,16 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
     Args:
         size: nodes of the clique.
         target: a machine with a structure.
-        rounds: windows of a full chip (5,000 qubits) ruined and recreated after the first fill;
-            more is denser and slower. Smaller machines get proportionally fewer.
+        rounds: search effort for tiles, in milliseconds on a full chip or so (a count of placements
+            tried, not a time); more is denser. Smaller machines get proportionally fewer.
         seed: of all random choices.
 
     Raises:
         EmbeddingError: not even one copy was found; carries ``requested`` and ``fits``.
     """
     copies: list[list[Longs]] = []
-    if target.is_grid:
-        tiles = clique_tiles(target.topology, size)
-        if tiles:
-            copies = _pack_tiles(tiles, size, target, rounds, seed)
+    if target.is_grid and clique_tiles(target.topology, size):
+        copies = pack_tiles(size, target, rounds, seed)
     if not copies:
         copies = _repeat(size, target, seed)
     if not copies:
@@ -102,20 +109,23 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
             requested=size,
             fits=fits,
         )
-    packing = _assemble(copies, size)
+    packing = Packing.of(copies)
     if not packing.fits(target):  # never seen; a wrong embedding must not leave this function
         raise EmbeddingError(f"packing of {size}-cliques does not verify on {target.label}")
     return packing
+
+
+def find_clique(size: int, target: Target, *, seed: int = 0) -> list[Longs]:
+    """Return the chains of one clique on ``target``, as positions in its qubits, or nothing."""
+    return _find_clique(size, target, np.ones(len(target.qubits), bool), seed)
 
 
 def largest_clique(target: Target, below: int) -> int:
     """Return the largest clique found on ``target``, at most ``below``."""
     if target.is_grid:
         for size in reversed(clique_sizes(target.topology)):
-            if size <= below:
-                tiles = clique_tiles(target.topology, size)
-                if _pack_tiles(tiles, size, target, 0, 0):
-                    break
+            if size <= below and pack_tiles(size, target, 0, 0):
+                break
         else:
             size = 0
     else:
@@ -123,65 +133,11 @@ def largest_clique(target: Target, below: int) -> int:
     low, high = size, below
     while high - low > 1:
         middle = (low + high) // 2
-        if _find_clique(middle, target, np.ones(len(target.qubits), bool), 0):
+        if find_clique(middle, target):
             low = middle
         else:
             high = middle
     return low
-
-
-# -- tiles --------------------------------------------------------------------------------------
-
-
-def _pack_tiles(
-    tiles: tuple[Array, ...], size: int, target: Target, rounds: int, seed: int
-) -> list[list[Longs]]:
-    lattice = Lattice.of(target.topology, target.shape)
-    stack, sizes, centres = _stack(tiles, lattice)
-    reach = np.sqrt(sizes.mean() * lattice.lane_width / lattice.t)
-    held, kind = kernels.pack_tiles(
-        stack,
-        sizes,
-        centres,
-        size,
-        lattice.lane_width,
-        lattice.steps,
-        lattice.table(target.qubits),
-        lattice.orders,
-        _coupled(target),
-        not target.is_ideal,
-        len(target.qubits) // int(sizes.min()) + 1,
-        float(1.5 * reach + lattice.steps[-1, 0]),
-        _TRIES,
-        round(rounds * len(target.qubits) / _FULL_CHIP),
-        seed,
-    )
-    copies = []
-    for qubits, t in zip(held, kind, strict=True):
-        chain = stack[t, : sizes[t], 4]
-        copies.append([qubits[: sizes[t]][chain == c] for c in range(size)])
-    return copies
-
-
-def _stack(tiles: tuple[Array, ...], lattice: Lattice) -> tuple[Array, Longs, Floats]:
-    """Return tiles as one array sorted by lane, their sizes and their centres in positions."""
-    sizes = np.array([len(tile) for tile in tiles], np.int64)
-    stack = np.full((len(tiles), int(sizes.max()), 5), -1, np.int64)
-    centres = np.zeros((len(tiles), 2))
-    for t, tile in enumerate(tiles):
-        stack[t, : len(tile)] = tile[np.lexsort((tile[:, 1], tile[:, 0]))]
-        across, along = tile[:, 1] * lattice.lane_width, tile[:, 3]
-        centres[t, 0] = np.where(tile[:, 0] == 0, across, along).mean()
-        centres[t, 1] = np.where(tile[:, 0] == 0, along, across).mean()
-    return stack, sizes, centres
-
-
-@lru_cache(maxsize=2)
-def _coupled(target: Target) -> Array:
-    coupled = np.zeros((len(target.qubits), len(target.qubits)), bool)
-    u, v = target.couplers.T
-    coupled[u, v] = coupled[v, u] = True
-    return coupled
 
 
 # -- one copy after another ---------------------------------------------------------------------
@@ -204,7 +160,9 @@ def _find_clique(size: int, target: Target, free: Array, seed: int) -> list[Long
     if not len(part):
         return []
     if target.is_grid and size >= _LEAST_BUSCLIQUE:
-        return _busclique(size, target, part, seed)
+        chains = _busclique(size, target, part, seed)
+        # A copy beside others is not worth the longer search.
+        return chains if chains or not free.all() else large_clique(size, target, seed=seed)
     import minorminer
 
     # The result depends on the order of edges: both lists are sorted.
@@ -225,14 +183,6 @@ def _busclique(size: int, target: Target, part: Array, seed: int) -> list[Longs]
         return []
     chains = (np.array(sorted(found[v]), np.int64) for v in range(size)) if found else ()
     return [np.searchsorted(target.qubits, chain) for chain in chains]
-
-
-def _assemble(copies: list[list[Longs]], size: int) -> Packing:
-    """Return the copies as arrays: short chains first within a copy, compact copies first."""
-    ordered = [sorted((np.sort(chain) for chain in copy), key=_chain_order) for copy in copies]
-    ordered.sort(key=lambda copy: (len(copy[-1]), sum(map(len, copy)), copy[0][0]))
-    chains = [chain for copy in ordered for chain in copy]
-    return Packing(size, pointers([len(chain) for chain in chains]), np.concatenate(chains))
 
 
 def _chain_order(chain: Longs) -> tuple[int, int]:

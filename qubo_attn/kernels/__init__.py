@@ -18,6 +18,7 @@ from qubo_attn.kernels.integers import (
     compare_tables,
     rounding_errors,
 )
+from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
     block_energies,
@@ -42,6 +43,7 @@ __all__ = [
     "first_bad_clique",
     "ising_fields",
     "match_couplers",
+    "mend_clique",
     "output_coefficients",
     "pack_tiles",
     "quadratic_energies",

@@ -1,18 +1,23 @@
 """Placing translated tiles on a working graph so that as many as possible fit.
 
-A tile is a small embedding in lattice coordinates. It is shifted to a place, and on every lane it
-touches its wires take any order that finds working, free qubits; wires of a lane are
-interchangeable in the ideal lattice, so this dodges defects and neighbours without changing the
-embedding. Where couplers are missing the embedding is checked before it is taken. The search then
-ruins a window and recreates it, and keeps what holds at least as many tiles.
+A tile is a small embedding in lattice coordinates. It is shifted so that one of its qubits falls on
+a free one, and on every lane it touches its wires take the order that hits the fewest other copies;
+wires of a lane are interchangeable in the ideal lattice, so this dodges defects and neighbours
+without changing the embedding. A placement that pushes out no copy is a gain, one that pushes out a
+single copy moves the gaps about until they join: no other move is made. Where the working graph
+lacks qubits or couplers the embedding is checked, and mended if it can be, before it is taken.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Floats, Longs
+from qubo_attn.arrays import Array, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.mending import mend_clique
+
+# Placements that could be tried in the time that mending one takes, per chain.
+_MENDING = 12
 
 
 @kernel
@@ -24,11 +29,25 @@ def _place(
     lane_width: int,
     table: Longs,
     orders: Array,
-    used: Bools,
+    owner: Longs,
+    slack: int,
     out: Longs,
-) -> bool:
-    """Put a shifted tile on free qubits; fill ``out`` with them, or return False."""
-    a = 0
+    pushed: Longs,
+    trial: Longs,
+) -> int:
+    """Put a shifted tile where it pushes out at most ``len(pushed)`` copies.
+
+    Args:
+        tile, size, dx, dy, lane_width, table, orders: as in `pack_tiles`.
+        owner: copy that holds each qubit, or -1.
+        slack: qubits of the tile that may be missing.
+        out: filled with the qubits, -1 for missing ones.
+        pushed: filled with the copies pushed out; trial: room for as many.
+
+    Returns:
+        How many copies are pushed out, or -1 where the tile has no place.
+    """
+    count, a = 0, 0
     while a < size:
         u, lane = tile[a, 0], tile[a, 1]
         end = a
@@ -37,158 +56,247 @@ def _place(
         across, along = (dx, dy) if u == 0 else (dy, dx)
         row = lane + across // lane_width
         if row < 0 or row >= table.shape[1]:
-            return False
+            if end - a > slack:
+                return -1
+            slack -= end - a
+            out[a:end] = -1
+            a = end
+            continue
         start = np.random.randint(len(orders))
-        placed = False
+        best, best_cost, best_count, best_missing = -1, 1 << 30, 0, 0
         for o in range(len(orders)):
-            order = orders[(start + o) % len(orders)]
-            fits = True
+            order = (start + o) % len(orders)
+            now, missing, fits = count, 0, True
             for b in range(a, end):
                 position = tile[b, 3] + along
-                if position < 0 or position >= table.shape[3]:
-                    return False
-                q = table[u, row, order[tile[b, 2]], position]
-                if q < 0 or used[q]:
-                    fits = False
+                q = -1
+                if 0 <= position < table.shape[3]:
+                    q = table[u, row, orders[order, tile[b, 2]], position]
+                if q < 0:
+                    missing += 1
+                    if missing > slack:
+                        fits = False
+                        break
+                    continue
+                c = owner[q]
+                if c < 0:
+                    continue
+                known = False
+                for p in range(now):
+                    # Copies that an earlier order pushed out are overwritten in ``trial``.
+                    if (pushed[p] if p < count else trial[p]) == c:
+                        known = True
+                if not known:
+                    if now == len(pushed):
+                        fits = False
+                        break
+                    trial[now] = c
+                    now += 1
+            cost = 2 * (now - count) + missing
+            if fits and cost < best_cost:
+                best, best_cost, best_count, best_missing = order, cost, now, missing
+                pushed[count:now] = trial[count:now]
+                if cost == 0:
                     break
-                out[b] = q
-            if fits:
-                placed = True
-                break
-        if not placed:
-            return False
+        if best < 0:
+            return -1
+        count = best_count
+        slack -= best_missing
+        for b in range(a, end):
+            position = tile[b, 3] + along
+            out[b] = -1
+            if 0 <= position < table.shape[3]:
+                out[b] = table[u, row, orders[best, tile[b, 2]], position]
         a = end
-    return True
+    return count
 
 
 @kernel
-def _complete(tile: Array, size: int, chains: int, out: Longs, coupled: Bools) -> bool:
-    """Return whether every chain is connected and every pair of chains coupled."""
+def _complete(
+    tile: Array, size: int, chains: int, out: Longs, first: Longs, neighbour: Longs, spot: Longs
+) -> bool:
+    """Return whether every chain is connected and every pair of chains coupled.
+
+    Args:
+        tile, size, chains, out: the tile and its qubits.
+        first, neighbour: the working graph in CSR form.
+        spot: -1 for every qubit, and so again afterwards.
+    """
+    for a in range(size):
+        if out[a] < 0:
+            return False
     met = np.zeros((chains, chains), np.bool_)
     group = np.arange(size)
+    parts, pairs = size, 0
     for a in range(size):
-        for b in range(a):
-            if coupled[out[a], out[b]]:
-                c, d = tile[a, 4], tile[b, 4]
-                met[c, d] = True
-                met[d, c] = True
-                if c == d and group[a] != group[b]:
-                    old, new = group[a], group[b]
-                    for s in range(size):
-                        if group[s] == old:
-                            group[s] = new
+        spot[out[a]] = a
     for a in range(size):
-        for b in range(a):
-            if tile[a, 4] == tile[b, 4] and group[a] != group[b]:
-                return False
-    for c in range(chains):
-        for d in range(c):
-            if not met[c, d]:
-                return False
-    return True
+        c = tile[a, 4]
+        for e in range(first[out[a]], first[out[a] + 1]):
+            b = spot[neighbour[e]]
+            if b < 0:
+                continue
+            d = tile[b, 4]
+            if c != d:
+                if not met[c, d]:
+                    met[c, d] = True
+                    met[d, c] = True
+                    pairs += 1
+            elif group[a] != group[b]:
+                old, new = group[a], group[b]
+                parts -= 1
+                for s in range(size):
+                    if group[s] == old:
+                        group[s] = new
+    for a in range(size):
+        spot[out[a]] = -1
+    return parts == chains and 2 * pairs == chains * (chains - 1)
+
+
+@kernel
+def _mend(
+    tile: Array,
+    size: int,
+    chains: int,
+    out: Longs,
+    part: Longs,
+    owner: Longs,
+    pushed: Longs,
+    first: Longs,
+    neighbour: Longs,
+    longest: int,
+) -> int:
+    """Mend a tile within free qubits; fill ``out`` and ``part`` anew, return its size or 0."""
+    mine = np.full(len(owner), -1, np.int64)
+    free = owner < 0
+    for c in pushed:
+        free |= owner == c
+    for a in range(size):
+        if out[a] >= 0:
+            mine[out[a]] = tile[a, 4]
+    unmet, _ = mend_clique(mine, chains, free, first, neighbour, longest, len(out), True)
+    if unmet:
+        return 0
+    count = 0
+    for q in range(len(mine)):
+        if mine[q] >= 0:
+            out[count], part[count] = q, mine[q]
+            count += 1
+    return count
 
 
 @kernel
 def pack_tiles(
     tiles: Array,
     sizes: Longs,
-    centres: Floats,
     chains: int,
     lane_width: int,
     steps: Array,
     table: Longs,
+    places: Array,
     orders: Array,
-    coupled: Bools,
+    first: Longs,
+    neighbour: Longs,
     check: bool,
-    most: int,
-    window: float,
-    tries: int,
-    rounds: int,
+    slack: int,
+    held: Array,
+    part: Array,
+    held_size: Longs,
+    count: int,
+    moves: int,
     seed: int,
-) -> tuple[Array, Longs]:
-    """Pack disjoint copies of the tiles by ruin and recreate.
+) -> int:
+    """Pack disjoint copies of the tiles by moving gaps about.
 
     Args:
         tiles: (tiles, largest, 5): u, lane, wire, position, chain; sorted by u and lane.
-        sizes: qubits of each tile; centres: (tiles, 2), x and y in positions.
+        sizes: qubits of each tile.
         chains: chains of every tile; lane_width: positions a lane is wide.
         steps: shifts within a period, the period in the last row.
-        table: index of the qubit at u, lane, wire, position, or -1.
+        table: index of the qubit at u, lane, wire, position, or -1; places: its inverse.
         orders: permutations of a lane's wires.
-        coupled: (qubits, qubits), read only when ``check``.
-        most: most copies; window: half width of a ruined window, in positions.
-        tries: placements tried in a window; rounds: windows ruined after the first fill.
-        seed: of all choices.
+        first, neighbour: the working graph in CSR form.
+        check: whether it lacks anything.
+        slack: qubits that a tile may lack before it is mended; 0 for no mending.
+        held: (copies, widest): qubits of the copies to start from; overwritten by the best found.
+        part: the chain of each of them; held_size: how many each copy has.
+        count: how many copies there are at the start.
+        moves: placements tried, mending counted as many; seed: of all choices.
 
     Returns:
-        Qubits of each copy (copies, largest), -1 beyond its size, and its tile.
+        How many copies there are in the end.
     """
     np.random.seed(seed)
-    largest = tiles.shape[1]
-    length = table.shape[3]
+    qubits, widest = len(places), held.shape[1]
+    longest = 0
+    for t in range(len(sizes)):
+        longest = max(longest, np.bincount(tiles[t, : sizes[t], 4]).max())
+    longest += 2
+    owner = np.full(qubits, -1, np.int64)
+    spot = np.full(qubits, -1, np.int64)
+    for c in range(count):
+        owner[held[c, : held_size[c]]] = c
+    # The free qubits as a list, and where in it each is.
+    free = np.flatnonzero(owner < 0)
+    gaps = len(free)
+    free = np.append(free, np.zeros(qubits - gaps, np.int64))
+    index = np.full(qubits, -1, np.int64)
+    for g in range(gaps):
+        index[free[g]] = g
+    out, chain = np.empty(widest, np.int64), np.empty(widest, np.int64)
+    pushed, trial = np.empty(1, np.int64), np.empty(1, np.int64)
     period = steps[-1, 0]
-    used = np.zeros(coupled.shape[0], np.bool_)
-    held = np.full((most, largest), -1, np.int64)
-    kind = np.zeros(most, np.int64)
-    x, y = np.zeros(most), np.zeros(most)
-    old_held, old_kind = held.copy(), kind.copy()
-    old_x, old_y = x.copy(), y.copy()
-    out = np.zeros(largest, np.int64)
-    count = 0
-    span = float(length)
-    for turn in range(rounds + 1):
-        removed = 0
-        middle_x, middle_y, half = span / 2, span / 2, span
-        attempts = tries * 60
-        if turn > 0:
-            half = window * (0.6 + 0.8 * np.random.random())
-            middle_x, middle_y = np.random.random() * span, np.random.random() * span
-            attempts = tries
-            c = 0
-            while c < count:
-                if abs(x[c] - middle_x) <= half and abs(y[c] - middle_y) <= half:
-                    old_held[removed], old_kind[removed] = held[c], kind[c]
-                    old_x[removed], old_y[removed] = x[c], y[c]
-                    removed += 1
-                    for s in range(sizes[kind[c]]):
-                        used[held[c, s]] = False
-                    count -= 1
-                    held[c], kind[c], x[c], y[c] = held[count], kind[count], x[count], y[count]
-                else:
-                    c += 1
-        base = count
-        for _ in range(attempts):
-            if count >= most:
-                break
-            t = np.random.randint(len(sizes))
-            step = np.random.randint(len(steps) - 1)
-            reach = half + period
-            goal_x = middle_x + (2 * np.random.random() - 1) * reach - centres[t, 0]
-            goal_y = middle_y + (2 * np.random.random() - 1) * reach - centres[t, 1]
-            dx = int(np.floor(goal_x / period + 0.5)) * period + steps[step, 0]
-            dy = int(np.floor(goal_y / period + 0.5)) * period + steps[step, 1]
-            if not _place(tiles[t], sizes[t], dx, dy, lane_width, table, orders, used, out):
+    while moves > 0 and gaps > 0 and count < len(held):
+        moves -= 1
+        goal = places[free[np.random.randint(gaps)]]
+        t = np.random.randint(len(sizes))
+        tile, size = tiles[t], sizes[t]
+        b = np.random.randint(size)
+        if tile[b, 0] != goal[0]:
+            continue
+        across, along = (goal[1] - tile[b, 1]) * lane_width, goal[3] - tile[b, 3]
+        dx, dy = (across, along) if goal[0] == 0 else (along, across)
+        aligned = False
+        for s in range(len(steps) - 1):
+            if (dx - steps[s, 0]) % period == 0 and (dy - steps[s, 1]) % period == 0:
+                aligned = True
+        if not aligned:
+            continue
+        hit = _place(
+            tile, size, dx, dy, lane_width, table, orders, owner, slack, out, pushed, trial
+        )
+        if hit < 0:
+            continue
+        if check and not _complete(tile, size, chains, out, first, neighbour, spot):
+            if slack == 0:
                 continue
-            if check and not _complete(tiles[t], sizes[t], chains, out, coupled):
+            moves -= _MENDING * chains
+            size = _mend(
+                tile, size, chains, out, chain, owner, pushed[:hit], first, neighbour, longest
+            )
+            if size == 0:
                 continue
-            for s in range(sizes[t]):
-                held[count, s] = out[s]
-                used[out[s]] = True
-            kind[count] = t
-            x[count], y[count] = centres[t, 0] + dx, centres[t, 1] + dy
-            count += 1
-        if count - base < removed:
-            for c in range(base, count):
-                for s in range(sizes[kind[c]]):
-                    used[held[c, s]] = False
-            count = base
-            for c in range(removed):
-                held[count], kind[count] = old_held[c], old_kind[c]
-                x[count], y[count] = old_x[c], old_y[c]
-                for s in range(sizes[kind[count]]):
-                    used[held[count, s]] = True
-                count += 1
-    return held[:count], kind[:count]
+        else:
+            chain[:size] = tile[:size, 4]
+        if hit:
+            c = pushed[0]
+            for s in range(held_size[c]):
+                q = held[c, s]
+                owner[q], free[gaps], index[q] = -1, q, gaps
+                gaps += 1
+            count -= 1
+            if c != count:
+                held[c], part[c], held_size[c] = held[count], part[count], held_size[count]
+                owner[held[c, : held_size[c]]] = c
+        for s in range(size):
+            q = out[s]
+            owner[q] = count
+            gaps -= 1
+            last = free[gaps]
+            free[index[q]], index[last], index[q] = last, index[q], -1
+        held[count, :size], part[count, :size], held_size[count] = out[:size], chain[:size], size
+        count += 1
+    return count
 
 
 @kernel

@@ -8,8 +8,10 @@ import pytest
 from dwave.embedding import verify_embedding
 
 import qubo_attn as qa
+from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.embedding.packing import Packing, largest_clique, pack_cliques
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles, round_up
+from qubo_attn.embedding.tiling import Tiling
 
 TARGETS = {
     "zephyr": qa.Target.zephyr(4),
@@ -70,6 +72,59 @@ def test_same_seed_same_packing() -> None:
 def test_more_rounds_pack_at_least_as_many() -> None:
     few, many = (len(pack_cliques(8, TARGETS["zephyr"], rounds=r)) for r in (0, 200))
     assert many >= few
+
+
+@pytest.mark.parametrize("name", ["zephyr", "pegasus"])
+def test_mirror_images_of_tiles_are_embeddings(name: str) -> None:
+    """Every image of every tile, shifted to the middle, verifies on the ideal lattice."""
+    target = TARGETS[name]
+    lattice = Lattice.of(target.topology, target.shape)
+    table = lattice.table(target.qubits)
+    for tile in clique_tiles(target.topology, 8):
+        images = lattice.images(tile)
+        assert len(images) == (8 if name == "zephyr" else 2)
+        for image in images:
+            middle = lattice.shifted(image, lattice.shifts(2)[0] + lattice.steps[-1])
+            qubits = table[tuple(middle[:, :4].T)]
+            chains = [np.sort(qubits[middle[:, 4] == c]) for c in range(8)]
+            assert Packing.of([chains]).fits(target)
+
+
+@pytest.mark.parametrize("topology", ["pegasus", "zephyr"])
+def test_cells_fill_the_lattice(topology: str) -> None:
+    target = qa.Target.ideal(topology, (6, 4) if topology == "zephyr" else (6,))
+    tiling = Tiling(8, target)
+    crystal = tiling.crystal()
+    packing = Packing.of(crystal.chains(8))
+    assert packing.fits(target)
+    assert len(packing) > len(target.qubits) // 12 * 0.7
+    lossy = Tiling(8, target.with_losses(0.02, 0.01, seed=1))
+    clipped = lossy.crystal()
+    assert 0 < clipped.count < crystal.count
+    assert Packing.of(clipped.chains(8)).fits(lossy.target)
+
+
+def test_gaps_are_filled_and_shapes_learned() -> None:
+    tiling = Tiling(8, TARGETS["zephyr"])
+    copies, known = tiling.empty(), len(tiling.tiles)
+    tiling.fill_gaps(copies, 1, seed=0)
+    assert copies.count >= 1
+    assert Packing.of(copies.chains(8)).fits(tiling.target)
+    assert len(tiling.tiles) >= known
+    before = copies.count
+    tiling.search(copies, 20_000, seed=0)
+    assert copies.count >= before
+    assert Packing.of(copies.chains(8)).fits(tiling.target)
+
+
+@pytest.mark.parametrize("size", [8, 16, 32])
+@pytest.mark.parametrize("topology", ["pegasus", "zephyr"])
+def test_tiles_are_mended_where_much_is_missing(topology: str, size: int) -> None:
+    ideal = qa.Target.ideal(topology, (5, 4) if topology == "zephyr" else (6,))
+    target = ideal.with_losses(0.05, 0.02, seed=1)
+    packing = pack_cliques(size, target, rounds=200)
+    assert packing.fits(target)
+    assert len(packing) >= 1
 
 
 def test_large_cliques_come_from_busclique() -> None:

@@ -1,0 +1,236 @@
+"""Small cliques packed from the shipped tiles.
+
+A periodic arrangement of tiles, where one ships, is clipped to the chip; the search then fills the
+rim and what defects tore open. It also starts from an empty chip, and the better start goes on.
+What minorminer embeds in the gaps (at the rim other shapes fit than inside) joins the tiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations, product
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.arrays import Array, Bools, Longs, pointers
+from qubo_attn.embedding.lattice import Lattice
+from qubo_attn.embedding.templates import clique_cell, clique_tiles
+from qubo_attn.target import Target
+
+# Placements tried per round on a full chip: Pegasus lanes, with fewer orders, take less time each.
+_PLACEMENTS, _FULL_CHIP = {"pegasus": 3000, "zephyr": 1000}, 5000
+# Rounds that fill an empty chip, on top of those asked for.
+_FILL = 100
+# Share of the effort that each start gets before the better one goes on.
+_TRIAL = 0.2
+# Minorminer fills the gaps before each of so many parts of the rest.
+_PARTS = 3
+# Copies that are mended may be this much larger than the largest tile.
+_GROWTH = 1.25
+# Rounds for which one more failure of minorminer is worth its time, on cliques small enough.
+_PER_FAILURE, _SMALL = 10_000, 12
+
+
+@dataclass
+class Copies:
+    """Copies of one clique, as the kernel holds them.
+
+    Attributes:
+        qubits: (most, widest): the qubits of each copy; chain: the chain that each is in.
+        sizes: how many each copy has; count: how many copies there are.
+    """
+
+    qubits: Array
+    chain: Array
+    sizes: Longs
+    count: int = 0
+
+    @classmethod
+    def none(cls, most: int, widest: int) -> Copies:
+        """Return no copies, with room for ``most``."""
+        shape = (most, widest)
+        return cls(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(most, np.int64))
+
+    def add(self, qubits: Longs, chain: Longs) -> None:
+        """Add a copy."""
+        self.qubits[self.count, : len(qubits)] = qubits
+        self.chain[self.count, : len(qubits)] = chain
+        self.sizes[self.count] = len(qubits)
+        self.count += 1
+
+    def gaps(self, target: Target) -> Bools:
+        """Return which qubits of the machine no copy holds."""
+        free = np.ones(len(target.qubits), bool)
+        for copy in range(self.count):
+            free[self.qubits[copy, : self.sizes[copy]]] = False
+        return free
+
+    def chains(self, size: int) -> list[list[Longs]]:
+        """Return the qubits of each of the ``size`` chains of each copy."""
+        found = []
+        for copy in range(self.count):
+            qubits = self.qubits[copy, : self.sizes[copy]]
+            chain = self.chain[copy, : self.sizes[copy]]
+            found.append([qubits[chain == c] for c in range(size)])
+        return found
+
+
+@dataclass
+class Tiling:
+    """Tiles of one clique on one machine.
+
+    Attributes:
+        size: nodes of the clique; target: the machine.
+    """
+
+    size: int
+    target: Target
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The ideal lattice that the machine lacks parts of."""
+        return Lattice.of(self.target.topology, self.target.shape)
+
+    @cached_property
+    def table(self) -> Longs:
+        """Index of the qubit at u, lane, wire, position."""
+        return self.lattice.table(self.target.qubits)
+
+    @cached_property
+    def tiles(self) -> list[Array]:
+        """The shipped tiles and their mirror images, sorted by lane as the kernel wants them."""
+        images = [
+            image
+            for tile in clique_tiles(self.target.topology, self.size)
+            for image in self.lattice.images(tile)
+        ]
+        return self._sorted(images)
+
+    def _sorted(self, tiles: Iterable[Array]) -> list[Array]:
+        return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in self.lattice.distinct(tiles)]
+
+    def empty(self) -> Copies:
+        """Return no copies, with room for as many as there can be."""
+        least, largest = min(map(len, self.tiles)), max(map(len, self.tiles))
+        return Copies.none(len(self.target.qubits) // least + 1, int(_GROWTH * largest))
+
+    def crystal(self) -> Copies:
+        """Return the periodic arrangement, clipped to the chip where it fits best."""
+        copies = self.empty()
+        cell = clique_cell(self.target.topology, self.size)
+        if cell is None:
+            return copies
+        period, rows = cell
+        placed = max((self._unfold(rows, period, s) for s in self.lattice.shifts(period)), key=len)
+        for qubits, chain in placed:
+            if self.target.is_ideal or self._stands(qubits, chain):
+                copies.add(qubits, chain)
+        return copies
+
+    def _unfold(self, rows: Array, period: int, shift: Longs) -> list[tuple[Longs, Longs]]:
+        """Return qubits and chains of the copies of a shifted cell that lie on working qubits."""
+        reach = range(-period, self.lattice.length + period, period)
+        moves = np.array([shift + np.array(move) for move in product(reach, repeat=2)])
+        found = []
+        for copy in range(rows[:, 5].max() + 1):
+            u, lane, wire, position, chain, _ = rows[rows[:, 5] == copy].T
+            across = np.where(u == 0, moves[:, :1], moves[:, 1:]) // self.lattice.lane_width
+            along = np.where(u == 0, moves[:, 1:], moves[:, :1])
+            lane, position = lane + across, position + along
+            on_chip = (np.minimum(lane, position) >= 0) & (lane < self.lattice.lanes)
+            on_chip &= position < self.lattice.length
+            place = (u, np.where(on_chip, lane, 0), wire, np.where(on_chip, position, 0))
+            qubits = np.where(on_chip, self.table[place], -1)
+            found += [(row, chain) for row in qubits[(qubits >= 0).all(axis=1)]]
+        return found
+
+    def _stands(self, qubits: Longs, chain: Longs) -> bool:
+        """Return whether chains are a clique embedding, whatever couplers are missing."""
+        order = np.argsort(chain, kind="stable")
+        first, neighbour, _ = self.target.adjacency
+        ptr = pointers(np.bincount(chain))
+        count = len(self.target.qubits)
+        wrong = kernels.first_bad_clique(ptr, qubits[order], self.size, first, neighbour, count)
+        return wrong < 0
+
+    def fill_gaps(self, copies: Copies, failures: int, seed: int) -> None:
+        """Add what minorminer embeds in free qubits, and learn its shapes.
+
+        Args:
+            copies: added to.
+            failures: attempts that may fail before the rest is left to the search.
+            seed: of the first attempt.
+        """
+        import minorminer
+
+        edges = list(combinations(range(self.size), 2))
+        learned = []
+        while failures and copies.count < len(copies.sizes):
+            part = self.target.couplers[copies.gaps(self.target)[self.target.couplers].all(axis=1)]
+            seed += 1
+            found = minorminer.find_embedding(edges, part.tolist(), random_seed=seed, tries=1)
+            qubits = np.array([q for v in range(self.size) for q in found.get(v, ())], np.int64)
+            if not 0 < len(qubits) <= copies.qubits.shape[1]:
+                failures -= 1
+                continue
+            chain = np.repeat(np.arange(self.size), [len(found[v]) for v in range(self.size)])
+            copies.add(qubits, chain)
+            places = self.lattice.coordinates(self.target.qubits[qubits])
+            learned += self.lattice.images(np.column_stack([places, chain]))
+        self.tiles = self._sorted([*self.tiles, *learned])
+
+    def search(self, copies: Copies, moves: int, seed: int) -> None:
+        """Add copies by moving gaps about; never fewer than before."""
+        sizes = np.array([len(tile) for tile in self.tiles], np.int64)
+        stack = np.full((len(sizes), int(sizes.max()), 5), -1, np.int64)
+        for t, tile in enumerate(self.tiles):
+            stack[t, : len(tile)] = tile
+        first, neighbour, _ = self.target.adjacency
+        slack = 0 if self.target.is_ideal else self.size // 8
+        copies.count = kernels.pack_tiles(
+            stack,
+            sizes,
+            self.size,
+            self.lattice.lane_width,
+            self.lattice.steps,
+            self.table,
+            self.lattice.coordinates(self.target.qubits),
+            self.lattice.orders,
+            first,
+            neighbour,
+            not self.target.is_ideal,
+            slack,
+            copies.qubits,
+            copies.chain,
+            copies.sizes,
+            copies.count,
+            moves,
+            seed,
+        )
+
+
+def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[Longs]]:
+    """Return disjoint embeddings of a clique that tiles ship for.
+
+    Args:
+        size: nodes of the clique; target: a Pegasus or Zephyr machine.
+        rounds: thousands of placements tried on a full Zephyr chip; seed: of all choices.
+    """
+    tiling = Tiling(size, target)
+    moves = (rounds + _FILL) * _PLACEMENTS[target.topology] * len(target.qubits) // _FULL_CHIP
+    trial = round(_TRIAL * moves)
+    best, crystal = tiling.empty(), tiling.crystal()
+    tiling.search(best, trial, seed)
+    left = moves - trial
+    if crystal.count:
+        tiling.search(crystal, trial, seed)
+        left -= trial
+        best = max(best, crystal, key=lambda copies: copies.count)
+    for part in range(_PARTS):
+        if 1 < size <= _SMALL and rounds >= _PER_FAILURE:
+            tiling.fill_gaps(best, rounds // _PER_FAILURE, seed + 100 * part)
+        tiling.search(best, left // _PARTS, seed + 1 + part)
+    return best.chains(size)
