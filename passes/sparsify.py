@@ -8,9 +8,12 @@
   rows, the dearest min(k, dropped) exchanges of a dropped key for a free kept one; for soft
   weights, the dearest exchange of one level times the levels that dropped keys could hold.
 
-After it every row is a complete graph over its slots whichever keys the data chose, so embeddings
-are found once and fit every later batch. Dominance makes the number of slots depend on the data,
-which is why the default pipeline leaves it off.
+* ``nucleus`` (lossy): of those, the fewest keys that hold this share of the row's softmax mass, and
+  never fewer than its count needs. The same bound; and the lost mass is at most one less the share.
+
+After it, ``nucleus`` and ``dominance`` aside, every row is a complete graph over its slots whichever
+keys the data chose, so embeddings are found once and fit every later batch. Those two make the
+number of slots depend on the data, which is why the default pipeline leaves them off.
 """
 
 from __future__ import annotations
@@ -41,10 +44,12 @@ class Sparsify:
         slots: most keys a row keeps; a row that must choose more keeps as many as it chooses. None
             keeps all.
         dominance: fix keys that every optimum leaves out or takes.
+        nucleus: share of softmax mass to keep, above 0 up to 1; None keeps all.
     """
 
     slots: int | None = None
     dominance: bool = False
+    nucleus: float | None = None
 
     name: ClassVar[str] = "sparsify"
     needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
@@ -56,6 +61,10 @@ class Sparsify:
         if self.slots is not None and (not whole or self.slots < 1):
             raise InputError(
                 f"slots must be at least 1 and whole, not {self.slots!r}", slots=self.slots
+            )
+        if self.nucleus is not None and not 0 < self.nucleus <= 1:
+            raise InputError(
+                f"nucleus must be a share above 0 up to 1, not {self.nucleus}", nucleus=self.nucleus
             )
 
     def apply(self, program: Program) -> Rewrite:
@@ -82,17 +91,22 @@ class Sparsify:
 
     def _adjacency(self, program: Program, rows: Constraints, count: Longs) -> Adjacency:
         """Return the couplers in both directions, where anything will read them."""
-        lossy = self.slots is not None and (np.diff(rows.ptr) > self._room(program, rows, count))
+        lossy = self.nucleus is not None or (
+            self.slots is not None and (np.diff(rows.ptr) > self._room(program, rows, count))
+        )
         o = program.objective
         read = (o.i != o.j) & (np.any(lossy) or self.dominance)
         return kernels.adjacency(len(program), o.i[read], o.j[read], o.bias[read])
 
-    def _room(self, program: Program, rows: Constraints, count: Longs) -> Longs:
-        """Return how many keys each row keeps at least to reach its count."""
+    def _room(
+        self, program: Program, rows: Constraints, count: Longs, slots: int | None = None
+    ) -> Longs:
+        """Return how many keys each row keeps: its slots, or as many as its count needs."""
+        slots = (self.slots or 0) if slots is None else slots
         row = segment_ids(rows.ptr)
         least = np.full(len(rows), np.iinfo(np.int32).max)
         np.minimum.at(least, row, program.variables.upper[rows.var])
-        return np.asarray(np.maximum(self.slots or 0, -(-count // least)))
+        return np.asarray(np.maximum(slots, -(-count // least)))
 
     def _fixed(
         self, program: Program, rows: Constraints, count: Longs, adjacency: Adjacency
@@ -110,14 +124,25 @@ class Sparsify:
 
     def _kept(self, program: Program, rows: Constraints, count: Longs, state: Array) -> Bools:
         """Return which entries stay: those taken, then open ones by falling mass."""
-        if self.slots is None:
+        if self.slots is None and self.nucleus is None:
             return np.ones(len(rows.var), bool)
         row = segment_ids(rows.ptr)
         mass = _priority(program)[rows.var]
         order = np.lexsort((rows.var, -mass, -state, row))
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order)) - rows.ptr[row]
-        return np.asarray(rank < self._room(program, rows, count)[row])
+        kept = np.ones(len(rank), bool)
+        if self.slots is not None:
+            kept = rank < self._room(program, rows, count)[row]
+        if self.nucleus is not None:
+            held = np.maximum(mass, 0)
+            total = np.bincount(row, weights=held, minlength=len(rows))
+            before = np.empty(len(rank))
+            running = np.cumsum(held[order]) - held[order]
+            before[order] = running - running[rows.ptr[row]]
+            needed = rank < self._room(program, rows, count, slots=0)[row]
+            kept &= needed | (before < self.nucleus * total[row])
+        return np.asarray(kept)
 
 
 def _loss(

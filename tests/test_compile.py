@@ -27,8 +27,17 @@ CAUSAL = np.array(
 
 
 def test_golden_of_every_stage(golden: Callable[[str, str], None]) -> None:
+    """Two causal heads, tied; the first key is required, so every pass has something to do."""
+    heads = np.concatenate([CAUSAL, CAUSAL * 0.5])
     compiled = qa.compile(
-        CAUSAL, 1, select=qa.ExactlyK(2), slots=3, target="zephyr:1", verify_each=True
+        heads,
+        2,
+        select=qa.ExactlyK(2),
+        slots=2,
+        tie=qa.TieVariables(groups=((0, 1),)),
+        required=np.tile([True, False, False, False], (4, 1)),
+        target="zephyr:1",
+        verify_each=True,
     )
     text = "".join(f"// after {stage.spec}\n{stage.text}\n" for stage in compiled.stages[:-1])
     golden("causal.txt", text)

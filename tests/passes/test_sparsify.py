@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir import Program
+from qubo_attn.ir import Program, replaced
 from tests import oracle
 from tests.strategies import programs
 
@@ -64,6 +64,30 @@ def test_slots_keep_their_bound(program: Program, slots: int, dominance: bool) -
     qa.validate(program, rewrite)
     sizes = np.diff(rewrite.program.constraints.ptr)
     assert (sizes <= np.maximum(slots, rewrite.program.constraints.rhs)).all()
+
+
+@given(programs(most_keys=5), st.floats(0.05, 1.0), st.integers(0, 1000))
+@settings(max_examples=80)
+def test_nucleus_keeps_its_bound_and_its_mass(program: Program, nucleus: float, seed: int) -> None:
+    mass = np.random.default_rng(seed).random(len(program))
+    program = program.replace(variables=replaced(program.variables, mass=mass))
+    rewrite = qa.Sparsify(nucleus=nucleus).apply(program)
+    qa.validate(program, rewrite)
+    source, c = rewrite.lift.sources, program.constraints
+    assert source is not None
+    for r in range(len(c)):
+        row = c.var[c.ptr[r] : c.ptr[r + 1]]
+        kept = (source[row] >= 0) | (rewrite.lift.constant[row] == 1)
+        if c.rhs[r] > 0:
+            assert mass[row[kept]].sum() >= nucleus * mass[row].sum() - 1e-9
+            fewer = np.sort(mass[row[kept]])[1:].sum()
+            assert fewer < nucleus * mass[row].sum() + 1e-9 or kept.sum() <= c.rhs[r]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5, -1.0])
+def test_nucleus_is_a_share(share: float) -> None:
+    with pytest.raises(qa.InputError, match="nucleus must be a share above 0 up to 1"):
+        qa.Sparsify(nucleus=share)
 
 
 def test_the_bound_is_not_vacuous() -> None:
