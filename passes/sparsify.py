@@ -11,9 +11,9 @@
 * ``nucleus`` (lossy): of those, the fewest keys that hold this share of the row's softmax mass, and
   never fewer than its count needs. The same bound; and the lost mass is at most one less the share.
 
-After it, ``nucleus`` and ``dominance`` aside, every row is a complete graph over its slots whichever
-keys the data chose, so embeddings are found once and fit every later batch. Those two make the
-number of slots depend on the data, which is why the default pipeline leaves them off.
+After it, ``nucleus`` and ``dominance`` aside, every row is a complete graph over its slots,
+whatever keys the data chose, so embeddings are found once and fit every later batch. Those two make
+the number of slots depend on the data, which is why the default pipeline leaves them off.
 """
 
 from __future__ import annotations
