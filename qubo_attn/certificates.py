@@ -90,15 +90,15 @@ class Certificates:
             self.program, self.index, self.margin, relax=bool(self.method.any()), steps=self.steps
         )
         rows, k = self.rows, np.rint(self.rows.rhs).astype(np.int64)
+        up, down = step_costs(self.program, rows)
         failed = []
         for r, label in enumerate(self.labels):
             size = float(abs(self.weight[r]) + abs(self.slope[r]) + abs(self.margin[r]))
             tolerance = 1e-9 * (size + 1e-300)
             if self.method[r] == 0:
-                up, down = again.row_costs(r)
-                good = (
-                    up - self.weight[r] + self.slope[r] <= -self.margin[r] + tolerance
-                    and down - self.weight[r] - self.slope[r] <= -self.margin[r] + tolerance
+                good = bool(
+                    up[r] - self.weight[r] + self.slope[r] <= -self.margin[r] + tolerance
+                    and down[r] - self.weight[r] - self.slope[r] <= -self.margin[r] + tolerance
                 )
             else:
                 need = self._need(rows, r, int(k[r]), again.lower, again.witness)
@@ -108,11 +108,6 @@ class Certificates:
             if not good:
                 failed.append(label)
         return failed
-
-    def row_costs(self, r: int) -> tuple[float, float]:
-        """Return what adding a key, and removing one, costs row ``r`` at most."""
-        up, down = step_costs(self.program, self.rows)
-        return float(up[r]), float(down[r])
 
     def _penalty(self, rows: Constraints, r: int, k: int) -> Floats:
         d = np.arange(rows.ptr[r + 1] - rows.ptr[r] + 1) - k
