@@ -7,6 +7,7 @@
   ``"binary"`` slack a surplus falls by a removal, a deficit by setting the slack right, so
   A = max(down, 0) + D is sound. ``"unbalanced"`` (arXiv 2211.13914) takes no slack and promises
   nothing: the same A, with a slope that favours the bound.
+* A row whose keys have levels behind gates, and the gates, are proven together.
 * Any other constraint with whole coefficients is priced, with the rest of its connected block, at
   the range of the block's objective: sound for any constraint, tight for none. A wall between bits
   costs ``A u (1 - v)``.
@@ -21,10 +22,16 @@ import numpy as np
 
 from qubo_attn.arrays import Bools, Floats, segment_ids
 from qubo_attn.blocks import blocks_of
-from qubo_attn.certificates import certify, step_costs, step_scale
+from qubo_attn.certificates import (
+    certify,
+    certify_levels,
+    joined,
+    step_costs,
+    step_scale,
+)
 from qubo_attn.errors import InputError, PassError
-from qubo_attn.ir import Program, Sense, replaced
-from qubo_attn.kinds import at_most_rows, bit_rows, sum_rows
+from qubo_attn.ir import Kind, Program, Sense, replaced
+from qubo_attn.kinds import at_most_rows, bit_rows, leveled_rows, sum_rows
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import PRICED, UNPRICED, Fact
 from qubo_attn.rewrite import Rewrite, unchanged
@@ -100,18 +107,22 @@ class InsertPenalties:
         block = blocks_of(program)
         exact = sum_rows(program) & ~bounded
         # A row that shares a block with another kind of constraint is priced like the others.
-        others = ~exact & ~bounded
+        leveled = leveled_rows(program)
+        others = ~exact & ~bounded & ~leveled
         coarse = np.unique(block[c.var[c.ptr[:-1][others]]])
         mixed = np.isin(block[c.var[c.ptr[:-1]]], coarse)
         exact, bounded, others = exact & ~mixed, bounded & ~mixed, others | mixed
         weight, slope, margin = np.zeros(len(c)), np.zeros(len(c)), np.full(len(c), np.inf)
-        certificates = None
+        proofs = []
         if exact.any():
             index = np.flatnonzero(exact)
             wanted = self.margin * step_scale(program, index)
-            certificates = certify(program, index, wanted, relax=self.relax)
-            weight[exact], slope[exact] = certificates.weight, certificates.slope
-            margin[exact] = wanted
+            proofs.append(certify(program, index, wanted, relax=self.relax))
+        if leveled.any():
+            proofs.append(certify_levels(program, np.flatnonzero(leveled), self.margin))
+        for proof in proofs:
+            weight[proof.index], slope[proof.index] = proof.weight, proof.slope
+            margin[proof.index] = proof.margin
         if bounded.any() and costs is not None:
             margin[bounded] = self.margin * np.where(costs[bounded] > 0, costs[bounded], 1.0)
             weight[bounded] = costs[bounded] + margin[bounded]
@@ -131,7 +142,7 @@ class InsertPenalties:
             error=shift,
             margin=float(margin.min()),
             notes=(note,),
-            certificates=certificates,
+            certificates=joined(proofs) if proofs else None,
         )
 
     def _price_others(
@@ -143,6 +154,7 @@ class InsertPenalties:
         fractions = np.bincount(row[c.coef != np.rint(c.coef)], minlength=len(c)) > 0
         bad = others & (fractions | (c.rhs != np.rint(c.rhs)))
         walls = c.implications & bit_rows(program)
+        walls |= c.kind == Kind.GATE
         open_side = others & (c.sense == Sense.LE) & ~walls
         for rows, reason in (
             (bad, "has coefficients that are not whole numbers; scale it first"),

@@ -28,7 +28,7 @@ from qubo_attn import kernels
 from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs, segment_ids
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Program
-from qubo_attn.kinds import bit_rows, count_rows, exact_rows
+from qubo_attn.kinds import bit_rows, exact_rows, gate_pairs, open_rows
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
@@ -69,7 +69,7 @@ class Sparsify:
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program without the keys that were fixed or dropped."""
-        rows = program.constraints.take(count_rows(program))
+        rows = program.constraints.take(open_rows(program))
         if not len(rows):
             return unchanged(program, "no rows with a count of their own")
         count = np.rint(rows.rhs).astype(np.int64)
@@ -81,7 +81,15 @@ class Sparsify:
             bound = _loss(program, rows, count, kept, adjacency)
         value = np.where(state > 0, 1.0, 0.0)
         gone = (state != 0) | ~kept
-        lift, index = _fix(len(program), rows.var[gone], value[gone])
+        out = np.zeros(len(program), bool)
+        out[rows.var[gone & (value == 0)]] = True
+        level, opener = gate_pairs(program)
+        level = level[out[opener]]
+        lift, index = _fix(
+            len(program),
+            np.concatenate([rows.var[gone], level]),
+            np.concatenate([value[gone], np.zeros(len(level))]),
+        )
         sparse_program = substitute(program, lift, program.variables.take(index))
         notes = (
             f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
@@ -113,12 +121,13 @@ class Sparsify:
     ) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
         exact = exact_rows(program.replace(constraints=rows))
+        ungated = exact & ~_leveled(program, rows)
         row, state = segment_ids(rows.ptr), np.zeros(len(rows.var), np.int8)
-        if self.dominance and exact.any():
-            part = rows.take(exact)
+        if self.dominance and ungated.any():
+            part = rows.take(ungated)
             objective = (program.objective.linear, program.variables.upper, *adjacency)
-            found = kernels.dominated_keys(part.ptr, part.var, count[exact], *objective)
-            state[exact[row]] = found
+            found = kernels.dominated_keys(part.ptr, part.var, count[ungated], *objective)
+            state[ungated[row]] = found
         full, none = exact & (count == np.diff(rows.ptr)), count == 0
         return np.where(full[row], 1, np.where(none[row], -1, state)).astype(np.int8)
 
@@ -149,13 +158,39 @@ def _loss(
     program: Program, rows: Constraints, count: Longs, kept: Bools, adjacency: Adjacency
 ) -> float:
     """Return how much the optimum rises at most when only ``kept`` entries of the rows stay."""
-    bits = bit_rows(program.replace(constraints=rows))
+    bits = bit_rows(program.replace(constraints=rows)) & ~_leveled(program, rows)
     row = segment_ids(rows.ptr)
     objective = (program.objective.linear, program.variables.upper, *adjacency)
     part = rows.take(bits)
     swaps = kernels.swap_costs(part.ptr, part.var, count[bits], kept[bits[row]], *objective)
     if bits.all():
         return float(swaps.sum())
+    up, down = _moves(program)
+    upper = program.variables.upper
+    level, opener = gate_pairs(program)
+    # A key that is deselected takes its level down with it.
+    down += np.bincount(
+        opener, weights=np.maximum(down[level], 0) * upper[level], minlength=len(program)
+    )
+    dearest = np.full((2, len(rows)), -np.inf)
+    np.maximum.at(dearest[0], row[kept], up[rows.var[kept]])
+    np.maximum.at(dearest[1], row[~kept], down[rows.var[~kept]])
+    dropped = np.bincount(row, weights=upper[rows.var] * ~kept, minlength=len(rows))
+    lossy = ~bits & (dropped > 0)
+    cost = np.maximum(dearest[0, lossy] + dearest[1, lossy], 0)
+    return float(swaps.sum() + (cost * np.minimum(count[lossy], dropped[lossy])).sum())
+
+
+def _leveled(program: Program, rows: Constraints) -> Bools:
+    """Return which rows have keys with levels."""
+    opens = np.zeros(len(program), bool)
+    opens[gate_pairs(program)[1]] = True
+    row = segment_ids(rows.ptr)
+    return np.asarray(np.bincount(row, weights=opens[rows.var], minlength=len(rows)) > 0)
+
+
+def _moves(program: Program) -> tuple[Floats, Floats]:
+    """Return the most that one step up, and one step down, of each variable can cost."""
     o, upper = program.objective, program.variables.upper.astype(np.float64)
     up, down = o.linear.copy(), -o.linear
     for ends, others in ((o.i, o.j), (o.j, o.i)):
@@ -167,14 +202,7 @@ def _loss(
     steep = o.bias[square] * (2.0 * upper[o.i[square]] - 1.0)
     up[o.i[square]] += np.maximum(steep, o.bias[square])
     down[o.i[square]] -= np.minimum(steep, o.bias[square])
-    total = float(swaps.sum())
-    for r in np.flatnonzero(~bits):
-        entries = slice(rows.ptr[r], rows.ptr[r + 1])
-        var, stays = rows.var[entries], kept[entries]
-        if not stays.all():
-            cost = up[var[stays]].max() + down[var[~stays]].max()
-            total += max(cost, 0.0) * min(float(count[r]), upper[var[~stays]].sum())
-    return total
+    return up, down
 
 
 def _priority(program: Program) -> Floats:

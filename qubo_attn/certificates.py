@@ -14,23 +14,34 @@ that it keeps the optimum by a margin D:
   and coarser costs this is the weight of Verma and Lewis (2020). It holds whatever other rows do,
   so it serves rows that are coupled to others.
 
+Rows whose keys have levels behind gates are proven together with their gates (*levels*): the
+objective is a squared length above its least value, what a shut gate lets through has a length of
+its own, and the triangle inequality says what it can gain; see `kernels.leveled`.
+
 A = 0 is the linear penalty (Mirkarimi et al., arXiv 2404.05467), which needs no couplers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Longs, segment_ids
-from qubo_attn.ir import Constraints, Program
+from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, pointers, segment_ids
+from qubo_attn.blocks import blocks_of
+from qubo_attn.ir import Constraints, Kind, Program
+from qubo_attn.kinds import gate_pairs
 
-METHODS = ("steps", "relaxation")
+METHODS = ("steps", "relaxation", "levels")
 STEPS = 24
+ROUNDS = 40
 MOST_BITS = 16
+
+
+_PER_ROW = ("index", "weight", "slope", "margin", "method", "upper")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +53,10 @@ class Certificates:
         index: int64, the row's number among the program's constraints.
         weight, slope: A and mu.
         margin: D, in energy units.
-        method: 0 for steps, 1 for the relaxation, see `METHODS`.
-        upper: proven upper bound on F(k), the objective of the row alone; NaN for steps.
-        lower: proven lower bounds on F(m) for m = 0 .. n, row after row; empty for steps.
-        witness: the selection behind ``upper``, entry after entry; empty for steps.
+        method: 0 for steps, 1 for the relaxation, 2 for levels, see `METHODS`.
+        upper: proven upper bound on F(k), the objective of the row alone; NaN for steps and gates.
+        lower: proven lower bounds on F(m) for m = 0 .. n, row after row; zeros for steps and gates.
+        witness: the selection behind ``upper``, entry after entry; zeros for steps and gates.
         steps: gradient steps of the relaxation.
     """
 
@@ -73,6 +84,18 @@ class Certificates:
         """The names of the rows, for example ``pick[0,3]``."""
         return [self.program.constraint_label(int(r)) for r in self.index]
 
+    def take(self, index: Longs | Bools) -> Certificates:
+        """Return the certificates at ``index``, an index or boolean array."""
+        mine = np.arange(len(self))[index]
+        ptr = self.rows.ptr
+        counts = csr_rows(ptr + np.arange(len(ptr)), mine)[1]
+        return replace(
+            self,
+            **{name: getattr(self, name)[mine] for name in _PER_ROW},
+            lower=self.lower[counts],
+            witness=self.witness[csr_rows(ptr, mine)[1]],
+        )
+
     def recheck(self, *, exact: bool = False) -> list[str]:
         """Prove every weight again, from the program alone.
 
@@ -86,6 +109,10 @@ class Certificates:
         Returns:
             The labels of rows whose weight is not proven; empty when all are.
         """
+        leveled = self.method == METHODS.index("levels")
+        if leveled.any():
+            rest = self.take(~leveled).recheck(exact=exact) if not leveled.all() else []
+            return rest + self.take(leveled)._recheck_levels()
         again = certify(
             self.program, self.index, self.margin, relax=bool(self.method.any()), steps=self.steps
         )
@@ -105,6 +132,24 @@ class Certificates:
                 good = bool((self._penalty(rows, r, int(k[r])) >= need - tolerance).all())
             if good and exact:
                 good = self._enumerated(rows, r, int(k[r]), tolerance)
+            if not good:
+                failed.append(label)
+        return failed
+
+    def _recheck_levels(self) -> list[str]:
+        """Return the labels of rows with levels, and of gates, whose weight is not proven."""
+        again = certify_levels(self.program, self.index, 0.0)
+        rows, k = self.rows, np.rint(self.rows.rhs).astype(np.int64)
+        failed = []
+        for r, label in enumerate(self.labels):
+            size = float(abs(self.weight[r]) + abs(self.slope[r]) + abs(self.margin[r]))
+            tolerance = 1e-9 * (size + 1e-300)
+            if rows.kind[r] == Kind.GATE:
+                good = self.weight[r] >= again.weight[r] + self.margin[r] - tolerance
+            else:
+                bounds = again.lower[rows.ptr[r] + r : rows.ptr[r + 1] + r + 1]
+                need = np.delete(again.upper[r] - bounds + self.margin[r], k[r])
+                good = (self._penalty(rows, r, int(k[r])) >= need - tolerance).all()
             if not good:
                 failed.append(label)
         return failed
@@ -195,6 +240,78 @@ def certify(
         counts = np.repeat(alone, np.diff(rows.ptr) + 1)
         lower[counts], witness[entries] = found[3], found[5]
     return Certificates(program, index, weight, slope, margin, method, upper, lower, witness, steps)
+
+
+def certify_levels(program: Program, index: Longs, share: float) -> Certificates:
+    """Return proven weights of exactly-k rows whose keys have levels, and of their gates.
+
+    Args:
+        program: before its constraints are priced.
+        index: int64, all constraints of the rows' blocks, see `qubo_attn.kinds.leveled_rows`.
+        share: margin, as a share of a good point's energy above the least there could be.
+    """
+    c, o, n = program.constraints, program.objective, len(program)
+    picks = c.kind[index] != Kind.GATE
+    part, block = c.take(index[picks]), blocks_of(program)
+    owner = np.full(int(block.max(initial=-1)) + 1, -1, np.int64)
+    owner[block[part.var[part.ptr[:-1]]]] = np.arange(len(part))
+    inside = np.flatnonzero(owner[block] >= 0)
+    row = owner[block[inside]]
+    counted, gate = np.zeros(n, bool), np.full(n, -1, np.int64)
+    counted[part.var] = True
+    level, opener = gate_pairs(program)
+    gate[level] = opener
+    # Counted variables first: the bounds on F(m) then lie where the row's other entries do.
+    order = np.lexsort((inside, ~counted[inside], row))
+    var, ptr = inside[order], pointers(np.bincount(row, minlength=len(part)))
+    curved = o.i == o.j
+    square = np.bincount(o.i[curved], weights=o.bias[curved], minlength=n)
+    weight, slope, best, margin, lower, point, price = kernels.certify_leveled(
+        ptr,
+        var,
+        counted,
+        gate,
+        np.rint(part.rhs).astype(np.int64),
+        part.ptr + np.arange(len(part.ptr)),
+        o.linear,
+        program.variables.upper,
+        square.astype(np.float64),
+        *kernels.adjacency(n, o.i[~curved], o.j[~curved], o.bias[~curved]),
+        share,
+        ROUNDS,
+    )
+    taken, price_of, in_row = np.zeros(n, np.uint8), np.zeros(n), np.zeros(n, np.int64)
+    taken[var], price_of[var], in_row[var] = point, price, segment_ids(ptr)
+    mine = c.take(index)
+    entry = segment_ids(mine.ptr)
+    # A gate over several bits is as dear as its dearest bit asks, per unit of its coefficient.
+    dearest = np.zeros(len(mine))
+    held = mine.coef > 0
+    np.maximum.at(dearest, entry[held], (price_of[mine.var] / np.abs(mine.coef))[held])
+    which = in_row[mine.var[mine.ptr[:-1]]]
+    bounds = np.zeros(len(mine.var) + len(mine))
+    bounds[np.repeat(picks, np.diff(mine.ptr) + 1)] = lower
+    return Certificates(
+        program,
+        index,
+        np.where(picks, weight[which], dearest),
+        np.where(picks, slope[which], 0.0),
+        margin[which],
+        np.full(len(index), METHODS.index("levels"), np.int8),
+        np.where(picks, best[which], np.nan),
+        bounds,
+        np.where(picks[entry], taken[mine.var], 0).astype(np.uint8),
+        ROUNDS,
+    )
+
+
+def joined(parts: list[Certificates]) -> Certificates:
+    """Return the certificates of several parts of one program."""
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in (*_PER_ROW, "lower", "witness")
+    }
+    return replace(parts[0], **columns)
 
 
 def step_scale(program: Program, index: Longs) -> Floats:

@@ -31,7 +31,7 @@ from qubo_attn.passes import (
 )
 from qubo_attn.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
 from qubo_attn.rewrite import Rewrite
-from qubo_attn.select import ExactlyK, Select
+from qubo_attn.select import ExactlyK, Select, SoftWeights
 from qubo_attn.target import Target
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def compile(
             *((Canonicalize(),) if required is not None or forbidden is not None else ()),
             Sparsify(slots=_slots(slots, selects)),
             InsertPenalties(),
-            BinarizeWeights(),
+            BinarizeWeights(_encoding(selects)),
             *_integers(machine),
         )
     )
@@ -256,6 +256,18 @@ def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariabl
     return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
 
 
+def _encoding(selects: tuple[Select, ...]) -> str:
+    """Return the encoding that the heads' soft weights ask for."""
+    asked = {select.encoding for select in selects if isinstance(select, SoftWeights)}
+    if len(asked) > 1:
+        raise InputError(
+            f"heads ask for different encodings of soft weights: {', '.join(sorted(asked))}; "
+            "one program has one",
+            argument="select",
+        )
+    return asked.pop() if asked else "auto"
+
+
 def _integers(machine: Target | None) -> tuple[Quantize, ...]:
     """Return the pass that a machine with integer coefficients needs."""
     if machine is None or "bits" not in machine.properties:
@@ -269,7 +281,7 @@ def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> 
     many = np.array([np.iinfo(np.int64).max])
     counts = [int(select.counts(many)[0]) for select in selects]
     largest = max(
-        int(getattr(select, "k", 0)) if count == many[0] else count
+        int(getattr(select, "k", None) or 0) if count == many[0] else count
         for select, count in zip(selects, counts, strict=True)
     )
     return max(DEFAULT_SLOTS, 2 * largest)

@@ -15,7 +15,10 @@ from qubo_attn.blocks import blocks_of
 from qubo_attn.decoders import weights_of
 from qubo_attn.errors import DecodeError
 from qubo_attn.ir import Program, Role, replaced
+from qubo_attn.kinds import gate_pairs
+from qubo_attn.objectives.output import level_weights
 from qubo_attn.repair import repair
+from qubo_attn.select import SoftWeights
 
 if TYPE_CHECKING:
     import dimod
@@ -237,19 +240,26 @@ def _result(
 ) -> AttentionResult:
     attention, first = compiled.attention, compiled.stages[0].program
     v = first.variables
-    chosen = v.role != Role.ANCILLA
+    extra = np.zeros(len(v), bool)
+    extra[gate_pairs(first)[0]] = True
+    chosen = (v.role != Role.ANCILLA) & ~extra
     place = v.head[chosen], v.query[chosen], v.key[chosen]
     levels, means = np.zeros(attention.shape), np.zeros(attention.shape)
     levels[place] = point[chosen]
     if mean is not None:
         means[place] = mean[chosen]
     selected = levels > 0.5
+    masses = attention.softmax
+    if extra.any():
+        above = np.zeros(attention.shape)
+        above[v.head[extra], v.query[extra], v.key[extra]] = point[extra]
+        masses, levels = _leveled(compiled, above, selected, levels)
     weights = np.zeros(attention.shape)
     for name in dict.fromkeys(names):
         heads = np.array([other == name for other in names])
         weights[heads] = weights_of(
             name,
-            attention.softmax[heads],
+            masses[heads],
             selected[heads],
             attention.visible[heads],
             (means if name == "marginals" else levels)[heads],
@@ -266,6 +276,26 @@ def _result(
         _row_energies(first, point, attention),
         broken,
     )
+
+
+def _leveled(
+    compiled: CompiledAttention, above: Floats, selected: Bools, levels: Floats
+) -> tuple[Floats, Floats]:
+    """Return what selected keys weigh, and the levels, where heads have `SoftWeights` of k keys.
+
+    Args:
+        above: level of each key above its base, shape (H, Q, K).
+        selected, levels: as sampled, same shape.
+    """
+    masses, levels = compiled.attention.softmax.copy(), levels.copy()
+    for head, select in enumerate(compiled.recipe.selects):
+        if isinstance(select, SoftWeights) and select.k is not None:
+            rows = compiled.attention.rows.of_heads([head])
+            base, step = level_weights(rows, select.k, select.levels)
+            query = rows.query[segment_ids(rows.ptr)]
+            masses[head, query, rows.key] = base + step * above[head, query, rows.key]
+            levels[head] = np.where(selected[head], masses[head], 0.0)
+    return masses, levels
 
 
 def _row_energies(program: Program, point: Floats, attention: Attention) -> Floats:

@@ -32,25 +32,27 @@ def expand(program: Program) -> Quadratic:
             f"not-binary at {where}: run binarize-weights first", code="not-binary", where=where
         )
     form = program.objective
-    if constraints.implications.any():
-        form = _add_implications(form, constraints.take(constraints.implications))
-        constraints = constraints.take(~constraints.implications)
+    if constraints.one_sided.any():
+        form = _add_gates(form, constraints.take(constraints.one_sided))
+        constraints = constraints.take(~constraints.one_sided)
     return _add_squares(form, constraints)
 
 
-def _add_implications(form: Quadratic, walls: Constraints) -> Quadratic:
-    """Add ``A u (1 - v)`` for every wall ``u - v <= 0``."""
-    positive = walls.coef.reshape(-1, 2)[:, 0] > 0
-    pair = walls.var.reshape(-1, 2)
-    u = np.where(positive, pair[:, 0], pair[:, 1])
-    n = len(form.linear)
+def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:
+    """Add ``A (c.u) (1 - v)`` for every ``c.u - U v <= 0``; implications have one u."""
+    n, row = len(form.linear), segment_ids(gates.ptr)
+    opens = gates.coef < 0
+    gate = np.zeros(len(gates), np.int64)
+    gate[row[opens]] = gates.var[opens]
+    u, v = gates.var[~opens], gate[row[~opens]]
+    paid = gates.weight[row[~opens]] * gates.coef[~opens]
     i, j, bias = collect_couplers(
         n,
-        np.concatenate([form.i, pair[:, 0]]),
-        np.concatenate([form.j, pair[:, 1]]),
-        np.concatenate([form.bias, -walls.weight]),
+        np.concatenate([form.i, u]),
+        np.concatenate([form.j, v]),
+        np.concatenate([form.bias, -paid]),
     )
-    linear = form.linear + np.bincount(u, weights=walls.weight, minlength=n)
+    linear = form.linear + np.bincount(u, weights=paid, minlength=n)
     return Quadratic(form.offset, linear, i, j, bias)
 
 

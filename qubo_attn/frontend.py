@@ -9,8 +9,9 @@ import numpy as np
 from qubo_attn.arrays import Array, Bools, Floats, Longs, pointers, segment_ids
 from qubo_attn.attention import Attention, Rows
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Role, Sense, Variables
-from qubo_attn.objectives import Objective, SoftObjective
+from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Role, Sense, Variables, replaced
+from qubo_attn.objectives import Objective, Output, SoftObjective
+from qubo_attn.objectives.output import level_weights
 from qubo_attn.select import Budget, Select, SoftWeights
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def build_program(
         Constraints.concatenate(
             [
                 _picks(rows, selects, counts),
+                _gates(rows, selects),
                 _budgets(attention, rows, selects, tie),
                 _keeps(attention, rows),
             ]
@@ -64,7 +66,9 @@ def kept_counts(
     counts = np.zeros(len(rows), np.int64)
     for objective, select, heads in _groups(objectives, selects):
         mine = np.isin(rows.head, heads)
-        if isinstance(select, SoftWeights):
+        if isinstance(select, SoftWeights) and select.scale == "unit" and select.k is None:
+            counts[mine] = select.levels
+        elif isinstance(select, SoftWeights) and select.k is None:
             part = rows.of_heads(heads)
             wanted = cast(SoftObjective, objective).wanted(attention, part)
             largest = np.zeros(len(part))
@@ -74,6 +78,16 @@ def kept_counts(
         else:
             counts[mine] = select.counts(rows.sizes[mine])
     return counts
+
+
+def leveled_entries(rows: Rows, selects: tuple[Select, ...]) -> Longs:
+    """Return the entries of ``rows`` that have a level besides their selection.
+
+    They are those of heads with `SoftWeights` of k keys, in rows that see more than k.
+    """
+    k = np.array([(isinstance(s, SoftWeights) and s.k) or 0 for s in selects], np.int64)
+    mine = (k > 0)[rows.head] & (rows.sizes > k[rows.head])
+    return np.flatnonzero(mine[segment_ids(rows.ptr)])
 
 
 def _groups(
@@ -89,11 +103,20 @@ def _groups(
 
 def _check_pairs(objectives: tuple[Objective, ...], selects: tuple[Select, ...]) -> None:
     for head, (objective, select) in enumerate(zip(objectives, selects, strict=True)):
-        if objective.soft != isinstance(select, SoftWeights):
+        soft = isinstance(select, SoftWeights)
+        if isinstance(select, SoftWeights) and select.k is not None:
+            if not hasattr(objective, "leveled"):
+                raise InputError(
+                    f"objective {objective.name!r} of head {head} takes no SoftWeights of "
+                    f"k = {select.k} keys; 'output' does",
+                    head=head,
+                )
+        elif objective.soft != soft:
             need = "SoftWeights" if objective.soft else "a selection such as ExactlyK"
+            hint = " without k" if soft else ""
             raise InputError(
                 f"objective {objective.name!r} of head {head} needs select={need}, "
-                f"not {type(select).__name__}",
+                f"not {type(select).__name__}{hint}",
                 head=head,
             )
 
@@ -117,17 +140,22 @@ def _check_required(
 
 
 def _variables(rows: Rows, levels: Longs, selects: tuple[Select, ...]) -> Variables:
+    """Return a variable for each entry of ``rows``, then the levels of those that have one."""
     row, n = segment_ids(rows.ptr), len(rows.key)
     soft = np.array([isinstance(select, SoftWeights) for select in selects])
+    kept = np.array([getattr(select, "k", None) is not None for select in selects])
     head = rows.head[row]
+    extra = leveled_entries(rows, selects)
+    entry = np.concatenate([np.arange(n), extra])
+    weight = np.concatenate([(soft & ~kept)[head], np.ones(len(extra), bool)])
     return Variables(
-        head=head,
-        query=rows.query[row],
-        key=rows.key,
-        bit=np.full(n, -1),
-        upper=levels[head],
-        role=np.where(soft[head], Role.WEIGHT, Role.SELECT),
-        mass=rows.mass,
+        head=head[entry],
+        query=rows.query[row][entry],
+        key=rows.key[entry],
+        bit=np.full(len(entry), -1),
+        upper=np.where(weight, levels[head[entry]], 1),
+        role=np.where(weight, Role.WEIGHT, Role.SELECT),
+        mass=np.concatenate([rows.mass, np.full(len(extra), np.nan)]),
     )
 
 
@@ -139,24 +167,34 @@ def _objective(
     counts: Longs,
 ) -> Quadratic:
     groups = _groups(objectives, selects)
-    if len(groups) == 1:
+    extra = leveled_entries(rows, selects)
+    if len(groups) == 1 and not len(extra):
         form = groups[0][0].coefficients(attention, rows)
         if groups[0][0].soft:
             form = _scaled(form, rows, counts, groups[0][1].levels)
         return form
     n = len(rows.key)
-    offset, linear = 0.0, np.zeros(n)
+    level = np.full(n, -1, np.int64)
+    level[extra] = n + np.arange(len(extra))
+    offset, linear = 0.0, np.zeros(n + len(extra))
     parts = []
     for objective, select, heads in groups:
         mine = np.isin(rows.head, heads)
-        entries = np.flatnonzero(mine[segment_ids(rows.ptr)])
+        place = np.flatnonzero(mine[segment_ids(rows.ptr)])
         part = rows.of_heads(heads)
-        form = objective.coefficients(attention, part)
+        if isinstance(select, SoftWeights) and select.k is not None:
+            weights = level_weights(part, select.k, select.levels)
+            form = cast(Output, objective).leveled(attention, part, *weights)
+            if select.levels == 1:
+                form = _folded(form)
+            place = np.concatenate([place, level[place]])
+        else:
+            form = objective.coefficients(attention, part)
         if objective.soft:
             form = _scaled(form, part, counts[mine], select.levels)
         offset += form.offset
-        linear[entries] = form.linear
-        parts.append((entries[form.i], entries[form.j], form.bias))
+        linear[place[place >= 0]] = form.linear[place >= 0]
+        parts.append((place[form.i], place[form.j], form.bias))
     i, j, bias = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.lexsort((j, i))
     return Quadratic(offset, linear, i[order], j[order], bias[order])
@@ -167,11 +205,17 @@ def _scaled(form: Quadratic, rows: Rows, counts: Longs, levels: int) -> Quadrati
     step = (1.0 / counts)[segment_ids(rows.ptr)]
     linear, i, j = form.linear * step, form.i, form.j
     bias = form.bias * step[i] * step[j]
-    if levels == 1:  # a bit is its own square
-        square = i == j
-        linear += np.bincount(i[square], weights=bias[square], minlength=len(linear))
-        i, j, bias = i[~square], j[~square], bias[~square]
-    return Quadratic(form.offset, linear, i, j, bias)
+    scaled = Quadratic(form.offset, linear, i, j, bias)
+    return _folded(scaled) if levels == 1 else scaled
+
+
+def _folded(form: Quadratic) -> Quadratic:
+    """Return a form over bits without squares: a bit is its own."""
+    square = form.i == form.j
+    added = np.bincount(form.i[square], weights=form.bias[square], minlength=len(form.linear))
+    return Quadratic(
+        form.offset, form.linear + added, form.i[~square], form.j[~square], form.bias[~square]
+    )
 
 
 def _constraints(
@@ -216,6 +260,29 @@ def _picks(rows: Rows, selects: tuple[Select, ...], counts: Longs) -> Constraint
         rows.query,
     )
     return every if wanted.all() else every.take(wanted)
+
+
+def _gates(rows: Rows, selects: tuple[Select, ...]) -> Constraints:
+    """Return ``x - levels z <= 0`` for each key with a level: zero unless it is selected."""
+    extra = leveled_entries(rows, selects)
+    if not len(extra):
+        return Constraints.none()
+    row = segment_ids(rows.ptr)[extra]
+    levels = np.array([select.levels for select in selects])[rows.head[row]]
+    level = len(rows.key) + np.arange(len(extra))
+    return replaced(
+        _constraints(
+            2 * np.arange(len(extra) + 1),
+            np.stack([extra, level], axis=1).ravel(),
+            np.zeros(len(extra)),
+            Sense.LE,
+            Kind.GATE,
+            rows.head[row],
+            rows.query[row],
+            rows.key[extra],
+        ),
+        coef=np.stack([-levels, np.ones(len(extra))], axis=1).ravel(),
+    )
 
 
 def _budgets(

@@ -12,7 +12,9 @@ A constraint may carry a *price*: a ``weight`` A and a ``slope`` mu. A priced co
 longer imposed but paid for, and adds to the energy
 
 * ``A (c.x - d)^2 + mu (c.x - d)``, and
-* ``A u (1 - v)`` when it is an implication, that is ``u - v <= 0`` between two bits.
+* ``A max(c.x - d, 0)`` when it is one-sided: an implication ``u - v <= 0`` between two bits, where
+  this is ``A u (1 - v)``, or a gate ``c.u - U v <= 0``, in which the bit v lets variables that add
+  up to U at most be other than zero, and this is ``A (c.u) (1 - v)``.
 
 So the objective and each penalty stay apart to the end, and a program is unconstrained exactly when
 every constraint is priced.
@@ -64,6 +66,7 @@ class Kind(IntEnum):
     LEVEL = 2  # an encoding's choice of one level
     KEEP = 3  # a required or forbidden key
     BUDGET = 4  # the keys of a whole head, or of all heads
+    GATE = 5  # a key's level, which is zero unless the key is selected
 
 
 class Sense(IntEnum):
@@ -247,6 +250,11 @@ class Constraints(Columns):
             pairs &= (np.abs(self.coef[first]) == 1) & (self.coef[first] == -self.coef[first + 1])
         return own_array(pairs)
 
+    @cached_property
+    def one_sided(self) -> Bools:
+        """Which constraints are implications or gates: their price is ``A max(c.x - d, 0)``."""
+        return own_array(self.implications | (self.kind == Kind.GATE))
+
     def matrix(self, n: int) -> sparse.csr_array:
         """Return the coefficients as a sparse matrix of shape (constraints, n)."""
         return sparse.csr_array((self.coef, self.var, self.ptr), shape=(len(self), n))
@@ -332,10 +340,9 @@ class Program:
         c = self.constraints
         excess = self.excess(samples)
         weight, slope = np.where(c.priced, c.weight, 0.0), np.where(c.priced, c.slope, 0.0)
-        # Between bits u (1 - v) = e (e + 1) / 2 with e = u - v in {-1, 0, 1}.
-        linear = np.where(c.implications, 0.5 * weight, slope)
-        square = np.where(c.implications, 0.5 * weight, weight)
-        return np.asarray(excess @ linear + (excess * excess) @ square)
+        both, one = np.where(c.one_sided, 0.0, 1.0), np.where(c.one_sided, weight, 0.0)
+        paid = excess @ (slope * both) + (excess * excess) @ (weight * both)
+        return np.asarray(paid + np.maximum(excess, 0.0) @ one)
 
     def energies(self, samples: ArrayLike) -> Floats:
         """Return objective plus penalties at each of ``samples``, shape (m, n)."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Bools, segment_ids
-from qubo_attn.ir import Program, Sense
+from qubo_attn.arrays import Bools, Longs, segment_ids
+from qubo_attn.blocks import blocks_of
+from qubo_attn.ir import Kind, Program, Sense
 
 
 def count_rows(program: Program) -> Bools:
@@ -15,12 +16,28 @@ def count_rows(program: Program) -> Bools:
     whole number that the variables can reach. Equalities and upper bounds alike.
     """
     c = program.constraints
+    return _counts(program, np.bincount(c.var, minlength=len(program)))
+
+
+def open_rows(program: Program) -> Bools:
+    """Return which imposed constraints are plain counts if gates are not looked at.
+
+    A gate lets a key have a level; it does not say which keys are chosen.
+    """
+    c = program.constraints
+    listed = c.kind[segment_ids(c.ptr)] != Kind.GATE
+    return _counts(program, np.bincount(c.var[listed], minlength=len(program)))
+
+
+def _counts(program: Program, uses: Longs) -> Bools:
+    c = program.constraints
     row = segment_ids(c.ptr)
-    alone = np.bincount(c.var, minlength=len(program))[c.var] == 1
+    alone = uses[c.var] == 1
     plain = np.bincount(row, weights=(c.coef == 1) & alone, minlength=len(c)) == np.diff(c.ptr)
     reach = np.bincount(row, weights=program.variables.upper[c.var], minlength=len(c))
     whole = (c.rhs == np.rint(c.rhs)) & (c.rhs >= 0) & (c.rhs <= reach)
-    return np.asarray(plain & whole & (np.diff(c.ptr) > 0) & ~c.priced)
+    listed = (np.diff(c.ptr) > 0) & (c.kind != Kind.GATE)
+    return np.asarray(plain & whole & listed & ~c.priced)
 
 
 def sum_rows(program: Program) -> Bools:
@@ -45,3 +62,29 @@ def bit_rows(program: Program) -> Bools:
 def exact_rows(program: Program) -> Bools:
     """Return which constraints keep exactly k of their own bits."""
     return np.asarray(sum_rows(program) & bit_rows(program))
+
+
+def leveled_rows(program: Program) -> Bools:
+    """Return the constraints of blocks that hold one exactly-k row of bits, gates, nothing else."""
+    c = program.constraints
+    gates = (c.kind == Kind.GATE) & ~c.priced
+    if not gates.any():
+        return np.zeros(len(c), bool)
+    block = blocks_of(program)[c.var[c.ptr[:-1]]]
+    rows = open_rows(program) & (c.sense == Sense.EQ) & bit_rows(program)
+    size = int(block.max()) + 1
+    clean = np.bincount(block, weights=~(gates | rows), minlength=size) == 0
+    clean &= np.bincount(block, weights=rows, minlength=size) == 1
+    clean &= np.bincount(block, weights=gates, minlength=size) > 0
+    return np.asarray(clean[block])
+
+
+def gate_pairs(program: Program) -> tuple[Longs, Longs]:
+    """Return each variable that a gate holds back, and the bit that opens the gate."""
+    c, row = program.constraints, segment_ids(program.constraints.ptr)
+    mine = (c.kind == Kind.GATE)[row]
+    opener = np.full(len(c), -1, np.int64)
+    opens = mine & (c.coef < 0)
+    opener[row[opens]] = c.var[opens]
+    held = mine & (c.coef > 0)
+    return c.var[held].astype(np.int64), opener[row[held]]

@@ -7,18 +7,19 @@ from scipy import sparse
 
 from qubo_attn.arrays import Bools, Floats, segment_ids
 from qubo_attn.blocks import blocks_of
-from qubo_attn.ir import Program, Sense
+from qubo_attn.ir import Kind, Program, Sense
+from qubo_attn.kinds import gate_pairs
 
 
 def repair(program: Program, point: Floats) -> Floats:
-    """Flip bits, cheapest first, until constraints hold or no flip helps.
+    """Step variables up or down, cheapest first, until constraints hold or no step helps.
 
-    Each step takes, in every block that fails, the flip that lowers its violation most and, among
-    those, costs the objective least. A block in which no flip helps is left as it is.
+    Each step takes, in every block that fails, the unit step that lowers its violation most and,
+    among those, costs the objective least. A block in which no step helps is left as it is.
 
     Args:
-        program: binary, as it was before its constraints were priced.
-        point: shape (n,), zeros and ones; not changed.
+        program: as it was before its constraints were priced.
+        point: shape (n,), within the variables' ranges; not changed.
 
     Returns:
         The mended point.
@@ -26,8 +27,11 @@ def repair(program: Program, point: Floats) -> Floats:
     mended = point.copy()
     block = blocks_of(program)
     c, o = program.constraints, program.objective
+    c = c.take(c.kind != Kind.GATE)
     matrix = c.matrix(len(program)).tocsc()
-    upper = sparse.csr_array((o.bias, (o.i, o.j)), shape=(len(program), len(program)))
+    couplers = sparse.csr_array((o.bias, (o.i, o.j)), shape=(len(program), len(program)))
+    square = couplers.diagonal()
+    room = program.variables.upper
     equal = c.sense == Sense.EQ
     stuck = np.zeros(int(block.max(initial=-1)) + 1, bool)
     while True:
@@ -35,19 +39,24 @@ def repair(program: Program, point: Floats) -> Floats:
         failing = _size(excess, equal) > 1e-9
         broken = np.zeros(len(stuck), bool)
         broken[block[c.var[c.ptr[:-1][failing]]]] = True
-        candidates = np.flatnonzero((broken & ~stuck)[block])
+        open_ = (broken & ~stuck)[block]
+        up, down = np.flatnonzero(open_ & (mended < room)), np.flatnonzero(open_ & (mended > 0))
+        candidates = np.concatenate([up, down])
         if not len(candidates):
-            return mended
-        step = 1.0 - 2.0 * mended[candidates]
+            break
+        step = np.repeat([1.0, -1.0], [len(up), len(down)])
         gain = _gains(matrix[:, candidates], step, excess, equal)
-        fields = o.linear + upper @ mended + upper.T @ mended
-        cost = step * fields[candidates]
+        fields = o.linear + couplers @ mended + couplers.T @ mended
+        cost = step * fields[candidates] + square[candidates]
         order = np.lexsort((candidates, cost, -gain, block[candidates]))
         blocks, first = np.unique(block[candidates][order], return_index=True)
         chosen = order[first]
         helps = gain[chosen] > 1e-9
         stuck[blocks[~helps]] = True
         mended[candidates[chosen[helps]]] += step[chosen[helps]]
+    level, opener = gate_pairs(program)
+    mended[level[mended[opener] == 0]] = 0.0
+    return mended
 
 
 def _size(excess: Floats, equal: Bools) -> Floats:

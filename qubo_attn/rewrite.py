@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from qubo_attn.arrays import Bools, Floats, Longs
+from qubo_attn.arrays import Bools, Floats, Longs, segment_ids
 from qubo_attn.errors import InfeasibleError
-from qubo_attn.ir import Constraints, Program, Quadratic, Sense, Variables
+from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense, Variables
 from qubo_attn.kernels.forms import collect_couplers
 from qubo_attn.lift import Lift
 
@@ -76,7 +76,7 @@ def substitute(program: Program, lift: Lift, variables: Variables) -> Program:
         objective = _drop(program.objective, source, lift.constant, len(variables))
     else:
         objective = _change(program.objective, lift, variables)
-    return Program(variables, objective, _change_constraints(program, lift))
+    return Program(variables, objective, _change_constraints(program, lift, variables))
 
 
 def _keeps_order(source: Longs) -> bool:
@@ -119,7 +119,7 @@ def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
     return Quadratic(offset, linear, i[~square], j[~square], bias[~square])
 
 
-def _change_constraints(program: Program, lift: Lift) -> Constraints:
+def _change_constraints(program: Program, lift: Lift, variables: Variables) -> Constraints:
     """Change variables in the constraints; merge equal ones, drop those that always hold."""
     old = program.constraints
     if not len(old):
@@ -136,7 +136,15 @@ def _change_constraints(program: Program, lift: Lift) -> Constraints:
         "rhs": rhs + 0.0,
     }
     changed = Constraints(**columns)
-    return changed.take(_needed(program, changed))
+    return changed.take(_needed(program, changed) & ~_open_gates(changed, variables))
+
+
+def _open_gates(constraints: Constraints, variables: Variables) -> Bools:
+    """Return which gates are open for good, as their bit is fixed at one."""
+    row = segment_ids(constraints.ptr)
+    most = np.maximum(constraints.coef, 0) * variables.upper[constraints.var]
+    reach = np.bincount(row, weights=most, minlength=len(constraints))
+    return np.asarray((constraints.kind == Kind.GATE) & (reach <= constraints.rhs + 1e-9))
 
 
 def _needed(program: Program, constraints: Constraints) -> Bools:

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from qubo_attn.arrays import Longs
+from qubo_attn.encodings import coefficients
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Sense
 
@@ -164,13 +165,20 @@ class Budget:
 
 @dataclass(frozen=True)
 class SoftWeights:
-    """Give each key a weight in whole levels that add up to one.
+    """Give each key a weight in whole levels.
 
-    The levels are scaled to the row: the largest weight that the objective would like takes all
-    ``levels``, so a row's weights are multiples of one over its sum of levels.
+    Without ``k`` the levels of a row add up to a number T, and the key's weight is its level over
+    T. With ``k`` exactly k keys have a weight at all (or all there are, where a row sees fewer), on
+    a level 0..``levels`` about their softmax weight, so that they can take over what the other keys
+    would have had; the ``output`` objective needs these, see `qubo_attn.objectives.output`.
 
     Attributes:
         levels: largest level of a key, at least 1. The default 3 takes two bits a key.
+        k: keys that have a weight, at least 1; None for any number.
+        encoding: of the levels by bits, see `qubo_attn.BinarizeWeights`.
+        scale: what T is, where there is no ``k``: ``"row-max"`` gives all ``levels`` to the largest
+            weight that the objective would like; ``"unit"`` is T = ``levels``, which rounds most
+            keys of long rows to nothing.
 
     Example:
         >>> from qubo_attn import SoftWeights
@@ -180,12 +188,23 @@ class SoftWeights:
     """
 
     levels: int = 3
+    k: int | None = None
+    encoding: str = "auto"
+    scale: Literal["row-max", "unit"] = "row-max"
 
     sense: ClassVar[Sense | None] = Sense.EQ
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", _whole("levels", self.levels))
+        if self.k is not None:
+            object.__setattr__(self, "k", _whole("k", self.k))
+        if self.encoding != "auto":
+            coefficients(self.encoding, self.levels)
+        if self.scale not in ("row-max", "unit"):
+            raise InputError(
+                f"scale must be 'row-max' or 'unit', not {self.scale!r}", scale=self.scale
+            )
 
     def counts(self, sizes: Longs) -> Longs:
-        """Return all keys of each row: the most it may keep."""
-        return sizes
+        """Return how many keys of each row have a weight at most."""
+        return sizes if self.k is None else sizes.clip(max=self.k)

@@ -10,7 +10,7 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Bools, segment_ids
 from qubo_attn.errors import VerifyError
-from qubo_attn.ir import Role, Sense
+from qubo_attn.ir import Kind, Role, Sense
 
 if TYPE_CHECKING:
     from qubo_attn.ir import Program
@@ -141,12 +141,28 @@ def _constraints(program: Program) -> Iterator[Diagnostic]:
         "finite-row", entries(~np.isfinite(c.coef)) | ~np.isfinite(c.rhs), "is not finite"
     )
     yield from first("sense", c.sense > max(Sense), "has an unknown sense")
+    text = "is no gate: expected c.u - U v <= 0 with a bit v and U the largest c.u"
+    yield from first("gate", _crooked_gates(program), text)
     with np.errstate(invalid="ignore"):
         bad_price = c.priced & ((c.weight < 0) | ~np.isfinite(c.weight) | ~np.isfinite(c.slope))
     yield from first("price", bad_price, "has a price that is negative or not finite")
     twin = _duplicate(c.kind, c.head, c.query, c.key, c.bit)
     if twin is not None:
         yield Diagnostic("label-twice", program.constraint_label(twin), "names two constraints")
+
+
+def _crooked_gates(program: Program) -> Bools:
+    """Return which constraints are called gates and are none."""
+    c, row = program.constraints, segment_ids(program.constraints.ptr)
+    if (c.var < 0).any() or (c.var >= len(program)).any():
+        return np.zeros(len(c), bool)
+    upper = program.variables.upper[c.var]
+    balance = np.bincount(row, weights=c.coef * upper, minlength=len(c))
+    opens = np.bincount(row, weights=(c.coef < 0) & (upper == 1), minlength=len(c))
+    falling = np.bincount(row, weights=c.coef < 0, minlength=len(c))
+    good = (opens == 1) & (falling == 1) & (np.abs(balance) <= 1e-9)
+    good &= (c.sense == Sense.LE) & (c.rhs == 0) & (np.diff(c.ptr) > 1)
+    return np.asarray((c.kind == Kind.GATE) & ~good)
 
 
 def _duplicate(*columns: Array) -> int | None:

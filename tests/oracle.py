@@ -25,6 +25,10 @@ def energy(program: Program, point: tuple[int, ...]) -> float:
             u = next(point[c.var[e]] for e in entries if c.coef[e] == 1)
             v = next(point[c.var[e]] for e in entries if c.coef[e] == -1)
             total += c.weight[r] * u * (1 - v)
+        elif c.kind[r] == 5:
+            v = next(point[c.var[e]] for e in entries if c.coef[e] < 0)
+            u = sum(c.coef[e] * point[c.var[e]] for e in entries if c.coef[e] > 0)
+            total += c.weight[r] * u * (1 - v)
         else:
             total += c.weight[r] * excess**2 + c.slope[r] * excess
     return float(total)

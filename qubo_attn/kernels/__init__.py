@@ -3,6 +3,7 @@
 from qubo_attn.kernels.certify import certify_rows
 from qubo_attn.kernels.coefficients import (
     distance_coefficients,
+    leveled_coefficients,
     output_coefficients,
     redundancy_coefficients,
     selection_coefficients,
@@ -18,6 +19,7 @@ from qubo_attn.kernels.integers import (
     compare_tables,
     rounding_errors,
 )
+from qubo_attn.kernels.leveled import certify_leveled
 from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
@@ -32,6 +34,7 @@ __all__ = [
     "adjacency",
     "binary_table",
     "block_energies",
+    "certify_leveled",
     "certify_rows",
     "chain_votes",
     "common_steps",
@@ -42,6 +45,7 @@ __all__ = [
     "fill_physical",
     "first_bad_clique",
     "ising_fields",
+    "leveled_coefficients",
     "match_couplers",
     "mend_clique",
     "output_coefficients",

@@ -100,6 +100,58 @@ def output_coefficients(
 
 
 @kernel
+def leveled_coefficients(
+    ptr: Longs, mass: Floats, base: Floats, step: Floats, key: Ints, head: Ints, values: Floats
+) -> tuple[float, Floats, Ints, Ints, Floats]:
+    """Return ``|sum_i (p_i - base_i z_i - step_i x_i) u_i|^2``, u_i = v_i - vbar.
+
+    Variables are z_0 .. z_{n-1}, then x_0 .. x_{n-1}, n the number of entries; squares of x come
+    with the couplers, at ``i = j``. Returns offset, linear, i, j and bias, couplers sorted.
+    ``values`` has shape (H, K, d).
+    """
+    n, rows = ptr[-1], len(ptr) - 1
+    pairs = count_pairs(ptr)
+    terms = 4 * pairs + 2 * n
+    i, j, bias = np.empty(terms, np.int32), np.empty(terms, np.int32), np.empty(terms)
+    linear = np.empty(2 * n)
+    offset, t, late = 0.0, 0, 3 * pairs + n
+    d = values.shape[2]
+    for r in range(rows):
+        start, size = ptr[r], ptr[r + 1] - ptr[r]
+        u = np.empty((size, d))
+        for a in range(size):
+            u[a] = values[head[r], key[start + a]]
+        mean = np.zeros(d)
+        for a in range(size):
+            mean += u[a]
+        mean /= max(size, 1)
+        goal = np.zeros(d)
+        for a in range(size):
+            u[a] -= mean
+            goal += mass[start + a] * u[a]
+        offset += (goal * goal).sum()
+        gram = u @ u.T
+        for a in range(size):
+            e = start + a
+            dot = (u[a] * goal).sum()
+            linear[e] = base[e] * base[e] * gram[a, a] - 2.0 * base[e] * dot
+            linear[n + e] = -2.0 * step[e] * dot
+            for b in range(a + 1, size):
+                i[t], j[t], bias[t] = e, start + b, 2.0 * base[e] * base[start + b] * gram[a, b]
+                t += 1
+            for b in range(size):
+                i[t], j[t] = e, n + start + b
+                bias[t] = 2.0 * base[e] * step[start + b] * gram[a, b]
+                t += 1
+            for b in range(a, size):
+                i[late], j[late] = n + e, n + start + b
+                factor = 1.0 if a == b else 2.0
+                bias[late] = factor * step[e] * step[start + b] * gram[a, b]
+                late += 1
+    return offset, linear, i, j, bias
+
+
+@kernel
 def distance_coefficients(
     ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
 ) -> tuple[float, Floats, Ints, Ints, Floats]:

@@ -5,6 +5,16 @@
 with p = softmax(s) over the row's keys and vbar their mean value. Decoded by ``residual``,
 ``vbar + sum_i z_i w_i``, the energy is exactly the squared error of the row's output. With
 G = W W^T it is linear ``G_ii - 2 w_i.sum_j w_j`` and quadratic ``2 G_ij``.
+
+With `SoftWeights` of k keys, a kept key has a level x_i in 0..L as well, and weighs
+
+    c_i = base_i z_i + step_i x_i,   x_i <= L z_i,
+    step_i = 2 / (L + 1) min(rest / k, p_i),   base_i = p_i - floor(3 L / 7) step_i,
+
+rest being the softmax mass that the k heaviest keys leave: what has to be shared out, in equal
+parts but for no key more than its own mass. The energy ``| sum_i (p_i - c_i) (v_i - vbar) |^2`` is
+again the squared error of what ``residual`` decodes. At L = 3 a light key weighs 1/2, 1, 3/2 or 2
+times its softmax weight.
 """
 
 from __future__ import annotations
@@ -12,11 +22,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from qubo_attn import kernels
+from qubo_attn.arrays import segment_ids
 from qubo_attn.objectives.base import Objective, needed
 from qubo_attn.objectives.forms import quadratic
 
 if TYPE_CHECKING:
+    from qubo_attn.arrays import Floats
     from qubo_attn.attention import Attention, Rows
     from qubo_attn.ir import Quadratic
 
@@ -35,3 +49,35 @@ class Output(Objective):
         return quadratic(
             *kernels.output_coefficients(rows.ptr, rows.mass, rows.key, rows.head, values)
         )
+
+    def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
+        """Return the form over selections and levels, all of the one before all of the other.
+
+        The product of a key's own selection and level is their level alone, as it is zero unless
+        the key is selected.
+
+        Args:
+            attention: checked input.
+            rows: the rows.
+            base, step: weight of each entry at level 0, and of each level, from `level_weights`.
+        """
+        values = needed(attention.values, "values", self.name)
+        return quadratic(
+            *kernels.leveled_coefficients(
+                rows.ptr, rows.mass, base, step, rows.key, rows.head, values
+            )
+        )
+
+
+def level_weights(rows: Rows, k: int, levels: int) -> tuple[Floats, Floats]:
+    """Return the weight of each entry of ``rows`` at level 0, and that of one level.
+
+    Rows of at most k keys have weights to themselves: softmax, and no levels.
+    """
+    row = segment_ids(rows.ptr)
+    order = np.lexsort((-rows.mass, row))
+    heavy = np.arange(len(order)) - rows.ptr[row] < k
+    kept = np.bincount(row, weights=rows.mass[order] * heavy, minlength=len(rows))
+    rest = np.where(rows.sizes > k, np.maximum(1.0 - kept, 0.0), 0.0)
+    step = 2.0 / (levels + 1) * np.minimum((rest / k)[row], rows.mass)
+    return rows.mass - (3 * levels // 7) * step, step

@@ -1,0 +1,91 @@
+"""A good feasible point of one exactly-k row whose chosen keys have levels.
+
+The row is dense: its form is ``a.x + x.M x / 2`` with M symmetric. ``counted`` says which variables
+the row counts, ``gate`` which of them must be one for another to be above zero (-1: none).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Bools, Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+
+_ROUNDS = 200
+
+
+@kernel
+def _move(a: int, change: int, x: Longs, gradient: Floats, matrix: Floats) -> None:
+    if change != 0:
+        x[a] += change
+        for b in range(len(x)):
+            gradient[b] += change * matrix[a, b]
+
+
+@kernel
+def _settle(a: int, x: Longs, gradient: Floats, matrix: Floats, room: Ints) -> float:
+    """Give variable ``a`` its best value, the others held; return the change of energy."""
+    best, change = 0.0, 0
+    for level in range(room[a] + 1):
+        move = level - x[a]
+        cost = move * gradient[a] + 0.5 * move * move * matrix[a, a]
+        if cost < best - 1e-15:
+            best, change = cost, move
+    _move(a, change, x, gradient, matrix)
+    return float(best)
+
+
+@kernel
+def _exchange(
+    out: int, into: int, x: Longs, gradient: Floats, matrix: Floats, room: Ints, gate: Longs
+) -> float:
+    """Deselect ``out`` with its levels, select ``into`` with good ones; return the change."""
+    total = 0.0
+    for b in range(len(x)):
+        if b == out or gate[b] == out:
+            move = -x[b]
+            total += move * gradient[b] + 0.5 * move * move * matrix[b, b]
+            _move(b, move, x, gradient, matrix)
+    total += gradient[into] + 0.5 * matrix[into, into]
+    _move(into, 1, x, gradient, matrix)
+    for b in range(len(x)):
+        if gate[b] == into:
+            total += _settle(b, x, gradient, matrix, room)
+    return float(total)
+
+
+@kernel
+def good_point(
+    matrix: Floats, fields: Floats, room: Ints, counted: Bools, gate: Longs, k: int
+) -> tuple[Longs, float]:
+    """Return a feasible point of low energy: greedy, then levels and exchanges while they help."""
+    n = len(fields)
+    x, gradient, scale = np.zeros(n, np.int64), fields.copy(), np.abs(fields).sum()
+    for _ in range(k):
+        best = -1
+        for a in range(n):
+            if counted[a] and x[a] == 0 and (best < 0 or gradient[a] < gradient[best]):
+                best = a
+        _move(best, 1, x, gradient, matrix)
+    for _ in range(_ROUNDS):
+        gain = 0.0
+        for a in range(n):
+            if not counted[a] and (gate[a] < 0 or x[gate[a]] == 1):
+                gain += _settle(a, x, gradient, matrix, room)
+        best_cost, best_out, best_into = -1e-13 * scale, -1, -1
+        for out in range(n):
+            if not counted[out] or x[out] == 0:
+                continue
+            for into in range(n):
+                if counted[into] and x[into] == 0:
+                    cost = _exchange(out, into, x.copy(), gradient.copy(), matrix, room, gate)
+                    if cost < best_cost:
+                        best_cost, best_out, best_into = cost, out, into
+        if best_out >= 0:
+            _exchange(best_out, best_into, x, gradient, matrix, room, gate)
+        elif gain > best_cost:
+            break
+    energy = 0.0
+    for a in range(n):
+        energy += 0.5 * x[a] * (gradient[a] + fields[a])
+    return x, energy

@@ -1,0 +1,275 @@
+"""Certified weights of exactly-k rows whose chosen keys have levels behind gates.
+
+A convex form f that agrees with the row's on its whole points is, above its least value f*, a
+squared length: ``f(y) - f* = |B (y - y*)|^2``, and B's column of variable i has the length s_i with
+``s_i^2`` the coefficient of its square. Let U be the energy of a feasible point, ``T = U - f*``,
+and F(m) the least energy with m keys and all shut gates obeyed.
+
+*Gates.* Take a point with m keys and clear what shut gates should hold back. What was cleared had
+a length of at most ``E = sum_i s_i x_i``; so with ``R^2`` the cleared point's energy above f*, the
+energy was at least ``max(R - E, 0)^2`` above it. At the price ``A_i = 2 sqrt(T) s_i`` a unit, the
+point pays ``2 sqrt(T) E`` for it, and together that is at least ``R^2`` where ``R^2 <= T``, and at
+least ``2 sqrt(T) R - T >= T`` elsewhere, whatever E is.
+
+*Count.* So with m keys, gates obeyed or not, a point costs at least ``G(m)``: ``F(m)`` where that
+is at most U, and ``f* + 2 sqrt(T (F(m) - f*)) - T`` elsewhere. The weight A and slope mu of the row
+are then those of any exactly-k row (`kernels.certify`) with G for F.
+
+F(m) is bounded from below by a convex relaxation: at any point of
+``sum z = m, 0 <= z <= 1, 0 <= x <= upper z`` the linear minorant over it is a bound.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.certify import RELAXED, SORTED, _convex_shift, smallest_weight
+from qubo_attn.kernels.gated import good_point
+
+
+@kernel
+def _load(
+    members: Longs,
+    slot: Longs,
+    square: Floats,
+    first: Longs,
+    neighbour: Ints,
+    value: Floats,
+) -> Floats:
+    """Return the dense symmetric M of a row, its form being ``a.x + x.M x / 2``."""
+    n = len(members)
+    matrix = np.zeros((n, n))
+    for a in range(n):
+        v = members[a]
+        matrix[a, a] = 2.0 * square[v]
+        for e in range(first[v], first[v + 1]):
+            matrix[a, slot[neighbour[e]]] = value[e]
+    return matrix
+
+
+@kernel
+def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Floats, Floats]:
+    """Return a convex form that is nowhere above the given one on whole points of the box.
+
+    ``s (x^2 - upper x)`` may be added to any variable, as it is zero on bits and below zero on
+    levels. A key's square, its level's and their product must match; the square of a level that is
+    a bit is hidden, but couplers to others tell how long it is beside the key. That is tried first,
+    and it is exact where the form is a squared distance. A shift for all does the rest.
+    """
+    n = len(fields)
+    shift = np.zeros(n)
+    for a in range(n):
+        key = gate[a]
+        if key >= 0 and matrix[a, key] != 0.0:
+            product, own = 0.5 * abs(matrix[a, key]), 0.5 * matrix[a, a]
+            if own == 0.0:
+                both, alone = 0.0, 0.0
+                for b in range(n):
+                    if b not in (a, key):
+                        both += abs(matrix[a, b] * matrix[key, b])
+                        alone += matrix[key, b] ** 2
+                own = product * both / alone if both > 0.0 else product
+                shift[a] = own
+            shift[key] = max(shift[key], product**2 / own)
+    convex, size = matrix.copy(), np.abs(matrix).max()
+    for a in range(n):
+        convex[a, a] += 2.0 * shift[a]
+    least = np.linalg.eigvalsh(convex)[0]
+    if least < -1e-9 * size:
+        off = matrix.copy()
+        for a in range(n):
+            off[a, a] = 0.0
+        needed = _convex_shift(off, np.ones(n))
+        for a in range(n):
+            shift[a] = max(shift[a], needed[a] - 0.5 * matrix[a, a])
+            convex[a, a] = matrix[a, a] + 2.0 * shift[a]
+        least = np.linalg.eigvalsh(convex)[0]
+    rest = max(-0.5 * least, 0.0) * (1.0 + 1e-9) + 1e-12 * size
+    tilted = fields.copy()
+    for a in range(n):
+        convex[a, a] += 2.0 * rest
+        tilted[a] -= (shift[a] + rest) * room[a]
+    return convex, tilted
+
+
+@kernel
+def _minorant(
+    x: Floats, gradient: Floats, fields: Floats, room: Ints, counted: Bools, gate: Longs, m: int
+) -> float:
+    """Return the least value of the linear minorant at ``x`` over the relaxation for m keys."""
+    n = len(x)
+    value, cost = 0.0, np.zeros(n)
+    for a in range(n):
+        value += 0.5 * x[a] * (fields[a] - gradient[a])
+        gain = min(gradient[a], 0.0) * room[a]
+        if counted[a]:
+            cost[a] += gradient[a]
+        elif gate[a] >= 0:
+            cost[gate[a]] += gain
+        else:
+            value += gain
+    return float(value + np.sort(cost[counted])[:m].sum())
+
+
+@kernel
+def _relax(
+    convex: Floats,
+    fields: Floats,
+    room: Ints,
+    counted: Bools,
+    gate: Longs,
+    m: int,
+    rounds: int,
+) -> float:
+    """Return a lower bound of the convex form with m keys, shut gates obeyed.
+
+    Levels go to their best value between zero and what their key allows; then a share of a key goes
+    from where it costs most to where it costs least, with an exact line search.
+    """
+    n = len(fields)
+    x, gradient = np.zeros(n), fields.copy()
+    share = m / counted.sum()
+    for a in range(n):
+        if counted[a]:
+            x[a] = share
+            for b in range(n):
+                gradient[b] += share * convex[a, b]
+    step, best = np.empty(n), -np.inf
+    for turn in range(rounds):
+        for a in range(n):
+            if not counted[a]:
+                top = room[a] * (x[gate[a]] if gate[a] >= 0 else 1.0)
+                goal = min(max(x[a] - gradient[a] / convex[a, a], 0.0), top)
+                change = goal - x[a]
+                if change != 0.0:
+                    x[a] = goal
+                    for b in range(n):
+                        gradient[b] += change * convex[a, b]
+        if turn % 4 == 3 or turn == rounds - 1:
+            best = max(best, _minorant(x, gradient, fields, room, counted, gate, m))
+        for _ in range(4):
+            # Along with a key its levels move: up to where they pay, down in proportion.
+            dear, cheap, high, low = -1, -1, -np.inf, np.inf
+            for a in range(n):
+                if counted[a]:
+                    up = down = gradient[a]
+                    for b in range(n):
+                        if gate[b] == a:
+                            up += min(gradient[b], 0.0) * room[b]
+                            if x[a] > 0.0:
+                                down += gradient[b] * x[b] / x[a]
+                    if x[a] > 1e-12 and down > high:
+                        high, dear = down, a
+                    if x[a] < 1.0 - 1e-12 and up < low:
+                        low, cheap = up, a
+            if dear < 0 or cheap < 0 or dear == cheap or high <= low:
+                break
+            step[:] = 0.0
+            step[cheap], step[dear] = 1.0, -1.0
+            for b in range(n):
+                if gate[b] == cheap and gradient[b] < 0.0:
+                    step[b] = room[b]
+                elif gate[b] == dear:
+                    step[b] = -x[b] / x[dear]
+            curve = 0.0
+            for a in range(n):
+                if step[a] != 0.0:
+                    for b in range(n):
+                        curve += step[a] * step[b] * convex[a, b]
+            length = min(x[dear], 1.0 - x[cheap])
+            if curve > 0.0:
+                length = min(length, (high - low) / curve)
+            for a in range(n):
+                if step[a] != 0.0:
+                    change = length * step[a]
+                    x[a] = max(x[a] + change, 0.0)
+                    for b in range(n):
+                        gradient[b] += change * convex[a, b]
+    return best
+
+
+@kernel
+def certify_leveled(
+    ptr: Longs,
+    var: Longs,
+    counted: Bools,
+    gate: Longs,
+    count: Longs,
+    bound_ptr: Longs,
+    linear: Floats,
+    upper: Ints,
+    square: Floats,
+    first: Longs,
+    neighbour: Ints,
+    value: Floats,
+    share: float,
+    rounds: int,
+) -> tuple[Floats, Floats, Floats, Floats, Floats, Array, Floats]:
+    """Return certified weights of rows with levels, and of their gates.
+
+    Args:
+        ptr, var: the variables of each row, counted ones and their levels; no coupler leaves a row.
+        counted: whether the row counts a variable; gate: the variable that lets it be above zero,
+            -1 for none; both per variable of the program.
+        count: keys that each row keeps; bound_ptr: where each row's bounds start.
+        linear, upper, square: of each variable; square is the coefficient of its square.
+        first, neighbour, value: couplers of different variables, in both directions.
+        share: margin, as a share of the feasible point's energy above f*.
+        rounds: of a relaxation.
+
+    Returns:
+        Weight, slope, U and margin per row; the bounds G(m) for m = 0 .. counted variables, row
+        after row; the point behind U and the price of a unit behind a gate, per entry of ``var``.
+    """
+    rows = len(count)
+    slot = np.zeros(len(linear), np.int64)
+    weight, slope, best, margin = np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows)
+    lower = np.zeros(bound_ptr[rows])
+    point, price = np.zeros(len(var), np.uint8), np.zeros(len(var))
+    for r in range(rows):
+        members = var[ptr[r] : ptr[r + 1]]
+        n, k = len(members), count[r]
+        for a in range(n):
+            slot[members[a]] = a
+        own, opener = counted[members], np.full(n, -1, np.int64)
+        for a in range(n):
+            if gate[members[a]] >= 0:
+                opener[a] = slot[gate[members[a]]]
+        matrix = _load(members, slot, square, first, neighbour, value)
+        fields, room = linear[members].copy(), upper[members]
+        x, best[r] = good_point(matrix, fields, room, own, opener, k)
+        point[ptr[r] : ptr[r + 1]] = x
+        convex, tilted = _convex(matrix, fields, room, opener)
+        floor = 0.5 * (tilted @ np.linalg.solve(convex, -tilted))
+        size = np.abs(fields).sum() + np.abs(matrix).sum()
+        above = max(best[r] - floor, 0.0) + 1e-11 * size
+        margin[r] = share * above
+        for a in range(n):
+            if opener[a] >= 0:
+                length = np.sqrt(0.5 * convex[a, a])
+                price[ptr[r] + a] = 2.0 * np.sqrt(above) * length * (1.0 + 1e-9) + margin[r]
+        keys = own.sum()
+        bounds = lower[bound_ptr[r] : bound_ptr[r + 1]]
+        bounds[:] = best[r] - above
+        method = np.full(keys + 1, SORTED, np.int8)
+        need = np.empty(keys + 1)
+        while True:
+            for m in range(keys + 1):
+                need[m] = best[r] - bounds[m] + margin[r]
+            weight[r], slope[r], high, low = smallest_weight(k, need)
+            tightened = False
+            for m in (high, low):
+                if m >= 0 and method[m] == SORTED:
+                    found = _relax(convex, tilted, room, own, opener, m, rounds) - 1e-11 * size
+                    # What gates that are not obeyed can save; above is the T of the proof.
+                    over = max(found - (best[r] - above), 0.0)
+                    if over > above:
+                        over = 2.0 * np.sqrt(above * over) - above
+                    bounds[m] = max(bounds[m], best[r] - above + over)
+                    method[m] = RELAXED
+                    tightened = True
+            if not tightened:
+                break
+    return weight, slope, best, margin, lower, point, price
