@@ -32,3 +32,11 @@ def test_key_value_cache() -> None:
         float(part.split()[-1]) for part in text.replace("(", ",").splitlines()[-1].split(",")[:2]
     )
     assert ours < theirs
+
+
+def test_transformer() -> None:
+    lines = run("transformer.py").splitlines()
+    assert float(lines[0].split()[-1]) < 0.2
+    found = {name: float(value) for name, value in (line.split() for line in lines[2:])}
+    assert list(found) == ["softmax", "output", "qama"]
+    assert min(found["softmax"], found["output"]) > 0.6
