@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.arrays import Ints, Longs
-from qubo_attn.errors import InputError, PassError
-from qubo_attn.ir import Kind, Program, Variables, replaced
+from qubo_attn.errors import InputError
+from qubo_attn.ir import Program, Variables, replaced
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
-from qubo_attn.ties import find_groups, soften, tie_bound, unlike_rows
+from qubo_attn.ties import check_rows, find_groups, soften, tie_bound
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,11 @@ class TieVariables:
         tie, notes = self._found(program)
         leader = tie.leaders(program.variables)
         kept, source = np.unique(leader, return_inverse=True)
+        if tie.groups or self.queries:
+            check_rows(program, leader, tie._head_of(program.constraints.head), self.queries)
         if len(kept) == len(program):
             rewrite = unchanged(program, *notes, *(() if tie._soft else ("nothing to tie",)))
         else:
-            tie._check_rows(program, leader)
             lift = Lift.select(source, len(kept))
             mass = np.bincount(source, weights=program.variables.mass, minlength=len(kept))
             tied = substitute(program, lift, replaced(program.variables.take(kept), mass=mass))
@@ -178,25 +179,3 @@ class TieVariables:
     def _head_of(self, heads: Ints) -> Ints:
         first = self.leading_heads(max(int(heads.max(initial=-1)) + 1, 1)).astype(np.int32)
         return np.where(heads < 0, heads, first[heads])
-
-    # -- what cannot be tied ------------------------------------------------------------------
-
-    def _check_rows(self, program: Program, leader: Longs) -> None:
-        """Reject tied rows that do not see the same keys: no one selection serves them all."""
-        c, v = program.constraints, program.variables
-        odd = np.flatnonzero(v.upper != v.upper[leader])
-        if len(odd):
-            a, b = int(leader[odd[0]]), int(odd[0])
-            raise PassError(
-                f"{program.label(a)} and {program.label(b)} cannot be tied: their largest levels "
-                f"are {v.upper[a]} and {v.upper[b]}",
-                heads=(int(v.head[a]), int(v.head[b])),
-            )
-        first = dict[tuple[int, int], tuple[int, Longs]]()
-        for r in np.flatnonzero(c.kind == Kind.PICK):
-            head = int(self._head_of(c.head[r : r + 1])[0])
-            group = (head, -1 if self.queries else int(c.query[r]))
-            keys = np.sort(leader[c.var[c.ptr[r] : c.ptr[r + 1]]])
-            twin, expected = first.setdefault(group, (int(r), keys))
-            if not np.array_equal(keys, expected):
-                raise unlike_rows(program, twin, int(r))

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Floats, Longs, segment_ids
+from qubo_attn.arrays import Floats, Ints, Longs, segment_ids
 from qubo_attn.decoders import top_k
 from qubo_attn.errors import PassError
-from qubo_attn.ir import Program, Quadratic, Role
+from qubo_attn.ir import Kind, Program, Quadratic, Role
 from qubo_attn.kernels.forms import add_couplers
 from qubo_attn.kinds import exact_rows
 from qubo_attn.overlap import (
@@ -151,26 +151,51 @@ def soften(rewrite: Rewrite, groups: Groups, strength: float, *, queries: bool) 
     )
 
 
-def unlike_rows(program: Program, twin: int, r: int) -> PassError:
-    """Return the error of two rows that no one selection serves.
+def check_rows(program: Program, leader: Longs, head: Ints, queries: bool) -> None:
+    """Reject tied rows that do not see the same keys: no one selection serves them all.
 
     Args:
         program: before tying.
-        twin, r: constraints that see different keys, or keep them differently.
+        leader: int64, the first variable of those tied to each.
+        head: per constraint, the first head of those tied to its own.
+        queries: the queries of a head are tied as well.
+
+    Raises:
+        PassError: names the rows, and head, query and key where they differ.
     """
+    c, v = program.constraints, program.variables
+    odd = np.flatnonzero(v.upper != v.upper[leader])
+    if len(odd):
+        a, b = int(leader[odd[0]]), int(odd[0])
+        raise PassError(
+            f"{program.label(a)} and {program.label(b)} cannot be tied: their largest levels "
+            f"are {v.upper[a]} and {v.upper[b]}",
+            heads=(int(v.head[a]), int(v.head[b])),
+        )
+    first = dict[tuple[int, int], tuple[int, Longs]]()
+    for r in np.flatnonzero(c.kind == Kind.PICK).tolist():
+        keys = np.sort(leader[c.var[c.ptr[r] : c.ptr[r + 1]]])
+        group = (int(head[r]), -1 if queries else int(c.query[r]))
+        twin, expected = first.setdefault(group, (r, keys))
+        if not np.array_equal(keys, expected):
+            raise _unlike(program, twin, r)
+
+
+def _unlike(program: Program, twin: int, r: int) -> PassError:
+    """Return the error of two rows that no one selection serves."""
     c, v = program.constraints, program.variables
     rows = [c.var[c.ptr[s] : c.ptr[s + 1]] for s in (twin, r)]
     a, b = program.constraint_label(twin), program.constraint_label(r)
     roles = [set(v.role[row].tolist()) for row in rows]
-    if roles[0] != roles[1]:
+    seen = [set(v.key[row].tolist()) for row in rows]
+    if roles[0] != roles[1] or seen[0] == seen[1]:
         soft = int(c.head[r if Role.WEIGHT in roles[1] else twin])
         return PassError(
             f"{a} and {b} cannot share one selection: head {soft} gives out soft weights, the "
-            "other keeps keys or not",
+            "other keeps keys or has other levels",
             rows=(a, b),
             head=soft,
         )
-    seen = [set(v.key[row].tolist()) for row in rows]
     key = int(min(seen[0] ^ seen[1]))
     sees, other = (twin, r) if key in seen[0] else (r, twin)
     return PassError(
