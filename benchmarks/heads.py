@@ -4,19 +4,20 @@ Over rows of real attention, objective ``output``: the mean share of keys that c
 common, the same over all pairs of heads, and the squared output error, as a share of that of
 keeping no key at all.
 
-    python benchmarks/heads.py --data DIR --keys 4 --files 4 --json
+    python benchmarks/heads.py --data DIR --keys 4 --json
 """
 
 from __future__ import annotations
 
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
 
-STRENGTHS = (0.25, 0.5, 1.0, 2.0)
+STRENGTHS = (0.25, 0.5, 1.0)
 OVERLAPS = (0.8, 0.7, 0.6, 0.5)
 
 
@@ -29,10 +30,12 @@ def share(selected: np.ndarray, pairs: list[tuple[int, int]]) -> float:
     return float(np.mean(np.array(both) / np.array(least)))
 
 
-def measure(arrays: dict[str, np.ndarray], keys: int, seed: int) -> dict[str, dict[str, float]]:
+def measure(
+    arrays: dict[str, np.ndarray], keys: int, sweeps: int, seed: int
+) -> dict[str, dict[str, float]]:
     """Return the facts of each setting on one file."""
     scores, values, heads = arrays["scores"], arrays["value"], len(arrays["scores"])
-    options = {
+    options: dict[str, Any] = {
         "select": qa.ExactlyK(keys),
         "objective": "output",
         "values": values,
@@ -42,7 +45,7 @@ def measure(arrays: dict[str, np.ndarray], keys: int, seed: int) -> dict[str, di
     bare = qa.compile(scores, heads, **options).stages[0].program
 
     def facts(compiled: qa.CompiledAttention) -> dict[str, float]:
-        result, v = compiled.solve(seed=seed), bare.variables
+        result, v = compiled.solve(seed=seed, num_sweeps=sweeps), bare.variables
         point = result.selected[v.head, v.query, v.key].astype(float)
         loss = float(bare.objective_energies(point[None])[0])
         return {
@@ -74,8 +77,9 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--data", required=True, help="folder of attention files")
     options.add_argument("--keys", type=int, default=4)
-    options.add_argument("--files", type=int, default=4, help="of each model, spread by length")
-    options.add_argument("--most-keys", type=int, default=64, help="longest text to take")
+    options.add_argument("--files", type=int, default=1, help="of each model, spread by length")
+    options.add_argument("--most-keys", type=int, default=30, help="longest text to take")
+    options.add_argument("--sweeps", type=int, default=512, help="of the local annealer")
     options.add_argument("--seed", type=int, default=1)
     chosen = options.parse_args()
     models: dict[str, list[dict[str, np.ndarray]]] = {}
@@ -85,8 +89,10 @@ def main() -> None:
     table: dict[str, dict[str, dict[str, float]]] = {}
     for model, files in models.items():
         files.sort(key=lambda arrays: arrays["scores"].shape[-1])
-        places = np.unique(np.linspace(0, len(files) - 1, chosen.files).round().astype(int))
-        found = [measure(files[place], chosen.keys, chosen.seed) for place in places]
+        places = ((np.arange(chosen.files) + 0.5) / chosen.files * len(files)).astype(int)
+        found = [
+            measure(files[int(place)], chosen.keys, chosen.sweeps, chosen.seed) for place in places
+        ]
         apart = [one["apart"]["variables"] for one in found]
         table[model] = {}
         for name in found[0]:
