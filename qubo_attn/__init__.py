@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention, load
     from qubo_attn.attention import Head
     from qubo_attn.compiler import compile
+    from qubo_attn.coupling import Agreement, Diversity
     from qubo_attn.decode import AttentionResult
     from qubo_attn.embedding.cache import EmbeddingCache
     from qubo_attn.errors import (
@@ -65,6 +66,7 @@ _HOMES = {
     "artifact": ("CompiledAttention", "load"),
     "attention": ("Head",),
     "compiler": ("compile",),
+    "coupling": ("Agreement", "Diversity"),
     "decode": ("AttentionResult",),
     "embedding.cache": ("EmbeddingCache",),
     "errors": (
@@ -113,6 +115,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Agreement",
     "AtMostK",
     "AttentionResult",
     "BinarizeWeights",
@@ -121,6 +124,7 @@ __all__ = [
     "Canonicalize",
     "CompiledAttention",
     "DecodeError",
+    "Diversity",
     "Embed",
     "EmbeddingCache",
     "EmbeddingError",

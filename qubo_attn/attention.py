@@ -27,6 +27,8 @@ class Head:
         select: what its rows may select; that of the call when None.
         objective: what its rows minimise; that of the call when None.
         tie: heads with equal ``tie`` share one selection; None stays alone.
+        couple: heads with equal ``couple`` are coupled by ``coupling=`` of the call, which is for
+            all heads where no head says so; None stays out.
 
     Example:
         >>> from qubo_attn import ExactlyK, Head
@@ -37,6 +39,7 @@ class Head:
     select: Select | None = None
     objective: str | Objective | None = None
     tie: str | int | None = None
+    couple: str | int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention, Head
+from qubo_attn.coupling import Agreement, Coupling, Diversity, couple
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend import build_program
@@ -57,6 +58,7 @@ def compile(
     required: ArrayLike | None = None,
     forbidden: ArrayLike | None = None,
     tie: TieVariables | None = None,
+    coupling: Coupling | Sequence[Coupling] | None = None,
     slots: int | Literal["auto"] | None = "auto",
     passes: Sequence[Pass] | None = None,
     target: Target | str | nx.Graph | object | None = "zephyr:12",
@@ -85,6 +87,9 @@ def compile(
         required, forbidden: bool, shape (queries, keys) or (heads, queries, keys): keys that each
             row must keep, or must not.
         tie: shared selections, e.g. ``TieVariables.from_kv_head(kv_head)``; none by default.
+        coupling: heads that pay for keeping the same key of a query, or gain by it, e.g.
+            ``Diversity(0.5)``, or several, such as
+            ``[Diversity(1.0, pairs=[(0, 1)]), Agreement(0.5, pairs=[(2, 3)])]``; none by default.
         slots: most keys a row keeps to choose from, those of largest softmax mass. ``"auto"`` is 16
             or twice the largest k, whichever is more; None keeps all.
         passes: all passes before the embedding, in place of the default ones.
@@ -158,6 +163,7 @@ def compile(
         verify_each,
         None if mask is None else np.array(mask),
         None if kv_head is None else np.array(kv_head),
+        _couplings(coupling, each),
     )
     return recipe.lower(attention)
 
@@ -173,6 +179,7 @@ class Recipe:
         target: the machine, or None.
         before, after, verify_each: see `Pipeline`.
         mask, kv_head: as given.
+        couplings: across heads.
     """
 
     selects: tuple[Select, ...]
@@ -185,6 +192,7 @@ class Recipe:
     verify_each: bool = False
     mask: np.ndarray | None = None
     kv_head: np.ndarray | None = None
+    couplings: tuple[Coupling, ...] = ()
 
     def lower(
         self, attention: Attention, previous: CompiledAttention | None = None
@@ -193,8 +201,10 @@ class Recipe:
         names = "+".join(dict.fromkeys(objective.name for objective in self.objectives))
         start = time.perf_counter()
         ties = [step for step in self.passes if isinstance(step, TieVariables)]
-        program = build_program(attention, self.objectives, self.selects, ties[0] if ties else None)
-        rewrite = Rewrite(program, Lift.identity(len(program)))
+        tie = ties[0] if ties else None
+        program = build_program(attention, self.objectives, self.selects, tie)
+        program, notes = couple(program, self.couplings, attention.shape[0], tie)
+        rewrite = Rewrite(program, Lift.identity(len(program)), notes=notes)
         first = Stage(names, names, rewrite, time.perf_counter() - start)
         embed: tuple[Pass, ...] = ()
         if self.embed is not None:
@@ -244,16 +254,45 @@ def _check_options(tie: object, seed: object, heads: int) -> None:
 
 def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariables, ...]:
     """Return the tying pass asked for by ``tie`` or by the heads, if any."""
-    names = [head.tie for head in heads]
-    if all(name is None for name in names):
+    groups = _named_groups([head.tie for head in heads])
+    if not groups:
         return () if tie is None else (tie,)
     if tie is not None:
         raise InputError("give tie= or Head(tie=), not both", argument="tie")
-    groups = (
+    return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
+
+
+def _named_groups(names: Sequence[str | int | None]) -> tuple[tuple[int, ...], ...]:
+    """Return the heads of each name, by first head."""
+    return tuple(
         tuple(h for h, other in enumerate(names) if other == name)
         for name in dict.fromkeys(name for name in names if name is not None)
     )
-    return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
+
+
+def _couplings(
+    coupling: Coupling | Sequence[Coupling] | None, heads: tuple[Head, ...]
+) -> tuple[Coupling, ...]:
+    """Return the couplings of a call, within the groups that its heads name."""
+    given = (coupling,) if isinstance(coupling, Coupling) else tuple(coupling or ())
+    odd = [entry for entry in given if not isinstance(entry, (Agreement, Diversity))]
+    if odd:
+        raise InputError(
+            f"coupling must be qubo_attn.Diversity or Agreement, not {odd[0]!r}",
+            argument="coupling",
+        )
+    groups = _named_groups([head.couple for head in heads])
+    if not groups:
+        return given
+    if not given:
+        raise InputError("Head(couple=) needs coupling=, which says how", argument="coupling")
+    named = [entry for entry in given if entry.heads]
+    if named:
+        raise InputError(
+            f"give heads to {type(named[0]).__name__} or Head(couple=), not both",
+            argument="coupling",
+        )
+    return tuple(dataclasses.replace(entry, groups=groups) for entry in given)
 
 
 def _encoding(selects: tuple[Select, ...]) -> str:

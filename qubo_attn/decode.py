@@ -39,7 +39,8 @@ class AttentionResult:
         repaired: bool, shape (H, Q): it did not, and was mended greedily.
         capped: bool, shape (H, Q): it sees fewer keys than it was to keep, and keeps all.
         empty: bool, shape (H, Q): it sees no key.
-        energies: float64, shape (H, Q): the row's objective, penalties and constants excluded.
+        energies: float64, shape (H, Q): the row's objective, penalties and constants excluded; of a
+            coupling across heads each row has half.
         chain_break_fraction: mean share of broken chains over all samples.
     """
 
@@ -303,6 +304,8 @@ def _row_energies(program: Program, point: Floats, attention: Attention) -> Floa
     v, o = program.variables, program.objective
     row = v.head.astype(np.int64) * queries + v.query
     energies = np.bincount(row, weights=o.linear * point, minlength=heads * queries)
-    pairs = o.bias * point[o.i] * point[o.j]
-    energies = energies + np.bincount(row[o.i], weights=pairs, minlength=heads * queries)
+    # A coupler between two rows is shared: half of it is each one's.
+    halves = 0.5 * o.bias * point[o.i] * point[o.j]
+    for end in (o.i, o.j):
+        energies = energies + np.bincount(row[end], weights=halves, minlength=heads * queries)
     return np.asarray(energies.reshape(heads, queries), dtype=np.float64)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Floats, Longs, pointers, segment_ids
+from qubo_attn.arrays import Longs, segment_ids
 from qubo_attn.attention import Attention, Rows
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Role, Sense, Variables, replaced
 from qubo_attn.objectives import Objective, Output, SoftObjective
 from qubo_attn.objectives.output import level_weights
 from qubo_attn.select import Budget, Select, SoftWeights
+from qubo_attn.wishes import constraints_over, wishes
 
 if TYPE_CHECKING:
     from qubo_attn.passes import TieVariables
@@ -34,26 +35,26 @@ def build_program(
         tie: the tying that will follow; a budget counts what it merges once.
 
     Raises:
-        InputError: an objective and a select that do not go together, or more required keys than
-            a row may keep; names them.
+        InputError: an objective and a select that do not go together, or required keys that
+            contradict forbidden ones, a count or a budget; names them.
     """
     rows = attention.rows
     _check_pairs(objectives, selects)
     counts = kept_counts(attention, rows, objectives, selects)
-    _check_required(attention, rows, selects, counts)
     levels = np.array([select.levels for select in selects], np.int64)
-    return Program(
+    bare = Program(
         _variables(rows, levels, selects),
         _objective(attention, rows, objectives, selects, counts),
-        Constraints.concatenate(
-            [
-                _picks(rows, selects, counts),
-                _gates(rows, selects),
-                _budgets(attention, rows, selects, tie),
-                _keeps(attention, rows),
-            ]
-        ),
+        Constraints.concatenate([_picks(rows, selects, counts), _gates(rows, selects)]),
     )
+    leader, owner = np.arange(len(bare)), np.arange(len(selects))
+    if tie is not None:
+        tie = tie.resolved(bare)
+        leader, owner = tie.leaders(bare.variables), tie.leading_heads(len(selects))
+    budgets = _budgets(bare, selects, leader, owner)
+    program = bare.replace(constraints=Constraints.concatenate([bare.constraints, budgets]))
+    keeps = wishes(program, attention, leader)
+    return program.replace(constraints=Constraints.concatenate([program.constraints, keeps]))
 
 
 def kept_counts(
@@ -119,24 +120,6 @@ def _check_pairs(objectives: tuple[Objective, ...], selects: tuple[Select, ...])
                 f"not {type(select).__name__}{hint}",
                 head=head,
             )
-
-
-def _check_required(
-    attention: Attention, rows: Rows, selects: tuple[Select, ...], counts: Longs
-) -> None:
-    if attention.required is None:
-        return
-    wanted = attention.required[rows.head, rows.query].sum(axis=-1)
-    bound = np.array([select.sense is not None for select in selects])[rows.head]
-    over = bound & (wanted > counts)
-    if over.any():
-        r = int(np.flatnonzero(over)[0])
-        head, query = int(rows.head[r]), int(rows.query[r])
-        raise InputError(
-            f"head {head}, query {query} may keep {counts[r]} keys, but {wanted[r]} are required",
-            head=head,
-            query=query,
-        )
 
 
 def _variables(rows: Rows, levels: Longs, selects: tuple[Select, ...]) -> Variables:
@@ -218,39 +201,12 @@ def _folded(form: Quadratic) -> Quadratic:
     )
 
 
-def _constraints(
-    ptr: Longs,
-    var: Array,
-    rhs: Array,
-    sense: Array | Sense,
-    kind: Kind,
-    head: Array,
-    query: Array,
-    key: Array | int = -1,
-) -> Constraints:
-    n = len(ptr) - 1
-    return Constraints(
-        ptr=ptr,
-        var=var,
-        coef=np.ones(len(var)),
-        sense=np.broadcast_to(sense, n),
-        rhs=rhs,
-        kind=np.full(n, kind),
-        head=head,
-        query=query,
-        key=np.broadcast_to(key, n),
-        bit=np.full(n, -1),
-        weight=np.full(n, np.nan),
-        slope=np.zeros(n),
-    )
-
-
 def _picks(rows: Rows, selects: tuple[Select, ...], counts: Longs) -> Constraints:
     """Return one constraint for each row with a count of its own; bounds that always hold go."""
     sense = np.array([-1 if select.sense is None else select.sense for select in selects])
     mine = sense[rows.head]
     wanted = (mine == Sense.EQ) | ((mine == Sense.LE) & (counts < rows.sizes))
-    every = _constraints(
+    every = constraints_over(
         rows.ptr,
         np.arange(len(rows.key)),
         counts,
@@ -271,7 +227,7 @@ def _gates(rows: Rows, selects: tuple[Select, ...]) -> Constraints:
     levels = np.array([select.levels for select in selects])[rows.head[row]]
     level = len(rows.key) + np.arange(len(extra))
     return replaced(
-        _constraints(
+        constraints_over(
             2 * np.arange(len(extra) + 1),
             np.stack([extra, level], axis=1).ravel(),
             np.zeros(len(extra)),
@@ -286,35 +242,28 @@ def _gates(rows: Rows, selects: tuple[Select, ...]) -> Constraints:
 
 
 def _budgets(
-    attention: Attention, rows: Rows, selects: tuple[Select, ...], tie: TieVariables | None
+    program: Program, selects: tuple[Select, ...], leader: Longs, owner: Longs
 ) -> Constraints:
-    """Return one constraint per budget, over the variables that stay apart once tied."""
+    """Return one constraint per budget, over the variables that stay apart once tied.
+
+    Args:
+        program: so far.
+        selects: one per head.
+        leader: the first variable of those tied to each; owner: the first head of those tied.
+    """
     budgets = [select if isinstance(select, Budget) else None for select in selects]
-    if not any(budgets):
-        return Constraints.none()
-    row = segment_ids(rows.ptr)
-    head, query = rows.head[row], rows.query[row]
-    leader = np.arange(len(selects))
-    single = np.ones(len(head), bool)
-    if tie is not None:
-        for group in tie.groups:
-            leader[list(group)] = min(group)
-        single = leader[head] == head
-        if tie.queries:
-            first = np.full((len(selects), attention.shape[2]), attention.shape[1])
-            np.minimum.at(first, (head, rows.key), query)
-            single &= first[head, rows.key] == query
+    head = owner[program.variables.head]
+    single = leader == np.arange(len(program))
     parts = []
     for budget in dict.fromkeys(filter(None, budgets)):
-        heads = [h for h, other in enumerate(budgets) if other == budget]
-        owners = sorted({int(leader[h]) for h in heads})
-        shares = [heads] if budget.over == "all" else [[h] for h in owners]
+        owners = sorted({int(owner[h]) for h, other in enumerate(budgets) if other == budget})
+        shares = [owners] if budget.over == "all" else [[h] for h in owners]
         for share in shares:
             var = np.flatnonzero(single & np.isin(head, share))
             label = -1 if budget.over == "all" else share[0]
             if len(var):
                 parts.append(
-                    _constraints(
+                    constraints_over(
                         np.array([0, len(var)]),
                         var,
                         np.array([min(budget.k, len(var))]),
@@ -325,29 +274,3 @@ def _budgets(
                     )
                 )
     return Constraints.concatenate(parts)
-
-
-def _keeps(attention: Attention, rows: Rows) -> Constraints:
-    """Return ``x = 1`` for required keys and ``x = 0`` for forbidden ones."""
-    row = segment_ids(rows.ptr)
-    head, query = rows.head[row], rows.query[row]
-
-    def among(wanted: Bools | None) -> Bools:
-        if wanted is None:
-            return np.zeros(len(rows.key), bool)
-        return np.asarray(wanted[head, query, rows.key])
-
-    value: Floats = among(attention.required).astype(np.float64)
-    var = np.flatnonzero((value > 0) | among(attention.forbidden))
-    if not len(var):
-        return Constraints.none()
-    return _constraints(
-        pointers(np.ones(len(var), np.int64)),
-        var,
-        value[var],
-        Sense.EQ,
-        Kind.KEEP,
-        head[var],
-        query[var],
-        rows.key[var],
-    )

@@ -16,6 +16,7 @@ from qubo_attn._version import __version__
 from qubo_attn.arrays import Array
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention
+from qubo_attn.coupling import Agreement, Diversity
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError
@@ -45,9 +46,9 @@ _PASSES = {
     for p in (BinarizeWeights, Canonicalize, InsertPenalties, Quantize, Sparsify, TieVariables)
 }
 _SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
+_COUPLINGS = {c.__name__: c for c in (Agreement, Diversity)}
 
-
-_KNOWN: dict[str, type] = {**_PASSES, **_SELECTS, **OBJECTIVES}
+_KNOWN: dict[str, type] = {**_PASSES, **_SELECTS, **OBJECTIVES, **_COUPLINGS}
 
 
 def save(compiled: CompiledAttention, folder: Path) -> None:
@@ -98,6 +99,7 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
         "selects": [_options(type(select).__name__, select) for select in recipe.selects],
         "objectives": [_options(objective.name, objective) for objective in recipe.objectives],
         "passes": [_options(pass_.name, pass_) for pass_ in recipe.passes],
+        "couplings": [_options(type(entry).__name__, entry) for entry in recipe.couplings],
         "embed": None
         if recipe.embed is None
         else {"rounds": recipe.embed.rounds, "seed": recipe.embed.seed},
@@ -218,6 +220,10 @@ def _recipe(
         target,
         mask=arrays.get("mask"),
         kv_head=arrays.get("kv_head"),
+        couplings=tuple(
+            _COUPLINGS[entry["name"]](**_tuples(entry["options"]))
+            for entry in facts.get("couplings", ())
+        ),
     )
 
 

@@ -112,3 +112,30 @@ def collect_couplers(n: int, i: Array, j: Array, bias: Array) -> tuple[Ints, Int
     keep = sums != 0
     keys, sums = keys[keep], sums[keep]
     return (keys // max(n, 1)).astype(np.int32), (keys % max(n, 1)).astype(np.int32), sums
+
+
+def add_couplers(
+    n: int, i: Array, j: Array, bias: Array, more: tuple[Array, Array, Array]
+) -> tuple[Ints, Ints, Floats]:
+    """Add some couplers to sorted ones, which are merged with them, not sorted again.
+
+    Args:
+        n: number of variables.
+        i, j, bias: sorted, unique couplers.
+        more: first variables, second variables and values, in any order and with repeats.
+
+    Returns:
+        ``i, j, bias`` of the sum, sorted; zero sums are dropped.
+    """
+    a, b, value = collect_couplers(n, *more)
+    known, new = i.astype(np.int64) * n + j, a.astype(np.int64) * n + b
+    at = np.searchsorted(known, new)
+    hit = np.zeros(len(new), bool)
+    hit[at < len(known)] = known[at[at < len(known)]] == new[at < len(known)]
+    bias = bias.copy()
+    bias[at[hit]] += value[hit]
+    fresh = ~hit
+    i, j = np.insert(i, at[fresh], a[fresh]), np.insert(j, at[fresh], b[fresh])
+    bias = np.insert(bias, at[fresh], value[fresh])
+    keep = bias != 0
+    return i[keep], j[keep], bias[keep]

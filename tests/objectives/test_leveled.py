@@ -145,6 +145,21 @@ def test_repair_clears_the_levels_of_keys_that_go() -> None:
     assert result.selected.sum() == 2
 
 
+def test_wishes_concern_keys_and_not_their_levels() -> None:
+    generator = np.random.default_rng(4)
+    scores, values = generator.normal(size=(1, 1, 5)), generator.normal(size=(1, 5, 3))
+    wanted, barred = np.zeros((2, 1, 1, 5), bool)
+    wanted[..., 4], barred[..., scores.argmax()] = True, True
+    options = {"objective": "output", "values": values, "target": None, "verify_each": True}
+    compiled = qa.compile(
+        scores, 1, select=qa.SoftWeights(k=2), required=wanted, forbidden=barred, **options
+    )
+    result = compiled.solve(seed=1)
+    assert result.selected[0, 0, 4]
+    assert not result.selected[0, 0, scores.argmax()]
+    assert compiled.certificates.recheck() == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
