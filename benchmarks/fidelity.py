@@ -3,7 +3,7 @@
 Relative error of each row's output, over all rows of all files: ours, and the k keys of largest
 softmax mass decoded three ways: renormalised, weighted by their mass alone, and with OUR residual
 decoder. The last is the fair baseline: most of the gain over renormalised top-k is the decoder's.
-With ``--levels L`` the k keys also take soft weights of L levels (`soft`) beside hard ones (`ours`).
+With ``--levels L`` the keys also take soft weights of L levels (`soft`) beside hard ones (`ours`).
 
     python benchmarks/fidelity.py --data DIR --keys 4 --target zephyr:12 --json
 """
