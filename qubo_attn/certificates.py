@@ -29,7 +29,7 @@ from qubo_attn.arrays import Array, Bools, Floats, Longs, segment_ids
 from qubo_attn.ir import Constraints, Program
 
 METHODS = ("steps", "relaxation")
-STEPS = 24
+STEPS = 40
 MOST_BITS = 16
 
 
