@@ -83,7 +83,7 @@ class CompiledAttention:
         """The proofs of the penalty weights; `Certificates.recheck` proves them again.
 
         Raises:
-            PassError: no pass left any, or the artifact was loaded from a folder.
+            PassError: no pass left any.
         """
         for stage in self.stages:
             if stage.rewrite.certificates is not None:
