@@ -22,7 +22,7 @@ from qubo_attn.arrays import Ints, Longs
 from qubo_attn.errors import InputError, PassError
 from qubo_attn.ir import Kind, Program, replaced
 from qubo_attn.lift import Lift
-from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
+from qubo_attn.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
 
 
@@ -44,7 +44,7 @@ class TieVariables:
     queries: bool = False
 
     name: ClassVar[str] = "tie-variables"
-    needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED, WHOLE_ROWS})
+    needs: ClassVar[frozenset[Fact]] = frozenset({OWN_ENERGIES, UNPRICED, WHOLE_ROWS})
     ensures: ClassVar[frozenset[Fact]] = frozenset()
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from qubo_attn.passes import (
         BinarizeWeights,
         Canonicalize,
+        Compress,
+        DropCouplers,
         Embed,
         InsertPenalties,
         Quantize,
@@ -96,6 +98,8 @@ _HOMES = {
     "passes": (
         "BinarizeWeights",
         "Canonicalize",
+        "Compress",
+        "DropCouplers",
         "Embed",
         "InsertPenalties",
         "Quantize",
@@ -120,7 +124,9 @@ __all__ = [
     "Budget",
     "Canonicalize",
     "CompiledAttention",
+    "Compress",
     "DecodeError",
+    "DropCouplers",
     "Embed",
     "EmbeddingCache",
     "EmbeddingError",

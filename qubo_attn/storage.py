@@ -26,6 +26,8 @@ from qubo_attn.objectives import OBJECTIVES
 from qubo_attn.passes import (
     BinarizeWeights,
     Canonicalize,
+    Compress,
+    DropCouplers,
     Embed,
     InsertPenalties,
     Quantize,
@@ -44,7 +46,16 @@ if TYPE_CHECKING:
 FORMAT = 2
 _PASSES = {
     p.name: p
-    for p in (BinarizeWeights, Canonicalize, InsertPenalties, Quantize, Sparsify, TieVariables)
+    for p in (
+        BinarizeWeights,
+        Canonicalize,
+        Compress,
+        DropCouplers,
+        InsertPenalties,
+        Quantize,
+        Sparsify,
+        TieVariables,
+    )
 }
 _SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
 

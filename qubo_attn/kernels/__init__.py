@@ -18,6 +18,7 @@ from qubo_attn.kernels.integers import (
     compare_tables,
     rounding_errors,
 )
+from qubo_attn.kernels.lightening import compress_rows, drop_couplers, dynamic_ranges
 from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
@@ -36,9 +37,12 @@ __all__ = [
     "chain_votes",
     "common_steps",
     "compare_tables",
+    "compress_rows",
     "disjoint_squares",
     "distance_coefficients",
     "dominated_keys",
+    "drop_couplers",
+    "dynamic_ranges",
     "fill_physical",
     "first_bad_clique",
     "ising_fields",
