@@ -19,13 +19,13 @@ A = 0 is the linear penalty (Mirkarimi et al., arXiv 2404.05467), which needs no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Longs, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, segment_ids
 from qubo_attn.ir import Constraints, Program
 
 METHODS = ("steps", "relaxation")
@@ -67,6 +67,19 @@ class Certificates:
     def rows(self) -> Constraints:
         """The rows, in order."""
         return self.program.constraints.take(self.index)
+
+    def take(self, which: Longs) -> Certificates:
+        """Return the certificates of some rows, by their place here."""
+        ptr = self.rows.ptr
+        _, entries = csr_rows(ptr, which)
+        _, counts = csr_rows(ptr + np.arange(len(ptr)), which)
+        columns = ("index", "weight", "slope", "margin", "method", "upper")
+        return replace(
+            self,
+            **{name: getattr(self, name)[which] for name in columns},
+            lower=self.lower[counts],
+            witness=self.witness[entries],
+        )
 
     @property
     def labels(self) -> list[str]:
