@@ -23,6 +23,7 @@ from qubo_attn.errors import InputError, PassError
 from qubo_attn.hardware import Coefficients, coefficients
 from qubo_attn.ir import Kind, Program, Sense
 from qubo_attn.lift import Lift
+from qubo_attn.losses import Losses, losses_of
 from qubo_attn.pipeline import Stage
 from qubo_attn.report import Report, build_report
 from qubo_attn.submission import Physical, Submission
@@ -87,6 +88,11 @@ class CompiledAttention:
             total += stage.rewrite.bound
             moved += stage.rewrite.error
         return total + twice
+
+    @cached_property
+    def losses(self) -> Losses:
+        """Softmax mass of keys no selection can hold any more, and the output error it bounds."""
+        return losses_of(self)
 
     @property
     def certificates(self) -> Certificates:

@@ -56,7 +56,12 @@ def test_each_select_and_objective_is_kept(tmp_path: Path) -> None:
         keys=generator.normal(size=(2, 5, 3)),
         mask=np.tri(3, 5, 2, dtype=bool),
         target=None,
-        slots=4,
+        passes=(
+            qa.Sparsify(slots=4, nucleus=0.9, sizes=(3, 5)),
+            qa.DropCouplers(budget=0.1),
+            qa.Compress(bits=7),
+            qa.InsertPenalties(linear=True),
+        ),
     )
     compiled.save(tmp_path)
     loaded = qa.load(tmp_path)

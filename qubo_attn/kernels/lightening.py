@@ -56,7 +56,7 @@ def _error(local: Floats, fields: Floats, constant: float, k: int) -> float:
     """Bound the size of a change at any selection of k keys."""
     most = constant - sorted_bounds(-local, -fields)[k]
     least = constant + sorted_bounds(local, fields)[k]
-    return max(most, -least)
+    return float(max(most, -least))
 
 
 @kernel
@@ -95,7 +95,7 @@ def _spread_of(local: Floats, fields: Floats, k: int, upper: float) -> float:
     if n < 2:
         return 0.0
     pair = 0.5 * local.sum() * k * (k - 1.0) / (n * (n - 1.0))
-    return max(fields.sum() * k / n + pair - upper, 0.0)
+    return float(max(fields.sum() * k / n + pair - upper, 0.0))
 
 
 @kernel

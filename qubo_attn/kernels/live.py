@@ -171,4 +171,4 @@ def change_bound(
             if pairs[s, u] or new_pairs[s, u]:
                 part[a, b] = local[s, u]
     most = -sorted_bounds(-part, -own[:m])[left]
-    return most - sorted_bounds(part, own[:m])[left]
+    return float(most - sorted_bounds(part, own[:m])[left])

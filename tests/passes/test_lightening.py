@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +13,11 @@ import qubo_attn as qa
 from qubo_attn.ir import Program
 from qubo_attn.kernels.live import live_parts
 from qubo_attn.passes.compress import dynamic_range
-from qubo_attn.pipeline import Pass
 from tests import oracle
 from tests.strategies import programs
 
-BOTH = (qa.DropCouplers, qa.Compress)
+Kind: TypeAlias = type[qa.DropCouplers] | type[qa.Compress]
+BOTH: tuple[Kind, ...] = (qa.DropCouplers, qa.Compress)
 
 
 def best_points(program: Program) -> list[tuple[int, ...]]:
@@ -63,7 +65,7 @@ def test_live_parts_hold_every_best_selection(
 @given(st.integers(0, 10_000), st.integers(2, 8), st.sampled_from([0.05, 0.3, 1.0]), st.data())
 @settings(max_examples=40)
 def test_by_proof_the_best_selections_stay_best(
-    kind: type[Pass], seed: int, n: int, scale: float, data: st.DataObject
+    kind: Kind, seed: int, n: int, scale: float, data: st.DataObject
 ) -> None:
     program = dense_row(seed, n, data.draw(st.integers(0, n)), scale)
     rewrite = kind().apply(program)
@@ -75,14 +77,14 @@ def test_by_proof_the_best_selections_stay_best(
 @pytest.mark.parametrize("kind", BOTH)
 @given(programs(weights=True), st.sampled_from([0.0, 0.05, 0.5]))
 @settings(max_examples=40)
-def test_any_program_keeps_the_promise(kind: type[Pass], program: Program, budget: float) -> None:
+def test_any_program_keeps_the_promise(kind: Kind, program: Program, budget: float) -> None:
     qa.validate(program, kind(budget=budget).apply(program))
 
 
 @pytest.mark.parametrize("kind", BOTH)
 @given(st.integers(0, 10_000), st.sampled_from([0.01, 0.1, 0.5]))
 @settings(max_examples=40)
-def test_the_rise_stays_within_bound_and_budget(kind: type[Pass], seed: int, budget: float) -> None:
+def test_the_rise_stays_within_bound_and_budget(kind: Kind, seed: int, budget: float) -> None:
     program = dense_row(seed, 8, 3, 1.0)
     rewrite = kind(budget=budget).apply(program)
     qa.validate(program, rewrite)
@@ -120,9 +122,7 @@ def output_rows(arrays: dict[str, np.ndarray], keys: int = 4) -> Program:
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_real_rows_keep_their_optimum_row_by_row(
-    kind: type[Pass], minilm: dict[str, np.ndarray]
-) -> None:
+def test_real_rows_keep_their_optimum_row_by_row(kind: Kind, minilm: dict[str, np.ndarray]) -> None:
     program = output_rows(minilm)
     changed = kind().apply(program).program
     points = (np.arange(1 << 10)[:, None] >> np.arange(10) & 1).astype(float)
@@ -178,7 +178,7 @@ def test_rows_coupled_to_others_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", BOTH)
-def test_tying_comes_before(kind: type[Pass]) -> None:
+def test_tying_comes_before(kind: Kind) -> None:
     message = (
         "tie-variables needs a program that still has the objective's own energies, and "
         f"{kind.name} before it takes that away: put tie-variables before {kind.name}"
