@@ -134,7 +134,9 @@ def nucleus(arrays: dict[str, np.ndarray], share: float, keys: int, queries: int
     compiled = program_of(arrays, "output", qa.Sparsify(nucleus=share), keys, queries)
     sizes = np.diff(compiled.program.constraints.ptr)
     losses = compiled.losses
-    exact = compiled.attention.softmax @ compiled.attention.values
+    attention = compiled.attention
+    assert attention.values is not None
+    exact = attention.softmax @ attention.values
     size = np.linalg.norm(exact, axis=-1)
     assert losses.output is not None
     relative = losses.output / np.where(size > 0, size, 1.0)

@@ -56,7 +56,7 @@ class Compress:
         ... pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 2
         ... ''')
         >>> print(Compress().apply(program).notes[1])
-        dynamic range 3.3 bits before, 1 after (median)
+        dynamic range 2.8 bits before, 1 after (median)
     """
 
     bits: int = 12
