@@ -5,6 +5,8 @@ if __name__ != "qubo_attn.passes":
 
 from qubo_attn.passes.binarize_weights import BinarizeWeights
 from qubo_attn.passes.canonicalize import Canonicalize
+from qubo_attn.passes.compress import Compress
+from qubo_attn.passes.drop_couplers import DropCouplers
 from qubo_attn.passes.embed import Embed
 from qubo_attn.passes.insert_penalties import InsertPenalties
 from qubo_attn.passes.quantize import Quantize
@@ -14,6 +16,8 @@ from qubo_attn.passes.tie_variables import TieVariables
 __all__ = [
     "BinarizeWeights",
     "Canonicalize",
+    "Compress",
+    "DropCouplers",
     "Embed",
     "InsertPenalties",
     "Quantize",

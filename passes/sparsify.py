@@ -9,16 +9,24 @@
   weights, the dearest exchange of one level times the levels that dropped keys could hold.
 
 * ``nucleus`` (lossy): of those, the fewest keys that hold this share of the row's softmax mass, and
-  never fewer than its count needs. The same bound; and the lost mass is at most one less the share.
+  never fewer than its count needs; rounded up to one of a few ``sizes``. The same bound; and the
+  lost mass is at most one less the share.
+
+Losing a mass d moves the row's attention, renormalised, by at most ``2 d max |v - vbar|``: what is
+left weighs more by d / (1 - d), which moves it by d at most, and so do the lost terms. With values
+at hand, `CompiledAttention.losses` says so row by row. For the ``output`` objective the bound is in
+squared output error as it is.
 
 After it, ``nucleus`` and ``dominance`` aside, every row is a complete graph over its slots,
-whatever keys the data chose, so embeddings are found once and fit every later batch. Those two make
-the number of slots depend on the data, which is why the default pipeline leaves them off.
+whatever keys the data chose, so embeddings are found once and fit every later batch. With
+``nucleus``, how many rows have which size depends on the data, but not the sizes; ``dominance``
+leaves rows of any size. The default pipeline uses neither.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral
 from typing import ClassVar, TypeAlias
 
@@ -33,6 +41,9 @@ from qubo_attn.lift import Lift
 from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
 
+# Two an octave: at most half as many keys again as the nucleus needs.
+SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)
+
 Adjacency: TypeAlias = tuple[Longs, Ints, Floats]
 
 
@@ -45,11 +56,14 @@ class Sparsify:
             keeps all.
         dominance: fix keys that every optimum leaves out or takes.
         nucleus: share of softmax mass to keep, above 0 up to 1; None keeps all.
+        sizes: what the number of keys of a row's nucleus is rounded up to, ascending; beyond the
+            last, and where there are none, it stays as it is.
     """
 
     slots: int | None = None
     dominance: bool = False
     nucleus: float | None = None
+    sizes: tuple[int, ...] = SIZES
 
     name: ClassVar[str] = "sparsify"
     needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
@@ -65,6 +79,12 @@ class Sparsify:
         if self.nucleus is not None and not 0 < self.nucleus <= 1:
             raise InputError(
                 f"nucleus must be a share above 0 up to 1, not {self.nucleus}", nucleus=self.nucleus
+            )
+        whole = all(isinstance(size, Integral) and size >= 1 for size in self.sizes)
+        if not whole or any(a >= b for a, b in pairwise(self.sizes)):
+            raise InputError(
+                f"sizes must be whole numbers from 1 on that ascend, not {self.sizes!r}",
+                sizes=self.sizes,
             )
 
     def apply(self, program: Program) -> Rewrite:
@@ -94,6 +114,7 @@ class Sparsify:
         notes = (
             f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
             f"{(~kept & (state >= 0)).sum()} dropped",
+            *_lost_mass(program, rows, kept),
         )
         return Rewrite(sparse_program, lift, bound=bound, notes=notes)
 
@@ -149,8 +170,12 @@ class Sparsify:
             before = np.empty(len(rank))
             running = np.cumsum(held[order]) - held[order]
             before[order] = running - running[rows.ptr[row]]
-            needed = rank < self._room(program, rows, count, slots=0)[row]
-            kept &= needed | (before < self.nucleus * total[row])
+            inside = np.bincount(row[before < self.nucleus * total[row]], minlength=len(rows))
+            fewest = np.maximum(inside, self._room(program, rows, count, slots=0))
+            steps = np.array(self.sizes, np.int64)
+            place = np.searchsorted(steps, fewest)
+            steps = np.append(steps, 0)
+            kept &= rank < np.maximum(fewest, steps[place])[row]
         return np.asarray(kept)
 
 
@@ -203,6 +228,19 @@ def _moves(program: Program) -> tuple[Floats, Floats]:
     up[o.i[square]] += np.maximum(steep, o.bias[square])
     down[o.i[square]] -= np.minimum(steep, o.bias[square])
     return up, down
+
+
+def _lost_mass(program: Program, rows: Constraints, kept: Bools) -> tuple[str, ...]:
+    """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
+    mass, row = program.variables.mass[rows.var], segment_ids(rows.ptr)
+    if kept.all() or np.isnan(mass).any():
+        return ()
+    total = np.bincount(row, weights=mass, minlength=len(rows))
+    lost = np.bincount(row, weights=np.where(kept, 0.0, mass), minlength=len(rows))
+    share = np.divide(lost, total, out=np.zeros(len(rows)), where=total > 0)
+    return (
+        f"lost softmax mass: {share.max():.3g} at most in a row, {share.mean():.3g} on average",
+    )
 
 
 def _priority(program: Program) -> Floats:

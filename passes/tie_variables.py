@@ -28,7 +28,7 @@ from qubo_attn.arrays import Ints, Longs
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Program, Variables, replaced
 from qubo_attn.lift import Lift
-from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
+from qubo_attn.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
 from qubo_attn.ties import check_rows, find_groups, soften, tie_bound
 
@@ -60,7 +60,7 @@ class TieVariables:
     strength: float | None = None
 
     name: ClassVar[str] = "tie-variables"
-    needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED, WHOLE_ROWS})
+    needs: ClassVar[frozenset[Fact]] = frozenset({OWN_ENERGIES, UNPRICED, WHOLE_ROWS})
     ensures: ClassVar[frozenset[Fact]] = frozenset()
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from qubo_attn.passes import (
         BinarizeWeights,
         Canonicalize,
+        Compress,
+        DropCouplers,
         Embed,
         InsertPenalties,
         Quantize,
@@ -98,6 +100,8 @@ _HOMES = {
     "passes": (
         "BinarizeWeights",
         "Canonicalize",
+        "Compress",
+        "DropCouplers",
         "Embed",
         "InsertPenalties",
         "Quantize",
@@ -123,8 +127,10 @@ __all__ = [
     "Budget",
     "Canonicalize",
     "CompiledAttention",
+    "Compress",
     "DecodeError",
     "Diversity",
+    "DropCouplers",
     "Embed",
     "EmbeddingCache",
     "EmbeddingError",

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn import annealer
+from qubo_attn import annealer, multipliers
 from qubo_attn.arrays import Bools, Longs, csr_rows
 from qubo_attn.attention import Attention
 from qubo_attn.certificates import Certificates
 from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.decoders import check_decoder
 from qubo_attn.embedding.placement import Placement, Plan
-from qubo_attn.errors import PassError
+from qubo_attn.errors import InputError, PassError
 from qubo_attn.hardware import Coefficients, coefficients
 from qubo_attn.ir import Kind, Program, Sense
 from qubo_attn.lift import Lift
+from qubo_attn.losses import Losses, losses_of
 from qubo_attn.pipeline import Stage
 from qubo_attn.report import Report, build_report
 from qubo_attn.submission import Physical, Submission
@@ -75,15 +76,30 @@ class CompiledAttention:
 
     @property
     def bound(self) -> float:
-        """How much all lossy passes together can raise the optimum, in energy units."""
-        return sum(stage.rewrite.bound for stage in self.stages)
+        """How much all lossy passes together can raise the optimum, in energy units.
+
+        Bounds add up. Where a pass moved energies, a later lossy pass works on those, and what was
+        moved counts on both sides.
+        """
+        total = moved = twice = 0.0
+        for stage in self.stages:
+            if stage.rewrite.bound > 0:
+                twice = 2.0 * moved
+            total += stage.rewrite.bound
+            moved += stage.rewrite.error
+        return total + twice
+
+    @cached_property
+    def losses(self) -> Losses:
+        """Softmax mass of keys no selection can hold any more, and the output error it bounds."""
+        return losses_of(self)
 
     @property
     def certificates(self) -> Certificates:
         """The proofs of the penalty weights; `Certificates.recheck` proves them again.
 
         Raises:
-            PassError: no pass left any, or the artifact was loaded from a folder.
+            PassError: no pass left any.
         """
         for stage in self.stages:
             if stage.rewrite.certificates is not None:
@@ -226,6 +242,7 @@ class CompiledAttention:
         seed: int | None = None,
         decoder: str | None = None,
         before: Callable[[Submission], None] | None = None,
+        multiplier_steps: int = 0,
         **options: object,
     ) -> AttentionResult:
         """Sample every submission and decode.
@@ -237,16 +254,31 @@ class CompiledAttention:
             seed: handed to the sampler where it takes one, plus the submission's number.
             decoder: see `decode`.
             before: called with each submission before it is sampled, to show progress.
+            multiplier_steps: rounds of sampling besides the first, between which the slopes of
+                linear penalties move towards feasible reads (`InsertPenalties` with ``linear``).
             **options: further keywords of the sampler, e.g. ``num_reads=100``.
         """
         if decoder is not None:
             check_decoder(decoder)
-        samplesets = []
-        for submission in self.submissions:
-            if before is not None:
-                before(submission)
-            own_seed = None if seed is None else seed + submission.index
-            samplesets.append(annealer.sample(submission, sampler, own_seed, options))
+        if not isinstance(multiplier_steps, int) or multiplier_steps < 0:
+            raise InputError(
+                f"multiplier_steps must be a whole number >= 0, not {multiplier_steps!r}",
+                multiplier_steps=multiplier_steps,
+            )
+
+        def sample(compiled: CompiledAttention, step: int) -> list[dimod.SampleSet]:
+            samplesets = []
+            for submission in compiled.submissions:
+                if before is not None:
+                    before(submission)
+                offset = submission.index + step * len(compiled.submissions)
+                own_seed = None if seed is None else seed + offset
+                samplesets.append(annealer.sample(submission, sampler, own_seed, options))
+            return samplesets
+
+        samplesets = sample(self, 0)
+        if multiplier_steps:
+            samplesets = multipliers.refine(self, samplesets, sample, multiplier_steps)
         return self.decode(samplesets, decoder)
 
     # -- again --------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from qubo_attn.ir import Constraints, Kind, Program
 from qubo_attn.kinds import gate_pairs
 
 METHODS = ("steps", "relaxation", "levels")
-STEPS = 24
+STEPS = 40
 ROUNDS = 40
 MOST_BITS = 16
 

@@ -463,6 +463,13 @@ def replaced(group: G, **columns: Array) -> G:
     return type(group)(**(group.arrays() | columns))
 
 
+def unpriced(program: Program) -> Program:
+    """Return a program with every constraint imposed again, whatever it was priced at."""
+    c = program.constraints
+    nothing = np.full(len(c), np.nan)
+    return program.replace(constraints=replaced(c, weight=nothing, slope=np.zeros(len(c))))
+
+
 def _label(name: str, *parts: int | np.integer) -> str:
     last = parts[-1]
     shown = parts[:-1] if len(parts) == 4 and last < 0 else parts

@@ -59,6 +59,19 @@ def bit_rows(program: Program) -> Bools:
     return np.asarray(np.bincount(segment_ids(c.ptr), weights=wide, minlength=len(c)) == 0)
 
 
+def lone_rows(program: Program) -> Bools:
+    """Return which constraints keep exactly k of their own bits and touch no other variable."""
+    c, o = program.constraints, program.objective
+    exact = exact_rows(program)
+    owner = np.full(len(program), -1, np.int64)
+    entry = exact[segment_ids(c.ptr)]
+    owner[c.var[entry]] = segment_ids(c.ptr)[entry]
+    crossing = owner[o.i] != owner[o.j]
+    touched = np.concatenate([owner[o.i[crossing]], owner[o.j[crossing]]])
+    exact[touched[touched >= 0]] = False
+    return exact
+
+
 def exact_rows(program: Program) -> Bools:
     """Return which constraints keep exactly k of their own bits."""
     return np.asarray(sum_rows(program) & bit_rows(program))

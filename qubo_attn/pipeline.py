@@ -34,8 +34,9 @@ BINARY = Fact("binary", "has bits only", lambda program: program.is_binary)
 UNPRICED = Fact("unpriced", "has no priced constraint", lambda program: program.is_unpriced)
 PRICED = Fact("priced", "has every constraint priced", lambda program: program.is_unconstrained)
 WHOLE_ROWS = Fact("whole-rows", "still has every key of every row")
+OWN_ENERGIES = Fact("own-energies", "still has the objective's own energies")
 
-_AT_THE_START = frozenset({UNPRICED, WHOLE_ROWS})
+_AT_THE_START = frozenset({UNPRICED, WHOLE_ROWS, OWN_ENERGIES})
 
 
 @runtime_checkable

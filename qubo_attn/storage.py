@@ -16,16 +16,19 @@ from qubo_attn._version import __version__
 from qubo_attn.arrays import Array
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention
+from qubo_attn.certificates import Certificates
 from qubo_attn.coupling import Agreement, Diversity
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Program
+from qubo_attn.ir import Program, unpriced
 from qubo_attn.lift import Lift
 from qubo_attn.objectives import OBJECTIVES
 from qubo_attn.passes import (
     BinarizeWeights,
     Canonicalize,
+    Compress,
+    DropCouplers,
     Embed,
     InsertPenalties,
     Quantize,
@@ -40,10 +43,20 @@ from qubo_attn.target import Target
 if TYPE_CHECKING:
     from qubo_attn.compiler import Recipe
 
-FORMAT = 1
+# 2: a program that a pass left alone is not written again; certificates.
+FORMAT = 2
 _PASSES = {
     p.name: p
-    for p in (BinarizeWeights, Canonicalize, InsertPenalties, Quantize, Sparsify, TieVariables)
+    for p in (
+        BinarizeWeights,
+        Canonicalize,
+        Compress,
+        DropCouplers,
+        InsertPenalties,
+        Quantize,
+        Sparsify,
+        TieVariables,
+    )
 }
 _SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
 _COUPLINGS = {c.__name__: c for c in (Agreement, Diversity)}
@@ -65,9 +78,15 @@ def save(compiled: CompiledAttention, folder: Path) -> None:
     attention, recipe = compiled.attention, compiled.recipe
     put("attention", {name: getattr(attention, name) for name in _ATTENTION})
     put("recipe", {"mask": recipe.mask, "kv_head": recipe.kv_head})
+    before: Program | None = None
     for index, stage in enumerate(compiled.stages):
-        put(f"stage{index}", stage.program.arrays())
+        # A pass that leaves the program alone leaves no second copy, which could come to differ.
+        if stage.program is not before:
+            put(f"stage{index}", stage.program.arrays())
+        before = stage.program
         put(f"lift{index}", stage.lift.arrays())
+        if stage.rewrite.certificates is not None:
+            put(f"certificates{index}", _proofs(stage.rewrite.certificates, stage.program))
     if recipe.target is not None:
         put("target", {"qubits": recipe.target.qubits, "couplers": recipe.target.couplers})
     if compiled.placement is not None:
@@ -76,6 +95,33 @@ def save(compiled: CompiledAttention, folder: Path) -> None:
     (folder / "artifact.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
 
+def _proofs(certificates: Certificates, priced: Program) -> dict[str, Array]:
+    """Return certificates as arrays; weights stand in the priced program, and only there."""
+    arrays = {name: getattr(certificates, name) for name in _PROVEN}
+    arrays["steps"], index = np.array(certificates.steps), certificates.index
+    alike = certificates.program.same(unpriced(priced))
+    if not alike or not np.array_equal(priced.constraints.weight[index], certificates.weight):
+        own = certificates.program.arrays()
+        arrays |= {"weight": certificates.weight, "slope": certificates.slope}
+        arrays |= {f"program/{name}": array for name, array in own.items()}
+    return arrays
+
+
+def _certificates(arrays: dict[str, Array], priced: Program) -> Certificates | None:
+    """Return the certificates behind `_proofs`; None where the stage left none."""
+    if not arrays:
+        return None
+    columns = {name: arrays[name] for name in _PROVEN}
+    program, prices = unpriced(priced), priced.constraints
+    weight, slope = prices.weight[columns["index"]], prices.slope[columns["index"]]
+    if "weight" in arrays:
+        start = "program/"
+        own = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+        program, weight, slope = Program.from_arrays(own), arrays["weight"], arrays["slope"]
+    return Certificates(program, weight=weight, slope=slope, steps=int(arrays["steps"]), **columns)
+
+
+_PROVEN = ("index", "margin", "method", "upper", "lower", "witness")
 _ATTENTION = ("logits", "values", "keys", "required", "forbidden")
 _PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
 
@@ -149,8 +195,8 @@ def load(folder: Path, cache: EmbeddingCache | None) -> CompiledAttention:
         with (folder / "arrays.npz").open("rb") as stream:
             file = np.load(stream, allow_pickle=False)
             arrays = {name: file[name] for name in file.files}
-        if facts["format"] != FORMAT:
-            raise ValueError(f"format {facts['format']} is not {FORMAT}")
+        if facts["format"] not in (1, FORMAT):
+            raise ValueError(f"format {facts['format']} is not 1 to {FORMAT}")
         return _build(facts, arrays, cache)
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
         raise InputError(
@@ -172,18 +218,23 @@ def _build(
         structure = facts["placement"]["structure"]
         placement = Placement(target, slots=slots, structure=structure, **group("placement"))
     last = len(facts["stages"]) - 1
+    programs: list[Program] = []
+    for index in range(last + 1):
+        columns = group(f"stage{index}")
+        programs.append(Program.from_arrays(columns) if columns else programs[-1])
     stages = tuple(
         Stage(
             stage["name"],
             stage["spec"],
             Rewrite(
-                Program.from_arrays(group(f"stage{index}")),
+                programs[index],
                 Lift.from_arrays(group(f"lift{index}")),
                 stage["bound"],
                 stage["margin"],
                 stage["restricts"],
                 tuple(stage["notes"]),
-                placement=placement if index == last else None,
+                _certificates(group(f"certificates{index}"), programs[index]),
+                placement if index == last else None,
                 error=stage.get("error", 0.0),
             ),
             stage["seconds"],

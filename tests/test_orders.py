@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import permutations
 
 import numpy as np
@@ -19,23 +20,25 @@ PASSES: dict[str, Pass] = {
     "binarize": qa.BinarizeWeights(),
     "price": qa.InsertPenalties(),
 }
+LIGHT: dict[str, Pass] = {"drop": qa.DropCouplers(), "compress": qa.Compress()}
+ALL = PASSES | LIGHT
 
 
-def legal_orders() -> list[tuple[str, ...]]:
+def legal_orders(names: Iterable[str], sizes: Iterable[int]) -> list[tuple[str, ...]]:
     found = []
-    for size in range(1, 5):
-        for names in permutations(PASSES, size):
-            if "price" not in names:
+    for size in sizes:
+        for order in permutations(names, size):
+            if "price" not in order:
                 continue
             try:
-                qa.Pipeline(tuple(PASSES[name] for name in names))
+                qa.Pipeline(tuple(ALL[name] for name in order))
             except qa.OrderError:
                 continue
-            found.append(names)
+            found.append(order)
     return found
 
 
-@pytest.mark.parametrize("order", legal_orders(), ids="-".join)
+@pytest.mark.parametrize("order", legal_orders(PASSES, range(1, 5)), ids="-".join)
 @pytest.mark.parametrize("objective", ["selection", "redundancy", "output", "hard", "boltzmann"])
 @pytest.mark.parametrize(
     "select",
@@ -45,6 +48,22 @@ def legal_orders() -> list[tuple[str, ...]]:
 @given(data=st.data())
 @settings(max_examples=4)
 def test_ground_states_lift_to_optima(
+    objective: str, select: qa.select.Select, order: tuple[str, ...], data: st.DataObject
+) -> None:
+    check_order(objective, select, order, data)
+
+
+@pytest.mark.parametrize("order", legal_orders(ALL, [6]), ids="-".join)
+@pytest.mark.parametrize("objective", ["redundancy", "output"])
+@given(data=st.data())
+@settings(max_examples=4)
+def test_lighter_rows_have_the_same_optima(
+    objective: str, order: tuple[str, ...], data: st.DataObject
+) -> None:
+    check_order(objective, qa.ExactlyK(2), order, data)
+
+
+def check_order(
     objective: str, select: qa.select.Select, order: tuple[str, ...], data: st.DataObject
 ) -> None:
     generator = np.random.default_rng(data.draw(st.integers(0, 100_000), label="seed"))
@@ -58,7 +77,7 @@ def test_ground_states_lift_to_optima(
         objective=objective,
         values=generator.normal(size=(2, keys, 3)),
         keys=generator.normal(size=(2, keys, 3)),
-        passes=[PASSES[name] for name in order],
+        passes=[ALL[name] for name in order],
         target=None,
         verify_each=True,
     )

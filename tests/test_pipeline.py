@@ -51,6 +51,11 @@ def test_legal_orders_are_exactly_these() -> None:
             "before it takes that away: put tie-variables before insert-penalties",
         ),
         (
+            (qa.InsertPenalties(), qa.DropCouplers()),
+            "drop-couplers needs a program that has no priced constraint, and insert-penalties "
+            "before it takes that away: put drop-couplers before insert-penalties",
+        ),
+        (
             (qa.Embed(qa.Target.zephyr(1)), qa.BinarizeWeights()),
             "embed needs a program that has bits only, which binarize-weights after it ensures: "
             "put embed after binarize-weights",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import networkx as nx
@@ -54,7 +56,12 @@ def test_each_select_and_objective_is_kept(tmp_path: Path) -> None:
         keys=generator.normal(size=(2, 5, 3)),
         mask=np.tri(3, 5, 2, dtype=bool),
         target=None,
-        slots=4,
+        passes=(
+            qa.Sparsify(slots=4, nucleus=0.9, sizes=(3, 5)),
+            qa.DropCouplers(budget=0.1),
+            qa.Compress(bits=7),
+            qa.InsertPenalties(linear=True),
+        ),
     )
     compiled.save(tmp_path)
     loaded = qa.load(tmp_path)
@@ -75,8 +82,73 @@ def test_folders_that_do_not_read_are_named(tmp_path: Path, damage: str) -> None
     if damage == "json":
         facts.write_text("{")
     elif damage == "format":
-        facts.write_text(facts.read_text().replace('"format": 1', '"format": 99'))
+        facts.write_text(facts.read_text().replace('"format": 2', '"format": 99'))
     elif damage == "npz":
         (folder / "arrays.npz").write_bytes(b"PK")
     with pytest.raises(qa.InputError, match="artifact holds no readable artifact"):
         qa.load(folder)
+
+
+def rewrite_array(folder: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    with np.load(folder / "arrays.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    arrays[name] = change(arrays[name])
+    np.savez_compressed(folder / "arrays.npz", **arrays)
+
+
+@pytest.mark.parametrize("target", ["all-to-all", None, "zephyr:3"])
+def test_certificates_are_kept_and_still_prove(
+    target: str | None, tmp_path: Path, minilm: dict[str, np.ndarray]
+) -> None:
+    options = {"select": qa.ExactlyK(3), "objective": "output", "target": target}
+    compiled = qa.compile(minilm["scores"][:2], 2, values=minilm["value"][:2], **options)
+    compiled.save(tmp_path)
+    saved, found = qa.load(tmp_path).certificates, compiled.certificates
+    assert saved.program.same(found.program)
+    for name in ("index", "weight", "slope", "margin", "method", "upper", "lower", "witness"):
+        assert np.array_equal(getattr(saved, name), getattr(found, name), equal_nan=True)
+    assert saved.recheck() == []
+    assert saved.steps == found.steps
+
+
+def test_tampered_artifacts_fail_the_recheck(tmp_path: Path, minilm: dict[str, np.ndarray]) -> None:
+    options = {"select": qa.ExactlyK(3), "objective": "output", "target": None}
+    compiled = qa.compile(minilm["scores"][:2], 2, values=minilm["value"][:2], **options)
+    worst = int(compiled.certificates.weight.argmax())
+    priced = [s.name for s in compiled.stages].index("insert-penalties")
+
+    def lowered(weight: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(weight)) == worst, 0.5 * weight, weight)
+
+    compiled.save(tmp_path)
+    rewrite_array(tmp_path, f"stage{priced}/c.weight", lowered)
+    loaded = qa.load(tmp_path)
+    # The price that is sampled is the price that is proven: there is no second copy of it.
+    assert loaded.program.constraints.weight[worst] == 0.5 * compiled.certificates.weight[worst]
+    assert loaded.certificates.recheck() == [compiled.certificates.labels[worst]]
+    compiled.save(tmp_path)
+    rewrite_array(tmp_path, f"stage{priced}/o.linear", lambda linear: 1.5 * linear)
+    assert qa.load(tmp_path).certificates.recheck() != []
+
+
+def test_certificates_of_another_program_bring_it_along(tmp_path: Path) -> None:
+    scores = np.random.default_rng(1).normal(size=(1, 2, 5))
+    compiled = qa.compile(
+        scores,
+        1,
+        select=qa.AtMostK(2),
+        objective="output",
+        values=np.random.default_rng(2).normal(size=(1, 5, 3)),
+        target=None,
+    )
+    stages = list(compiled.stages)
+    index = [s.name for s in stages].index("insert-penalties")
+    found = stages[index].rewrite.certificates
+    assert found is not None
+    other = dataclasses.replace(found, program=stages[0].program, index=np.arange(2))
+    rewrite = dataclasses.replace(stages[index].rewrite, certificates=other)
+    stages[index] = dataclasses.replace(stages[index], rewrite=rewrite)
+    dataclasses.replace(compiled, stages=tuple(stages)).save(tmp_path)
+    loaded = qa.load(tmp_path).certificates
+    assert loaded.program.same(stages[0].program)
+    assert np.array_equal(loaded.weight, found.weight)

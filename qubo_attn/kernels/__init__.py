@@ -20,6 +20,7 @@ from qubo_attn.kernels.integers import (
     rounding_errors,
 )
 from qubo_attn.kernels.leveled import certify_leveled
+from qubo_attn.kernels.lightening import compress_rows, drop_couplers, dynamic_ranges
 from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import (
@@ -39,9 +40,12 @@ __all__ = [
     "chain_votes",
     "common_steps",
     "compare_tables",
+    "compress_rows",
     "disjoint_squares",
     "distance_coefficients",
     "dominated_keys",
+    "drop_couplers",
+    "dynamic_ranges",
     "fill_physical",
     "first_bad_clique",
     "ising_fields",

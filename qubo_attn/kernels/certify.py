@@ -15,6 +15,14 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.relaxation import (
+    convex_shift,
+    good_selection,
+    plain_shift,
+    relax,
+    sort_in_place,
+    sorted_bounds,
+)
 from qubo_attn.kernels.rows import load_row
 
 SORTED, RELAXED = 1, 2
@@ -63,159 +71,17 @@ def smallest_weight(k: int, need: Floats) -> tuple[float, float, int, int]:
 
 
 @kernel
-def _feasible(local: Floats, fields: Floats, k: int, chosen: Array) -> float:
-    """Return the objective of a good selection of k keys: greedy, then best exchanges."""
-    n = len(fields)
-    cost = fields.copy()
-    chosen[:] = 0
-    total = 0.0
-    for _ in range(k):
-        best = -1
-        for s in range(n):
-            if chosen[s] == 0 and (best < 0 or cost[s] < cost[best]):
-                best = s
-        chosen[best] = 1
-        total += cost[best]
-        for s in range(n):
-            cost[s] += local[best, s]
-    for _ in range(4 * n):
-        gain, out, into = -1e-15, -1, -1
-        for u in range(n):
-            if chosen[u] == 1:
-                for v in range(n):
-                    if chosen[v] == 0:
-                        change = cost[v] - cost[u] - local[u, v]
-                        if change < gain:
-                            gain, out, into = change, u, v
-        if out < 0:
-            break
-        chosen[out], chosen[into] = 0, 1
-        total += gain
-        for s in range(n):
-            cost[s] += local[into, s] - local[out, s]
-    return total
-
-
-@kernel
-def _sorted_bounds(local: Floats, fields: Floats) -> Floats:
-    """Return lower bounds on F(m): each chosen key meets the m - 1 couplers least for it."""
-    n = len(fields)
-    ordered = np.empty((n, max(n - 1, 1)))
-    for s in range(n):
-        t = 0
-        for u in range(n):
-            if u != s:
-                ordered[s, t] = local[s, u]
-                t += 1
-        ordered[s, :t].sort()
-    bounds = np.zeros(n + 1)
-    shares = fields.copy()
-    for m in range(1, n + 1):
-        if m > 1:
-            for s in range(n):
-                shares[s] += 0.5 * ordered[s, m - 2]
-        part = np.sort(shares)
-        bounds[m] = part[:m].sum()
-    return bounds
-
-
-@kernel
-def _project(point: Floats, m: int, out: Floats) -> None:
-    """Project onto ``0 <= x <= 1, sum x = m`` by bisection on the shift."""
-    low, high = point.min() - 1.0, point.max()
-    for _ in range(45):
-        shift = 0.5 * (low + high)
-        total = 0.0
-        for s in range(len(point)):
-            total += min(max(point[s] - shift, 0.0), 1.0)
-        if total > m:
-            low = shift
-        else:
-            high = shift
-    for s in range(len(point)):
-        out[s] = min(max(point[s] - high, 0.0), 1.0)
-
-
-@kernel
-def _convex_shift(local: Floats, importance: Floats) -> Floats:
-    """Return a diagonal that makes ``local / 2`` positive semidefinite at little total weight.
-
-    Minimises ``importance . shift - t log det`` for falling t, one entry after another: the slack
-    of entry s is one over the inverse's diagonal, and its best value is ``t / importance[s]``.
-    """
-    n = len(importance)
-    values = np.linalg.eigvalsh(local)
-    size = max(values[-1], -values[0])
-    shift = np.full(n, max(-0.5 * values[0], 0.0) + 0.25 * size)
-    matrix = 0.5 * local
-    for s in range(n):
-        matrix[s, s] = shift[s]
-    inverse = np.linalg.inv(matrix)
-    t = 0.25 * size
-    for _ in range(7):
-        t *= 0.3
-        for s in range(n):
-            change = t / importance[s] - 1.0 / inverse[s, s]
-            shift[s] += change
-            factor = change / (1.0 + change * inverse[s, s])
-            column = inverse[:, s].copy()
-            for a in range(n):
-                for b in range(n):
-                    inverse[a, b] -= factor * column[a] * column[b]
-    # Rounding may leave a trace of negative curvature; the eigenvalue proves the rest.
-    for s in range(n):
-        matrix[s, s] = shift[s]
-    least = np.linalg.eigvalsh(matrix)[0]
-    shift += max(-least, 0.0) * (1.0 + 1e-9) + 1e-13 * size
-    return shift
-
-
-@kernel
-def _relaxed_bound(
-    local: Floats, fields: Floats, shift: Floats, m: int, steps: int, x: Floats
-) -> float:
-    """Return a lower bound on F(m) from the convex relaxation over ``sum x = m, 0 <= x <= 1``.
-
-    On bits ``z^2 = z``, so ``shift . (x^2 - x)`` may be added: with it the form is convex. At any
-    point x the linear minorant over the polytope is a bound; accelerated projected gradient finds
-    a good x, which is left in ``x``.
-    """
-    n = len(fields)
-    steep = 0.0
-    for s in range(n):
-        total = 2.0 * shift[s]
-        for u in range(n):
-            total += abs(local[s, u])
-        steep = max(steep, total)
-    x[:] = m / n
-    y, new = x.copy(), x.copy()
-    gradient = np.empty(n)
-    momentum = 1.0
-    best = -np.inf
-    for step in range(steps + 1):
-        at = y if step < steps else x
-        for s in range(n):
-            total = fields[s] - shift[s] + 2.0 * shift[s] * at[s]
-            for u in range(n):
-                total += local[s, u] * at[u]
-            gradient[s] = total
-        if step % 8 == 0 or step == steps:
-            value = 0.0
-            for s in range(n):
-                # The form's value is half of x.(gradient + linear part).
-                value += 0.5 * at[s] * (fields[s] - shift[s] - gradient[s])
-            part = np.sort(gradient)
-            bound = value + part[:m].sum()
-            if bound > best:
-                best = bound
-        _project(y - gradient / steep, m, new)
-        later = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum * momentum))
-        ratio = (momentum - 1.0) / later
-        for s in range(n):
-            y[s] = new[s] + ratio * (new[s] - x[s])
-            x[s] = new[s]
-        momentum = later
-    return best
+def _raise_bounds(
+    constant: float, slopes: Floats, order: Floats, bounds: Floats, method: Array
+) -> None:
+    """Raise the bounds on F(m), for every m, to those of a minorant."""
+    order[:] = slopes
+    sort_in_place(order)
+    total = constant
+    for m in range(1, len(slopes)):
+        total += order[m - 1]
+        if total > bounds[m]:
+            bounds[m], method[m] = total, RELAXED
 
 
 @kernel
@@ -260,30 +126,37 @@ def certify_rows(
         local = np.empty((n, n))
         load_row(members, slot, first, neighbour, value, local)
         fields = linear[members].copy()
-        upper[r] = _feasible(local, fields, k, witness[ptr[r] : ptr[r + 1]])
+        upper[r] = good_selection(local, fields, k, witness[ptr[r] : ptr[r + 1]])
         start = ptr[r] + r
-        lower[start : start + n + 1] = _sorted_bounds(local, fields)
+        bounds, by = lower[start : start + n + 1], method[start : start + n + 1]
+        bounds[:] = sorted_bounds(local, fields)
         size = np.abs(local).max()
         coupled = size > max(1e-14 * np.abs(fields).max(), 1e-140)
-        shift = _convex_shift(local, np.ones(n)) if coupled else np.zeros(n)
-        x = np.empty(n)
         rounding = 1e-12 * (np.abs(fields).sum() + np.abs(local).sum())
-        need = np.empty(n + 1)
+        need, x, slopes, order = np.empty(n + 1), np.empty(n), np.empty(n), np.empty(n)
+        plain, first_shift, inverse = np.empty(0), np.empty(0), np.empty((n, n))
+        relaxed = np.zeros(n + 1, np.bool_)
         while True:
             for m in range(n + 1):
-                need[m] = upper[r] - lower[start + m] + margin[r] + rounding
+                need[m] = upper[r] - bounds[m] + margin[r] + rounding
             weight[r], slope[r], above, below = smallest_weight(k, need)
             tightened = False
+            # Without couplers sorting is exact, as it is for no key and for all; and below a weight
+            # of zero there is nothing to gain.
             for m in (above, below):
-                # Without couplers sorting is exact, as it is for no key and for all.
-                if coupled and 0 < m < n and method[start + m] == SORTED:
-                    bound = _relaxed_bound(local, fields, shift, m, steps, x)
-                    other = _convex_shift(local, x * (1.0 - x) + 0.02)
-                    bound = max(bound, _relaxed_bound(local, fields, other, m, steps, x))
-                    method[start + m] = RELAXED
-                    if bound > lower[start + m]:
-                        lower[start + m] = bound
-                    tightened = True
+                if not coupled or weight[r] == 0.0 or not 0 < m < n or relaxed[m]:
+                    continue
+                if len(plain) == 0:
+                    plain = plain_shift(local, inverse)
+                    first_shift = convex_shift(local, plain, inverse, np.ones(n))
+                x[:] = m / n
+                constant = relax(local, fields, first_shift, m, steps, x, slopes)
+                _raise_bounds(constant, slopes, order, bounds, by)
+                # The shift costs most where x lies between its ends.
+                other = convex_shift(local, plain, inverse, x * (1.0 - x) + 0.02)
+                constant = relax(local, fields, other, m, steps, x, slopes)
+                _raise_bounds(constant, slopes, order, bounds, by)
+                relaxed[m], tightened = True, True
             if not tightened:
                 break
         for s in range(n):

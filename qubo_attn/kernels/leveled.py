@@ -25,8 +25,9 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.certify import RELAXED, SORTED, _convex_shift, smallest_weight
+from qubo_attn.kernels.certify import RELAXED, SORTED, smallest_weight
 from qubo_attn.kernels.gated import good_point
+from qubo_attn.kernels.relaxation import convex_shift, plain_shift
 
 
 @kernel
@@ -81,7 +82,8 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
         off = matrix.copy()
         for a in range(n):
             off[a, a] = 0.0
-        needed = _convex_shift(off, np.ones(n))
+        inverse = np.empty((n, n))
+        needed = convex_shift(off, plain_shift(off, inverse), inverse, np.ones(n))
         for a in range(n):
             shift[a] = max(shift[a], needed[a] - 0.5 * matrix[a, a])
             convex[a, a] = matrix[a, a] + 2.0 * shift[a]

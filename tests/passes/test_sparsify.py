@@ -71,7 +71,7 @@ def test_slots_keep_their_bound(program: Program, slots: int, dominance: bool) -
 def test_nucleus_keeps_its_bound_and_its_mass(program: Program, nucleus: float, seed: int) -> None:
     mass = np.random.default_rng(seed).random(len(program))
     program = program.replace(variables=replaced(program.variables, mass=mass))
-    rewrite = qa.Sparsify(nucleus=nucleus).apply(program)
+    rewrite = qa.Sparsify(nucleus=nucleus, sizes=()).apply(program)
     qa.validate(program, rewrite)
     source, c = rewrite.lift.sources, program.constraints
     assert source is not None
@@ -82,6 +82,59 @@ def test_nucleus_keeps_its_bound_and_its_mass(program: Program, nucleus: float, 
             assert mass[row[kept]].sum() >= nucleus * mass[row].sum() - 1e-9
             fewer = np.sort(mass[row[kept]])[1:].sum()
             assert fewer < nucleus * mass[row].sum() + 1e-9 or kept.sum() <= c.rhs[r]
+
+
+def test_nucleus_rounds_up_to_few_sizes(smollm2: dict[str, np.ndarray]) -> None:
+    options = {"select": qa.ExactlyK(2), "objective": "hard", "target": None}
+
+    def sizes(scores: np.ndarray, pass_: qa.Sparsify) -> np.ndarray:
+        program = qa.compile(scores, 9, passes=(pass_,), **options).program
+        return np.diff(program.constraints.ptr)
+
+    exact = sizes(smollm2["scores"], qa.Sparsify(nucleus=0.95, sizes=()))
+    rounded = sizes(smollm2["scores"], qa.Sparsify(nucleus=0.95, sizes=(3, 6, 12)))
+    own = sizes(smollm2["scores"], qa.Sparsify())
+    assert len(np.unique(exact)) > 3
+    goal = np.array([3, 6, 12, 99])[np.searchsorted([3, 6, 12], exact)]
+    assert np.array_equal(rounded, np.minimum(np.where(goal == 99, exact, goal), own))
+    assert (sizes(smollm2["scores"], qa.Sparsify(slots=5, nucleus=0.99)) <= 5).all()
+
+
+@pytest.mark.parametrize("wrong", [(0, 4), (4, 4), (8, 4), (2.5,)])
+def test_sizes_ascend(wrong: tuple[int, ...]) -> None:
+    with pytest.raises(qa.InputError, match="sizes must be whole numbers from 1 on that ascend"):
+        qa.Sparsify(nucleus=0.9, sizes=wrong)
+
+
+def test_losses_bound_the_output(smollm2: dict[str, np.ndarray]) -> None:
+    values = smollm2["value"][smollm2["kv_head"]]
+    compiled = qa.compile(
+        smollm2["scores"],
+        9,
+        select=qa.ExactlyK(2),
+        objective="hard",
+        values=values,
+        target=None,
+        passes=(qa.Sparsify(nucleus=0.8, sizes=()),),
+    )
+    losses, attention = compiled.losses, compiled.attention
+    left = np.zeros(attention.shape, bool)
+    v = compiled.program.variables
+    left[v.head, v.query, v.key] = True
+    left |= (attention.visible.sum(axis=-1) <= 2)[..., None]  # all are taken, none is lost
+    softmax = np.exp(smollm2["scores"] - smollm2["scores"].max(axis=-1, keepdims=True))
+    softmax /= softmax.sum(axis=-1, keepdims=True)
+    lost = np.where(left, 0.0, softmax).sum(axis=-1)
+    assert losses.mass == pytest.approx(lost, abs=1e-6)
+    assert 0 < losses.mass.max() <= 0.2
+    pruned = np.where(left, softmax, 0.0)
+    pruned /= pruned.sum(axis=-1, keepdims=True)
+    error = np.linalg.norm((pruned - softmax) @ values, axis=-1)
+    assert (error <= losses.output + 1e-6).all()
+    assert error.max() > 0.02 * losses.output.max()
+    worst = f"{losses.mass.max():.3g}"
+    assert f"lost softmax mass: {worst} at most in a row" in compiled.stages[1].rewrite.notes[1]
+    assert str(losses).startswith(f"lost softmax mass {worst} at most in a row, output error")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.5, -1.0])
