@@ -64,6 +64,7 @@ class Kind(IntEnum):
     LEVEL = 2  # an encoding's choice of one level
     KEEP = 3  # a required or forbidden key
     BUDGET = 4  # the keys of a whole head, or of all heads
+    SWITCH = 5  # two bits passed on, straight or crossed
 
 
 class Sense(IntEnum):

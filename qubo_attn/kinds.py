@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Bools, segment_ids
+from qubo_attn.arrays import Bools, Longs, segment_ids
 from qubo_attn.ir import Program, Sense
 
 
@@ -45,3 +45,11 @@ def bit_rows(program: Program) -> Bools:
 def exact_rows(program: Program) -> Bools:
     """Return which constraints keep exactly k of their own bits."""
     return np.asarray(sum_rows(program) & bit_rows(program))
+
+
+def row_classes(program: Program, index: Longs) -> list[tuple[tuple[int, int], Longs]]:
+    """Return size n and right-hand side k of the constraints ``index``, each with its rows."""
+    c = program.constraints
+    shape = np.stack([np.diff(c.ptr)[index], np.rint(c.rhs[index]).astype(np.int64)], axis=1)
+    kinds, place = np.unique(shape, axis=0, return_inverse=True)
+    return [((int(n), int(k)), index[place == p]) for p, (n, k) in enumerate(kinds)]
