@@ -9,8 +9,8 @@
   nothing: the same A, with a slope that favours the bound.
 * ``cardinality`` gives rows of exactly k bits another shape than the dense square: a ``"network"``
   of switches, or a ``"grid"`` of nested domain walls, which changes variables: a grid's bits take
-  the place of the row's keys. ``"auto"`` leaves rows with pair terms dense, as the square then
-  costs no coupler, and gives others the shape that takes the fewest qubits on the topology.
+  the place of the row's keys. ``"auto"`` leaves rows of heads with pair terms dense, as the square
+  then costs no coupler, and gives others the shape that takes the fewest qubits on the topology.
 * Any other constraint with whole coefficients is priced, with the rest of its connected block, at
   the range of the block's objective: sound for any constraint, tight for none. A wall between bits
   costs ``A u (1 - v)``.
@@ -53,8 +53,8 @@ class InsertPenalties:
             ``"binary"`` slack (fewer bits), or ``"unbalanced"`` (no bits, no promise).
         relax: try the convex relaxation besides step costs; smaller weights, for about a
             millisecond a row.
-        cardinality: the shape of rows that keep exactly k bits: ``"dense"`` (the default),
-            ``"network"``, ``"grid"``, or ``"auto"``.
+        cardinality: the shape of rows that keep exactly k bits: ``"auto"`` (the default),
+            ``"dense"``, ``"network"`` or ``"grid"``.
         topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"`` (the default),
             ``"pegasus"``, or ``"all-to-all"``, where rows stay dense as couplers cost nothing.
     """
@@ -62,7 +62,7 @@ class InsertPenalties:
     margin: float = 0.05
     at_most: str = "unary"
     relax: bool = True
-    cardinality: str = "dense"
+    cardinality: str = "auto"
     topology: str = "zephyr"
 
     name: ClassVar[str] = "insert-penalties"
@@ -122,7 +122,9 @@ class InsertPenalties:
             return form, (f"{len(index)} rows as {self.cardinality}",)
         if self.topology == "all-to-all":
             return form, ("rows stay dense: couplers cost nothing on an all-to-all machine",)
-        open_rows = index[uncoupled(program, index)]
+        # Head by head: a row whose only pair term happens to be zero is not told from the others.
+        coupled = c.head[index[~uncoupled(program, index)]]
+        open_rows = index[~np.isin(c.head[index], coupled)]
         notes: dict[Cardinality, tuple[int, str]] = {}
         for (n, k), rows in row_classes(program, open_rows) if len(open_rows) else ():
             best, reason = cheapest(n, k, self.topology)

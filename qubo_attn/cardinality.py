@@ -29,14 +29,17 @@ class Cardinality(IntEnum):
 
 OPTIONS = ("auto", *(form.name.lower() for form in Cardinality))
 
-# Qubits of one clique of n, of a grid per bit, of a network per variable; see docs/cardinality.md.
+# Measured, see docs/cardinality.md: qubits of one clique of n; of a grid per bit, up to four keys
+# and beyond; of a network per variable, which grows with their number.
 _SIZES = (1, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160)
 _CLIQUES = {
     "pegasus": (1, 4, 12, 40, 77, 135, 264, 436, 912, 1536, 2400),
-    "zephyr": (1, 4, 12, 32, 62, 110, 237, 384, 800, 1280, 1920),
+    "zephyr": (1, 4, 12, 32, 62, 107, 237, 352, 720, 1216, 1840),
 }
-_PER_BIT = {"pegasus": 1.15, "zephyr": 1.1}
-_PER_WIRE = {"pegasus": 2.5, "zephyr": 2.0}
+_PER_BIT, _MANY, _PER_BIT_OF_MANY = {"pegasus": 1.15, "zephyr": 1.1}, 4, 1.4
+_PER_WIRE, _GROWTH = 1.1, 0.002
+# Grids of more bits take minorminer longer than a compilation should.
+_MOST_BITS = 400
 
 
 def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
@@ -52,12 +55,20 @@ def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
     """
     family = topology if topology in _CLIQUES else "zephyr"
     if form is Cardinality.DENSE:
-        return round(float(np.interp(n, _SIZES, _CLIQUES[family])))
+        known = float(np.interp(n, _SIZES, _CLIQUES[family]))
+        return round(known * max(1.0, n / _SIZES[-1]) ** 2)
     if form is Cardinality.NETWORK:
-        return round(_PER_WIRE[family] * (n + network_of(n, k).size))
+        wires = n + network_of(n, k).size
+        return round(wires * (_PER_WIRE + _GROWTH * wires))
     bits = k * (n - k)
     # A grid of one row or one column is a path of qubits.
-    return bits if min(k, n - k) == 1 else round(_PER_BIT[family] * bits)
+    if _is_path(n, k):
+        return bits
+    return round(bits * (_PER_BIT[family] if min(k, n - k) <= _MANY else _PER_BIT_OF_MANY))
+
+
+def _is_path(n: int, k: int) -> bool:
+    return min(k, n - k) == 1
 
 
 def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
@@ -69,12 +80,14 @@ def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
 
     Example:
         >>> cheapest(16, 1, "zephyr")
-        (<Cardinality.GRID: 2>, '1 of 16: grid 15 qubits, dense 32, network 62')
+        (<Cardinality.GRID: 2>, '1 of 16: grid 15 qubits, dense 32, network 35')
         >>> cheapest(16, 4, "zephyr")[0].name
         'DENSE'
     """
     costs = {form: embedded_qubits(form, n, k, topology) for form in Cardinality}
-    order = sorted(Cardinality, key=lambda form: (costs[form], form))
+    if k * (n - k) > _MOST_BITS and not _is_path(n, k):
+        del costs[Cardinality.GRID]
+    order = sorted(costs, key=lambda form: (costs[form], form))
     text = ", ".join(
         f"{form.name.lower()} {costs[form]}{' qubits' if form is order[0] else ''}"
         for form in order

@@ -36,6 +36,11 @@ A row need not be priced by a square of its sum:
   ``A = max(high + max(up, mu), low + max(down, -mu)) + D`` pays for all: removals are booked at
   ``high + mu``, additions at ``low - mu``, steps at ``up - mu`` or ``down + mu``. The least over mu
   is taken. Without couplers this is the distance of the dearest or cheapest key from the k-th.
+
+  One key of a row without couplers: bits rise and fall in turns, and the objective is the sum of
+  the costs where they rise less that where they fall. Without a fall and the dearer of the rises
+  beside it, turns still alternate; so A = the highest hill between two valleys,
+  ``max_e c_e - max(min_{p<e} c_p, min_{p>e} c_p)``, is enough, and it is the least that is.
 """
 
 from __future__ import annotations
@@ -49,6 +54,7 @@ from qubo_attn import kernels
 from qubo_attn.arrays import Array, Bools, Floats, Longs, segment_ids
 from qubo_attn.grids import reach
 from qubo_attn.ir import Constraints, Program
+from qubo_attn.kinds import row_classes
 
 METHODS = ("steps", "relaxation", "switches", "walls")
 BY_STEPS, RELAXATION, SWITCHES, WALLS = range(4)
@@ -229,7 +235,8 @@ def certify(
         weight[switches] = np.maximum(weight[switches], margin[switches] / 2)
         if walls.any():
             broken = wall_costs(program, index[walls])
-            weight[walls] = _wall_weights(up[walls], down[walls], *broken) + slack[walls]
+            least = _wall_weights(up[walls], down[walls], *broken)
+            weight[walls] = np.minimum(least, _hills(program, index[walls])) + slack[walls]
             slope[walls] = 0.0
     if relax and squared.any():
         alone = _alone(program, rows) & squared
@@ -284,6 +291,24 @@ def _wall_weights(up: Floats, down: Floats, high: Floats, low: Floats) -> Floats
     mu = np.clip(middle, np.minimum(up, -down), np.maximum(up, -down))
     weight = np.maximum(high + np.maximum(up, mu), low + np.maximum(down, -mu))
     return np.maximum(weight, 0.0)
+
+
+def _hills(program: Program, index: Longs) -> Floats:
+    """Return the highest hill between two valleys of rows of one key without couplers, else inf."""
+    c, o = program.constraints, program.objective
+    coupled = np.zeros(len(program), bool)
+    coupled[o.i], coupled[o.j] = True, True
+    heights = np.full(len(c), np.inf)
+    for (n, k), rows in row_classes(program, index):
+        if k != 1:
+            continue
+        var = c.var[c.ptr[rows][:, None] + np.arange(n)]
+        costs = o.linear[var]
+        before = np.minimum.accumulate(costs, axis=1)[:, : n - 2]
+        after = np.minimum.accumulate(costs[:, ::-1], axis=1)[:, ::-1][:, 2:]
+        hills = (costs[:, 1:-1] - np.maximum(before, after)).max(axis=1, initial=0.0)
+        heights[rows] = np.where(coupled[var].any(axis=1), np.inf, hills)
+    return heights[index]
 
 
 def step_scale(program: Program, index: Longs) -> Floats:

@@ -138,7 +138,7 @@ def compile(
             *_ties(tie, each),
             *((Canonicalize(),) if required is not None or forbidden is not None else ()),
             Sparsify(slots=_slots(slots, selects)),
-            InsertPenalties(),
+            _penalties(machine),
             BinarizeWeights(),
             *_integers(machine),
         )
@@ -254,6 +254,12 @@ def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariabl
         for name in dict.fromkeys(name for name in names if name is not None)
     )
     return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
+
+
+def _penalties(machine: Target | None) -> InsertPenalties:
+    """Return the pricing that is cheapest on the machine, or on a Zephyr machine without one."""
+    family = "zephyr" if machine is None or machine.topology == "other" else machine.topology
+    return InsertPenalties(topology=family)
 
 
 def _integers(machine: Target | None) -> tuple[Quantize, ...]:
