@@ -26,7 +26,7 @@ from qubo_attn.embedding.shapes import Shape, embed_copies, first_copy
 from qubo_attn.embedding.structure import sparse_shapes
 from qubo_attn.embedding.templates import clique_tiles
 from qubo_attn.hardware import coefficients
-from qubo_attn.ir import Program, replaced
+from qubo_attn.ir import Program, Quadratic, replaced
 
 
 def logits(folder: str, longest: int) -> Floats:
@@ -66,7 +66,7 @@ def spread(program: Program) -> float:
     """Return the largest field or coupling of the penalty over its smallest, for spins."""
     c = program.constraints
     bare = program.replace(
-        objective=type(program.objective)(0.0, np.zeros(len(program)), [], [], []),
+        objective=Quadratic(0.0, np.zeros(len(program)), *(np.zeros((3, 0)))),
         constraints=replaced(c, weight=np.ones(len(c)), slope=np.zeros(len(c))),
     ).total()
     h = kernels.ising_fields(bare.linear, bare.i, bare.j, bare.bias)

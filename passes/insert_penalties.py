@@ -53,8 +53,8 @@ class InsertPenalties:
             ``"binary"`` slack (fewer bits), or ``"unbalanced"`` (no bits, no promise).
         relax: try the convex relaxation besides step costs; smaller weights, for about a
             millisecond a row.
-        cardinality: the shape of rows that keep exactly k bits: ``"auto"`` (the default),
-            ``"dense"``, ``"network"`` or ``"grid"``.
+        cardinality: the shape of rows that keep exactly k bits: ``"dense"`` (the default: no
+            variable changes), ``"network"``, ``"grid"``, or ``"auto"``, which `compile` uses.
         topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"`` (the default),
             ``"pegasus"``, or ``"all-to-all"``, where rows stay dense as couplers cost nothing.
     """
@@ -62,7 +62,7 @@ class InsertPenalties:
     margin: float = 0.05
     at_most: str = "unary"
     relax: bool = True
-    cardinality: str = "auto"
+    cardinality: str = "dense"
     topology: str = "zephyr"
 
     name: ClassVar[str] = "insert-penalties"

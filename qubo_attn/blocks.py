@@ -35,7 +35,5 @@ def places_within(component: Longs) -> Longs:
     """Return the place of each variable among those of its component."""
     order = np.argsort(component, kind="stable")
     place = np.empty(len(component), np.int64)
-    place[order] = (
-        np.arange(len(component)) - pointers(np.bincount(component))[component[order]]
-    )
+    place[order] = np.arange(len(component)) - pointers(np.bincount(component))[component[order]]
     return place

@@ -259,7 +259,7 @@ def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariabl
 def _penalties(machine: Target | None) -> InsertPenalties:
     """Return the pricing that is cheapest on the machine, or on a Zephyr machine without one."""
     family = "zephyr" if machine is None or machine.topology == "other" else machine.topology
-    return InsertPenalties(topology=family)
+    return InsertPenalties(cardinality="auto", topology=family)
 
 
 def _integers(machine: Target | None) -> tuple[Quantize, ...]:

@@ -63,7 +63,7 @@ def grid_of(n: int, k: int) -> Grid:
         ([0, 1], [1, 2])
     """
     width = n - k
-    row, column = (part.ravel() for part in np.meshgrid(np.arange(k), np.arange(width), indexing="ij"))
+    row, column = np.divmod(np.arange(k * width), max(width, 1))
     bit, first = column * k + row, row + column
     right, down = column + 1 < width, row + 1 < k
     i = np.arange(n)

@@ -62,7 +62,8 @@ def network_of(n: int, k: int) -> Network:
     layers: list[list[tuple[int, int, int, int]]] = []
     fresh = n
     while width > 1:
-        half, layer, halves = width // 2, [], []
+        half, layer = width // 2, list[tuple[int, int, int, int]]()
+        halves: list[list[int]] = []
         for number, block in enumerate(blocks):
             sides: tuple[list[int], list[int]] = ([], [])
             for i in range(half):

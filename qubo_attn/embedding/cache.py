@@ -130,9 +130,7 @@ class EmbeddingCache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.packing"
 
-    def _read(
-        self, key: str, size: int, target: Target, shape: Shape | None
-    ) -> Packing | None:
+    def _read(self, key: str, size: int, target: Target, shape: Shape | None) -> Packing | None:
         try:
             data = self._path(key).read_bytes()
         except OSError:

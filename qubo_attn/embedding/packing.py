@@ -82,8 +82,9 @@ class Packing:
             return False
         first, neighbour, _ = target.adjacency
         if self.shape is not None:
-            edges, graph = (self.shape.i, self.shape.j), (first, neighbour, len(target.qubits))
-            return kernels.first_bad_copy(ptr, self.qubit, self.size, *edges, *graph) < 0
+            i, j, qubits = self.shape.i, self.shape.j, len(target.qubits)
+            bad = kernels.first_bad_copy(ptr, self.qubit, self.size, i, j, first, neighbour, qubits)
+            return bad < 0
         return (
             kernels.first_bad_clique(
                 ptr, self.qubit, self.size, first, neighbour, len(target.qubits)
