@@ -38,8 +38,8 @@ _CLIQUES = {
 }
 _PER_BIT, _MANY, _PER_BIT_OF_MANY = {"pegasus": 1.15, "zephyr": 1.1}, 4, 1.4
 _PER_WIRE, _GROWTH = 1.1, 0.002
-# Grids of more bits take minorminer longer than a compilation should.
-_MOST_BITS = 400
+# Grids and networks of more variables take minorminer longer than a compilation should.
+_MOST_VARIABLES = 400
 
 
 def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
@@ -85,8 +85,10 @@ def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
         'DENSE'
     """
     costs = {form: embedded_qubits(form, n, k, topology) for form in Cardinality}
-    if k * (n - k) > _MOST_BITS and not _is_path(n, k):
+    if k * (n - k) > _MOST_VARIABLES and not _is_path(n, k):
         del costs[Cardinality.GRID]
+    if n + network_of(n, k).size > _MOST_VARIABLES:
+        del costs[Cardinality.NETWORK]
     order = sorted(costs, key=lambda form: (costs[form], form))
     text = ", ".join(
         f"{form.name.lower()} {costs[form]}{' qubits' if form is order[0] else ''}"
