@@ -3,9 +3,13 @@
 Couplers join variables, and so do constraints, whether their price happens to need couplers or not:
 the components, and with them the placement, do not depend on values. A component of n variables
 takes one copy of a clique's embedding: whatever its couplers are, they are among the clique's, so
-the placement fits every batch of the same shape. Cliques are packed once per size and target, kept
-in the cache, and dealt out largest component first; a smaller component may take what a larger size
-leaves over in a submission that is open anyway.
+the placement fits every batch of the same shape. Where constraints leave most pairs of a component
+uncoupled (walls, switches, a few pair terms), it takes one copy of its own shape instead, with
+shorter chains; see `qubo_attn.embedding.shapes`.
+
+Cliques and shapes are packed once per target, kept in the cache, and dealt out largest component
+first; a smaller component may take what a larger class of its kind leaves over in a submission that
+is open anyway.
 """
 
 from __future__ import annotations
@@ -18,10 +22,12 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn.arrays import Longs, pointers
-from qubo_attn.blocks import blocks_of
+from qubo_attn.blocks import blocks_of, places_within
 from qubo_attn.embedding.cache import EmbeddingCache
-from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques
+from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques, pack_shape
 from qubo_attn.embedding.placement import Placement
+from qubo_attn.embedding.shapes import Shape
+from qubo_attn.embedding.structure import sparse_shapes
 from qubo_attn.embedding.templates import round_up
 from qubo_attn.ir import Program
 from qubo_attn.lift import Lift
@@ -61,84 +67,126 @@ class Embed:
         """
         n = len(program)
         component = blocks_of(program)
-        structure = hashlib.sha256(component.tobytes()).hexdigest()
+        shapes = sparse_shapes(program, component)
+        structure = _structure(component, shapes)
         if self.kept is not None and self.kept.structure == structure:
             return Rewrite(
                 program, Lift.identity(n), notes=("placement taken over",), placement=self.kept
             )
         sizes = np.bincount(component)
-        classes = {int(size): self._class(int(size)) for size in np.unique(sizes)}
-        wanted = np.array([classes[int(size)] for size in sizes], np.int64)
+        names = [shapes.get(c) or self._class(int(size)) for c, size in enumerate(sizes)]
+        classes = sorted(set(names), key=_rank)
+        number = {name: place for place, name in enumerate(classes)}
         packings: dict[int, Packing] = {}
-        submission, slot_class, slot = _deal(
-            wanted, lambda size: len(self._packing(size, packings))
-        )
-        chain_ptr, chain_qubit = _chains(component, slot_class, slot, packings)
+
+        def room(place: int) -> int:
+            packings[place] = self._packing(classes[place])
+            return len(packings[place])
+
+        submission, taken, slot = _deal(np.array([number[x] for x in names]), classes, room)
+        chain_ptr, chain_qubit = _chains(component, taken, slot, packings)
         placement = Placement(
             self.target,
             submission[component],
             component,
             chain_ptr,
             chain_qubit,
-            {size: len(packing) for size, packing in packings.items()},
+            {
+                name: len(packings[place])
+                for place, name in enumerate(classes)
+                if place in packings and isinstance(name, int)
+            },
             structure,
         )
-        note = f"{len(sizes)} components in {placement.submissions} submissions"
-        return Rewrite(program, Lift.identity(n), notes=(note,), placement=placement)
+        notes = [f"{len(sizes)} components in {placement.submissions} submissions"]
+        if shapes:
+            notes.append(f"{len(shapes)} of them in {len(set(shapes.values()))} sparse shapes")
+        return Rewrite(program, Lift.identity(n), notes=tuple(notes), placement=placement)
 
     def _class(self, size: int) -> int:
         return round_up(self.target.topology, size) if self.target.is_grid else size
 
-    def _packing(self, size: int, packings: dict[int, Packing]) -> Packing:
-        if size not in packings:
-            options = {"rounds": self.rounds, "seed": self.seed}
-            packings[size] = self.cache.packing(
-                size, self.target, options, lambda: pack_cliques(size, self.target, **options)
+    def _packing(self, name: int | Shape) -> Packing:
+        if isinstance(name, Shape):
+            seed = {"seed": self.seed}
+            return self.cache.packing(
+                name.size, self.target, seed, lambda: pack_shape(name, self.target, **seed), name
             )
-        return packings[size]
+        options = {"rounds": self.rounds, "seed": self.seed}
+        return self.cache.packing(
+            name, self.target, options, lambda: pack_cliques(name, self.target, **options)
+        )
 
 
-def _deal(wanted: Longs, room: Callable[[int], int]) -> tuple[Longs, Longs, Longs]:
-    """Deal components out over submissions, each of which is filled with one clique size.
+def _structure(component: Longs, shapes: dict[int, Shape]) -> str:
+    digest = hashlib.sha256(component.tobytes())
+    for c, shape in shapes.items():
+        digest.update(f"{c}:{shape.name};".encode())
+    return digest.hexdigest()
 
-    The largest size still waiting opens a submission; what it leaves free goes to the next smaller.
+
+def _rank(name: int | Shape) -> tuple[bool, int, str]:
+    """Cliques first, then shapes, each from the largest."""
+    if isinstance(name, Shape):
+        return True, -name.size, name.name
+    return False, -name, ""
+
+
+def _holds(larger: int | Shape, name: int | Shape) -> bool:
+    """Return whether a copy of one class can take a component of another that ranks after it."""
+    if isinstance(larger, Shape) and isinstance(name, Shape):
+        return larger.holds(name)
+    return isinstance(larger, int) and isinstance(name, int)
+
+
+def _deal(
+    wanted: Longs, classes: list[int | Shape], room: Callable[[int], int]
+) -> tuple[Longs, Longs, Longs]:
+    """Deal components out over submissions, each of which is filled with copies of one class.
+
+    The first class still waiting opens a submission; what it leaves free goes to later ones that
+    its copies can hold.
 
     Args:
-        wanted: clique size of each component.
-        room: how many copies of a clique size one submission holds; asked only where one is opened.
+        wanted: class of each component, as a position in ``classes``.
+        classes: clique sizes and shapes, the largest first.
+        room: how many copies of a class one submission holds; asked only where one is opened.
 
     Returns:
-        Submission, clique size and slot of each component.
+        Submission, class of the slot, and slot of each component.
     """
     submission, slot = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
     slot_class = np.zeros(len(wanted), np.int64)
-    # Largest first, and in their own order where sizes are equal.
-    waiting = np.lexsort((np.arange(len(wanted)), -wanted))
-    opened, start = 0, 0
-    while start < len(waiting):
-        size = int(wanted[waiting[start]])
-        dealt = waiting[start : start + room(size)]
-        submission[dealt], slot_class[dealt] = opened, size
-        slot[dealt] = np.arange(len(dealt))
-        start, opened = start + len(dealt), opened + 1
+    waiting = [np.flatnonzero(wanted == place) for place in range(len(classes))]
+    opened = 0
+    for place, name in enumerate(classes):
+        while len(waiting[place]):
+            free, used = room(place), 0
+            for other in range(place, len(classes)):
+                if used == free:
+                    break
+                if not len(waiting[other]) or not _holds(name, classes[other]):
+                    continue
+                dealt, waiting[other] = np.split(waiting[other], [free - used])
+                submission[dealt], slot_class[dealt] = opened, place
+                slot[dealt] = used + np.arange(len(dealt))
+                used += len(dealt)
+            opened += 1
     return submission, slot_class, slot
 
 
 def _chains(
     component: Longs, slot_class: Longs, slot: Longs, packings: dict[int, Packing]
 ) -> tuple[Longs, Longs]:
-    """Give the variables of each component the chains of its slot, shortest first."""
+    """Give the variables of each component the chains of its slot, in order."""
     n = len(component)
-    order = np.argsort(component, kind="stable")
-    starts = pointers(np.bincount(component))
-    place = np.empty(n, np.int64)
-    place[order] = np.arange(n) - starts[component[order]]
+    place = places_within(component)
     begin, length = np.zeros(n, np.int64), np.zeros(n, np.int64)
     pool, offset = [np.zeros(0, np.int64)], 0
-    for size, packing in packings.items():
+    for name, packing in packings.items():
         pool.append(packing.qubit)
-        mine = slot_class[component] == size
-        chain = slot[component[mine]] * size + place[mine]
+        mine = slot_class[component] == name
+        chain = slot[component[mine]] * packing.size + place[mine]
         begin[mine] = offset + packing.ptr[chain]
         length[mine] = packing.ptr[chain + 1] - packing.ptr[chain]
         offset += len(packing.qubit)

@@ -8,6 +8,10 @@
   A = max(down, 0) + D is sound. ``"unbalanced"`` (arXiv 2211.13914) takes no slack and promises
   nothing: the same A, with a slope that favours the bound.
 * A row whose keys have levels behind gates, and the gates, are proven together.
+* ``cardinality`` gives rows of exactly k bits another shape than the dense square: a ``"network"``
+  of switches, or a ``"grid"`` of nested domain walls, which changes variables: a grid's bits take
+  the place of the row's keys. ``"auto"`` leaves rows of heads with pair terms dense, as the square
+  then costs no coupler, and gives others the shape that takes the fewest qubits on the topology.
 * Any other constraint with whole coefficients is priced, with the rest of its connected block, at
   the range of the block's objective: sound for any constraint, tight for none. A wall between bits
   costs ``A u (1 - v)``.
@@ -15,29 +19,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.arrays import Bools, Floats, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, segment_ids
 from qubo_attn.blocks import blocks_of
+from qubo_attn.cardinality import OPTIONS, Cardinality, cheapest, uncoupled
 from qubo_attn.certificates import (
+    BY_STEPS,
+    SWITCHES,
+    WALLS,
     certify,
-    certify_levels,
     joined,
     step_costs,
     step_scale,
 )
 from qubo_attn.errors import InputError, PassError
+from qubo_attn.grids import to_grids, without_pairs
 from qubo_attn.ir import Kind, Program, Sense, replaced
-from qubo_attn.kinds import at_most_rows, bit_rows, leveled_rows, sum_rows
+from qubo_attn.kinds import (
+    at_most_rows,
+    bit_rows,
+    exact_rows,
+    leveled_rows,
+    row_classes,
+    sum_rows,
+)
+from qubo_attn.levels import certify_levels
 from qubo_attn.lift import Lift
+from qubo_attn.networks import to_networks
 from qubo_attn.pipeline import PRICED, UNPRICED, Fact
 from qubo_attn.rewrite import Rewrite, unchanged
 from qubo_attn.slack import add_slack
 
 AT_MOST = ("unary", "binary", "unbalanced")
+# The proof that goes with each form of a row.
+_PROOFS = np.array([BY_STEPS, SWITCHES, WALLS], np.int8)
 
 
 @dataclass(frozen=True)
@@ -51,14 +70,21 @@ class InsertPenalties:
             ``"binary"`` slack (fewer bits), or ``"unbalanced"`` (no bits, no promise).
         relax: try the convex relaxation besides step costs; smaller weights, for about a
             third of a millisecond a row.
-        linear: price rows that keep exactly k by a slope alone, A = 0, proven or not: no couplers.
-            Rows without proof promise nothing; ``solve(multiplier_steps=)`` moves their slopes.
+        linear: price dense rows that keep exactly k by a slope alone, A = 0, proven or not: no
+            couplers. Rows without proof promise nothing; ``solve(multiplier_steps=)`` moves their
+            slopes.
+        cardinality: the shape of rows that keep exactly k bits: ``"dense"`` (the default: no
+            variable changes), ``"network"``, ``"grid"``, or ``"auto"``, which `compile` uses.
+        topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"`` (the default),
+            ``"pegasus"``, or ``"all-to-all"``, where rows stay dense as couplers cost nothing.
     """
 
     margin: float = 0.05
     at_most: str = "unary"
     relax: bool = True
     linear: bool = False
+    cardinality: str = "dense"
+    topology: str = "zephyr"
 
     name: ClassVar[str] = "insert-penalties"
     needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
@@ -73,6 +99,11 @@ class InsertPenalties:
                 f"at_most must be one of {', '.join(AT_MOST)}, not {self.at_most!r}",
                 at_most=self.at_most,
             )
+        if self.cardinality not in OPTIONS:
+            raise InputError(
+                f"cardinality must be one of {', '.join(OPTIONS)}, not {self.cardinality!r}",
+                cardinality=self.cardinality,
+            )
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with every constraint priced.
@@ -83,13 +114,49 @@ class InsertPenalties:
         if not len(program.constraints):
             return unchanged(program, "no constraints")
         bounded = at_most_rows(program)
+        # Bounds that turn out to be equalities do so by their values: they keep one shape.
+        exact = exact_rows(program)
         lift = Lift.identity(len(program))
         costs = None
         if bounded.any():
             program, bounded, costs = self._settle(program, bounded)
             if self.at_most != "unbalanced" and bounded.any():
                 program, lift = add_slack(program, np.flatnonzero(bounded), self.at_most)
-        return self._price(program, lift, bounded & (self.at_most != "unary"), costs)
+        bounded &= self.at_most != "unary"
+        form, notes = self._forms(program, exact)
+        program = without_pairs(program, np.flatnonzero(form == Cardinality.GRID))
+        priced = self._price(program, lift, bounded, costs, form)
+        return _shaped(priced, form, notes)
+
+    def _forms(self, program: Program, exact: Bools) -> tuple[Array, tuple[str, ...]]:
+        """Return the form of every constraint, and why."""
+        form = np.full(len(exact), Cardinality.DENSE, np.int8)
+        block, c = blocks_of(program), program.constraints
+        # Only counts may share a block with a grid or a network: other prices know bits alone.
+        others = np.unique(block[c.var[c.ptr[:-1][~sum_rows(program)]]])
+        choice = exact & (c.rhs > 0) & (c.rhs < np.diff(c.ptr))
+        index = np.flatnonzero(choice & ~np.isin(block[c.var[c.ptr[:-1]]], others))
+        if self.cardinality == "dense" or not len(index):
+            return form, ()
+        if self.cardinality != "auto":
+            form[index] = Cardinality[self.cardinality.upper()]
+            return form, (f"{len(index)} rows as {self.cardinality}",)
+        if self.topology == "all-to-all":
+            return form, ("rows stay dense: couplers cost nothing on an all-to-all machine",)
+        # Head by head: a row whose only pair term happens to be zero is not told from the others.
+        coupled = c.head[index[~uncoupled(program, index)]]
+        open_rows = index[~np.isin(c.head[index], coupled)]
+        notes: dict[Cardinality, tuple[int, str]] = {}
+        for (n, k), rows in row_classes(program, open_rows) if len(open_rows) else ():
+            best, reason = cheapest(n, k, self.topology)
+            form[rows] = best
+            notes[best] = notes.get(best, (0, ""))[0] + len(rows), reason
+        told = tuple(
+            f"{count} rows as {best.name.lower()}, e.g. {reason}"
+            for best, (count, reason) in sorted(notes.items())
+        )
+        dense = len(index) - len(open_rows)
+        return form, told + ((f"{dense} rows have pair terms and stay dense",) if dense else ())
 
     def _settle(self, program: Program, bounded: Bools) -> tuple[Program, Bools, Floats]:
         """Turn bounds below which every addition is free into equalities; return removal costs."""
@@ -105,7 +172,9 @@ class InsertPenalties:
         left[free] = False
         return program.replace(constraints=replaced(c, sense=sense)), left, costs
 
-    def _price(self, program: Program, lift: Lift, bounded: Bools, costs: Floats | None) -> Rewrite:
+    def _price(
+        self, program: Program, lift: Lift, bounded: Bools, costs: Floats | None, form: Array
+    ) -> Rewrite:
         c = program.constraints
         block = blocks_of(program)
         exact = sum_rows(program) & ~bounded
@@ -120,16 +189,17 @@ class InsertPenalties:
         if exact.any():
             index = np.flatnonzero(exact)
             wanted = self.margin * step_scale(program, index)
-            proofs.append(certify(program, index, wanted, relax=self.relax))
+            methods = _PROOFS[form[index]]
+            proofs.append(certify(program, index, wanted, relax=self.relax, methods=methods))
         if leveled.any():
             proofs.append(certify_levels(program, np.flatnonzero(leveled), self.margin))
         for proof in proofs:
             weight[proof.index], slope[proof.index] = proof.weight, proof.slope
             margin[proof.index] = proof.margin
-        if self.linear and exact.any():
-            index = np.flatnonzero(exact & (weight > 0))
-            margin[index], weight[index] = -np.inf, 0.0
-            proofs = [proof.take(~np.isin(proof.index, index)) for proof in proofs]
+        if self.linear:
+            loose = exact & (form == Cardinality.DENSE) & (weight > 0)
+            margin[loose], weight[loose] = -np.inf, 0.0
+            proofs = [proof.take(~loose[proof.index]) for proof in proofs]
         if bounded.any() and costs is not None:
             margin[bounded] = self.margin * np.where(costs[bounded] > 0, costs[bounded], 1.0)
             weight[bounded] = costs[bounded] + margin[bounded]
@@ -179,3 +249,19 @@ class InsertPenalties:
         width = span[block[c.var[c.ptr[:-1][others]]]]
         width = np.where(width > 0, width, 1.0)
         return (1 + self.margin) * width, self.margin * width
+
+
+def _shaped(priced: Rewrite, form: Array, notes: tuple[str, ...]) -> Rewrite:
+    """Return the rewrite with priced rows in the shape of their form."""
+    program, lift = priced.program, priced.lift
+    grids, networks = (
+        np.flatnonzero(form == kind) for kind in (Cardinality.GRID, Cardinality.NETWORK)
+    )
+    if len(networks):
+        program, step = to_networks(program, networks)
+        lift = lift.then(step)
+    if len(grids):
+        # The rows of networks are gone by now, and those after them have moved up.
+        program, step = to_grids(program, grids - np.searchsorted(networks, grids))
+        lift = lift.then(step)
+    return replace(priced, program=program, lift=lift, notes=priced.notes + notes)

@@ -21,7 +21,7 @@ from qubo_attn.decoders import check_decoder
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import InputError, PassError
 from qubo_attn.hardware import Coefficients, coefficients
-from qubo_attn.ir import Kind, Program, Sense
+from qubo_attn.ir import Kind, Program, Role, Sense
 from qubo_attn.lift import Lift
 from qubo_attn.losses import Losses, losses_of
 from qubo_attn.pipeline import Stage
@@ -212,9 +212,12 @@ class CompiledAttention:
         )
 
     def _rows_of(self, members: Longs) -> tuple[tuple[int, int], ...]:
-        c = self.program.constraints
+        c, v = self.program.constraints, self.program.variables
         mine = np.isin(c.var[c.ptr[:-1]], members) & (c.kind == Kind.PICK)
-        return tuple(zip(c.head[mine].tolist(), c.query[mine].tolist(), strict=True))
+        # A row in another shape than a sum is known by its ancillas.
+        own = members[(v.role[members] == Role.ANCILLA) & (v.query[members] >= 0)]
+        head, query = np.r_[c.head[mine], v.head[own]], np.r_[c.query[mine], v.query[own]]
+        return tuple(dict.fromkeys(zip(head.tolist(), query.tolist(), strict=True)))
 
     # -- back ---------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from qubo_attn.arrays import Ints, Longs, segment_ids
+from qubo_attn.arrays import Ints, Longs, pointers, segment_ids
 from qubo_attn.ir import Program
 
 
@@ -29,3 +29,11 @@ def blocks_of(program: Program) -> Longs:
     o, c = program.objective, program.constraints
     anchors = c.var[c.ptr[segment_ids(c.ptr)]]
     return components(len(program), np.concatenate([o.i, anchors]), np.concatenate([o.j, c.var]))
+
+
+def places_within(component: Longs) -> Longs:
+    """Return the place of each variable among those of its component."""
+    order = np.argsort(component, kind="stable")
+    place = np.empty(len(component), np.int64)
+    place[order] = np.arange(len(component)) - pointers(np.bincount(component))[component[order]]
+    return place

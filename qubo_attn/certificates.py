@@ -19,6 +19,32 @@ objective is a squared length above its least value, what a shut gate lets throu
 its own, and the triangle inequality says what it can gain; see `kernels.leveled`.
 
 A = 0 is the linear penalty (Mirkarimi et al., arXiv 2404.05467), which needs no couplers.
+
+A row need not be priced by a square of its sum:
+
+* *switches* (`qubo_attn.networks`): excesses e of the switches add up to ``S - k``, and so do those
+  of their prices ``A e^2 + mu e``. As ``sum e^2 >= |S - k|``, the proof by steps holds as it is;
+  where broken switches cancel out, ``sum e^2 >= 2`` costs the margin if ``A >= D / 2``.
+* *walls* (`qubo_attn.grids`): broken walls let keys leave 0 and 1, by one unit a wall at most.
+  Proof: the bit at row j and key i is linked to its right neighbour by a wall of key i + 1, to the
+  row above by one of key i; every wall belongs to one key so. A key below 0 has as many rows that
+  fall there as units are missing, less those that rise, and each fall breaks a wall of its own. If
+  r rows rise at a key, then between two of them, one after the other, the walls of that key lead
+  from a one to a zero, so one of them is broken: at least r - 1, of which falls are those that
+  lower the key. Hence ``sum (x - 1)^+ + sum (-x)^+ <= broken walls``.
+
+  Now bring the keys back to 0 and 1, a unit at a time. Taking a unit away costs the objective at
+  most ``high``, adding one at most ``low``, over all values that keys can have while walls are
+  broken. Then correct the sum by steps as above. With ``s`` units too many and ``t`` missing,
+  ``|s - t|`` steps are left, each upwards if s > t. For any number mu, the sum of keys being k,
+  ``A = max(high + max(up, mu), low + max(down, -mu)) + D`` pays for all: removals are booked at
+  ``high + mu``, additions at ``low - mu``, steps at ``up - mu`` or ``down + mu``. The least over mu
+  is taken. Without couplers this is the distance of the dearest or cheapest key from the k-th.
+
+  One key of a row without couplers: bits rise and fall in turns, and the objective is the sum of
+  the costs where they rise less that where they fall. Without a fall and the dearer of the rises
+  beside it, turns still alternate; so A = the highest hill between two valleys,
+  ``max_e c_e - max(min_{p<e} c_p, min_{p>e} c_p)``, is enough, and it is the least that is.
 """
 
 from __future__ import annotations
@@ -30,14 +56,14 @@ from typing import Any
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, pointers, segment_ids
-from qubo_attn.blocks import blocks_of
+from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, segment_ids
+from qubo_attn.grids import reach
 from qubo_attn.ir import Constraints, Kind, Program
-from qubo_attn.kinds import gate_pairs
+from qubo_attn.kinds import row_classes
 
-METHODS = ("steps", "relaxation", "levels")
+METHODS = ("steps", "relaxation", "switches", "walls", "levels")
+BY_STEPS, RELAXATION, SWITCHES, WALLS, LEVELS = range(5)
 STEPS = 40
-ROUNDS = 40
 MOST_BITS = 16
 
 
@@ -53,10 +79,11 @@ class Certificates:
         index: int64, the row's number among the program's constraints.
         weight, slope: A and mu.
         margin: D, in energy units.
-        method: 0 for steps, 1 for the relaxation, 2 for levels, see `METHODS`.
-        upper: proven upper bound on F(k), the objective of the row alone; NaN for steps and gates.
-        lower: proven lower bounds on F(m) for m = 0 .. n, row after row; zeros for steps and gates.
-        witness: the selection behind ``upper``, entry after entry; zeros for steps and gates.
+        method: the number of the proof, see `METHODS`.
+        upper: proven upper bound on F(k), the objective of the row alone; NaN but for the
+            relaxation and rows with levels.
+        lower: proven lower bounds on F(m) for m = 0 .. n, row after row; zero likewise.
+        witness: the selection behind ``upper``, entry after entry; zero likewise.
         steps: gradient steps of the relaxation.
     """
 
@@ -103,18 +130,23 @@ class Certificates:
         tested count by count.
 
         Args:
-            exact: also enumerate every assignment of rows of up to 16 bits that are coupled to no
-                other row.
+            exact: also enumerate every assignment of rows of up to 16 bits that are priced by
+                their sum and coupled to no other row.
 
         Returns:
             The labels of rows whose weight is not proven; empty when all are.
         """
-        leveled = self.method == METHODS.index("levels")
+        leveled = self.method == LEVELS
         if leveled.any():
             rest = self.take(~leveled).recheck(exact=exact) if not leveled.all() else []
             return rest + self.take(leveled)._recheck_levels()
         again = certify(
-            self.program, self.index, self.margin, relax=bool(self.method.any()), steps=self.steps
+            self.program,
+            self.index,
+            self.margin,
+            relax=bool((self.method == RELAXATION).any()),
+            steps=self.steps,
+            methods=self.method,
         )
         rows, k = self.rows, np.rint(self.rows.rhs).astype(np.int64)
         up, down = step_costs(self.program, rows)
@@ -122,15 +154,19 @@ class Certificates:
         for r, label in enumerate(self.labels):
             size = float(abs(self.weight[r]) + abs(self.slope[r]) + abs(self.margin[r]))
             tolerance = 1e-9 * (size + 1e-300)
-            if self.method[r] == 0:
+            if self.method[r] == WALLS:
+                good = bool(self.weight[r] >= again.weight[r] - tolerance)
+            elif self.method[r] != RELAXATION:
                 good = bool(
                     up[r] - self.weight[r] + self.slope[r] <= -self.margin[r] + tolerance
                     and down[r] - self.weight[r] - self.slope[r] <= -self.margin[r] + tolerance
                 )
+                if self.method[r] == SWITCHES:
+                    good &= bool(self.weight[r] >= self.margin[r] / 2 - tolerance)
             else:
                 need = self._need(rows, r, int(k[r]), again.lower, again.witness)
                 good = bool((self._penalty(rows, r, int(k[r])) >= need - tolerance).all())
-            if good and exact:
+            if good and exact and self.method[r] in (BY_STEPS, RELAXATION):
                 good = self._enumerated(rows, r, int(k[r]), tolerance)
             if not good:
                 failed.append(label)
@@ -138,6 +174,8 @@ class Certificates:
 
     def _recheck_levels(self) -> list[str]:
         """Return the labels of rows with levels, and of gates, whose weight is not proven."""
+        from qubo_attn.levels import certify_levels
+
         again = certify_levels(self.program, self.index, 0.0)
         rows, k = self.rows, np.rint(self.rows.rhs).astype(np.int64)
         failed = []
@@ -202,7 +240,13 @@ def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
 
 
 def certify(
-    program: Program, index: Longs, margin: Floats, *, relax: bool = True, steps: int = STEPS
+    program: Program,
+    index: Longs,
+    margin: Floats,
+    *,
+    relax: bool = True,
+    steps: int = STEPS,
+    methods: Array | None = None,
 ) -> Certificates:
     """Return the smallest proven weights of rows that add up to exactly k.
 
@@ -213,6 +257,8 @@ def certify(
         relax: also try the relaxation, where a row is of bits and coupled to no other; the smaller
             weight wins.
         steps: gradient steps of the relaxation.
+        methods: the proof for each row; ``SWITCHES`` and ``WALLS`` stand where rows are priced that
+            way, the others are chosen here. None where all rows are priced by their sums.
     """
     rows, o = program.constraints.take(index), program.objective
     count = np.rint(rows.rhs).astype(np.int64)
@@ -225,8 +271,19 @@ def certify(
     slope, method = (down - up) / 2, np.zeros(len(rows), np.int8)
     upper, lower = np.full(len(rows), np.nan), np.zeros(len(rows.var) + len(rows))
     witness = np.zeros(len(rows.var), np.uint8)
-    if relax:
-        alone = _alone(program, rows)
+    squared = np.ones(len(rows), bool)
+    if methods is not None:
+        squared = methods < SWITCHES
+        method = np.where(squared, 0, methods).astype(np.int8)
+        switches, walls = methods == SWITCHES, methods == WALLS
+        weight[switches] = np.maximum(weight[switches], margin[switches] / 2)
+        if walls.any():
+            broken = wall_costs(program, index[walls])
+            least = _wall_weights(up[walls], down[walls], *broken)
+            weight[walls] = np.minimum(least, _hills(program, index[walls])) + slack[walls]
+            slope[walls] = 0.0
+    if relax and squared.any():
+        alone = _alone(program, rows) & squared
         part = rows.take(alone)
         adjacency = kernels.adjacency(len(program), o.i, o.j, o.bias)
         found = kernels.certify_rows(
@@ -242,69 +299,6 @@ def certify(
     return Certificates(program, index, weight, slope, margin, method, upper, lower, witness, steps)
 
 
-def certify_levels(program: Program, index: Longs, share: float) -> Certificates:
-    """Return proven weights of exactly-k rows whose keys have levels, and of their gates.
-
-    Args:
-        program: before its constraints are priced.
-        index: int64, all constraints of the rows' blocks, see `qubo_attn.kinds.leveled_rows`.
-        share: margin, as a share of a good point's energy above the least there could be.
-    """
-    c, o, n = program.constraints, program.objective, len(program)
-    picks = c.kind[index] != Kind.GATE
-    part, block = c.take(index[picks]), blocks_of(program)
-    owner = np.full(int(block.max(initial=-1)) + 1, -1, np.int64)
-    owner[block[part.var[part.ptr[:-1]]]] = np.arange(len(part))
-    inside = np.flatnonzero(owner[block] >= 0)
-    row = owner[block[inside]]
-    counted, gate = np.zeros(n, bool), np.full(n, -1, np.int64)
-    counted[part.var] = True
-    level, opener = gate_pairs(program)
-    gate[level] = opener
-    # Counted variables first: the bounds on F(m) then lie where the row's other entries do.
-    order = np.lexsort((inside, ~counted[inside], row))
-    var, ptr = inside[order], pointers(np.bincount(row, minlength=len(part)))
-    curved = o.i == o.j
-    square = np.bincount(o.i[curved], weights=o.bias[curved], minlength=n)
-    weight, slope, best, margin, lower, point, price = kernels.certify_leveled(
-        ptr,
-        var,
-        counted,
-        gate,
-        np.rint(part.rhs).astype(np.int64),
-        part.ptr + np.arange(len(part.ptr)),
-        o.linear,
-        program.variables.upper,
-        square.astype(np.float64),
-        *kernels.adjacency(n, o.i[~curved], o.j[~curved], o.bias[~curved]),
-        share,
-        ROUNDS,
-    )
-    taken, price_of, in_row = np.zeros(n, np.uint8), np.zeros(n), np.zeros(n, np.int64)
-    taken[var], price_of[var], in_row[var] = point, price, segment_ids(ptr)
-    mine = c.take(index)
-    entry = segment_ids(mine.ptr)
-    # A gate over several bits is as dear as its dearest bit asks, per unit of its coefficient.
-    dearest = np.zeros(len(mine))
-    held = mine.coef > 0
-    np.maximum.at(dearest, entry[held], (price_of[mine.var] / np.abs(mine.coef))[held])
-    which = in_row[mine.var[mine.ptr[:-1]]]
-    bounds = np.zeros(len(mine.var) + len(mine))
-    bounds[np.repeat(picks, np.diff(mine.ptr) + 1)] = lower
-    return Certificates(
-        program,
-        index,
-        np.where(picks, weight[which], dearest),
-        np.where(picks, slope[which], 0.0),
-        margin[which],
-        np.full(len(index), METHODS.index("levels"), np.int8),
-        np.where(picks, best[which], np.nan),
-        bounds,
-        np.where(picks[entry], taken[mine.var], 0).astype(np.uint8),
-        ROUNDS,
-    )
-
-
 def joined(parts: list[Certificates]) -> Certificates:
     """Return the certificates of several parts of one program."""
     columns: dict[str, Any] = {
@@ -312,6 +306,62 @@ def joined(parts: list[Certificates]) -> Certificates:
         for name in (*_PER_ROW, "lower", "witness")
     }
     return replace(parts[0], **columns)
+
+
+def wall_costs(program: Program, index: Longs) -> tuple[Floats, Floats]:
+    """Bound what one unit costs that brings a key of a grid back to 0 and 1.
+
+    Args:
+        program: before its constraints are priced.
+        index: int64, rows that become grids. Rows next to them that do not stay within their bits.
+
+    Returns:
+        The cost of taking a unit from a key above 1, and of adding one to a key below 0, per row,
+        in energy units; -inf where no broken wall can do that.
+    """
+    o, c, n = program.objective, program.constraints, len(program)
+    least, most = reach(program, index)
+    up, down = o.linear.copy(), -o.linear
+    for ends, others in ((o.i, o.j), (o.j, o.i)):
+        low, high = o.bias * least[others], o.bias * most[others]
+        up += np.bincount(ends, weights=np.maximum(low, high), minlength=n)
+        down -= np.bincount(ends, weights=np.minimum(low, high), minlength=n)
+    down[most <= 1], up[least >= 0] = -np.inf, -np.inf
+    rows = c.take(index)
+    high, low = np.full(len(rows), -np.inf), np.full(len(rows), -np.inf)
+    owner = segment_ids(rows.ptr)
+    np.maximum.at(high, owner, down[rows.var])
+    np.maximum.at(low, owner, up[rows.var])
+    return high, low
+
+
+def _wall_weights(up: Floats, down: Floats, high: Floats, low: Floats) -> Floats:
+    """Return the least over mu of ``max(high + max(up, mu), low + max(down, -mu))``, or 0."""
+    with np.errstate(invalid="ignore"):
+        middle = (low - high) / 2
+    # Where keys cannot leave their range on one side, that side does not bind.
+    middle = np.where(np.isneginf(high), np.inf, np.where(np.isneginf(low), -np.inf, middle))
+    mu = np.clip(middle, np.minimum(up, -down), np.maximum(up, -down))
+    weight = np.maximum(high + np.maximum(up, mu), low + np.maximum(down, -mu))
+    return np.maximum(weight, 0.0)
+
+
+def _hills(program: Program, index: Longs) -> Floats:
+    """Return the highest hill between two valleys of rows of one key without couplers, else inf."""
+    c, o = program.constraints, program.objective
+    coupled = np.zeros(len(program), bool)
+    coupled[o.i], coupled[o.j] = True, True
+    heights = np.full(len(c), np.inf)
+    for (n, k), rows in row_classes(program, index):
+        if k != 1:
+            continue
+        var = c.var[c.ptr[rows][:, None] + np.arange(n)]
+        costs = o.linear[var]
+        before = np.minimum.accumulate(costs, axis=1)[:, : n - 2]
+        after = np.minimum.accumulate(costs[:, ::-1], axis=1)[:, ::-1][:, 2:]
+        hills = (costs[:, 1:-1] - np.maximum(before, after)).max(axis=1, initial=0.0)
+        heights[rows] = np.where(coupled[var].any(axis=1), np.inf, hills)
+    return heights[index]
 
 
 def step_scale(program: Program, index: Longs) -> Floats:

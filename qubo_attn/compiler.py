@@ -143,7 +143,7 @@ def compile(
             *_ties(tie, each),
             *((Canonicalize(),) if required is not None or forbidden is not None else ()),
             Sparsify(slots=_slots(slots, selects)),
-            InsertPenalties(),
+            _penalties(machine),
             BinarizeWeights(_encoding(selects)),
             *_integers(machine),
         )
@@ -305,6 +305,12 @@ def _encoding(selects: tuple[Select, ...]) -> str:
             argument="select",
         )
     return asked.pop() if asked else "auto"
+
+
+def _penalties(machine: Target | None) -> InsertPenalties:
+    """Return the pricing that is cheapest on the machine, or on a Zephyr machine without one."""
+    family = "zephyr" if machine is None or machine.topology == "other" else machine.topology
+    return InsertPenalties(cardinality="auto", topology=family)
 
 
 def _integers(machine: Target | None) -> tuple[Quantize, ...]:

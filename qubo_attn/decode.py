@@ -104,15 +104,16 @@ def decode(
     first = compiled.stages[0].program
     sampled = compiled.lift_to(0).lift(bits)
     attention = compiled.attention
-    feasible = _rows(first, first.violations(sampled)[0] <= 1e-9, attention)
+    feasible = _feasible_rows(first, sampled[0], attention)
     points = sampled
     if not feasible.all():
         points = _repaired(compiled, bits)
-    mended = _rows(first, first.violations(points)[0] <= 1e-9, attention)
+    mended = _feasible_rows(first, points[0], attention)
     names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
     mean = None
     if "marginals" in names:
         mean = compiled.lift_to(0).lift(mean_read(compiled.program, submissions, samplesets))[0]
+        mean = np.clip(mean, 0, first.variables.upper)
     return _result(compiled, points[0], mean, feasible, mended & ~feasible, broken, names)
 
 
@@ -201,12 +202,18 @@ def _block_failures(
     return counts.T
 
 
-def _rows(program: Program, holds: Bools, attention: Attention) -> Bools:
-    """Return for each head and query whether all its constraints hold."""
+def _feasible_rows(program: Program, point: Floats, attention: Attention) -> Bools:
+    """Return for each head and query whether its constraints hold, all within its variables' range.
+
+    A broken wall may lift to a key outside 0 and 1 in a row whose sum is right.
+    """
     heads, queries, _ = attention.shape
-    c = program.constraints
+    c, v = program.constraints, program.variables
     good = np.ones((heads, queries), bool)
-    good[c.head[~holds], c.query[~holds]] = False
+    fails = program.violations(point[None])[0] > 1e-9
+    good[c.head[fails], c.query[fails]] = False
+    outside = (point < -1e-9) | (point > v.upper + 1e-9)
+    good[v.head[outside], v.query[outside]] = False
     return good
 
 
@@ -226,7 +233,8 @@ def _repaired(compiled: CompiledAttention, bits: Bytes) -> Floats:
     if stage < 0:
         return compiled.lift_to(0).lift(bits)
     program = compiled.stages[stage].program
-    mended = repair(program, compiled.lift_to(stage).lift(bits)[0])
+    sampled = compiled.lift_to(stage).lift(bits)[0]
+    mended = repair(program, np.clip(sampled, 0, program.variables.upper))
     return compiled.lift_between(0, stage).lift(mended[None])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import pointers, segment_ids
+from qubo_attn.arrays import Longs, pointers, segment_ids
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Constraints, Quadratic
 from qubo_attn.kernels.forms import collect_couplers
@@ -89,7 +89,10 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
             keep = bias != 0
             i, j, bias = i[keep], j[keep], bias[keep]
     else:
-        u, v, value = _row_pairs(curved)
+        first, second = row_pairs(curved)
+        u, v = curved.var[first], curved.var[second]
+        value = 2.0 * curved.weight[segment_ids(curved.ptr)[first]]
+        value = value * curved.coef[first] * curved.coef[second]
         i, j, bias = collect_couplers(
             n,
             np.concatenate([form.i, u]),
@@ -99,11 +102,10 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
     return Quadratic(offset, linear, i, j, bias)
 
 
-def _row_pairs(rows: Constraints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return both variables and ``2 A c_u c_v`` of every pair within a row."""
+def row_pairs(rows: Constraints) -> tuple[Longs, Longs]:
+    """Return both entries of every pair of variables within a row."""
     row = segment_ids(rows.ptr)
     later = rows.ptr[row + 1] - np.arange(len(row)) - 1
     first = np.repeat(np.arange(len(row)), later)
     second = first + 1 + np.arange(len(first)) - np.repeat(pointers(later)[:-1], later)
-    value = 2.0 * rows.weight[row[first]] * rows.coef[first] * rows.coef[second]
-    return rows.var[first], rows.var[second], value
+    return first, second

@@ -67,6 +67,7 @@ class Kind(IntEnum):
     KEEP = 3  # a required or forbidden key
     BUDGET = 4  # the keys of a whole head, or of all heads
     GATE = 5  # a key's level, which is zero unless the key is selected
+    SWITCH = 6  # two bits passed on, straight or crossed
 
 
 class Sense(IntEnum):

@@ -101,3 +101,11 @@ def gate_pairs(program: Program) -> tuple[Longs, Longs]:
     opener[row[opens]] = c.var[opens]
     held = mine & (c.coef > 0)
     return c.var[held].astype(np.int64), opener[row[held]]
+
+
+def row_classes(program: Program, index: Longs) -> list[tuple[tuple[int, int], Longs]]:
+    """Return size n and right-hand side k of the constraints ``index``, each with its rows."""
+    c = program.constraints
+    shape = np.stack([np.diff(c.ptr)[index], np.rint(c.rhs[index]).astype(np.int64)], axis=1)
+    kinds, place = np.unique(shape, axis=0, return_inverse=True)
+    return [((int(n), int(k)), index[place == p]) for p, (n, k) in enumerate(kinds)]

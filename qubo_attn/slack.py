@@ -28,20 +28,8 @@ def add_slack(program: Program, index: Longs, encoding: str) -> tuple[Program, L
     sizes = np.array([len(part) for part in parts], np.int64)
     owner = np.repeat(index, sizes)
     added = len(owner)
-    bit = np.arange(added) - np.repeat(pointers(sizes)[:-1], sizes)
-    v, o = program.variables, program.objective
-    fresh = {
-        "head": c.head[owner],
-        "query": c.query[owner],
-        "key": np.full(added, -1),
-        "bit": bit,
-        "upper": np.ones(added),
-        "role": np.full(added, Role.ANCILLA),
-        "mass": np.full(added, np.nan),
-    }
-    variables = Variables(
-        **{name: np.concatenate([column, fresh[name]]) for name, column in v.arrays().items()}
-    )
+    o = program.objective
+    variables = appended(program.variables, ancillas(program, owner))
     linear = np.concatenate([o.linear, np.zeros(added)])
     row = np.concatenate([segment_ids(c.ptr), owner])
     var = np.concatenate([c.var, np.arange(n, n + added)])
@@ -59,3 +47,42 @@ def add_slack(program: Program, index: Longs, encoding: str) -> tuple[Program, L
         variables, Quadratic(o.offset, linear, o.i, o.j, o.bias), Constraints(**columns)
     )
     return slacked, Lift.select(np.arange(n), n + added)
+
+
+def ancillas(program: Program, owner: Longs) -> Variables:
+    """Return new bits for constraints of a program, numbered within their head and query.
+
+    Args:
+        program: its constraints name the bits; its own ancillas keep their numbers.
+        owner: int64, the constraint of each bit; equal ones side by side.
+    """
+    c, v, added = program.constraints, program.variables, len(owner)
+    head, query = c.head[owner], c.query[owner]
+    old = np.flatnonzero((v.role == Role.ANCILLA) & (v.key < 0))
+    place = np.concatenate(
+        [np.stack([v.head[old], v.query[old]], axis=1), np.stack([head, query], axis=1)]
+    )
+    _, group = np.unique(place, axis=0, return_inverse=True)
+    first = np.zeros(int(group.max(initial=-1)) + 1, np.int64)
+    np.maximum.at(first, group[: len(old)], v.bit[old] + 1)
+    mine = group[len(old) :]
+    order = np.argsort(mine, kind="stable")
+    rank = np.empty(added, np.int64)
+    rank[order] = np.arange(added) - pointers(np.bincount(mine))[mine[order]]
+    return Variables(
+        head=head,
+        query=query,
+        key=np.full(added, -1),
+        bit=first[mine] + rank,
+        upper=np.ones(added),
+        role=np.full(added, Role.ANCILLA),
+        mass=np.full(added, np.nan),
+    )
+
+
+def appended(variables: Variables, fresh: Variables) -> Variables:
+    """Return both tables as one."""
+    more = fresh.arrays()
+    return Variables(
+        **{name: np.concatenate([a, more[name]]) for name, a in variables.arrays().items()}
+    )

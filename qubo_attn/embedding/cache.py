@@ -21,6 +21,7 @@ import numpy as np
 import platformdirs
 
 from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.shapes import Shape
 from qubo_attn.target import Target
 
 FORMAT = 2
@@ -74,19 +75,26 @@ class EmbeddingCache:
         self._writable = True
 
     def packing(
-        self, size: int, target: Target, options: dict[str, int], find: Callable[[], Packing]
+        self,
+        size: int,
+        target: Target,
+        options: dict[str, int],
+        find: Callable[[], Packing],
+        shape: Shape | None = None,
     ) -> Packing:
         """Return the packing of a clique on a target, found only when no good file holds it.
 
         Args:
-            size: nodes of the clique.
+            size: nodes of the clique or shape.
             target: the live working graph; what is read is checked against it.
             options: what else the result depends on (rounds, seed).
             find: makes the packing.
+            shape: what is embedded where it is no clique.
         """
-        facts = {"format": FORMAT, "shape": f"K{size}", "target": target.hash, **options}
+        name = f"K{size}" if shape is None else shape.name
+        facts = {"format": FORMAT, "shape": name, "target": target.hash, **options}
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        packing = self._memory.get(key) or self._read(key, size, target)
+        packing = self._memory.get(key) or self._read(key, size, target, shape)
         if packing is not None:
             self.counts.hits += 1
         else:
@@ -122,14 +130,14 @@ class EmbeddingCache:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.packing"
 
-    def _read(self, key: str, size: int, target: Target) -> Packing | None:
+    def _read(self, key: str, size: int, target: Target, shape: Shape | None) -> Packing | None:
         try:
             data = self._path(key).read_bytes()
         except OSError:
             return None
         try:
             arrays = _unpack(data)
-            packing = Packing(size, arrays["ptr"], arrays["qubit"])
+            packing = Packing(size, arrays["ptr"], arrays["qubit"], shape)
             good = packing.fits(target)
         except Exception:  # any content is possible in a damaged file; all of it means a miss
             good = False

@@ -1,4 +1,4 @@
-"""As many disjoint copies of one clique as a working graph holds.
+"""As many disjoint copies of one clique, or of one sparse shape, as a working graph holds.
 
 On Pegasus and Zephyr, small cliques are packed from shipped tiles (`qubo_attn.embedding.tiling`);
 larger ones come from busclique, one copy after another in what is left, and where it finds not even
@@ -16,6 +16,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Longs, frozen_array, pointers
 from qubo_attn.embedding.large import large_clique
+from qubo_attn.embedding.shapes import Shape, embed_copies
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles
 from qubo_attn.embedding.tiling import pack_tiles
 from qubo_attn.errors import EmbeddingError
@@ -29,30 +30,35 @@ _LEAST_BUSCLIQUE = 9
 
 @dataclass(frozen=True, eq=False)
 class Packing:
-    """Disjoint embeddings of one clique, those with the shortest chains first.
+    """Disjoint embeddings of one clique or shape, those with the shortest chains first.
 
     Attributes:
         size: chains of each copy.
         ptr: int64; chain c of copy r is ``qubit[ptr[r * size + c]:ptr[r * size + c + 1]]``.
-        qubit: int64, positions in the target's ``qubits``; within a copy short chains come first.
+        qubit: int64, positions in the target's ``qubits``; within a copy of a clique short chains
+            come first.
+        shape: what is embedded, chain by node; None for cliques.
     """
 
     size: int
     ptr: Longs
     qubit: Longs
+    shape: Shape | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ptr", frozen_array(self.ptr, np.int64))
         object.__setattr__(self, "qubit", frozen_array(self.qubit, np.int64))
 
     @classmethod
-    def of(cls, copies: list[list[Longs]]) -> Packing:
-        """Return copies given as chains: short chains first in a copy, compact copies first."""
-        ordered = [sorted((np.sort(chain) for chain in copy), key=_chain_order) for copy in copies]
-        ordered.sort(key=lambda copy: (len(copy[-1]), sum(map(len, copy)), copy[0][0]))
+    def of(cls, copies: list[list[Longs]], shape: Shape | None = None) -> Packing:
+        """Return copies given as chains: short chains first in a clique, compact copies first."""
+        ordered = [[np.sort(chain) for chain in copy] for copy in copies]
+        if shape is None:
+            ordered = [sorted(copy, key=_chain_order) for copy in ordered]
+        ordered.sort(key=lambda copy: (max(map(len, copy)), sum(map(len, copy)), copy[0][0]))
         chains = [chain for copy in ordered for chain in copy]
         ptr = pointers([len(chain) for chain in chains])
-        return cls(len(copies[0]), ptr, np.concatenate(chains))
+        return cls(len(copies[0]), ptr, np.concatenate(chains), shape)
 
     def __len__(self) -> int:
         return (len(self.ptr) - 1) // self.size
@@ -63,7 +69,7 @@ class Packing:
         return int(np.diff(self.ptr).max(initial=0))
 
     def fits(self, target: Target) -> bool:
-        """Return whether every copy is a disjoint, connected, complete embedding on ``target``."""
+        """Return whether every copy is a disjoint, connected embedding with all its couplers."""
         ptr = self.ptr
         if (
             self.size < 1
@@ -75,6 +81,10 @@ class Packing:
         ):
             return False
         first, neighbour, _ = target.adjacency
+        if self.shape is not None:
+            i, j, qubits = self.shape.i, self.shape.j, len(target.qubits)
+            bad = kernels.first_bad_copy(ptr, self.qubit, self.size, i, j, first, neighbour, qubits)
+            return bad < 0
         return (
             kernels.first_bad_clique(
                 ptr, self.qubit, self.size, first, neighbour, len(target.qubits)
@@ -112,6 +122,30 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
     packing = Packing.of(copies)
     if not packing.fits(target):  # never seen; a wrong embedding must not leave this function
         raise EmbeddingError(f"packing of {size}-cliques does not verify on {target.label}")
+    return packing
+
+
+def pack_shape(shape: Shape, target: Target, *, seed: int = 0) -> Packing:
+    """Return disjoint embeddings of a sparse shape on ``target``.
+
+    Args:
+        shape: a connected graph.
+        target: a machine with a working graph.
+        seed: of all choices.
+
+    Raises:
+        EmbeddingError: not one copy was found.
+    """
+    copies = embed_copies(shape, target, seed)
+    if not copies:
+        raise EmbeddingError(
+            f"a component of {shape.size} variables and {len(shape.i)} couplers does not fit "
+            f"{target.label}; give rows fewer slots, or price them with cardinality='dense'",
+            requested=shape.size,
+        )
+    packing = Packing.of(copies, shape)
+    if not packing.fits(target):
+        raise EmbeddingError(f"packing of {shape.name} does not verify on {target.label}")
     return packing
 
 

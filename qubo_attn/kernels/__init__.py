@@ -30,11 +30,13 @@ from qubo_attn.kernels.physical import (
 )
 from qubo_attn.kernels.planning import match_couplers
 from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_costs
+from qubo_attn.kernels.shapes import carve_paths, first_bad_copy
 
 __all__ = [
     "adjacency",
     "binary_table",
     "block_energies",
+    "carve_paths",
     "certify_leveled",
     "certify_rows",
     "chain_votes",
@@ -48,6 +50,7 @@ __all__ = [
     "dynamic_ranges",
     "fill_physical",
     "first_bad_clique",
+    "first_bad_copy",
     "ising_fields",
     "leveled_coefficients",
     "match_couplers",
