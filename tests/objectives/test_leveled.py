@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn.certificates import LEVELS
 from qubo_attn.ir import Kind, replaced
 from qubo_attn.pipeline import Pass
 from tests import oracle
@@ -108,7 +109,7 @@ def test_ground_states_are_the_best_of_all_selections_and_levels(
 def test_certificates_reject_a_weight_that_is_too_small() -> None:
     compiled = compile_row(5, 6, 2, 3, (qa.InsertPenalties(margin=0.0),))
     proofs = compiled.certificates
-    assert set(proofs.method.tolist()) == {2}
+    assert set(proofs.method.tolist()) == {LEVELS}
     kinds = proofs.rows.kind
     for kind in (Kind.PICK, Kind.GATE):
         smaller = np.where(kinds == kind, 0.9 * proofs.weight - (kind == Kind.PICK), proofs.weight)
