@@ -101,40 +101,12 @@ def test_physical_fill(seed: int) -> None:
     generator = np.random.default_rng(seed)
     field_of, coupling_of = generator.integers(0, 4, 9), generator.integers(0, 5, 7)
     chain_of = generator.integers(0, 4, 6)
-    share_h, share_j = generator.random(9), generator.random(7)
+    parts_h, parts_j = generator.random(9), generator.random(7)
     h, coupling, strength = generator.normal(size=4), generator.normal(size=5), np.arange(4.0)
     fields, couplings = np.empty(9), np.empty(13)
     kernels.fill_physical(
-        field_of, share_h, coupling_of, share_j, chain_of, h, coupling, strength, fields, couplings
+        field_of, parts_h, coupling_of, parts_j, chain_of, h, coupling, strength, fields, couplings
     )
-    np.testing.assert_allclose(fields, h[field_of] * share_h)
-    np.testing.assert_allclose(couplings[:7], coupling[coupling_of] * share_j)
+    np.testing.assert_allclose(fields, h[field_of] / parts_h)
+    np.testing.assert_allclose(couplings[:7], coupling[coupling_of] / parts_j)
     np.testing.assert_allclose(couplings[7:], -strength[chain_of])
-
-
-@given(SEEDS)
-def test_chain_votes(seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    samples = generator.choice(np.array([-1, 1], np.int8), (6, 10))
-    ptr = np.array([0, 1, 3, 6, 10])
-    qubit = generator.permutation(10)
-    bits, broken = np.empty((6, 4), np.uint8), np.empty(6, np.int64)
-    kernels.chain_votes(samples, qubit, ptr, bits, broken)
-    for m in range(6):
-        count = 0
-        for c in range(4):
-            chain = samples[m, qubit[ptr[c] : ptr[c + 1]]]
-            assert bits[m, c] == (chain.sum() >= 0)
-            count += len(set(chain.tolist())) > 1
-        assert broken[m] == count
-
-
-@given(programs(heads=3), SEEDS)
-def test_block_energies(program: object, seed: int) -> None:
-    o = program.objective
-    n = len(o.linear)
-    generator = np.random.default_rng(seed)
-    bits = generator.integers(0, 2, (4, n)).astype(np.uint8)
-    block = np.zeros(n, np.int64)
-    energies = kernels.block_energies(bits, o.linear, o.i, o.j, o.bias, block, 1)
-    np.testing.assert_allclose(energies[:, 0], o.energies(bits) - o.offset, atol=1e-9)

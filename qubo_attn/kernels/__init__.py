@@ -1,5 +1,6 @@
 """Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute."""
 
+from qubo_attn.kernels.base64 import DIGIT_PAIRS, encode_triples
 from qubo_attn.kernels.certify import certify_rows
 from qubo_attn.kernels.coefficients import (
     distance_coefficients,
@@ -20,15 +21,19 @@ from qubo_attn.kernels.integers import (
 )
 from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
-from qubo_attn.kernels.physical import (
-    block_energies,
-    chain_votes,
-    fill_physical,
-)
+from qubo_attn.kernels.physical import fill_layout, fill_physical
 from qubo_attn.kernels.planning import match_couplers
 from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_costs
+from qubo_attn.kernels.unembedding import (
+    block_energies,
+    chain_votes,
+    descend_breaks,
+    spin_energies,
+    unembed_majority,
+)
 
 __all__ = [
+    "DIGIT_PAIRS",
     "adjacency",
     "binary_table",
     "block_energies",
@@ -36,9 +41,12 @@ __all__ = [
     "chain_votes",
     "common_steps",
     "compare_tables",
+    "descend_breaks",
     "disjoint_squares",
     "distance_coefficients",
     "dominated_keys",
+    "encode_triples",
+    "fill_layout",
     "fill_physical",
     "first_bad_clique",
     "ising_fields",
@@ -50,6 +58,8 @@ __all__ = [
     "redundancy_coefficients",
     "rounding_errors",
     "selection_coefficients",
+    "spin_energies",
     "step_costs",
     "swap_costs",
+    "unembed_majority",
 ]
