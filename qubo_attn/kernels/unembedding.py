@@ -17,31 +17,29 @@ _STRIP = 32
 
 
 @kernel
-def _load_tile(samples: Array, start: int, count: int, tile: Array) -> None:
-    """Fill ``tile[q, r]`` with ``samples[start + r, q]`` for ``count`` reads."""
-    for low in range(0, count, _STRIP):
-        if low + _STRIP <= count:
-            for q in range(samples.shape[1]):
-                for r in range(_STRIP):
-                    tile[q, low + r] = samples[start + low + r, q]
-        else:
-            for r in range(low, count):
-                for q in range(samples.shape[1]):
-                    tile[q, r] = samples[start + r, q]
+def _load_tile(samples: Array, tile: Array) -> None:
+    """Fill ``tile[q, r]`` with ``samples[r, q]``, for at most `LANES` reads."""
+    whole = len(samples) - len(samples) % _STRIP
+    for low in range(0, whole, _STRIP):
+        for q in range(samples.shape[1]):
+            for r in range(_STRIP):
+                tile[q, low + r] = samples[low + r, q]
+    for r in range(whole, len(samples)):
+        for q in range(samples.shape[1]):
+            tile[q, r] = samples[r, q]
 
 
 @kernel
-def _store_tile(tile: Array, start: int, count: int, samples: Array) -> None:
-    """Fill ``samples[start + r, q]`` with ``tile[q, r]`` for ``count`` reads."""
-    for low in range(0, count, _STRIP):
-        if low + _STRIP <= count:
-            for q in range(samples.shape[1]):
-                for r in range(_STRIP):
-                    samples[start + low + r, q] = tile[q, low + r]
-        else:
-            for r in range(low, count):
-                for q in range(samples.shape[1]):
-                    samples[start + r, q] = tile[q, r]
+def _store_tile(tile: Array, samples: Array) -> None:
+    """Fill ``samples[r, q]`` with ``tile[q, r]``, for at most `LANES` reads."""
+    whole = len(samples) - len(samples) % _STRIP
+    for low in range(0, whole, _STRIP):
+        for q in range(samples.shape[1]):
+            for r in range(_STRIP):
+                samples[low + r, q] = tile[q, low + r]
+    for r in range(whole, len(samples)):
+        for q in range(samples.shape[1]):
+            samples[r, q] = tile[q, r]
 
 
 @kernel
@@ -100,10 +98,11 @@ def chain_votes(
     qubits = np.ones((samples.shape[1], LANES), np.int8)
     tile = np.empty((len(ptr) - 1, LANES), np.int8)
     for start in range(0, len(samples), LANES):
-        count = min(LANES, len(samples) - start)
-        _load_tile(samples, start, count, qubits)
-        broken[start : start + count] = _vote_tile(qubits, column, ptr, low, tile)[:count]
-        _store_tile(tile, start, count, votes)
+        end = min(start + LANES, len(samples))
+        count = end - start
+        _load_tile(samples[start:end], qubits)
+        broken[start:end] = _vote_tile(qubits, column, ptr, low, tile)[:count]
+        _store_tile(tile, votes[start:end])
 
 
 @kernel
@@ -132,12 +131,13 @@ def unembed_majority(
     qubits = np.ones((samples.shape[1], LANES), np.int8)
     tile = np.empty((len(ptr) - 1, LANES), np.int8)
     for start in range(0, len(samples), LANES):
-        count = min(LANES, len(samples) - start)
-        _load_tile(samples, start, count, qubits)
-        broken[start : start + count] = _vote_tile(qubits, column, ptr, -1, tile)[:count]
+        end = min(start + LANES, len(samples))
+        count = end - start
+        _load_tile(samples[start:end], qubits)
+        broken[start:end] = _vote_tile(qubits, column, ptr, -1, tile)[:count]
         found = _energy_tile(tile, offset, h, first, j, coupling)
-        energies[start : start + count] = found[:count]
-        _store_tile(tile, start, count, spins)
+        energies[start:end] = found[:count]
+        _store_tile(tile, spins[start:end])
 
 
 @kernel
@@ -148,10 +148,11 @@ def spin_energies(
     energies = np.empty(len(spins))
     tile = np.ones((len(h), LANES), np.int8)
     for start in range(0, len(spins), LANES):
-        count = min(LANES, len(spins) - start)
-        _load_tile(spins, start, count, tile)
+        end = min(start + LANES, len(spins))
+        count = end - start
+        _load_tile(spins[start:end], tile)
         found = _energy_tile(tile, offset, h, first, j, coupling)
-        energies[start : start + count] = found[:count]
+        energies[start:end] = found[:count]
     return energies
 
 
@@ -247,8 +248,9 @@ def block_energies(
     tile = np.zeros((len(linear), LANES), np.int8)
     sums = np.empty((blocks, LANES))
     for start in range(0, len(bits), LANES):
-        count = min(LANES, len(bits) - start)
-        _load_tile(bits, start, count, tile)
+        end = min(start + LANES, len(bits))
+        count = end - start
+        _load_tile(bits[start:end], tile)
         sums[:] = 0.0
         for v in range(len(linear)):
             b, value = block[v], linear[v]
