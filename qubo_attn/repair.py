@@ -11,14 +11,14 @@ from qubo_attn.ir import Program, Sense
 
 
 def repair(program: Program, point: Floats) -> Floats:
-    """Flip bits, cheapest first, until constraints hold or no flip helps.
+    """Raise or lower variables by one, cheapest first, until constraints hold or no step helps.
 
-    Each step takes, in every block that fails, the flip that lowers its violation most and, among
-    those, costs the objective least. A block in which no flip helps is left as it is.
+    Each round takes, in every block that fails, the step that lowers its violation most and, among
+    those, costs the objective least. A block in which no step helps is left as it is.
 
     Args:
-        program: binary, as it was before its constraints were priced.
-        point: shape (n,), zeros and ones; not changed.
+        program: as it was before its constraints were priced; bits and whole numbers alike.
+        point: shape (n,), whole numbers within each variable's range; not changed.
 
     Returns:
         The mended point.
@@ -28,6 +28,7 @@ def repair(program: Program, point: Floats) -> Floats:
     c, o = program.constraints, program.objective
     matrix = c.matrix(len(program)).tocsc()
     upper = sparse.csr_array((o.bias, (o.i, o.j)), shape=(len(program), len(program)))
+    square = upper.diagonal()
     equal = c.sense == Sense.EQ
     stuck = np.zeros(int(block.max(initial=-1)) + 1, bool)
     while True:
@@ -35,13 +36,16 @@ def repair(program: Program, point: Floats) -> Floats:
         failing = _size(excess, equal) > 1e-9
         broken = np.zeros(len(stuck), bool)
         broken[block[c.var[c.ptr[:-1][failing]]]] = True
-        candidates = np.flatnonzero((broken & ~stuck)[block])
+        open_ = (broken & ~stuck)[block]
+        up = np.flatnonzero(open_ & (mended < program.variables.upper))
+        down = np.flatnonzero(open_ & (mended > 0))
+        candidates = np.concatenate([up, down])
         if not len(candidates):
             return mended
-        step = 1.0 - 2.0 * mended[candidates]
+        step = np.repeat([1.0, -1.0], [len(up), len(down)])
         gain = _gains(matrix[:, candidates], step, excess, equal)
         fields = o.linear + upper @ mended + upper.T @ mended
-        cost = step * fields[candidates]
+        cost = step * fields[candidates] + square[candidates]
         order = np.lexsort((candidates, cost, -gain, block[candidates]))
         blocks, first = np.unique(block[candidates][order], return_index=True)
         chosen = order[first]
@@ -55,9 +59,9 @@ def _size(excess: Floats, equal: Bools) -> Floats:
 
 
 def _gains(columns: sparse.csc_array, step: Floats, excess: Floats, equal: Bools) -> Floats:
-    """Return by how much each flip lowers the sum of violations."""
-    flip = segment_ids(columns.indptr.astype(np.int64))
+    """Return by how much each step lowers the sum of violations."""
+    candidate = segment_ids(columns.indptr.astype(np.int64))
     row = columns.indices
-    moved = excess[row] + columns.data * step[flip]
+    moved = excess[row] + columns.data * step[candidate]
     lowered = _size(excess[row], equal[row]) - _size(moved, equal[row])
-    return np.bincount(flip, weights=lowered, minlength=len(step)).astype(np.float64)
+    return np.bincount(candidate, weights=lowered, minlength=len(step)).astype(np.float64)
