@@ -108,8 +108,9 @@ class InsertPenalties:
         certificates = None
         if exact.any():
             index = np.flatnonzero(exact)
-            wanted = self.margin * step_scale(program, index)
-            certificates = certify(program, index, wanted, relax=self.relax)
+            steps = step_costs(program, c.take(index))
+            wanted = self.margin * step_scale(program, index, steps)
+            certificates = certify(program, index, wanted, relax=self.relax, costs=steps)
             weight[exact], slope[exact] = certificates.weight, certificates.slope
             margin[exact] = wanted
         if bounded.any() and costs is not None:

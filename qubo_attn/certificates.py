@@ -157,7 +157,13 @@ def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
 
 
 def certify(
-    program: Program, index: Longs, margin: Floats, *, relax: bool = True, steps: int = STEPS
+    program: Program,
+    index: Longs,
+    margin: Floats,
+    *,
+    relax: bool = True,
+    steps: int = STEPS,
+    costs: tuple[Floats, Floats] | None = None,
 ) -> Certificates:
     """Return the smallest proven weights of rows that add up to exactly k.
 
@@ -168,10 +174,11 @@ def certify(
         relax: also try the relaxation, where a row is of bits and coupled to no other; the smaller
             weight wins.
         steps: gradient steps of the relaxation.
+        costs: of the rows, see `step_costs`; worked out when None.
     """
     rows, o = program.constraints.take(index), program.objective
     count = np.rint(rows.rhs).astype(np.int64)
-    up, down = step_costs(program, rows)
+    up, down = step_costs(program, rows) if costs is None else costs
     # A row that takes none, or all, has steps in one direction only.
     up, down = np.where(np.isinf(up), -down, up), np.where(np.isinf(down), -up, down)
     # Without slack a step could be a rounding error short.
@@ -197,9 +204,17 @@ def certify(
     return Certificates(program, index, weight, slope, margin, method, upper, lower, witness, steps)
 
 
-def step_scale(program: Program, index: Longs) -> Floats:
-    """Return the largest cost of a corrective flip of each row, the unit of relative margins."""
-    bare = certify(program, index, np.zeros(len(index)), relax=False)
+def step_scale(
+    program: Program, index: Longs, costs: tuple[Floats, Floats] | None = None
+) -> Floats:
+    """Return the largest cost of a corrective flip of each row, the unit of relative margins.
+
+    Args:
+        program: before its constraints are priced.
+        index: int64, the rows.
+        costs: of the rows, see `step_costs`; worked out when None.
+    """
+    bare = certify(program, index, np.zeros(len(index)), relax=False, costs=costs)
     scale = np.maximum(np.abs(bare.weight + bare.slope), np.abs(bare.weight - bare.slope))
     # A row without any objective still has to be told apart from its infeasible points.
     return np.where(scale > 0, scale, 1.0)

@@ -14,7 +14,6 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs, pointers
-from qubo_attn.blocks import components
 from qubo_attn.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Model:
     @cached_property
     def members(self) -> tuple[Longs, Longs]:
         """Variables of each connected component, ascending, and where each component starts."""
-        component = components(len(self.h), self.i, self.j)
+        component = kernels.connected_components(len(self.h), self.i, self.j)
         return np.argsort(component, kind="stable"), pointers(np.bincount(component))
 
     def majority(self, samples: Array, column: Longs, ptr: Longs) -> Reads:

@@ -8,10 +8,13 @@ from qubo_attn.kernels.coefficients import (
     redundancy_coefficients,
     selection_coefficients,
 )
+from qubo_attn.kernels.components import connected_components
 from qubo_attn.kernels.forms import (
     disjoint_squares,
+    first_bad_terms,
     ising_fields,
     quadratic_energies,
+    terms_among,
 )
 from qubo_attn.kernels.integers import (
     binary_table,
@@ -41,6 +44,7 @@ __all__ = [
     "chain_votes",
     "common_steps",
     "compare_tables",
+    "connected_components",
     "descend_breaks",
     "disjoint_squares",
     "distance_coefficients",
@@ -49,6 +53,7 @@ __all__ = [
     "fill_layout",
     "fill_physical",
     "first_bad_clique",
+    "first_bad_terms",
     "ising_fields",
     "match_couplers",
     "mend_clique",
@@ -61,5 +66,6 @@ __all__ = [
     "spin_energies",
     "step_costs",
     "swap_costs",
+    "terms_among",
     "unembed_majority",
 ]
