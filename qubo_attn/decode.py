@@ -16,7 +16,7 @@ from qubo_attn.decoders import weights_of
 from qubo_attn.errors import DecodeError
 from qubo_attn.ir import Program, Role, replaced
 from qubo_attn.repair import repair
-from qubo_attn.unembedding import MAJORITY, Reads
+from qubo_attn.unembedding import MAJORITY
 
 if TYPE_CHECKING:
     import dimod
@@ -100,8 +100,7 @@ def decode(
             f"{len(samplesets)} sample sets for {len(submissions)} submissions",
             expected=len(submissions),
         )
-    reads = _reads(submissions, samplesets, chain_break_method)
-    bits, broken = best_reads(compiled.program, submissions, reads)
+    bits, broken = best_reads(compiled.program, submissions, samplesets, chain_break_method)
     first = compiled.stages[0].program
     sampled = compiled.lift_to(0).lift(bits)
     attention = compiled.attention
@@ -113,65 +112,64 @@ def decode(
     names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
     mean = None
     if "marginals" in names:
-        mean = compiled.lift_to(0).lift(mean_read(compiled.program, submissions, reads))[0]
+        read = mean_read(compiled.program, submissions, samplesets, chain_break_method)
+        mean = compiled.lift_to(0).lift(read)[0]
     return _result(compiled, points[0], mean, feasible, mended & ~feasible, broken, names)
 
 
-def _reads(
-    submissions: Sequence[Submission], samplesets: Sequence[dimod.SampleSet], method: str
-) -> list[tuple[Reads, Longs]]:
-    """Return the reads of each submission as bits, and how often each occurred."""
-    found = []
-    for submission, sampleset in zip(submissions, samplesets, strict=True):
-        reads = submission.read(sampleset, method)
-        if not len(reads.samples):
-            reason = (
-                f"has no read without a broken chain, of {len(sampleset)}: another "
-                "chain_break_method keeps them"
-                if len(sampleset)
-                else "has no samples"
-            )
-            raise DecodeError(
-                f"submission {submission.index} {reason}", submission=submission.index
-            )
-        found.append((reads, sampleset.record.num_occurrences[reads.kept]))
-    return found
+def _read(
+    submission: Submission, sampleset: dimod.SampleSet, method: str
+) -> tuple[Array, Floats, Longs]:
+    """Return reads as bits, the share of broken chains of each, and how often each occurred."""
+    reads = submission.read(sampleset, method)
+    if not len(reads.samples):
+        reason = (
+            f"has no read without a broken chain, of {len(sampleset)}: another "
+            "chain_break_method keeps them"
+            if len(sampleset)
+            else "has no samples"
+        )
+        raise DecodeError(f"submission {submission.index} {reason}", submission=submission.index)
+    return reads.samples, reads.broken, sampleset.record.num_occurrences[reads.kept]
 
 
 def best_reads(
-    program: Program, submissions: Sequence[Submission], reads: Sequence[tuple[Reads, Longs]]
+    program: Program,
+    submissions: Sequence[Submission],
+    samplesets: Sequence[dimod.SampleSet],
+    chain_break_method: str = MAJORITY,
 ) -> tuple[Bytes, float]:
     """Pick the best read of each independent block: feasible first, then lowest energy.
-
-    Args:
-        program: after the last pass.
-        submissions: that carry it.
-        reads: of each submission, with the occurrences of each.
 
     Returns:
         One point of ``program``, shape (1, n), and the mean share of broken chains.
     """
     bits = np.zeros((1, len(program)), np.uint8)
     blocks, broken = blocks_of(program), []
-    for submission, (read, counts) in zip(submissions, reads, strict=True):
-        broken.append((float(read.broken @ counts), float(counts.sum())))
+    for submission, sampleset in zip(submissions, samplesets, strict=True):
+        reads, breaks, counts = _read(submission, sampleset, chain_break_method)
+        broken.append((float(breaks @ counts), float(counts.sum())))
         names, block = np.unique(blocks[submission.variables], return_inverse=True)
-        energies = _block_energies(program, submission, read.samples, block, len(names))
+        energies = _block_energies(program, submission, reads, block, len(names))
         spread = np.ptp(energies) + 1.0
-        energies += spread * _block_failures(program, submission, read.samples, block, len(names))
+        energies += spread * _block_failures(program, submission, reads, block, len(names))
         best = energies.argmin(axis=0)
-        bits[0, submission.variables] = read.samples[best[block], np.arange(len(block))]
+        bits[0, submission.variables] = reads[best[block], np.arange(reads.shape[1])]
     total = sum(count for _, count in broken)
     return bits, sum(part for part, _ in broken) / total if total else 0.0
 
 
 def mean_read(
-    program: Program, submissions: Sequence[Submission], reads: Sequence[tuple[Reads, Longs]]
+    program: Program,
+    submissions: Sequence[Submission],
+    samplesets: Sequence[dimod.SampleSet],
+    chain_break_method: str = MAJORITY,
 ) -> Floats:
-    """Return the mean of all reads of ``program``, shape (1, n); see `best_reads`."""
+    """Return the mean of all samples of ``program``, shape (1, n)."""
     mean = np.zeros((1, len(program)))
-    for submission, (read, counts) in zip(submissions, reads, strict=True):
-        mean[0, submission.variables] = np.average(read.samples, axis=0, weights=counts)
+    for submission, sampleset in zip(submissions, samplesets, strict=True):
+        reads, _, counts = _read(submission, sampleset, chain_break_method)
+        mean[0, submission.variables] = np.average(reads, axis=0, weights=counts)
     return mean
 
 
