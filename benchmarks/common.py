@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,32 @@ def attention_files(folder: str | Path) -> Iterator[tuple[str, Path, dict[str, n
         with np.load(path) as file:
             arrays = {name: file[name] for name in ("scores", "value", "key", "kv_head")}
         yield path.name.split("_")[0].split("-")[0], path, arrays
+
+
+def batches(folder: str | Path, tokens: int = 64) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return scores and values of files with twelve heads, cut to ``tokens`` queries and keys.
+
+    All have one shape, so each may be the next batch of another.
+    """
+    found = [
+        (arrays["scores"][:, :tokens, :tokens], arrays["value"][:, :tokens])
+        for _, _, arrays in attention_files(folder)
+        if arrays["scores"].shape[0] == 12 and min(arrays["scores"].shape[1:]) >= tokens
+    ]
+    if len(found) < 2:
+        raise SystemExit(f"{folder} holds fewer than two files of 12 heads and {tokens} tokens")
+    return found
+
+
+def milliseconds(call: Callable[[], object], repeats: int) -> float:
+    """Return the median wall time of a call, once it has been made before."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
 
 
 def finish(facts: dict[str, Any], as_json: bool) -> None:

@@ -188,9 +188,12 @@ class InsertPenalties:
         proofs = []
         if exact.any():
             index = np.flatnonzero(exact)
-            wanted = self.margin * step_scale(program, index)
+            steps = step_costs(program, c.take(index))
+            wanted = self.margin * step_scale(program, index, steps)
             methods = _PROOFS[form[index]]
-            proofs.append(certify(program, index, wanted, relax=self.relax, methods=methods))
+            proofs.append(
+                certify(program, index, wanted, relax=self.relax, methods=methods, costs=steps)
+            )
         if leveled.any():
             proofs.append(certify_levels(program, np.flatnonzero(leveled), self.margin))
         for proof in proofs:

@@ -125,7 +125,10 @@ class Sparsify:
         )
         o = program.objective
         read = (o.i != o.j) & (np.any(lossy) or self.dominance)
-        return kernels.adjacency(len(program), o.i[read], o.j[read], o.bias[read])
+        terms = (o.i, o.j, o.bias)
+        if not read.all():
+            terms = (o.i[read], o.j[read], o.bias[read])
+        return kernels.adjacency(len(program), *terms)
 
     def _room(
         self, program: Program, rows: Constraints, count: Longs, slots: int | None = None
@@ -158,7 +161,8 @@ class Sparsify:
             return np.ones(len(rows.var), bool)
         row = segment_ids(rows.ptr)
         mass = _priority(program)[rows.var]
-        order = np.lexsort((rows.var, -mass, -state, row))
+        # Entries come row by row, variables ascending: a stable order keeps both where mass ties.
+        order = np.lexsort((-mass, -state, row) if state.any() else (-mass, row))
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order)) - rows.ptr[row]
         kept = np.ones(len(rank), bool)

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from qubo_attn.submission import Submission
     from qubo_attn.target import Target
     from qubo_attn.temperature import effective_temperature
+    from qubo_attn.wire import SolverOrder
 
 _HOMES = {
     "artifact": ("CompiledAttention", "load"),
@@ -115,6 +116,7 @@ _HOMES = {
     "submission": ("Submission",),
     "target": ("Target",),
     "temperature": ("effective_temperature",),
+    "wire": ("SolverOrder",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -158,6 +160,7 @@ __all__ = [
     "Rewrite",
     "Selection",
     "SoftWeights",
+    "SolverOrder",
     "Sparsemax",
     "Sparsify",
     "Submission",

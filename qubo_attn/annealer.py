@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from qubo_attn.errors import InputError
+from qubo_attn.unembedding import MAJORITY
 
 if TYPE_CHECKING:
     import dimod
@@ -21,6 +22,7 @@ def sample(
     sampler: dimod.Sampler | None,
     seed: int | None,
     options: dict[str, object],
+    chain_break_method: str = MAJORITY,
 ) -> dimod.SampleSet:
     """Sample one submission.
 
@@ -32,6 +34,7 @@ def sample(
         sampler: any dimod sampler, or None.
         seed: handed on where the sampler takes one.
         options: further keywords of the sampler.
+        chain_break_method: how samples of the embedded model are read.
     """
     if sampler is None:
         from dwave.samplers import SimulatedAnnealingSampler
@@ -44,7 +47,8 @@ def sample(
     if seed is not None and _takes_seed(sampler):
         keywords.setdefault("seed", seed)
     if submission.physical is not None and _holds(sampler, submission):
-        return submission.unembed(sampler.sample(submission.embedded_bqm, **keywords))
+        embedded = sampler.sample(submission.embedded_bqm, **keywords)
+        return submission.unembed(embedded, chain_break_method)
     return sampler.sample(submission.bqm, **keywords)
 
 

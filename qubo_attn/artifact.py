@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn import annealer, multipliers
-from qubo_attn.arrays import Bools, Longs, csr_rows
+from qubo_attn.arrays import Bools, Floats, Longs, csr_rows
 from qubo_attn.attention import Attention
 from qubo_attn.certificates import Certificates
 from qubo_attn.decode import AttentionResult, decode
@@ -27,6 +27,8 @@ from qubo_attn.losses import Losses, losses_of
 from qubo_attn.pipeline import Stage
 from qubo_attn.report import Report, build_report
 from qubo_attn.submission import Physical, Submission
+from qubo_attn.unembedding import MAJORITY, check_method
+from qubo_attn.wire import SolverOrder, WireData, layout_of, wire_data
 
 if TYPE_CHECKING:
     import dimod
@@ -160,6 +162,80 @@ class CompiledAttention:
             np.ones(n),
         )
 
+    def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
+        """Return every submission as a solver's client sends it; see `Submission.wire`.
+
+        One pass from logical coefficients to the arrays sent: no model of any submission is built.
+        Where things go is worked out once for a structure and a `SolverOrder`, and serves every
+        batch that `rebind` makes.
+
+        Args:
+            solver: what lists qubits and couplers, or a `SolverOrder` made of one; None means the
+                target's own order.
+
+        Raises:
+            TargetError: a qubit or coupler in use is not among the solver's; names it.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+            >>> compiled.wires() == tuple(part.wire() for part in compiled.submissions)
+            True
+        """
+        placement, plan, values = self.placement, self.plan, self.coefficients
+        if placement is None or plan is None or values is None:
+            return ()
+        layout = layout_of(plan, SolverOrder.of(placement.target, solver), True)
+        fields, couplings = layout.fill(values.h, values.coupling, values.strength)
+        return tuple(
+            wire_data(
+                fields[layout.h_ptr[s] : layout.h_ptr[s + 1]],
+                couplings[layout.j_ptr[s] : layout.j_ptr[s + 1]],
+                self._constants[s] + plan.chain_offset(values.strength[members], members),
+            )
+            for s, members in enumerate(placement.members)
+        )
+
+    def hardware_arrays(self, solver: SolverOrder | object = None) -> tuple[Floats, Floats]:
+        """Return the physical h and J of every submission over all qubits and couplers.
+
+        Args:
+            solver: see `wires`.
+
+        Returns:
+            Fields, shape (submissions, qubits), and couplings, shape (submissions, couplers), in
+            hardware units, in the solver's order; zeros where nothing is placed.
+
+        Raises:
+            TargetError: a qubit or coupler in use is not among the solver's; names it.
+        """
+        placement, plan, values = self.placement, self.plan, self.coefficients
+        if placement is None or plan is None or values is None:
+            return np.zeros((0, 0)), np.zeros((0, 0))
+        order = SolverOrder.of(placement.target, solver)
+        layout = layout_of(plan, order, False)
+        fields, couplings = layout.fill(values.h, values.coupling, values.strength)
+        rows = placement.submissions
+        return fields.reshape(rows, len(order.qubit)), couplings.reshape(rows, len(order.ends))
+
+    @cached_property
+    def _constants(self) -> list[float]:
+        """The constant of each submission's model for spins."""
+        placement, plan, values = self.placement, self.plan, self.coefficients
+        assert placement is not None
+        assert plan is not None
+        assert values is not None
+        form, scale = self.program.total(), values.scale[placement.component]
+        # Spins: a x = a (1 + s) / 2, b x y = b (1 + s)(1 + t) / 4; the constants follow the scale.
+        linear, bias = form.linear / 2.0 / scale, form.bias / 4.0 / scale[form.i]
+        return [
+            float(
+                linear[members].sum()
+                + bias[plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]].sum()
+            )
+            for s, members in enumerate(placement.members)
+        ]
+
     def _placed(self, s: int) -> Submission:
         placement, plan, values = self.placement, self.plan, self.coefficients
         assert placement is not None
@@ -169,11 +245,7 @@ class CompiledAttention:
         members = placement.members[s]
         place = np.full(len(self.program), -1, np.int64)
         place[members] = np.arange(len(members))
-        mine = np.flatnonzero(place[form.i] >= 0)
-        scale = values.scale[placement.component]
-        # Spins: a x = a (1 + s) / 2, b x y = b (1 + s)(1 + t) / 4; the constants follow the scale.
-        constants = (form.linear[members] / 2.0 / scale[members]).sum()
-        constants += (form.bias[mine] / 4.0 / scale[form.i[mine]]).sum()
+        mine = plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]
         return Submission(
             s,
             members,
@@ -182,9 +254,9 @@ class CompiledAttention:
             place[form.i[mine]],
             place[form.j[mine]],
             values.coupling[mine],
-            float(constants),
+            self._constants[s],
             "SPIN",
-            scale[members],
+            values.scale[placement.component[members]],
             self._physical(s, members, placement, plan, values),
         )
 
@@ -209,6 +281,7 @@ class CompiledAttention:
             ends[:, 0],
             ends[:, 1],
             np.concatenate([values.couplings[between], values.chains[within]]),
+            plan,
         )
 
     def _rows_of(self, members: Longs) -> tuple[tuple[int, int], ...]:
@@ -222,7 +295,11 @@ class CompiledAttention:
     # -- back ---------------------------------------------------------------------------------
 
     def decode(
-        self, samplesets: Sequence[dimod.SampleSet], decoder: str | None = None
+        self,
+        samplesets: Sequence[dimod.SampleSet],
+        decoder: str | None = None,
+        *,
+        chain_break_method: str = MAJORITY,
     ) -> AttentionResult:
         """Return the attention behind the samples.
 
@@ -232,11 +309,14 @@ class CompiledAttention:
         Args:
             samplesets: one per submission, in order; over its variables or over its qubits.
             decoder: ``"renormalise"`` or ``"residual"``; the objective's own when None.
+            chain_break_method: how samples over qubits are read, see `Submission.unembed`.
 
         Raises:
-            DecodeError: the sample sets do not belong to the submissions.
+            DecodeError: the sample sets do not belong to the submissions, or nothing is left of
+                one.
+            InputError: the method is not known.
         """
-        return decode(self, samplesets, decoder)
+        return decode(self, samplesets, decoder, chain_break_method)
 
     def solve(
         self,
@@ -245,6 +325,7 @@ class CompiledAttention:
         seed: int | None = None,
         decoder: str | None = None,
         before: Callable[[Submission], None] | None = None,
+        chain_break_method: str = MAJORITY,
         multiplier_steps: int = 0,
         **options: object,
     ) -> AttentionResult:
@@ -257,6 +338,7 @@ class CompiledAttention:
             seed: handed to the sampler where it takes one, plus the submission's number.
             decoder: see `decode`.
             before: called with each submission before it is sampled, to show progress.
+            chain_break_method: how samples of a machine are read, see `Submission.unembed`.
             multiplier_steps: rounds of sampling besides the first, between which the slopes of
                 linear penalties move towards feasible reads (`InsertPenalties` with ``linear``).
             **options: further keywords of the sampler, e.g. ``num_reads=100``.
@@ -268,6 +350,7 @@ class CompiledAttention:
                 f"multiplier_steps must be a whole number >= 0, not {multiplier_steps!r}",
                 multiplier_steps=multiplier_steps,
             )
+        check_method(chain_break_method)
 
         def sample(compiled: CompiledAttention, step: int) -> list[dimod.SampleSet]:
             samplesets = []
@@ -276,7 +359,9 @@ class CompiledAttention:
                     before(submission)
                 offset = submission.index + step * len(compiled.submissions)
                 own_seed = None if seed is None else seed + offset
-                samplesets.append(annealer.sample(submission, sampler, own_seed, options))
+                samplesets.append(
+                    annealer.sample(submission, sampler, own_seed, options, chain_break_method)
+                )
             return samplesets
 
         samplesets = sample(self, 0)

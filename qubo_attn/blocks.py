@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
-from qubo_attn.arrays import Ints, Longs, pointers, segment_ids
+from qubo_attn import kernels
+from qubo_attn.arrays import Longs, pointers, segment_ids
 from qubo_attn.ir import Program
-
-
-def components(n: int, u: Ints | Longs, v: Ints | Longs) -> Longs:
-    """Return for each of ``n`` vertices its component, numbered by the first vertex in it."""
-    graph = sparse.coo_array((np.ones(len(u), np.int8), (u, v)), shape=(n, n))
-    _, label = connected_components(graph, directed=False)
-    _, first, place = np.unique(label, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.asarray(rank[place])
 
 
 def blocks_of(program: Program) -> Longs:
@@ -28,7 +17,8 @@ def blocks_of(program: Program) -> Longs:
     """
     o, c = program.objective, program.constraints
     anchors = c.var[c.ptr[segment_ids(c.ptr)]]
-    return components(len(program), np.concatenate([o.i, anchors]), np.concatenate([o.j, c.var]))
+    u, v = np.concatenate([o.i, anchors]), np.concatenate([o.j, c.var])
+    return kernels.connected_components(len(program), u, v)
 
 
 def places_within(component: Longs) -> Longs:

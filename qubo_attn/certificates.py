@@ -247,6 +247,7 @@ def certify(
     relax: bool = True,
     steps: int = STEPS,
     methods: Array | None = None,
+    costs: tuple[Floats, Floats] | None = None,
 ) -> Certificates:
     """Return the smallest proven weights of rows that add up to exactly k.
 
@@ -259,10 +260,11 @@ def certify(
         steps: gradient steps of the relaxation.
         methods: the proof for each row; ``SWITCHES`` and ``WALLS`` stand where rows are priced that
             way, the others are chosen here. None where all rows are priced by their sums.
+        costs: of the rows, see `step_costs`; worked out when None.
     """
     rows, o = program.constraints.take(index), program.objective
     count = np.rint(rows.rhs).astype(np.int64)
-    up, down = step_costs(program, rows)
+    up, down = step_costs(program, rows) if costs is None else costs
     # A row that takes none, or all, has steps in one direction only.
     up, down = np.where(np.isinf(up), -down, up), np.where(np.isinf(down), -up, down)
     # Without slack a step could be a rounding error short.
@@ -364,9 +366,17 @@ def _hills(program: Program, index: Longs) -> Floats:
     return heights[index]
 
 
-def step_scale(program: Program, index: Longs) -> Floats:
-    """Return the largest cost of a corrective flip of each row, the unit of relative margins."""
-    bare = certify(program, index, np.zeros(len(index)), relax=False)
+def step_scale(
+    program: Program, index: Longs, costs: tuple[Floats, Floats] | None = None
+) -> Floats:
+    """Return the largest cost of a corrective flip of each row, the unit of relative margins.
+
+    Args:
+        program: before its constraints are priced.
+        index: int64, the rows.
+        costs: of the rows, see `step_costs`; worked out when None.
+    """
+    bare = certify(program, index, np.zeros(len(index)), relax=False, costs=costs)
     scale = np.maximum(np.abs(bare.weight + bare.slope), np.abs(bare.weight - bare.slope))
     # A row without any objective still has to be told apart from its infeasible points.
     return np.where(scale > 0, scale, 1.0)

@@ -102,7 +102,7 @@ def solve(
 
     def run() -> tuple[CompiledAttention, AttentionResult]:
         compiled = qa.load(folder)
-        options = {} if reads is None else {"num_reads": reads}
+        options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
         with _Progress("solving", len(compiled.submissions)) as step:
             result = compiled.solve(
                 seed=seed,

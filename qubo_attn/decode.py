@@ -19,6 +19,7 @@ from qubo_attn.kinds import gate_pairs
 from qubo_attn.objectives.output import level_weights
 from qubo_attn.repair import repair
 from qubo_attn.select import SoftWeights
+from qubo_attn.unembedding import MAJORITY
 
 if TYPE_CHECKING:
     import dimod
@@ -91,7 +92,10 @@ def relative_errors(context: Floats, attention: Attention) -> Floats:
 
 
 def decode(
-    compiled: CompiledAttention, samplesets: Sequence[dimod.SampleSet], decoder: str | None
+    compiled: CompiledAttention,
+    samplesets: Sequence[dimod.SampleSet],
+    decoder: str | None,
+    chain_break_method: str = MAJORITY,
 ) -> AttentionResult:
     """Return the attention behind ``samplesets``; see `CompiledAttention.decode`."""
     submissions = compiled.submissions
@@ -100,7 +104,7 @@ def decode(
             f"{len(samplesets)} sample sets for {len(submissions)} submissions",
             expected=len(submissions),
         )
-    bits, broken = best_reads(compiled.program, submissions, samplesets)
+    bits, broken = best_reads(compiled.program, submissions, samplesets, chain_break_method)
     first = compiled.stages[0].program
     sampled = compiled.lift_to(0).lift(bits)
     attention = compiled.attention
@@ -112,13 +116,32 @@ def decode(
     names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
     mean = None
     if "marginals" in names:
-        mean = compiled.lift_to(0).lift(mean_read(compiled.program, submissions, samplesets))[0]
-        mean = np.clip(mean, 0, first.variables.upper)
+        read = mean_read(compiled.program, submissions, samplesets, chain_break_method)
+        mean = np.clip(compiled.lift_to(0).lift(read)[0], 0, first.variables.upper)
     return _result(compiled, points[0], mean, feasible, mended & ~feasible, broken, names)
 
 
+def _read(
+    submission: Submission, sampleset: dimod.SampleSet, method: str
+) -> tuple[Array, Floats, Longs]:
+    """Return reads as bits, the share of broken chains of each, and how often each occurred."""
+    reads = submission.read(sampleset, method)
+    if not len(reads.samples):
+        reason = (
+            f"has no read without a broken chain, of {len(sampleset)}: another "
+            "chain_break_method keeps them"
+            if len(sampleset)
+            else "has no samples"
+        )
+        raise DecodeError(f"submission {submission.index} {reason}", submission=submission.index)
+    return reads.samples, reads.broken, sampleset.record.num_occurrences[reads.kept]
+
+
 def best_reads(
-    program: Program, submissions: Sequence[Submission], samplesets: Sequence[dimod.SampleSet]
+    program: Program,
+    submissions: Sequence[Submission],
+    samplesets: Sequence[dimod.SampleSet],
+    chain_break_method: str = MAJORITY,
 ) -> tuple[Bytes, float]:
     """Pick the best read of each independent block: feasible first, then lowest energy.
 
@@ -128,12 +151,7 @@ def best_reads(
     bits = np.zeros((1, len(program)), np.uint8)
     blocks, broken = blocks_of(program), []
     for submission, sampleset in zip(submissions, samplesets, strict=True):
-        reads, breaks = submission.read(sampleset)
-        if not len(reads):
-            raise DecodeError(
-                f"submission {submission.index} has no samples", submission=submission.index
-            )
-        counts = sampleset.record.num_occurrences
+        reads, breaks, counts = _read(submission, sampleset, chain_break_method)
         broken.append((float(breaks @ counts), float(counts.sum())))
         names, block = np.unique(blocks[submission.variables], return_inverse=True)
         energies = _block_energies(program, submission, reads, block, len(names))
@@ -146,15 +164,16 @@ def best_reads(
 
 
 def mean_read(
-    program: Program, submissions: Sequence[Submission], samplesets: Sequence[dimod.SampleSet]
+    program: Program,
+    submissions: Sequence[Submission],
+    samplesets: Sequence[dimod.SampleSet],
+    chain_break_method: str = MAJORITY,
 ) -> Floats:
     """Return the mean of all samples of ``program``, shape (1, n)."""
     mean = np.zeros((1, len(program)))
     for submission, sampleset in zip(submissions, samplesets, strict=True):
-        reads, _ = submission.read(sampleset)
-        mean[0, submission.variables] = np.average(
-            reads, axis=0, weights=sampleset.record.num_occurrences
-        )
+        reads, _, counts = _read(submission, sampleset, chain_break_method)
+        mean[0, submission.variables] = np.average(reads, axis=0, weights=counts)
     return mean
 
 

@@ -90,16 +90,8 @@ def _scales(raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement
 
 
 def _component_of(plan: Plan, placement: Placement) -> Longs:
-    """Return the component of each coupling between chains, read off one of its qubits."""
-    owner = np.empty(len(placement.target.qubits), np.int64)
-    out = np.empty(len(plan.coupling_of), np.int64)
-    ends = placement.target.couplers[plan.coupling_coupler]
-    for s in range(placement.submissions):
-        entries = slice(plan.field_ptr[s], plan.field_ptr[s + 1])
-        owner[plan.field_qubit[entries]] = placement.component[plan.field_of[entries]]
-        mine = slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1])
-        out[mine] = owner[ends[mine, 0]]
-    return out
+    """Return the component of each coupling between chains, read off its logical coupler."""
+    return np.asarray(placement.component[plan.i[plan.coupling_of]])
 
 
 def _coupling_totals(

@@ -64,9 +64,9 @@ def _size(excess: Floats, equal: Bools) -> Floats:
 
 
 def _gains(columns: sparse.csc_array, step: Floats, excess: Floats, equal: Bools) -> Floats:
-    """Return by how much each flip lowers the sum of violations."""
-    flip = segment_ids(columns.indptr.astype(np.int64))
+    """Return by how much each step lowers the sum of violations."""
+    candidate = segment_ids(columns.indptr.astype(np.int64))
     row = columns.indices
-    moved = excess[row] + columns.data * step[flip]
+    moved = excess[row] + columns.data * step[candidate]
     lowered = _size(excess[row], equal[row]) - _size(moved, equal[row])
-    return np.bincount(flip, weights=lowered, minlength=len(step)).astype(np.float64)
+    return np.bincount(candidate, weights=lowered, minlength=len(step)).astype(np.float64)

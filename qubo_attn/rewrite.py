@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from qubo_attn.arrays import Bools, Floats, Longs, segment_ids
+from qubo_attn import kernels
+from qubo_attn.arrays import Bools, Floats, Longs, own_array, segment_ids
 from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense, Variables
 from qubo_attn.kernels.forms import collect_couplers
@@ -97,11 +98,8 @@ def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic
         live_j, live_i = kept[form.j] & (one != 0), kept[form.i] & (both != 0)
         linear += np.bincount(source[form.j[live_j]], weights=one[live_j], minlength=n)
         linear += np.bincount(source[form.i[live_i]], weights=both[live_i], minlength=n)
-    live = kept[form.i] & kept[form.j]
-    renumber = source.astype(np.int32)
-    return Quadratic(
-        offset, linear, renumber[form.i[live]], renumber[form.j[live]], form.bias[live]
-    )
+    terms = kernels.terms_among(source, form.i, form.j, form.bias)
+    return Quadratic(offset, linear, *(own_array(column) for column in terms))
 
 
 def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:

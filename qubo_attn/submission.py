@@ -11,12 +11,24 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs
 from qubo_attn.errors import DecodeError
+from qubo_attn.unembedding import (
+    DESCENT,
+    DISCARD,
+    MAJORITY,
+    Model,
+    Reads,
+    check_method,
+    intact,
+    spins_of,
+)
+from qubo_attn.wire import SolverOrder, WireData, layout_of, wire_data
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     import dimod
 
+    from qubo_attn.embedding.placement import Plan
     from qubo_attn.target import Target
 
 
@@ -30,7 +42,9 @@ class Physical:
             target's ``qubits``.
         strength: float64, chain strength of each variable, in hardware units.
         qubit, h: positions of the used qubits and their fields.
-        u, v, j: positions of both qubits of each coupling, and its value.
+        u, v, j: positions of both qubits of each coupling, and its value; couplings between
+            chains, then those within.
+        plan: the index arrays of all submissions, from which these came.
     """
 
     target: Target
@@ -42,6 +56,7 @@ class Physical:
     u: Longs
     v: Longs
     j: Floats
+    plan: Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,18 +140,43 @@ class Submission:
         return dimod.BinaryQuadraticModel.from_numpy_vectors(
             physical.h,
             (place[physical.u], place[physical.v], physical.j),
-            self.offset + float(-physical.j[self._chain_entries].sum()),
+            self.embedded_offset,
             "SPIN",
             variable_order=names,
         )
 
     @property
-    def _chain_entries(self) -> Array:
+    def embedded_offset(self) -> float:
+        """The constant of `embedded_bqm`: the couplings of intact chains are taken back."""
         physical = self._placed()
-        owner = np.full(len(physical.target.qubits), -1, np.int64)
-        lengths = np.diff(physical.chain_ptr)
-        owner[physical.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
-        return np.asarray(owner[physical.u] == owner[physical.v])
+        return self.offset + physical.plan.chain_offset(physical.strength, self.variables)
+
+    def wire(self, solver: SolverOrder | object = None) -> WireData:
+        """Return the model as a solver's client sends it.
+
+        The bytes are those of ``dwave.cloud.coders.encode_problem_as_qp`` for `embedded_bqm`;
+        they go into the ``data`` of a problem submission. `CompiledAttention.wires` does all
+        submissions at once.
+
+        Args:
+            solver: what lists qubits and couplers, for example a ``DWaveSampler``, or a
+                `SolverOrder` made of one, which is worked out once; None means the target's own
+                order.
+
+        Raises:
+            DecodeError: the submission was compiled without a structured target.
+            TargetError: a qubit or coupler in use is not among the solver's; names it.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+            >>> compiled.submissions[0].wire()["format"]
+            'qp'
+        """
+        physical = self._placed()
+        order = SolverOrder.of(physical.target, solver)
+        layout = layout_of(physical.plan, order, True)
+        return wire_data(*layout.place(self.index, physical.h, physical.j), self.embedded_offset)
 
     @cached_property
     def _chain_names(self) -> list[Hashable]:
@@ -155,58 +195,103 @@ class Submission:
             return 0
         return int(np.diff(self.physical.chain_ptr).max(initial=0))
 
-    def unembed(self, sampleset: dimod.SampleSet) -> dimod.SampleSet:
-        """Return the logical samples of physical ones, chains read by majority.
+    def unembed(
+        self, sampleset: dimod.SampleSet, chain_break_method: str = MAJORITY
+    ) -> dimod.SampleSet:
+        """Return the logical samples of physical ones, with energies and broken chains' share.
 
         Args:
             sampleset: samples of `embedded_bqm`; it is not changed. Qubits beyond those in use are
-                passed over.
+                passed over. Occurrences and other fields of each read, and ``info``, are kept.
+            chain_break_method: ``"majority"`` (a tie reads as one), ``"discard"`` (only reads
+                without a broken chain are kept: few, where many rows share a programming), or
+                ``"minimise-energy"`` (broken chains are set by greedy descent).
 
         Raises:
             DecodeError: a qubit of a chain is missing from the samples.
+            InputError: the method is not known.
         """
         import dimod
 
-        spins, labels = _spins(sampleset)
-        bits, broken = self._votes(spins, labels)
-        samples = bits if self.vartype == "BINARY" else 2 * bits.astype(np.int8) - 1
-        vectors = {"num_occurrences": sampleset.record.num_occurrences}
-        return dimod.SampleSet.from_samples_bqm(
-            (samples, self.variables.tolist()), self.bqm, chain_break_fraction=broken, **vectors
+        check_method(chain_break_method)
+        samples, labels = spins_of(sampleset)
+        columns, ptr = self._columns(labels), self._placed().chain_ptr
+        if chain_break_method == DESCENT:
+            reads = self._model.descent(samples, columns, ptr)
+        else:
+            reads = self._model.majority(samples, columns, ptr)
+        if chain_break_method == DISCARD:
+            reads = intact(reads)
+        record = sampleset.record
+        kept = {
+            name: record[name][reads.kept]
+            for name in record.dtype.names
+            if name not in ("sample", "energy", "chain_break_fraction")
+        }
+        return dimod.SampleSet.from_samples(
+            (reads.samples, self.variables.tolist()),
+            "SPIN",
+            reads.energies,
+            info=dict(sampleset.info),
+            sort_labels=False,
+            chain_break_fraction=reads.broken,
+            **kept,
         )
 
-    def read(self, sampleset: dimod.SampleSet) -> tuple[Array, Floats]:
+    def read(self, sampleset: dimod.SampleSet, chain_break_method: str = MAJORITY) -> Reads:
         """Return samples as bits, shape (m, variables), and the share of broken chains of each.
 
         Samples over exactly the program's variables are taken as they are; samples over the
         machine's qubits are unembedded, qubits beyond those in use passed over. Where both sets of
         labels are equal the samples are taken as logical: call `unembed` first if they are not.
 
+        Args:
+            sampleset: over variables or qubits; it is not changed.
+            chain_break_method: see `unembed`.
+
         Raises:
             DecodeError: the samples are over neither.
+            InputError: the method is not known.
         """
-        spins, labels = _spins(sampleset)
+        check_method(chain_break_method)
+        spins, labels = spins_of(sampleset)
         own = set(self.variables.tolist())
         physical = self.physical is not None and all(q in labels for q in self._chain_names)
         if own == set(labels) or (own <= set(labels) and not physical):
             columns = [labels[int(v)] for v in self.variables]
-            bits = np.ascontiguousarray(spins[:, columns] > 0, dtype=np.uint8)
+            bits = np.ascontiguousarray(spins[:, columns] > 0, dtype=np.int8)
             names = sampleset.record.dtype.names
             broken = (
                 np.asarray(sampleset.record.chain_break_fraction, dtype=np.float64)
                 if "chain_break_fraction" in names
                 else np.zeros(len(bits))
             )
-            return bits, broken
+            return Reads(bits, broken, np.arange(len(bits)))
         if self.physical is None:
             raise DecodeError(
                 f"submission {self.index}: the samples lack variables it carries",
                 submission=self.index,
             )
-        return self._votes(spins, labels)
+        return self._bits(spins, labels, chain_break_method)
 
-    def _votes(self, spins: Array, labels: dict[Hashable, int]) -> tuple[Array, Floats]:
-        physical = self._placed()
+    def _bits(self, samples: Array, labels: dict[Hashable, int], method: str) -> Reads:
+        columns, ptr = self._columns(labels), self._placed().chain_ptr
+        if method == DESCENT:
+            found = self._model.descent(samples, columns, ptr)
+            return Reads((found.samples + 1) >> 1, found.broken, found.kept)
+        chains = len(self.variables)
+        bits, broken = np.empty((len(samples), chains), np.int8), np.empty(len(samples), np.int64)
+        kernels.chain_votes(samples, columns, ptr, 0, bits, broken)
+        reads = Reads(bits, broken / max(chains, 1), np.arange(len(samples)))
+        return intact(reads) if method == DISCARD else reads
+
+    @cached_property
+    def _model(self) -> Model:
+        return Model(self.offset, self.linear, self.i, self.j, self.bias)
+
+    def _columns(self, labels: dict[Hashable, int]) -> Longs:
+        """Return the column of each chain's qubits, chain after chain."""
+        self._placed()
         names = self._chain_names
         missing = [name for name in names if name not in labels]
         if missing:
@@ -216,12 +301,7 @@ class Submission:
                 submission=self.index,
                 qubit=missing[0],
             )
-        columns = np.array([labels[name] for name in names], np.int64)
-        chains = len(self.variables)
-        bits = np.empty((len(spins), chains), np.uint8)
-        broken = np.empty(len(spins), np.int64)
-        kernels.chain_votes(spins, columns, physical.chain_ptr, bits, broken)
-        return bits, broken / max(chains, 1)
+        return np.array([labels[name] for name in names], np.int64)
 
     def _placed(self) -> Physical:
         if self.physical is None:
@@ -230,12 +310,3 @@ class Submission:
                 submission=self.index,
             )
         return self.physical
-
-
-def _spins(sampleset: dimod.SampleSet) -> tuple[Array, dict[Hashable, int]]:
-    """Return samples as int8 spins, the sample set untouched, and the column of each label."""
-    samples = np.asarray(sampleset.record.sample)
-    if sampleset.vartype.name == "BINARY":
-        samples = 2 * samples.astype(np.int8) - 1
-    labels = {label: column for column, label in enumerate(sampleset.variables)}
-    return np.ascontiguousarray(samples, dtype=np.int8), labels

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.arrays import Array, Bools, segment_ids
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Kind, Role, Sense
@@ -98,25 +99,23 @@ def _objective(program: Program) -> Iterator[Diagnostic]:
     o, n = program.objective, len(program)
     if not np.isfinite(o.offset):
         yield Diagnostic("finite-offset", "objective", f"has offset {o.offset}")
-    i, j = o.i.astype(np.int64), o.j.astype(np.int64)
-    outside = (i < 0) | (j >= n)
-    if outside.any():
-        t = int(np.flatnonzero(outside)[0])
-        yield Diagnostic("term-range", f"term {t}", f"couples variables {i[t]}, {j[t]} of {n}")
+    outside, *bad = kernels.first_bad_terms(n, program.variables.upper, o.i, o.j, o.bias).tolist()
+    if outside >= 0:
+        ends = f"{o.i[outside]}, {o.j[outside]}"
+        yield Diagnostic("term-range", f"term {outside}", f"couples variables {ends} of {n}")
         return
+    for t, (code, text) in zip(bad, _TERMS, strict=True):
+        if t >= 0:
+            yield Diagnostic(code, f"{program.label(o.i[t])} * {program.label(o.j[t])}", text)
 
-    def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
-        if bad.any():
-            t = int(np.flatnonzero(bad)[0])
-            yield Diagnostic(code, f"{program.label(i[t])} * {program.label(j[t])}", text)
 
-    keys = i * n + j
-    yield from first("term-order", i > j, "has its larger variable first")
-    yield from first("term-sorted", np.diff(keys, prepend=-1) <= 0, "is out of order or twice")
-    yield from first("term-zero", o.bias == 0, "is a structural zero")
-    yield from first("finite-term", ~np.isfinite(o.bias), "is not finite")
-    square = (i == j) & (program.variables.upper[o.i] == 1)
-    yield from first("bit-squared", square, "is the square of a bit; fold it into the linear part")
+_TERMS = (
+    ("term-order", "has its larger variable first"),
+    ("term-sorted", "is out of order or twice"),
+    ("term-zero", "is a structural zero"),
+    ("finite-term", "is not finite"),
+    ("bit-squared", "is the square of a bit; fold it into the linear part"),
+)
 
 
 def _constraints(program: Program) -> Iterator[Diagnostic]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,40 +102,65 @@ def test_physical_fill(seed: int) -> None:
     generator = np.random.default_rng(seed)
     field_of, coupling_of = generator.integers(0, 4, 9), generator.integers(0, 5, 7)
     chain_of = generator.integers(0, 4, 6)
-    share_h, share_j = generator.random(9), generator.random(7)
+    parts_h, parts_j = generator.random(9), generator.random(7)
     h, coupling, strength = generator.normal(size=4), generator.normal(size=5), np.arange(4.0)
     fields, couplings = np.empty(9), np.empty(13)
     kernels.fill_physical(
-        field_of, share_h, coupling_of, share_j, chain_of, h, coupling, strength, fields, couplings
+        field_of, parts_h, coupling_of, parts_j, chain_of, h, coupling, strength, fields, couplings
     )
-    np.testing.assert_allclose(fields, h[field_of] * share_h)
-    np.testing.assert_allclose(couplings[:7], coupling[coupling_of] * share_j)
+    np.testing.assert_allclose(fields, h[field_of] / parts_h)
+    np.testing.assert_allclose(couplings[:7], coupling[coupling_of] / parts_j)
     np.testing.assert_allclose(couplings[7:], -strength[chain_of])
 
 
 @given(SEEDS)
-def test_chain_votes(seed: int) -> None:
+def test_connected_components(seed: int) -> None:
     generator = np.random.default_rng(seed)
-    samples = generator.choice(np.array([-1, 1], np.int8), (6, 10))
-    ptr = np.array([0, 1, 3, 6, 10])
-    qubit = generator.permutation(10)
-    bits, broken = np.empty((6, 4), np.uint8), np.empty(6, np.int64)
-    kernels.chain_votes(samples, qubit, ptr, bits, broken)
-    for m in range(6):
-        count = 0
-        for c in range(4):
-            chain = samples[m, qubit[ptr[c] : ptr[c + 1]]]
-            assert bits[m, c] == (chain.sum() >= 0)
-            count += len(set(chain.tolist())) > 1
-        assert broken[m] == count
+    n = int(generator.integers(0, 12))
+    edges = generator.integers(0, max(n, 1), (int(generator.integers(0, 12)) if n else 0, 2))
+    graph = nx.Graph()
+    graph.add_nodes_from(range(n))
+    graph.add_edges_from(edges.tolist())
+    parts = sorted((sorted(part) for part in nx.connected_components(graph)), key=lambda p: p[0])
+    expected = {v: number for number, part in enumerate(parts) for v in part}
+    found = kernels.connected_components(n, edges[:, 0].copy(), edges[:, 1].copy())
+    assert found.tolist() == [expected[v] for v in range(n)]
 
 
 @given(programs(heads=3), SEEDS)
-def test_block_energies(program: object, seed: int) -> None:
+def test_terms_among(program: object, seed: int) -> None:
     o = program.objective
-    n = len(o.linear)
+    source = np.random.default_rng(seed).integers(-1, 5, len(o.linear))
+    i, j, bias = kernels.terms_among(source, o.i, o.j, o.bias)
+    expected = [
+        (source[u], source[v], b)
+        for u, v, b in zip(o.i, o.j, o.bias, strict=True)
+        if source[u] >= 0 and source[v] >= 0
+    ]
+    assert list(zip(i, j, bias, strict=True)) == expected
+
+
+@given(SEEDS)
+def test_first_bad_terms(seed: int) -> None:
     generator = np.random.default_rng(seed)
-    bits = generator.integers(0, 2, (4, n)).astype(np.uint8)
-    block = np.zeros(n, np.int64)
-    energies = kernels.block_energies(bits, o.linear, o.i, o.j, o.bias, block, 1)
-    np.testing.assert_allclose(energies[:, 0], o.energies(bits) - o.offset, atol=1e-9)
+    n, terms = 4, int(generator.integers(0, 7))
+    upper = generator.integers(1, 3, n).astype(np.int32)
+    ends = np.sort(generator.integers(0, n, (terms, 2)), axis=1)
+    i, j = ends[np.lexsort((ends[:, 1], ends[:, 0]))].T.astype(np.int32).copy()
+    bias = generator.normal(size=terms)
+    for t in np.flatnonzero(generator.random(terms) < 0.2):
+        column, value = [(bias, 0.0), (bias, np.nan), (i, 3), (j, 0), (j, n), (i, -1)][seed % 6]
+        column[t] = value
+    keys = list(zip(i.tolist(), j.tolist(), strict=True))
+    kinds = [
+        [not (0 <= u < n and 0 <= v < n) for u, v in keys],
+        [u > v for u, v in keys],
+        [t > 0 and key <= keys[t - 1] for t, key in enumerate(keys)],
+        (bias == 0).tolist(),
+        (~np.isfinite(bias)).tolist(),
+        [u == v and 0 <= u < n and upper[u] == 1 for u, v in keys],
+    ]
+    expected = [kind.index(True) if True in kind else -1 for kind in kinds]
+    if expected[0] >= 0:
+        expected[1:] = [-1] * 5
+    assert kernels.first_bad_terms(n, upper, i, j, bias).tolist() == expected

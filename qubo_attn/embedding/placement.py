@@ -104,18 +104,21 @@ class Placement:
                 variables=(int(form.i[t]), int(form.j[t])),
             )
         used = np.concatenate([np.zeros(0, np.int64), *self._used])
+        carrier = self.submission[form.i]
         return Plan(
             structure=self.structure,
             i=form.i,
             j=form.j,
+            logical=np.argsort(carrier, kind="stable"),
+            logical_ptr=pointers(np.bincount(carrier, minlength=self.submissions)),
             field_of=used,
             field_qubit=np.concatenate(
                 [np.zeros(0, np.int64), *(self._chain(members) for members in self.members)]
             ),
-            field_share=1.0 / self.chain_lengths[used],
+            field_parts=self.chain_lengths[used],
             coupling_of=logical,
             coupling_coupler=physical,
-            coupling_share=1.0 / carriers[logical],
+            coupling_parts=carriers[logical],
             chain_of=within,
             chain_coupler=link,
             field_ptr=pointers([len(part) for part in self._used]),
@@ -138,9 +141,11 @@ class Plan(Columns):
 
     Attributes:
         structure: of the placement; i, j: int32, the logical couplers it was made for.
-        field_of, field_qubit, field_share: variable, qubit and share of each physical field.
-        coupling_of, coupling_coupler, coupling_share: logical coupler, physical coupler and share
-            of each physical coupling between chains.
+        logical, logical_ptr: the logical couplers of each submission.
+        field_of, field_qubit: variable and qubit of each physical field; field_parts: float64,
+            among how many qubits that variable's field is shared.
+        coupling_of, coupling_coupler: logical and physical coupler of each physical coupling
+            between chains; coupling_parts: float64, among how many the logical one is shared.
         chain_of, chain_coupler: variable and physical coupler of each coupling within a chain.
         field_ptr, coupling_ptr, chain_ptr: where each submission's entries start.
     """
@@ -148,12 +153,14 @@ class Plan(Columns):
     structure: str
     i: Array
     j: Array
+    logical: Array
+    logical_ptr: Array
     field_of: Array
     field_qubit: Array
-    field_share: Array
+    field_parts: Array
     coupling_of: Array
     coupling_coupler: Array
-    coupling_share: Array
+    coupling_parts: Array
     chain_of: Array
     chain_coupler: Array
     field_ptr: Array
@@ -163,18 +170,35 @@ class Plan(Columns):
     _dtypes = {  # noqa: RUF012
         "i": np.int32,
         "j": np.int32,
+        "logical": np.int64,
+        "logical_ptr": np.int64,
         "field_of": np.int64,
         "field_qubit": np.int64,
-        "field_share": np.float64,
+        "field_parts": np.float64,
         "coupling_of": np.int64,
         "coupling_coupler": np.int64,
-        "coupling_share": np.float64,
+        "coupling_parts": np.float64,
         "chain_of": np.int64,
         "chain_coupler": np.int64,
         "field_ptr": np.int64,
         "coupling_ptr": np.int64,
         "chain_ptr": np.int64,
     }
+
+    @cached_property
+    def links(self) -> Longs:
+        """How many couplers of the machine lie within the chain of each variable."""
+        return np.bincount(self.chain_of, minlength=int(self.field_of.max(initial=-1)) + 1)
+
+    def chain_offset(self, strength: Floats, members: Longs) -> float:
+        """Return what intact chains add up to, taken back: the sum of their strengths.
+
+        Args:
+            strength: chain strength of each of ``members``; members: variables, ascending.
+        """
+        # One after another, as dwave.embedding adds them up: models are equal to the last bit.
+        total = np.cumsum(strength * self.links[members])
+        return float(total[-1]) if len(total) else 0.0
 
     def fill(self, h: Floats, coupling: Floats, strength: Floats) -> tuple[Floats, Floats, Floats]:
         """Return physical fields, couplings between chains, and couplings within chains.
@@ -187,9 +211,9 @@ class Plan(Columns):
         couplings = np.empty(len(self.coupling_of) + len(self.chain_of))
         kernels.fill_physical(
             self.field_of,
-            self.field_share,
+            self.field_parts,
             self.coupling_of,
-            self.coupling_share,
+            self.coupling_parts,
             self.chain_of,
             h,
             coupling,

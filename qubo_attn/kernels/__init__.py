@@ -1,5 +1,6 @@
 """Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute."""
 
+from qubo_attn.kernels.base64 import DIGIT_PAIRS, encode_triples
 from qubo_attn.kernels.certify import certify_rows
 from qubo_attn.kernels.coefficients import (
     distance_coefficients,
@@ -8,10 +9,13 @@ from qubo_attn.kernels.coefficients import (
     redundancy_coefficients,
     selection_coefficients,
 )
+from qubo_attn.kernels.components import connected_components
 from qubo_attn.kernels.forms import (
     disjoint_squares,
+    first_bad_terms,
     ising_fields,
     quadratic_energies,
+    terms_among,
 )
 from qubo_attn.kernels.integers import (
     binary_table,
@@ -23,16 +27,20 @@ from qubo_attn.kernels.leveled import certify_leveled
 from qubo_attn.kernels.lightening import compress_rows, drop_couplers, dynamic_ranges
 from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
-from qubo_attn.kernels.physical import (
-    block_energies,
-    chain_votes,
-    fill_physical,
-)
+from qubo_attn.kernels.physical import fill_layout, fill_physical
 from qubo_attn.kernels.planning import match_couplers
 from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_costs
 from qubo_attn.kernels.shapes import carve_paths, first_bad_copy
+from qubo_attn.kernels.unembedding import (
+    block_energies,
+    chain_votes,
+    descend_breaks,
+    spin_energies,
+    unembed_majority,
+)
 
 __all__ = [
+    "DIGIT_PAIRS",
     "adjacency",
     "binary_table",
     "block_energies",
@@ -43,14 +51,19 @@ __all__ = [
     "common_steps",
     "compare_tables",
     "compress_rows",
+    "connected_components",
+    "descend_breaks",
     "disjoint_squares",
     "distance_coefficients",
     "dominated_keys",
     "drop_couplers",
     "dynamic_ranges",
+    "encode_triples",
+    "fill_layout",
     "fill_physical",
     "first_bad_clique",
     "first_bad_copy",
+    "first_bad_terms",
     "ising_fields",
     "leveled_coefficients",
     "match_couplers",
@@ -61,6 +74,9 @@ __all__ = [
     "redundancy_coefficients",
     "rounding_errors",
     "selection_coefficients",
+    "spin_energies",
     "step_costs",
     "swap_costs",
+    "terms_among",
+    "unembed_majority",
 ]

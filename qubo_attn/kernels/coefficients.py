@@ -84,17 +84,33 @@ def output_coefficients(
                 w[a, f] = mass[start + a] * (values[head[r], key[start + a], f] - mean[f])
                 rest[f] += w[a, f]
         offset += (rest * rest).sum()
+        # Turned, so that the products of one key with all later ones add up side by side; each
+        # still adds its features in their order.
+        turned = w.T.copy()
+        products = np.empty(n)
         for a in range(n):
             square, dot = 0.0, 0.0
             for f in range(d):
                 square += w[a, f] * w[a, f]
                 dot += w[a, f] * rest[f]
             linear[start + a] = square - 2.0 * dot
+            low = (a + 1) // 8 * 8
+            later = products[low:]
+            later[:] = 0.0
+            for f in range(0, d - 3, 4):
+                c0, c1, c2, c3 = w[a, f], w[a, f + 1], w[a, f + 2], w[a, f + 3]
+                u0, u1, u2, u3 = (
+                    turned[f, low:],
+                    turned[f + 1, low:],
+                    turned[f + 2, low:],
+                    turned[f + 3, low:],
+                )
+                for b in range(len(later)):
+                    later[b] = (((later[b] + c0 * u0[b]) + c1 * u1[b]) + c2 * u2[b]) + c3 * u3[b]
+            for f in range(d - d % 4, d):
+                later += w[a, f] * turned[f, low:]
             for b in range(a + 1, n):
-                product = 0.0
-                for f in range(d):
-                    product += w[a, f] * w[b, f]
-                i[t], j[t], bias[t] = start + a, start + b, 2.0 * product
+                i[t], j[t], bias[t] = start + a, start + b, 2.0 * products[b]
                 t += 1
     return offset, linear, i, j, bias
 

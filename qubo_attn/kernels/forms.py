@@ -104,6 +104,55 @@ def ising_fields(linear: Floats, i: Ints, j: Ints, bias: Floats) -> Floats:
     return h
 
 
+@kernel
+def first_bad_terms(n: int, upper: Ints, i: Ints, j: Ints, bias: Floats) -> Longs:
+    """Return the first term of each kind of trouble, -1 where there is none.
+
+    Returns:
+        Terms with a variable beyond the ``n`` there are; with the larger variable first; out of
+        order or twice; of value zero; not finite; that square a variable whose ``upper`` is one.
+        Where the first kind occurs, the others are not looked for.
+    """
+    bad = np.full(6, -1, np.int64)
+    for t in range(len(bias)):
+        if min(i[t], j[t]) < 0 or max(i[t], j[t]) >= n:
+            bad[0] = t
+            return bad
+    for t in range(len(bias)):
+        if i[t] > j[t] and bad[1] < 0:
+            bad[1] = t
+        if t > 0 and (i[t] < i[t - 1] or (i[t] == i[t - 1] and j[t] <= j[t - 1])) and bad[2] < 0:
+            bad[2] = t
+        if bias[t] == 0.0 and bad[3] < 0:
+            bad[3] = t
+        if not np.isfinite(bias[t]) and bad[4] < 0:
+            bad[4] = t
+        if i[t] == j[t] and upper[i[t]] == 1 and bad[5] < 0:
+            bad[5] = t
+    return bad
+
+
+@kernel
+def terms_among(source: Longs, i: Ints, j: Ints, bias: Floats) -> tuple[Ints, Ints, Floats]:
+    """Return the terms whose variables both stay, renumbered.
+
+    Args:
+        source: new number of each variable, -1 for those that go.
+        i, j, bias: the terms.
+    """
+    kept = 0
+    for t in range(len(bias)):
+        kept += (source[i[t]] >= 0) & (source[j[t]] >= 0)
+    out_i, out_j, out_bias = np.empty(kept, np.int32), np.empty(kept, np.int32), np.empty(kept)
+    place = 0
+    for t in range(len(bias)):
+        u, v = source[i[t]], source[j[t]]
+        if u >= 0 and v >= 0:
+            out_i[place], out_j[place], out_bias[place] = u, v, bias[t]
+            place += 1
+    return out_i, out_j, out_bias
+
+
 def collect_couplers(n: int, i: Array, j: Array, bias: Array) -> tuple[Ints, Ints, Floats]:
     """Sum duplicate couplers, order each pair and sort them; zero sums are dropped."""
     low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)

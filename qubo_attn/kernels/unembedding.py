@@ -1,0 +1,266 @@
+"""From reads of qubits to reads of variables: votes, energies, and the cheapest way to mend breaks.
+
+Reads come one to a line, and what is done with them is the same for every read, so they are turned
+into tiles of `LANES` reads side by side: every inner loop then runs over neighbouring bytes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+
+LANES = 128
+# Longer strides make the turned lines push each other out of the first cache.
+_STRIP = 32
+
+
+@kernel
+def _load_tile(samples: Array, tile: Array) -> None:
+    """Fill ``tile[q, r]`` with ``samples[r, q]``, for at most `LANES` reads."""
+    whole = len(samples) - len(samples) % _STRIP
+    for low in range(0, whole, _STRIP):
+        for q in range(samples.shape[1]):
+            for r in range(_STRIP):
+                tile[q, low + r] = samples[low + r, q]
+    for r in range(whole, len(samples)):
+        for q in range(samples.shape[1]):
+            tile[q, r] = samples[r, q]
+
+
+@kernel
+def _store_tile(tile: Array, samples: Array) -> None:
+    """Fill ``samples[r, q]`` with ``tile[q, r]``, for at most `LANES` reads."""
+    whole = len(samples) - len(samples) % _STRIP
+    for low in range(0, whole, _STRIP):
+        for q in range(samples.shape[1]):
+            for r in range(_STRIP):
+                samples[low + r, q] = tile[q, low + r]
+    for r in range(whole, len(samples)):
+        for q in range(samples.shape[1]):
+            samples[r, q] = tile[q, r]
+
+
+@kernel
+def _vote_tile(qubits: Array, column: Longs, ptr: Longs, low: int, votes: Array) -> Longs:
+    """Fill ``votes`` with the majority of each chain, ``low`` or 1; return breaks per read."""
+    total, broken = np.empty(LANES, np.int16), np.zeros(LANES, np.int64)
+    breaks = np.zeros(LANES, np.int16)
+    for c in range(len(ptr) - 1):
+        for r in range(LANES):
+            total[r] = 0
+        for p in range(ptr[c], ptr[c + 1]):
+            q = column[p]
+            for r in range(LANES):
+                total[r] += qubits[q, r]
+        length = np.int16(ptr[c + 1] - ptr[c])
+        for r in range(LANES):
+            breaks[r] += np.int16(total[r] != length) & np.int16(total[r] != -length)
+            votes[c, r] = np.int8(1) if total[r] >= 0 else np.int8(low)
+        if c % 16384 == 16383:  # before sixteen bits run over
+            broken += breaks
+            breaks[:] = 0
+    return broken + breaks
+
+
+@kernel
+def _energy_tile(
+    spins: Array, offset: float, h: Floats, first: Longs, j: Array, coupling: Floats
+) -> Floats:
+    """Return the energy of each read of a tile of spins."""
+    energy, field = np.full(LANES, offset), np.empty(LANES)
+    for i in range(len(h)):
+        for r in range(LANES):
+            field[r] = h[i]
+        for t in range(first[i], first[i + 1]):
+            other, value = j[t], coupling[t]
+            for r in range(LANES):
+                field[r] += value * spins[other, r]
+        for r in range(LANES):
+            energy[r] += field[r] * spins[i, r]
+    return energy
+
+
+@kernel
+def chain_votes(
+    samples: Array, column: Longs, ptr: Longs, low: int, votes: Array, broken: Longs
+) -> None:
+    """Read each chain by majority; a tie reads as one.
+
+    Args:
+        samples: int8 spins, shape (m, columns).
+        column: column of each chain's qubits, chain after chain; ptr: where each chain starts.
+        low: what minus one becomes: -1 for spins, 0 for bits.
+        votes: int8, filled with ``low`` and 1, shape (m, chains).
+        broken: filled with the number of broken chains of each read, shape (m,).
+    """
+    qubits = np.ones((samples.shape[1], LANES), np.int8)
+    tile = np.empty((len(ptr) - 1, LANES), np.int8)
+    for start in range(0, len(samples), LANES):
+        end = min(start + LANES, len(samples))
+        count = end - start
+        _load_tile(samples[start:end], qubits)
+        broken[start:end] = _vote_tile(qubits, column, ptr, low, tile)[:count]
+        _store_tile(tile, votes[start:end])
+
+
+@kernel
+def unembed_majority(
+    samples: Array,
+    column: Longs,
+    ptr: Longs,
+    offset: float,
+    h: Floats,
+    first: Longs,
+    j: Array,
+    coupling: Floats,
+    spins: Array,
+    energies: Floats,
+    broken: Longs,
+) -> None:
+    """Read each chain by majority, as `chain_votes`, and work out energies on the way.
+
+    Args:
+        samples, column, ptr, broken: see `chain_votes`.
+        offset, h, first, j, coupling: the model; couplings of variable v are
+            ``first[v]:first[v + 1]``.
+        spins: int8, filled, shape (m, chains).
+        energies: filled, shape (m,).
+    """
+    qubits = np.ones((samples.shape[1], LANES), np.int8)
+    tile = np.empty((len(ptr) - 1, LANES), np.int8)
+    for start in range(0, len(samples), LANES):
+        end = min(start + LANES, len(samples))
+        count = end - start
+        _load_tile(samples[start:end], qubits)
+        broken[start:end] = _vote_tile(qubits, column, ptr, -1, tile)[:count]
+        found = _energy_tile(tile, offset, h, first, j, coupling)
+        energies[start:end] = found[:count]
+        _store_tile(tile, spins[start:end])
+
+
+@kernel
+def spin_energies(
+    spins: Array, offset: float, h: Floats, first: Longs, j: Array, coupling: Floats
+) -> Floats:
+    """Return the energy of each read of int8 ``spins``, shape (m, n); see `unembed_majority`."""
+    energies = np.empty(len(spins))
+    tile = np.ones((len(h), LANES), np.int8)
+    for start in range(0, len(spins), LANES):
+        end = min(start + LANES, len(spins))
+        count = end - start
+        _load_tile(spins[start:end], tile)
+        found = _energy_tile(tile, offset, h, first, j, coupling)
+        energies[start:end] = found[:count]
+    return energies
+
+
+@kernel
+def descend_breaks(
+    samples: Array,
+    column: Longs,
+    ptr: Longs,
+    member: Longs,
+    member_ptr: Longs,
+    h: Floats,
+    first: Longs,
+    neighbour: Ints,
+    coupling: Floats,
+    spins: Array,
+    broken: Longs,
+) -> None:
+    """Read intact chains as they are and set broken ones by steepest descent of the energy.
+
+    Broken chains count nothing at first. The one in the strongest field is set against it, its
+    couplings join the fields of the others, and so on; of equal fields the negative one goes first,
+    then the lower variable (dwave-system, ``MinimizeEnergy``). A chain's field depends on its own
+    component alone, so each component is settled by itself.
+
+    Args:
+        samples, column, ptr, broken: see `chain_votes`.
+        member, member_ptr: variables of each component of the model.
+        h, first, neighbour, coupling: the model, couplers in both directions.
+        spins: int8, filled, shape (m, chains).
+    """
+    open_, fields = np.empty(len(ptr) - 1, np.int64), np.empty(len(ptr) - 1)
+    for m in range(len(samples)):
+        count = 0
+        for c in range(len(ptr) - 1):
+            total = 0
+            for p in range(ptr[c], ptr[c + 1]):
+                total += samples[m, column[p]]
+            length = ptr[c + 1] - ptr[c]
+            if total != length and total != -length:
+                spins[m, c] = 0
+                count += 1
+            else:
+                spins[m, c] = 1 if total > 0 else -1
+        broken[m] = count
+        if count == 0:
+            continue
+        for b in range(len(member_ptr) - 1):
+            left = 0
+            for p in range(member_ptr[b], member_ptr[b + 1]):
+                v = member[p]
+                if spins[m, v] == 0:
+                    total_field = 0.0
+                    for e in range(first[v], first[v + 1]):
+                        total_field += spins[m, neighbour[e]] * coupling[e]
+                    open_[left], fields[left] = v, h[v] + total_field
+                    left += 1
+            while left > 0:
+                best = 0
+                for a in range(1, left):
+                    stronger = abs(fields[a]) > abs(fields[best])
+                    equal = abs(fields[a]) == abs(fields[best])
+                    if stronger or (equal and fields[a] < fields[best]):
+                        best = a
+                v, value = open_[best], np.int8(-1) if fields[best] > 0 else np.int8(1)
+                spins[m, v] = value
+                left -= 1
+                for a in range(best, left):  # kept in the order of variables
+                    open_[a], fields[a] = open_[a + 1], fields[a + 1]
+                for a in range(left):
+                    low, high = first[v], first[v + 1]
+                    while low < high:
+                        mid = (low + high) // 2
+                        if neighbour[mid] < open_[a]:
+                            low = mid + 1
+                        else:
+                            high = mid
+                    if low < first[v + 1] and neighbour[low] == open_[a]:
+                        fields[a] += value * coupling[low]
+
+
+@kernel
+def block_energies(
+    bits: Array,
+    linear: Floats,
+    i: Array,
+    j: Array,
+    bias: Floats,
+    block: Longs,
+    blocks: int,
+) -> Floats:
+    """Return the energy of each independent block in each read of int8 ``bits``, (m, blocks)."""
+    energies = np.empty((len(bits), blocks))
+    tile = np.zeros((len(linear), LANES), np.int8)
+    sums = np.empty((blocks, LANES))
+    for start in range(0, len(bits), LANES):
+        end = min(start + LANES, len(bits))
+        count = end - start
+        _load_tile(bits[start:end], tile)
+        sums[:] = 0.0
+        for v in range(len(linear)):
+            b, value = block[v], linear[v]
+            for r in range(LANES):
+                sums[b, r] += value * tile[v, r]
+        for t in range(len(bias)):
+            u, v, b, value = i[t], j[t], block[i[t]], bias[t]
+            for r in range(LANES):
+                sums[b, r] += value * (tile[u, r] & tile[v, r])
+        for r in range(count):
+            for b in range(blocks):
+                energies[start + r, b] = sums[b, r]
+    return energies
