@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from qubo_attn import annealer
 from qubo_attn.arrays import Bools, Longs, csr_rows
 from qubo_attn.attention import Attention
+from qubo_attn.chains import ChainStrength
 from qubo_attn.certificates import Certificates
 from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.decoders import check_decoder
@@ -118,7 +119,9 @@ class CompiledAttention:
         """Coefficients in hardware units; None without a placement."""
         if self.placement is None or self.plan is None:
             return None
-        return coefficients(self.program.total(), self.placement, self.plan)
+        embed = self.recipe.embed
+        chosen: ChainStrength = "torque" if embed is None else embed.chain_strength
+        return coefficients(self.program.total(), self.placement, self.plan, chosen)
 
     @cached_property
     def submissions(self) -> tuple[Submission, ...]:

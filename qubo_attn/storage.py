@@ -100,7 +100,11 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
         "passes": [_options(pass_.name, pass_) for pass_ in recipe.passes],
         "embed": None
         if recipe.embed is None
-        else {"rounds": recipe.embed.rounds, "seed": recipe.embed.seed},
+        else {
+            "rounds": recipe.embed.rounds,
+            "seed": recipe.embed.seed,
+            "chain_strength": recipe.embed.chain_strength,
+        },
         "target": None
         if target is None
         else {

@@ -1,6 +1,7 @@
 """Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute."""
 
 from qubo_attn.kernels.certify import certify_rows
+from qubo_attn.kernels.chains import chain_bounds
 from qubo_attn.kernels.coefficients import (
     distance_coefficients,
     output_coefficients,
@@ -33,6 +34,7 @@ __all__ = [
     "binary_table",
     "block_energies",
     "certify_rows",
+    "chain_bounds",
     "chain_votes",
     "common_steps",
     "compare_tables",
