@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from qubo_attn import annealer
 from qubo_attn.arrays import Bools, Longs, csr_rows
 from qubo_attn.attention import Attention
-from qubo_attn.chains import ChainStrength
 from qubo_attn.certificates import Certificates
+from qubo_attn.chains import ChainStrength
 from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.decoders import check_decoder
 from qubo_attn.embedding.placement import Placement, Plan
@@ -25,11 +25,14 @@ from qubo_attn.hardware import Coefficients, coefficients
 from qubo_attn.ir import Kind, Program, Sense
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import Stage
+from qubo_attn.precision import Precision, precision
 from qubo_attn.report import Report, build_report
+from qubo_attn.schedule import Schedule, schedule
 from qubo_attn.submission import Physical, Submission
 
 if TYPE_CHECKING:
     import dimod
+    from matplotlib.figure import Figure
 
     from qubo_attn.compiler import Recipe
     from qubo_attn.embedding.cache import EmbeddingCache
@@ -203,6 +206,51 @@ class CompiledAttention:
         mine = np.isin(c.var[c.ptr[:-1]], members) & (c.kind == Kind.PICK)
         return tuple(zip(c.head[mine].tolist(), c.query[mine].tolist(), strict=True))
 
+    def schedule(self, reads: int = 1000, **options: object) -> Schedule:
+        """Return how many calls of how many reads the machine takes, and for how long.
+
+        Reads are split where one call may not take them all: the machine limits reads and run time.
+        The estimate is that of the vendor's timing model.
+
+        Args:
+            reads: of each submission.
+            **options: solver parameters that take time: ``annealing_time``,
+                ``programming_thermalization``, ``readout_thermalization``, in microseconds.
+
+        Raises:
+            InputError: ``reads`` is no whole number of at least 1.
+            TargetError: not even one read fits the machine's run duration.
+        """
+        return schedule(self, reads, options)
+
+    def precision(self) -> Precision:
+        """Return the signal of every row on the machine, beside the machine's errors.
+
+        Raises:
+            PassError: it was compiled without a structured target.
+        """
+        if self.placement is None or self.plan is None or self.coefficients is None:
+            raise PassError("precision is that of a machine; compile for a structured target")
+        return precision(self.program, self.placement, self.plan, self.coefficients)
+
+    def draw(self, submission: int = 0, file: str | Path | None = None) -> Figure:
+        """Draw the chip with the rows of one submission, coloured by head.
+
+        Args:
+            submission: its number.
+            file: where to write the picture, e.g. ``chip.png``; nowhere when None.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            InputError: there is no such submission, or no machine to draw.
+        """
+        from qubo_attn.drawing import draw
+
+        return draw(self, submission, file)
+
     # -- back ---------------------------------------------------------------------------------
 
     def decode(
@@ -296,9 +344,13 @@ class CompiledAttention:
 
     # -- shown --------------------------------------------------------------------------------
 
-    def report(self) -> Report:
-        """Return stages, submissions, rows and cache counts as a table of facts."""
-        return build_report(self)
+    def report(self, reads: int = 1000) -> Report:
+        """Return stages, submissions, rows, machine time and cache counts as a table of facts.
+
+        Args:
+            reads: of each submission, for the machine time.
+        """
+        return build_report(self, reads)
 
     def __str__(self) -> str:
         return str(self.report())

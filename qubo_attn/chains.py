@@ -27,8 +27,10 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs, pointers
+from qubo_attn.embedding.placement import Plan
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Quadratic
+from qubo_attn.limits import COUPLING_ERROR, FIELD_ERROR
 
 ChainStrength: TypeAlias = Literal["torque", "bound", "capped"] | float
 
@@ -36,6 +38,8 @@ ChainStrength: TypeAlias = Literal["torque", "bound", "capped"] | float
 PREFACTOR = 1.414
 # Two to the fifteenth cuts take a fraction of a millisecond.
 EXACT = 16
+# Standard deviations of coefficient errors that a chain is given to stand.
+SIGMAS = 2.0
 # The bound is a limit from above: a strength lies over it by this share.
 ABOVE = 1.0 / 64.0
 
@@ -72,6 +76,19 @@ def torque_strengths(
     return np.where(strength > 0, strength, 1.0)
 
 
+def error_margin(plan: Plan, lengths: Longs) -> Floats:
+    """Return what errors in its coefficients may add to each chain's bound, in hardware units.
+
+    ``SIGMAS`` standard deviations of what pulls one qubit aside: the error of its field and those
+    of its couplings to other chains, independent of each other.
+    """
+    count = len(lengths)
+    ends = np.bincount(plan.i[plan.coupling_of], minlength=count)
+    ends += np.bincount(plan.j[plan.coupling_of], minlength=count)
+    pull = FIELD_ERROR**2 + ends / lengths * COUPLING_ERROR**2
+    return np.asarray(SIGMAS * np.sqrt(pull), dtype=np.float64)
+
+
 def bounds(
     ptr: Longs,
     qubit: Longs,
@@ -94,7 +111,8 @@ def bounds(
     Returns:
         0 for chains of one qubit, infinity for chains that do not hang together.
     """
-    sums = np.bincount(between.ravel(), np.repeat(np.abs(coupling), 2), minlength=qubits)
+    weights = np.repeat(np.abs(coupling), 2)
+    sums = np.bincount(between.ravel(), weights, minlength=qubits).astype(np.float64)
     place = np.full(qubits, -1, np.int64)
     place[qubit] = np.arange(len(qubit))
     order = np.argsort(chain, kind="stable")

@@ -63,7 +63,7 @@ def compile(
     target: Target | str | nx.Graph | object | None = "zephyr:12",
     cache: EmbeddingCache | str | os.PathLike[str] | None = None,
     seed: int = 0,
-    chain_strength: ChainStrength = "torque",
+    chain_strength: ChainStrength = "capped",
     before: Sequence[BeforeHook] = (),
     after: Sequence[AfterHook] = (),
     verify_each: bool = False,

@@ -7,7 +7,7 @@ large ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.ir import Quadratic
 from qubo_attn.scaling import range_use
 
-# Sums of couplings round; a component fills its ranges but for this share, so that none leaves them.
+# Sums of couplings round: a component fills its ranges but for this share, and never leaves them.
 _HEADROOM = 1e-12
 
 
@@ -44,7 +44,7 @@ class Coefficients:
 
 
 def coefficients(
-    form: Quadratic, placement: Placement, plan: Plan, chain_strength: ChainStrength = "torque"
+    form: Quadratic, placement: Placement, plan: Plan, chain_strength: ChainStrength = "capped"
 ) -> Coefficients:
     """Return the coefficients of ``form`` on the machine, every component filling its ranges.
 
@@ -58,8 +58,12 @@ def coefficients(
     component = placement.component
     h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
     coupling = form.bias / 4.0
-    strength = _strengths(form, placement, plan, h, coupling, chain_strength)
+    strength, margin = _strengths(form, placement, plan, h, coupling, chain_strength)
     scale = _scales(plan.fill(h, coupling, strength), plan, placement)
+    if margin is not None:
+        # Errors come in hardware units whatever the scale; the scale moves little by their margin.
+        strength = margin(scale[component])
+        scale = _scales(plan.fill(h, coupling, strength), plan, placement)
     each = scale[component]
     edge = scale[component[form.i]]
     physical = plan.fill(h / each, coupling / edge, strength / each)
@@ -73,13 +77,17 @@ def _strengths(
     h: Floats,
     coupling: Floats,
     chosen: ChainStrength,
-) -> Floats:
-    """Return the chain strength of each variable, in program energy."""
+) -> tuple[Floats, Callable[[Floats], Floats] | None]:
+    """Return the chain strength of each variable, in program energy.
+
+    And, where that leaves no room for the machine's errors, the strength that does, given the scale
+    of each variable.
+    """
     prefactor = chains.PREFACTOR if isinstance(chosen, str) else float(chosen)
     component = placement.component
     torque = chains.torque_strengths(form, coupling, component, prefactor)[component]
     if chosen not in ("bound", "capped"):
-        return torque
+        return torque, None
     fields, couplings, _ = plan.fill(h, coupling, torque)
     proved = np.zeros(len(h))
     between, within = plan.ends(placement.target.couplers)
@@ -96,14 +104,17 @@ def _strengths(
             place[plan.chain_of[c]],
             len(placement.target.qubits),
         )
-    # A chain that nothing pulls apart still needs some strength to be one spin while annealing.
-    proved = np.maximum(proved * (1.0 + chains.ABOVE), torque * chains.ABOVE)
-    return proved if chosen == "bound" else np.minimum(proved, torque)
+    proved *= 1.0 + chains.ABOVE
+    errors = chains.error_margin(plan, placement.chain_lengths)
+
+    def margin(scale: Floats) -> Floats:
+        held = proved + errors * scale
+        return held if chosen == "bound" else np.minimum(held, torque)
+
+    return proved, margin
 
 
-def _scales(
-    raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement
-) -> Floats:
+def _scales(raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement) -> Floats:
     """Return the smallest divisor of each component that brings it within every range."""
     fields, couplings, links = raw
     target, component = placement.target, placement.component
@@ -119,9 +130,7 @@ def _scales(
     return np.where(scale > 0, scale * (1.0 + _HEADROOM), 1.0)
 
 
-def _submissions(
-    placement: Placement, plan: Plan
-) -> Iterator[tuple[Longs, slice, slice, slice]]:
+def _submissions(placement: Placement, plan: Plan) -> Iterator[tuple[Longs, slice, slice, slice]]:
     """Yield variables, and which fields, couplings and chain couplings, of each submission."""
     for s, members in enumerate(placement.members):
         yield (

@@ -15,6 +15,11 @@ import numpy as np
 
 from qubo_attn.errors import TargetError
 
+# Standard deviations of what a machine sets fields and couplings to, in hardware units: the middle
+# of 0.01 to 0.025, and of 0.01 to 0.015 the end, as read off the vendor's figures for Advantage.
+FIELD_ERROR = 0.02
+COUPLING_ERROR = 0.015
+
 Range: TypeAlias = tuple[float, float]
 
 _COMMON: dict[str, Any] = {
@@ -96,7 +101,9 @@ class Limits:
         duration = _range(properties, "problem_run_duration_range", least=0)
         return cls(
             _signed(properties, "h_range"),
-            _signed(properties, "extended_j_range" if "extended_j_range" in properties else "j_range"),
+            _signed(
+                properties, "extended_j_range" if "extended_j_range" in properties else "j_range"
+            ),
             _signed(properties, total) if total in properties else None,
             "group" if grouped else "qubit",
             None if reads is None else (int(reads[0]), int(reads[1])),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs
 from qubo_attn.target import Target
 
@@ -39,17 +40,20 @@ def range_use(
     Returns:
         float64, shape (owners,): what the documented auto-scaling would divide by, for each.
     """
-    limits = target.limits
-    of = np.zeros(len(target.qubits), np.int64) if owner is None else owner
-    use = np.zeros(owners)
-    ends = target.couplers[coupler]
-    parts = [(h, limits.h, of[qubit]), (j, limits.j, of[ends[:, 0]])]
-    if limits.total is not None:
-        group, totals = coupling_totals(target, coupler, j)
-        parts.append((totals, limits.total, of[group // 2]))
-    for values, (low, high), mine in parts:
-        np.maximum.at(use, mine, np.maximum(values / high, values / low))
-    return use
+    limits, size = target.limits, len(target.qubits)
+    total = (-np.inf, np.inf) if limits.total is None else limits.total
+    return kernels.range_shares(
+        np.zeros(size, np.int64) if owner is None else owner,
+        owners,
+        qubit,
+        h,
+        coupler,
+        j,
+        target.couplers,
+        target.coupling_groups,
+        1.0 / np.array([limits.h, limits.j, total]),
+        _groups_are_known(target),
+    )
 
 
 def coupling_totals(target: Target, coupler: Longs, j: Floats) -> tuple[Longs, Floats]:
@@ -65,8 +69,14 @@ def coupling_totals(target: Target, coupler: Longs, j: Floats) -> tuple[Longs, F
     room = 2 * len(target.qubits)
     weights = np.repeat(j, 2)
     totals = [np.bincount(groups.ravel(), weights, minlength=room)]
-    if target.limits.per == "group" and target.topology != "zephyr":
+    if not _groups_are_known(target):
         signs = (np.minimum(weights, 0), np.maximum(weights, 0))
         totals = [np.bincount(groups.ravel(), part, minlength=room) for part in signs]
-    touched = np.unique(groups)
-    return np.tile(touched, len(totals)), np.concatenate([part[touched] for part in totals])
+    touched = np.zeros(room, bool)
+    touched[groups] = True
+    mine = np.flatnonzero(touched)
+    return np.tile(mine, len(totals)), np.concatenate([part[mine] for part in totals])
+
+
+def _groups_are_known(target: Target) -> bool:
+    return target.limits.per == "qubit" or target.topology == "zephyr"

@@ -23,6 +23,7 @@ from qubo_attn.topology import GRIDS, coupling_groups, ideal_graph, ordered, wor
 if TYPE_CHECKING:
     import dimod
 
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """A machine: which qubits and couplers work, and what ranges they take.
@@ -372,12 +373,12 @@ class Target:
 
     @cached_property
     def coupling_groups(self) -> Longs:
-        """The group of each coupler at each of its qubits; see `qubo_attn.topology.coupling_groups`."""
+        """The group of each coupler at either qubit; see `qubo_attn.topology.coupling_groups`."""
         family = self.topology if self.limits.per == "group" else "other"
         return own_array(coupling_groups(family, self.shape, self.qubits, self.couplers))
 
     def coupler_numbers(self, u: Longs, v: Longs) -> Longs:
-        """Return the positions in `couplers` of pairs of qubit positions; -1 where none joins them."""
+        """Return where `couplers` holds pairs of qubit positions; -1 where none joins them."""
         size = len(self.qubits)
         known = self.couplers[:, 0] * size + self.couplers[:, 1]
         wanted = np.minimum(u, v) * size + np.maximum(u, v)

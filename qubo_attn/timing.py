@@ -21,12 +21,34 @@ _FAMILIES: dict[str, dict[str, Any]] = {
     "pegasus": {
         "typical_programming_time": 14770.0,
         "qpu_delay_time_per_sample": 20.6,
-        "readout_time_model_parameters": (0.0, 1.59, 2.84, 3.18, 3.75, 1.60, 2.13, 2.35, 2.37, 2.37),
+        "readout_time_model_parameters": (
+            0.0,
+            1.59,
+            2.84,
+            3.18,
+            3.75,
+            1.60,
+            2.13,
+            2.35,
+            2.37,
+            2.37,
+        ),
     },
     "zephyr": {
         "typical_programming_time": 33640.0,
         "qpu_delay_time_per_sample": 60.6,
-        "readout_time_model_parameters": (0.0, 0.91, 1.45, 2.54, 3.66, 1.37, 1.67, 1.75, 1.99, 1.99),
+        "readout_time_model_parameters": (
+            0.0,
+            0.91,
+            1.45,
+            2.54,
+            3.66,
+            1.37,
+            1.67,
+            1.75,
+            1.99,
+            1.99,
+        ),
     },
 }
 _DEFAULTS: dict[str, Any] = {
@@ -86,7 +108,7 @@ class Timing:
         parameters = data.get("readout_time_model_parameters", ())
         half = len(parameters) // 2
         known = version.startswith("1.0.") and model in ("pwl_log_log", "pwl_linear")
-        if not known or not half or len(parameters) % 2 or not _NEEDED <= set(data):
+        if not known or not half or len(parameters) % 2 or not set(data) >= _NEEDED:
             raise TargetError(
                 f"the machine's problem_timing_data (version {version}, readout model {model}) is "
                 "of no kind known here: version 1.0, pwl_log_log or pwl_linear, with "

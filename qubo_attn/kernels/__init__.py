@@ -27,6 +27,7 @@ from qubo_attn.kernels.physical import (
     fill_physical,
 )
 from qubo_attn.kernels.planning import match_couplers
+from qubo_attn.kernels.ranges import range_shares
 from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_costs
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "output_coefficients",
     "pack_tiles",
     "quadratic_energies",
+    "range_shares",
     "redundancy_coefficients",
     "rounding_errors",
     "selection_coefficients",
