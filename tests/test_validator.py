@@ -39,6 +39,7 @@ def part(
 
 
 def put(part: qa.Submission, **columns: object) -> qa.Submission:
+    assert part.physical is not None
     return dataclasses.replace(part, physical=dataclasses.replace(part.physical, **columns))
 
 
@@ -49,7 +50,7 @@ def at(column: np.ndarray, index: object, value: float) -> np.ndarray:
 
 
 def codes(part: qa.Submission, *arguments: object) -> set[str]:
-    return {error.code for error in diagnose(part, *arguments)}
+    return {str(error.code) for error in diagnose(part, *arguments)}
 
 
 def test_what_is_compiled_is_valid(part: qa.Submission) -> None:
