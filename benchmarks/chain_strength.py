@@ -66,7 +66,7 @@ def main() -> None:
     options.add_argument("--data", required=True, help="folder of attention files")
     options.add_argument("--files", default="minilm_d08_L1_n30,smollm2-causal_d09_L8_n27")
     options.add_argument("--target", default="zephyr:12")
-    options.add_argument("--strengths", default="torque,bound,capped,0.7,2")
+    options.add_argument("--strengths", default="auto,torque,bound,2")
     options.add_argument("--keys", type=int, default=4)
     options.add_argument("--slots", type=int, default=16)
     options.add_argument("--objective", default="output")
@@ -84,7 +84,7 @@ def main() -> None:
             scores, values = file["scores"], file["value"]
         facts[name] = {}
         for strength in chosen.strengths.split(","):
-            named = strength in ("torque", "bound", "capped")
+            named = strength in ("torque", "bound", "auto")
             compiled = qa.compile(
                 scores,
                 len(scores),

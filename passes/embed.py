@@ -48,7 +48,7 @@ class Embed:
     cache: EmbeddingCache = field(default_factory=EmbeddingCache, repr=False)
     rounds: int = ROUNDS
     seed: int = 0
-    chain_strength: ChainStrength = "capped"
+    chain_strength: ChainStrength = "auto"
     kept: Placement | None = field(default=None, repr=False)
 
     name: ClassVar[str] = "embed"

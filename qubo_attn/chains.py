@@ -32,7 +32,7 @@ from qubo_attn.errors import InputError
 from qubo_attn.ir import Quadratic
 from qubo_attn.limits import COUPLING_ERROR, FIELD_ERROR
 
-ChainStrength: TypeAlias = Literal["torque", "bound", "capped"] | float
+ChainStrength: TypeAlias = Literal["torque", "bound", "auto"] | float
 
 # Torque compensation (dwave-system, uniform_torque_compensation) with its customary prefactor.
 PREFACTOR = 1.414
@@ -48,13 +48,13 @@ def check_chain_strength(chosen: object) -> None:
     """Check a choice of chain strength.
 
     Raises:
-        InputError: it is neither ``"torque"``, ``"bound"``, ``"capped"`` nor a positive number.
+        InputError: it is neither ``"torque"``, ``"bound"``, ``"auto"`` nor a positive number.
     """
     number = isinstance(chosen, (int, float)) and not isinstance(chosen, bool)
-    if chosen in ("torque", "bound", "capped") or (number and 0 < chosen < np.inf):  # type: ignore[operator]
+    if chosen in ("torque", "bound", "auto") or (number and 0 < chosen < np.inf):  # type: ignore[operator]
         return
     raise InputError(
-        "chain_strength must be 'torque', 'bound', 'capped', or a positive number: the prefactor "
+        "chain_strength must be 'auto', 'torque', 'bound', or a positive number: the prefactor "
         f"of torque compensation (customarily {PREFACTOR}), not {chosen!r}",
         argument="chain_strength",
     )

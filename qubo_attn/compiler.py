@@ -63,7 +63,7 @@ def compile(
     target: Target | str | nx.Graph | object | None = "zephyr:12",
     cache: EmbeddingCache | str | os.PathLike[str] | None = None,
     seed: int = 0,
-    chain_strength: ChainStrength = "capped",
+    chain_strength: ChainStrength = "auto",
     before: Sequence[BeforeHook] = (),
     after: Sequence[AfterHook] = (),
     verify_each: bool = False,
@@ -96,9 +96,10 @@ def compile(
             models alone.
         cache: where embeddings are kept: a cache or a folder; by default the user's cache folder.
         seed: of the search for embeddings.
-        chain_strength: ``"torque"`` (torque compensation of each row), ``"bound"`` (each chain just
-            above what is proved to keep it whole), ``"capped"`` (the lesser of both), or a number:
-            torque compensation with that prefactor in place of the customary 1.414.
+        chain_strength: ``"torque"`` (torque compensation of each row), a number (the same with that
+            prefactor in place of the customary 1.414), ``"bound"`` (each chain just above what is
+            proved to keep it whole, with room for the machine's errors), or ``"auto"`` (torque
+            compensation within that room and that bound), which breaks fewer rows.
         before, after: hooks around each pass, see `Pipeline`.
         verify_each: check every pass against its promise (slow).
 

@@ -44,7 +44,7 @@ class Coefficients:
 
 
 def coefficients(
-    form: Quadratic, placement: Placement, plan: Plan, chain_strength: ChainStrength = "capped"
+    form: Quadratic, placement: Placement, plan: Plan, chain_strength: ChainStrength = "auto"
 ) -> Coefficients:
     """Return the coefficients of ``form`` on the machine, every component filling its ranges.
 
@@ -52,8 +52,9 @@ def coefficients(
         form: the program as one quadratic form.
         placement, plan: where it sits.
         chain_strength: ``"torque"``: torque compensation, per component; a number: with that
-            prefactor in place of the customary one; ``"bound"``: per chain, just above what is
-            proved to keep it whole (`qubo_attn.chains`); ``"capped"``: the lesser of both.
+            prefactor in place of the customary one; ``"bound"``: per chain, what is proved to keep
+            it whole (`qubo_attn.chains`) and room for the machine's errors; ``"auto"``: torque
+            compensation, but no less than that room and no more than that bound.
     """
     component = placement.component
     h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
@@ -86,7 +87,7 @@ def _strengths(
     prefactor = chains.PREFACTOR if isinstance(chosen, str) else float(chosen)
     component = placement.component
     torque = chains.torque_strengths(form, coupling, component, prefactor)[component]
-    if chosen not in ("bound", "capped"):
+    if chosen not in ("bound", "auto"):
         return torque, None
     fields, couplings, _ = plan.fill(h, coupling, torque)
     proved = np.zeros(len(h))
@@ -108,10 +109,11 @@ def _strengths(
     errors = chains.error_margin(plan, placement.chain_lengths)
 
     def margin(scale: Floats) -> Floats:
-        held = proved + errors * scale
-        return held if chosen == "bound" else np.minimum(held, torque)
+        room = errors * scale
+        held = proved + room
+        return held if chosen == "bound" else np.clip(torque, room, held)
 
-    return proved, margin
+    return proved if chosen == "bound" else np.minimum(proved, torque), margin
 
 
 def _scales(raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement) -> Floats:
