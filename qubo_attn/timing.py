@@ -80,7 +80,7 @@ class Timing:
         >>> round(timing.access(qubits=2806, reads=1000) / 1000)  # milliseconds
         213
         >>> timing.most_reads(qubits=2806, duration=1e6)
-        8472
+        8485
     """
 
     programming: float
