@@ -18,17 +18,7 @@ from common import attention_files, finish, parser
 from dwave.embedding import EmbeddedStructure, embed_bqm
 
 import qubo_attn as qa
-
-
-def auto_scale(h: np.ndarray, j: np.ndarray, ends: np.ndarray, target: qa.Target) -> float:
-    """Return the documented divisor: the largest share of any range that is used."""
-    limit = target.properties.get(
-        "per_group_coupling_range", target.properties.get("per_qubit_coupling_range")
-    )
-    totals = np.bincount(ends.ravel(), weights=np.repeat(j, 2))
-    shares = [(h, target.properties["h_range"]), (j, target.properties["extended_j_range"])]
-    shares += [(totals, limit)] if limit else []
-    return float(max(max(v.max() / high, v.min() / low) for v, (low, high) in shares))
+from qubo_attn.scaling import range_use
 
 
 def ocean_signal(
@@ -38,8 +28,9 @@ def ocean_signal(
     embedded = embed_bqm(spins, structure)
     vectors = embedded.to_numpy_vectors(return_labels=True)
     h, (i, j, bias) = vectors.linear_biases, vectors.quadratic
-    names = np.array(vectors.labels)
-    scale = auto_scale(h, bias, np.column_stack([names[i], names[j]]), target)
+    place = np.searchsorted(target.qubits, np.array(vectors.labels))
+    coupler = target.coupler_numbers(place[i], place[j])
+    scale = range_use(target, place, h, coupler, bias)[0]
     logical = np.array([spins.linear[v] for v in structure])
     return float(np.std(logical) * np.mean([1 / len(structure[v]) for v in structure]) / scale)
 

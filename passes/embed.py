@@ -23,6 +23,7 @@ import numpy as np
 
 from qubo_attn.arrays import Longs, pointers
 from qubo_attn.blocks import blocks_of, places_within
+from qubo_attn.chains import ChainStrength, check_chain_strength
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques, pack_shape
 from qubo_attn.embedding.placement import Placement
@@ -45,6 +46,7 @@ class Embed:
         cache: where packings are kept.
         rounds: search effort for a new packing, in ruined windows.
         seed: of that search.
+        chain_strength: see `qubo_attn.hardware.coefficients`; it does not change the placement.
         kept: an earlier placement; taken over where the program's components are the same.
     """
 
@@ -52,12 +54,16 @@ class Embed:
     cache: EmbeddingCache = field(default_factory=EmbeddingCache, repr=False)
     rounds: int = ROUNDS
     seed: int = 0
+    chain_strength: ChainStrength = "auto"
     kept: Placement | None = field(default=None, repr=False)
 
     name: ClassVar[str] = "embed"
     needs: ClassVar[frozenset[Fact]] = frozenset({BINARY, PRICED})
     ensures: ClassVar[frozenset[Fact]] = frozenset()
     breaks: ClassVar[frozenset[Fact]] = frozenset()
+
+    def __post_init__(self) -> None:
+        check_chain_strength(self.chain_strength)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program unchanged, with its placement.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from qubo_attn.errors import InputError
+from qubo_attn.schedule import split_reads
 from qubo_attn.unembedding import MAJORITY
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ def sample(
     """Sample one submission.
 
     A structured sampler gets the embedded model and its samples are unembedded; any other gets the
-    logical one. Without a sampler, simulated annealing runs here.
+    logical one. Without a sampler, simulated annealing runs here. Reads beyond what one call of the
+    machine takes are split over several.
 
     Args:
         submission: what to sample.
@@ -36,6 +40,8 @@ def sample(
         options: further keywords of the sampler.
         chain_break_method: how samples of the embedded model are read.
     """
+    from dimod import concatenate
+
     if sampler is None:
         from dwave.samplers import SimulatedAnnealingSampler
 
@@ -47,9 +53,28 @@ def sample(
     if seed is not None and _takes_seed(sampler):
         keywords.setdefault("seed", seed)
     if submission.physical is not None and _holds(sampler, submission):
-        embedded = sampler.sample(submission.embedded_bqm, **keywords)
-        return submission.unembed(embedded, chain_break_method)
+        calls = _calls(submission, keywords)
+        found = [sampler.sample(submission.embedded_bqm, **call) for call in calls]
+        joined = found[0] if len(found) == 1 else concatenate(found)
+        return submission.unembed(joined, chain_break_method)
     return sampler.sample(submission.bqm, **keywords)
+
+
+def _calls(submission: Submission, keywords: dict[str, object]) -> list[dict[str, object]]:
+    """Return the keywords of each call: as many as the machine's limits ask for."""
+    assert submission.physical is not None
+    reads = keywords.get("num_reads")
+    if reads is None:
+        return [keywords]
+    target = submission.physical.target
+    sizes = split_reads(target, submission.qubits, cast(int, reads), keywords)
+    calls = [keywords | {"num_reads": size} for size in sizes]
+    if "seed" in keywords:
+        # The same seed again would give the same reads again.
+        for number, call in enumerate(calls[1:], start=1):
+            state = np.random.SeedSequence([cast(int, keywords["seed"]), number])
+            call["seed"] = int(state.generate_state(1)[0] >> 1)
+    return calls
 
 
 def _holds(sampler: dimod.Sampler, submission: Submission) -> bool:

@@ -16,6 +16,7 @@ from qubo_attn import annealer, multipliers
 from qubo_attn.arrays import Bools, Floats, Longs, csr_rows
 from qubo_attn.attention import Attention
 from qubo_attn.certificates import Certificates
+from qubo_attn.chains import ChainStrength
 from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.decoders import check_decoder
 from qubo_attn.embedding.placement import Placement, Plan
@@ -25,13 +26,16 @@ from qubo_attn.ir import Kind, Program, Role, Sense
 from qubo_attn.lift import Lift
 from qubo_attn.losses import Losses, losses_of
 from qubo_attn.pipeline import Stage
+from qubo_attn.precision import Precision, precision
 from qubo_attn.report import Report, build_report
+from qubo_attn.schedule import Schedule, schedule
 from qubo_attn.submission import Physical, Submission
 from qubo_attn.unembedding import MAJORITY, check_method
 from qubo_attn.wire import SolverOrder, WireData, layout_of, wire_data
 
 if TYPE_CHECKING:
     import dimod
+    from matplotlib.figure import Figure
 
     from qubo_attn.compiler import Recipe
     from qubo_attn.embedding.cache import EmbeddingCache
@@ -136,7 +140,9 @@ class CompiledAttention:
         """Coefficients in hardware units; None without a placement."""
         if self.placement is None or self.plan is None:
             return None
-        return coefficients(self.program.total(), self.placement, self.plan)
+        embed = self.recipe.embed
+        chosen: ChainStrength = "torque" if embed is None else embed.chain_strength
+        return coefficients(self.program.total(), self.placement, self.plan, chosen)
 
     @cached_property
     def submissions(self) -> tuple[Submission, ...]:
@@ -292,6 +298,51 @@ class CompiledAttention:
         head, query = np.r_[c.head[mine], v.head[own]], np.r_[c.query[mine], v.query[own]]
         return tuple(dict.fromkeys(zip(head.tolist(), query.tolist(), strict=True)))
 
+    def schedule(self, reads: int = 1000, **options: object) -> Schedule:
+        """Return how many calls of how many reads the machine takes, and for how long.
+
+        Reads are split where one call may not take them all: the machine limits reads and run time.
+        The estimate is that of the vendor's timing model.
+
+        Args:
+            reads: of each submission.
+            **options: solver parameters that take time: ``annealing_time``,
+                ``programming_thermalization``, ``readout_thermalization``, in microseconds.
+
+        Raises:
+            InputError: ``reads`` is no whole number of at least 1.
+            TargetError: not even one read fits the machine's run duration.
+        """
+        return schedule(self, reads, options)
+
+    def precision(self) -> Precision:
+        """Return the signal of every row on the machine, beside the machine's errors.
+
+        Raises:
+            PassError: it was compiled without a structured target.
+        """
+        if self.placement is None or self.plan is None or self.coefficients is None:
+            raise PassError("precision is that of a machine; compile for a structured target")
+        return precision(self.program, self.placement, self.plan, self.coefficients)
+
+    def draw(self, submission: int = 0, file: str | Path | None = None) -> Figure:
+        """Draw the chip with the rows of one submission, coloured by head.
+
+        Args:
+            submission: its number.
+            file: where to write the picture, e.g. ``chip.png``; nowhere when None.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            InputError: there is no such submission, or no machine to draw.
+        """
+        from qubo_attn.drawing import draw
+
+        return draw(self, submission, file)
+
     # -- back ---------------------------------------------------------------------------------
 
     def decode(
@@ -413,9 +464,13 @@ class CompiledAttention:
 
     # -- shown --------------------------------------------------------------------------------
 
-    def report(self) -> Report:
-        """Return stages, submissions, rows and cache counts as a table of facts."""
-        return build_report(self)
+    def report(self, reads: int = 1000) -> Report:
+        """Return stages, submissions, rows, machine time and cache counts as a table of facts.
+
+        Args:
+            reads: of each submission, for the machine time.
+        """
+        return build_report(self, reads)
 
     def __str__(self) -> str:
         return str(self.report())

@@ -99,6 +99,7 @@ def solve(
     import numpy as np
 
     import qubo_attn as qa
+    from qubo_attn.report import machine_text
 
     def run() -> tuple[CompiledAttention, AttentionResult]:
         compiled = qa.load(folder)
@@ -119,6 +120,8 @@ def solve(
             arrays["context"] = result.context
         np.savez_compressed(out, **arrays)  # type: ignore[arg-type]
     facts = solution_facts(compiled, result)
+    if compiled.placement is not None:
+        facts["machine"] = compiled.report(1000 if reads is None else reads).machine
     if as_json:
         typer.echo(json.dumps(facts))
         return
@@ -126,18 +129,37 @@ def solve(
     for name, value in facts.items():
         if name.startswith("error_"):
             typer.echo(f"mean relative output error, {name.removeprefix('error_')}: {value:.4f}")
+    if "machine" in facts:
+        typer.echo(f"a machine would take {machine_text(facts['machine'])}")
 
 
 @app.command()
-def inspect(folder: Folder, as_json: AsJson = False) -> None:
-    """Show the stages, submissions and chain lengths of a compiled folder."""
+def inspect(
+    folder: Folder,
+    reads: Annotated[int, typer.Option(help="Reads per submission, for machine time.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Show stages, submissions, chains, precision and machine time of a compiled folder."""
     import qubo_attn as qa
 
-    report = _guarded(lambda: qa.load(folder)).report()
+    report = _guarded(lambda: qa.load(folder).report(reads))
     if as_json:
         typer.echo(json.dumps(report.to_dict()))
     else:
         _show(report)
+
+
+@app.command()
+def draw(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write: .png, .svg, .pdf.")],
+    submission: Annotated[int, typer.Option(help="Its number.")] = 0,
+) -> None:
+    """Draw the chip with the rows of one submission, coloured by head."""
+    import qubo_attn as qa
+
+    _guarded(lambda: qa.load(folder).draw(submission, out))
+    typer.echo(f"wrote {out}")
 
 
 @cache_app.command("ls")
@@ -286,6 +308,8 @@ def _show(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from qubo_attn.report import machine_lines, machine_text
+
     console = Console()
     stages = Table("stage", "variables", "couplers", "rows", "priced", "bound", "seconds")
     for stage in report.stages:
@@ -308,6 +332,11 @@ def _show(report: Report) -> None:
             )
         )
     console.print(parts)
+    for part in report.submissions:
+        for line in machine_lines(part):
+            console.print(f"submission {part['index']}: {line}", highlight=False)
+    if report.machine:
+        console.print(f"machine: {machine_text(report.machine)}", highlight=False)
     console.print("rows: " + ", ".join(f"{count} {name}" for name, count in report.rows.items()))
     console.print(f"target: {report.target or 'none, logical models alone'}")
     if report.chains:

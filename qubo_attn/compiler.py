@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention, Head
+from qubo_attn.chains import ChainStrength
 from qubo_attn.coupling import Agreement, Coupling, Diversity, couple
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
@@ -64,6 +65,7 @@ def compile(
     target: Target | str | nx.Graph | object | None = "zephyr:12",
     cache: EmbeddingCache | str | os.PathLike[str] | None = None,
     seed: int = 0,
+    chain_strength: ChainStrength = "auto",
     before: Sequence[BeforeHook] = (),
     after: Sequence[AfterHook] = (),
     verify_each: bool = False,
@@ -99,6 +101,10 @@ def compile(
             models alone.
         cache: where embeddings are kept: a cache or a folder; by default the user's cache folder.
         seed: of the search for embeddings.
+        chain_strength: ``"torque"`` (torque compensation of each row), a number (the same with that
+            prefactor in place of the customary 1.414), ``"bound"`` (each chain just above what is
+            proved to keep it whole, with room for the machine's errors), or ``"auto"`` (torque
+            compensation within that room and that bound), which breaks fewer rows.
         before, after: hooks around each pass, see `Pipeline`.
         verify_each: check every pass against its promise (slow).
 
@@ -151,7 +157,7 @@ def compile(
     embed = None
     if machine is not None and machine.is_structured:
         kept = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
-        embed = Embed(machine, kept, seed=int(seed))
+        embed = Embed(machine, kept, seed=int(seed), chain_strength=chain_strength)
     recipe = Recipe(
         selects,
         objectives,

@@ -11,8 +11,10 @@
     ├── InfeasibleError     constraints that contradict each other: names them
     ├── PromiseError        a rewrite that broke its promise
     ├── TargetError         a working graph that does not read, or an unknown topology
+    │   └── SubmissionError a submission that a machine would turn down: names qubit or coupler
     ├── EmbeddingError      no placement: says how many keys would fit
-    └── DecodeError         samples that do not belong to the submission
+    ├── DecodeError         samples that do not belong to the submission
+    └── MissingExtraError   an optional package is not installed: says how to
 """
 
 from __future__ import annotations
@@ -72,9 +74,21 @@ class TargetError(QuboAttnError, ValueError):
     """A target that cannot be read or is not known."""
 
 
+class SubmissionError(TargetError):
+    """A submission that a machine would turn down.
+
+    Carries ``code`` and ``submission`` and, as the case is, ``qubit``, ``coupler``, ``variable``,
+    ``found`` and ``limits``.
+    """
+
+
 class EmbeddingError(QuboAttnError):
     """A problem that does not fit; carries ``requested`` and ``fits`` (keys a row may have)."""
 
 
 class DecodeError(QuboAttnError, ValueError):
     """Sample sets that do not belong to the compiled submissions."""
+
+
+class MissingExtraError(QuboAttnError, ImportError):
+    """An optional package that is not installed; carries the ``extra`` that brings it."""

@@ -7,17 +7,20 @@ large ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from qubo_attn import kernels
-from qubo_attn.arrays import Array, Floats, Longs
+from qubo_attn import chains, kernels
+from qubo_attn.arrays import Floats, Longs, pointers
+from qubo_attn.chains import ChainStrength
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.ir import Quadratic
+from qubo_attn.scaling import range_use
 
-# Torque compensation (dwave-system, uniform_torque_compensation) with its customary prefactor.
-_PREFACTOR = 1.414
+# Sums of couplings round: a component fills its ranges but for this share, and never leaves them.
+_HEADROOM = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class Coefficients:
     Attributes:
         scale: program energy per unit of hardware energy, one entry per component.
         h, coupling: logical fields and couplings, divided by their component's scale.
-        strength: chain strength of each variable's component, divided by its scale.
+        strength: chain strength of each variable, divided by its component's scale.
         fields, couplings, chains: physical arrays in the order of the plan.
     """
 
@@ -40,97 +43,101 @@ class Coefficients:
     chains: Floats
 
 
-def coefficients(form: Quadratic, placement: Placement, plan: Plan) -> Coefficients:
-    """Return the coefficients of ``form`` on the machine, every component filling its ranges."""
+def coefficients(
+    form: Quadratic, placement: Placement, plan: Plan, chain_strength: ChainStrength = "auto"
+) -> Coefficients:
+    """Return the coefficients of ``form`` on the machine, every component filling its ranges.
+
+    Args:
+        form: the program as one quadratic form.
+        placement, plan: where it sits.
+        chain_strength: ``"torque"``: torque compensation, per component; a number: with that
+            prefactor in place of the customary one; ``"bound"``: per chain, what is proved to keep
+            it whole (`qubo_attn.chains`) and room for the machine's errors; ``"auto"``: torque
+            compensation, but no less than that room and no more than that bound.
+    """
     component = placement.component
     h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
     coupling = form.bias / 4.0
-    strength = chain_strengths(form, coupling, component)
-    raw = plan.fill(h, coupling, strength[component])
-    scale = _scales(raw, plan, placement)
+    strength, margin = _strengths(form, placement, plan, h, coupling, chain_strength)
+    scale = _scales(plan.fill(h, coupling, strength), plan, placement)
+    if margin is not None:
+        # Errors come in hardware units whatever the scale; the scale moves little by their margin.
+        strength = margin(scale[component])
+        scale = _scales(plan.fill(h, coupling, strength), plan, placement)
     each = scale[component]
     edge = scale[component[form.i]]
-    physical = plan.fill(h / each, coupling / edge, (strength / scale)[component])
-    return Coefficients(scale, h / each, coupling / edge, (strength / scale)[component], *physical)
+    physical = plan.fill(h / each, coupling / edge, strength / each)
+    return Coefficients(scale, h / each, coupling / edge, strength / each, *physical)
 
 
-def chain_strengths(form: Quadratic, coupling: Floats, component: Longs) -> Floats:
-    """Return one chain strength per component, in program energy.
+def _strengths(
+    form: Quadratic,
+    placement: Placement,
+    plan: Plan,
+    h: Floats,
+    coupling: Floats,
+    chosen: ChainStrength,
+) -> tuple[Floats, Callable[[Floats], Floats] | None]:
+    """Return the chain strength of each variable, in program energy.
 
-    Uniform torque compensation, for spins and component by component:
-    ``1.414 rms(J) sqrt(mean degree)``; a component without couplers gets 1.
+    And, where that leaves no room for the machine's errors, the strength that does, given the scale
+    of each variable.
     """
-    sizes = np.bincount(component)
-    edges = np.bincount(component[form.i], minlength=len(sizes))
-    squares = np.bincount(component[form.i], weights=coupling**2, minlength=len(sizes))
-    rms = np.sqrt(squares / np.maximum(edges, 1))
-    strength = _PREFACTOR * rms * np.sqrt(2.0 * edges / np.maximum(sizes, 1))
-    return np.where(strength > 0, strength, 1.0)
+    prefactor = chains.PREFACTOR if isinstance(chosen, str) else float(chosen)
+    component = placement.component
+    torque = chains.torque_strengths(form, coupling, component, prefactor)[component]
+    if chosen not in ("bound", "auto"):
+        return torque, None
+    fields, couplings, _ = plan.fill(h, coupling, torque)
+    proved = np.zeros(len(h))
+    between, within = plan.ends(placement.target.couplers)
+    for members, f, b, c in _submissions(placement, plan):
+        place = np.full(len(h), -1, np.int64)
+        place[members] = np.arange(len(members))
+        proved[members] = chains.bounds(
+            pointers(placement.chain_lengths[members]),
+            plan.field_qubit[f],
+            fields[f],
+            between[b],
+            couplings[b],
+            within[c],
+            place[plan.chain_of[c]],
+            len(placement.target.qubits),
+        )
+    proved *= 1.0 + chains.ABOVE
+    errors = chains.error_margin(plan, placement.chain_lengths)
+
+    def margin(scale: Floats) -> Floats:
+        room = errors * scale
+        held = proved + room
+        return held if chosen == "bound" else np.clip(torque, room, held)
+
+    return proved if chosen == "bound" else np.minimum(proved, torque), margin
 
 
 def _scales(raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement) -> Floats:
     """Return the smallest divisor of each component that brings it within every range."""
-    fields, couplings, chains = raw
+    fields, couplings, links = raw
     target, component = placement.target, placement.component
-    owners = [component[plan.field_of], _component_of(plan, placement), component[plan.chain_of]]
-    properties = target.properties
-    h_low, h_high = properties["h_range"]
-    j_low, j_high = properties.get("extended_j_range", properties["j_range"])
     count = int(component.max(initial=-1)) + 1
     scale = np.zeros(count)
-    for values, owner, (low, high) in (
-        (fields, owners[0], (h_low, h_high)),
-        (couplings, owners[1], (j_low, j_high)),
-        (chains, owners[2], (j_low, j_high)),
-    ):
-        np.maximum.at(scale, owner, np.maximum(values / high, values / low))
-    for low, high, totals, owner in _coupling_totals(couplings, chains, plan, placement):
-        np.maximum.at(scale, owner, np.maximum(totals / high, totals / low))
-    return np.where(scale > 0, scale, 1.0)
+    owner = np.zeros(len(target.qubits), np.int64)
+    for _, f, b, c in _submissions(placement, plan):
+        owner[plan.field_qubit[f]] = component[plan.field_of[f]]
+        coupler = np.concatenate([plan.coupling_coupler[b], plan.chain_coupler[c]])
+        values = np.concatenate([couplings[b], links[c]])
+        use = range_use(target, plan.field_qubit[f], fields[f], coupler, values, owner, count)
+        np.maximum(scale, use, out=scale)
+    return np.where(scale > 0, scale * (1.0 + _HEADROOM), 1.0)
 
 
-def _component_of(plan: Plan, placement: Placement) -> Longs:
-    """Return the component of each coupling between chains, read off its logical coupler."""
-    return np.asarray(placement.component[plan.i[plan.coupling_of]])
-
-
-def _coupling_totals(
-    couplings: Floats, chains: Floats, plan: Plan, placement: Placement
-) -> list[tuple[float, float, Floats, Longs]]:
-    """Return the signed coupling total of each qubit where the machine limits one.
-
-    A machine that limits groups of a qubit's couplers (Advantage2) is held to the group limit by
-    the whole qubit on each side of zero: a bound on every group, never less.
-    """
-    properties = placement.target.properties
-    grouped = "per_group_coupling_range" in properties
-    limit = properties.get("per_group_coupling_range", properties.get("per_qubit_coupling_range"))
-    if limit is None:
-        return []
-    between, within = plan.ends(placement.target.couplers)
-    qubits = len(placement.target.qubits)
-    totals: list[tuple[Array, Array]] = []
-    owners = []
-    for s in range(placement.submissions):
-        b = slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1])
-        c = slice(plan.chain_ptr[s], plan.chain_ptr[s + 1])
-        ends = np.concatenate([between[b], within[c]])
-        values = np.concatenate([couplings[b], chains[c]])
-        low, high = (np.minimum(values, 0), np.maximum(values, 0)) if grouped else (values, values)
-        entries = slice(plan.field_ptr[s], plan.field_ptr[s + 1])
-        used = plan.field_qubit[entries]
-        totals.append((_per_qubit(ends, low, qubits)[used], _per_qubit(ends, high, qubits)[used]))
-        owners.append(placement.component[plan.field_of[entries]])
-    if not owners:
-        return []
-    owner = np.concatenate(owners)
-    lows, highs = (np.concatenate(parts) for parts in zip(*totals, strict=True))
-    return [
-        (limit[0], limit[1], np.minimum(lows, 0), owner),
-        (limit[0], limit[1], np.maximum(highs, 0), owner),
-    ]
-
-
-def _per_qubit(ends: Array, values: Floats, qubits: int) -> Floats:
-    totals = np.bincount(ends.ravel(), weights=np.repeat(values, 2), minlength=qubits)
-    return np.asarray(totals, dtype=np.float64)
+def _submissions(placement: Placement, plan: Plan) -> Iterator[tuple[Longs, slice, slice, slice]]:
+    """Yield variables, and which fields, couplings and chain couplings, of each submission."""
+    for s, members in enumerate(placement.members):
+        yield (
+            members,
+            slice(plan.field_ptr[s], plan.field_ptr[s + 1]),
+            slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1]),
+            slice(plan.chain_ptr[s], plan.chain_ptr[s + 1]),
+        )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qubo_attn.arrays import Longs
+from qubo_attn.schedule import Schedule, calls_text, time_text
 
 if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention
@@ -23,10 +25,16 @@ class Report:
             seconds, notes.
         rows: counts: all; empty (see no key); capped (fewer keys than k); submitted (a choice is
             left; a tied group counts once).
-        submissions: per submission: variables, couplers, rows, qubits, longest chain.
+        submissions: per submission: variables, couplers, rows, qubits, longest chain; on a machine
+            also ``auto_scale`` (what the machine's auto-scaling would divide by), lowest and
+            highest chain strength, ``below_bound`` (chains that an optimum may break, as far as is
+            proved), ``signal`` and ``bits`` (of its median row), ``weak_rows`` (less than a bit),
+            ``calls`` (reads of each) and ``milliseconds`` of machine time.
         target: how the machine is called; None without one.
         chains: number of chains of each length.
         cache: folder and counts of the embedding cache; empty without one.
+        machine: ``reads`` of each submission, ``calls`` and ``milliseconds`` in total, and whether
+            the times are ``stated`` by the machine or its family's; empty without a machine.
 
     Example:
         >>> import numpy as np, qubo_attn as qa
@@ -41,6 +49,7 @@ class Report:
     target: str | None
     chains: dict[int, int] = field(default_factory=dict)
     cache: dict[str, object] = field(default_factory=dict)
+    machine: dict[str, object] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, object]:
         """Return the facts as plain data, ready for JSON."""
@@ -51,6 +60,7 @@ class Report:
             "target": self.target,
             "chains": {str(length): count for length, count in self.chains.items()},
             "cache": self.cache,
+            "machine": self.machine,
         }
 
     def __str__(self) -> str:
@@ -72,9 +82,12 @@ class Report:
                 f"{s['couplers']} couplers, {s['qubits']} qubits, "
                 f"longest chain {s['longest_chain']}"
             )
+            lines.extend(f"    {line}" for line in machine_lines(s))
         if self.chains:
             shown = ", ".join(f"{count} of {length}" for length, count in self.chains.items())
             lines.append(f"chains: {shown}")
+        if self.machine:
+            lines.append(f"machine: {machine_text(self.machine)}")
         if self.cache:
             lines.append(
                 "cache: " + ", ".join(f"{key} {value}" for key, value in self.cache.items())
@@ -86,16 +99,57 @@ class Report:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def build_report(compiled: CompiledAttention) -> Report:
+def machine_lines(part: dict[str, Any]) -> list[str]:
+    """Return what a submission means to the machine, in two lines; none without a machine."""
+    if "auto_scale" not in part:
+        return []
+    low, high = part["chain_strength"]
+    return [
+        f"auto-scale {part['auto_scale']:.3f}, chain strength {low:.3g} to {high:.3g} "
+        f"({part['below_bound']} of {part['variables']} chains not above the proved bound), "
+        f"signal {part['signal']:.3g} ({part['bits']:.1f} bits, {part['weak_rows']} rows below 1)",
+        f"{calls_text(part['calls'])}{time_text(_microseconds(part))}",
+    ]
+
+
+def machine_text(machine: dict[str, Any]) -> str:
+    """Return the machine time of all submissions, in words."""
+    source = "as the machine states" if machine["stated"] else "as is typical of its family"
+    time = time_text(_microseconds(machine))
+    return (
+        f"{machine['calls']} calls, {machine['reads']} reads of each submission{time}"
+        f"{f' ({source})' if time else ''}"
+    )
+
+
+def _microseconds(facts: dict[str, Any]) -> float | None:
+    return None if facts["milliseconds"] is None else 1000 * facts["milliseconds"]
+
+
+def build_report(compiled: CompiledAttention, reads: int = 1000) -> Report:
     """Return the facts of ``compiled``; see `CompiledAttention.report`."""
     recipe, placement = compiled.recipe, compiled.placement
+    submissions = _submissions(compiled)
+    machine: dict[str, object] = {}
+    if placement is not None:
+        calls = compiled.schedule(reads)
+        submissions = tuple(
+            part | facts for part, facts in zip(submissions, _ready(compiled, calls), strict=True)
+        )
+        machine = {
+            "reads": calls.reads,
+            "calls": len(calls.calls),
+            "milliseconds": _milliseconds(calls.microseconds),
+            "stated": calls.stated,
+        }
     return Report(
         stages=tuple(_stage(compiled, index) for index in range(len(compiled.stages))),
         rows=_rows(compiled),
-        submissions=_submissions(compiled),
+        submissions=submissions,
         target=None if recipe.target is None else str(recipe.target),
         chains={} if placement is None else _histogram(placement.chain_lengths),
         cache=_cache(compiled),
+        machine=machine,
     )
 
 
@@ -136,6 +190,33 @@ def _submissions(compiled: CompiledAttention) -> tuple[dict[str, object], ...]:
         }
         for part in compiled.submissions
     )
+
+
+def _ready(compiled: CompiledAttention, calls: Schedule) -> Iterator[dict[str, object]]:
+    """Yield what each submission means to the machine."""
+    rows = compiled.precision()
+    for part in compiled.submissions:
+        assert part.physical is not None
+        mine = rows.submission == part.index
+        strength = part.physical.strength
+        many = np.diff(part.physical.chain_ptr) > 1
+        own = calls.of(part.index)
+        times = [call.microseconds for call in own if call.microseconds is not None]
+        proved = np.array(list(part.chain_bound.values()))
+        yield {
+            "auto_scale": part.auto_scale,
+            "chain_strength": [float(strength.min()), float(strength.max())],
+            "below_bound": int((many & (strength <= proved)).sum()),
+            "signal": float(np.median(rows.field[mine])),
+            "bits": float(np.median(rows.bits[mine])),
+            "weak_rows": int((rows.bits[mine] < 1).sum()),
+            "calls": [call.reads for call in own],
+            "milliseconds": _milliseconds(sum(times) if times else None),
+        }
+
+
+def _milliseconds(microseconds: float | None) -> float | None:
+    return None if microseconds is None else microseconds / 1000.0
 
 
 def _cache(compiled: CompiledAttention) -> dict[str, object]:

@@ -148,7 +148,11 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
         "couplings": [_options(type(entry).__name__, entry) for entry in recipe.couplings],
         "embed": None
         if recipe.embed is None
-        else {"rounds": recipe.embed.rounds, "seed": recipe.embed.seed},
+        else {
+            "rounds": recipe.embed.rounds,
+            "seed": recipe.embed.seed,
+            "chain_strength": recipe.embed.chain_strength,
+        },
         "target": None
         if target is None
         else {

@@ -11,6 +11,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs
 from qubo_attn.errors import DecodeError
+from qubo_attn.scaling import range_use
 from qubo_attn.unembedding import (
     DESCENT,
     DISCARD,
@@ -182,6 +183,73 @@ class Submission:
     def _chain_names(self) -> list[Hashable]:
         physical = self._placed()
         return [physical.target.qubit_name(int(q)) for q in physical.chain_qubit]
+
+    @cached_property
+    def chain_bound(self) -> dict[int, float]:
+        """For each variable, the strength above which no optimum breaks its chain.
+
+        In hardware units; proved in `qubo_attn.chains`. Empty without a machine.
+        """
+        from qubo_attn.chains import bounds
+
+        physical = self.physical
+        if physical is None:
+            return {}
+        field = np.zeros(len(physical.target.qubits))
+        field[physical.qubit] = physical.h
+        ends = np.column_stack([physical.u, physical.v])
+        owner = np.full(len(physical.target.qubits), -1, np.int64)
+        lengths = np.diff(physical.chain_ptr)
+        owner[physical.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
+        within = owner[physical.u] == owner[physical.v]
+        proved = bounds(
+            physical.chain_ptr,
+            physical.chain_qubit,
+            field[physical.chain_qubit],
+            ends[~within],
+            physical.j[~within],
+            ends[within],
+            owner[physical.u[within]],
+            len(physical.target.qubits),
+        )
+        return dict(zip(self.variables.tolist(), proved.tolist(), strict=True))
+
+    @cached_property
+    def auto_scale(self) -> float:
+        """What the machine's auto-scaling would divide by, as documented; 1 without a machine.
+
+        Never above 1, as every component is scaled to the ranges on its own: auto-scaling has
+        nothing to mend and is best switched off (``auto_scale=False``).
+        """
+        physical = self.physical
+        if physical is None:
+            return 1.0
+        coupler = physical.target.coupler_numbers(physical.u, physical.v)
+        use = range_use(physical.target, physical.qubit, physical.h, coupler, physical.j)
+        return float(use[0])
+
+    def validate(
+        self, target: Target | None = None, reads: int | None = None, **options: object
+    ) -> None:
+        """Check everything for which a machine would turn the submission down.
+
+        Working qubits and couplers, disjoint and connected chains, ranges of fields and couplings,
+        coupling totals per qubit or group, and that the physical model carries the logical one;
+        with ``reads``, also reads and run time of one call. `qubo_attn.validator.diagnose` lists
+        all violations.
+
+        Args:
+            target: the machine as it is now; the one it was compiled for when None.
+            reads: of one call.
+            **options: other solver parameters of the call: ``annealing_time``,
+                ``programming_thermalization``, ``readout_thermalization``, in microseconds.
+
+        Raises:
+            SubmissionError: the first violation; names the qubit or coupler.
+        """
+        from qubo_attn.validator import validate
+
+        validate(self, target, reads, options)
 
     @property
     def qubits(self) -> int:

@@ -1,18 +1,13 @@
-"""Machines to compile for: working graph, ranges, topology, hash.
-
-The one module that imports the topology library.
-"""
+"""Machines to compile for: working graph, ranges, topology, hash."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -21,27 +16,12 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.arrays import Array, Longs, own_array, pointers
 from qubo_attn.errors import TargetError
+from qubo_attn.limits import Limits, stated
+from qubo_attn.timing import Timing
+from qubo_attn.topology import GRIDS, coupling_groups, ideal_graph, ordered, working_graph
 
 if TYPE_CHECKING:
     import dimod
-
-# What the vendor publishes for machines of the two families (solver properties).
-_RANGES: dict[str, dict[str, Any]] = {
-    "pegasus": {
-        "h_range": (-4.0, 4.0),
-        "j_range": (-1.0, 1.0),
-        "extended_j_range": (-2.0, 1.0),
-        "per_qubit_coupling_range": (-18.0, 15.0),
-    },
-    "zephyr": {
-        "h_range": (-6.0, 6.0),
-        "j_range": (-1.0, 1.0),
-        "extended_j_range": (-2.0, 1.0),
-        "per_group_coupling_range": (-13.0, 10.0),
-    },
-}
-_OPEN = {"h_range": (-1.0, 1.0), "j_range": (-1.0, 1.0), "extended_j_range": (-1.0, 1.0)}
-_GRIDS = ("pegasus", "zephyr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,18 +129,18 @@ class Target:
                 "a working graph is undirected, has qubits, and no self-loops or double edges"
             )
         family, shape = graph.graph.get("family"), _shape_of(graph)
-        if family in _GRIDS and shape and all(isinstance(q, (int, np.integer)) for q in graph):
+        if family in GRIDS and shape and all(isinstance(q, (int, np.integer)) for q in graph):
             return cls._grid(str(family), shape, graph.nodes, graph.edges, properties or {}, label)
         whole = all(isinstance(q, (int, np.integer)) for q in graph)
         names = sorted(graph) if whole else sorted(graph, key=lambda q: (type(q).__name__, str(q)))
         place = {name: index for index, name in enumerate(names)}
         edges = np.array([(place[u], place[v]) for u, v in graph.edges], np.int64).reshape(-1, 2)
-        merged = _OPEN | dict(properties or {})
+        merged = stated("other", properties or {})
         return cls(
             "other",
             (),
             own_array(np.array(names if whole else range(len(names)), dtype=np.int64)),
-            own_array(_ordered(edges)),
+            own_array(ordered(edges)),
             merged,
             label or f"graph of {len(names)} qubits",
             None if whole else tuple(names),
@@ -198,7 +178,7 @@ class Target:
         label = str(properties.get("chip_id", type(sampler).__name__))
         nodes, edges = list(sampler.nodelist), list(sampler.edgelist)
         family = topology.get("type")
-        if family in _GRIDS and nodes and all(isinstance(q, (int, np.integer)) for q in nodes):
+        if family in GRIDS and nodes and all(isinstance(q, (int, np.integer)) for q in nodes):
             return cls._grid(family, tuple(topology["shape"]), nodes, edges, properties, label)
         graph = nx.Graph()
         graph.add_nodes_from(nodes)
@@ -235,7 +215,7 @@ class Target:
         if name == "all-to-all":
             return cls.all_to_all()
         family, _, size = name.partition(":")
-        if family in _GRIDS and size.isdecimal() and int(size) >= 1:
+        if family in GRIDS and size.isdecimal() and int(size) >= 1:
             return cls._ideal(family, (int(size), 4) if family == "zephyr" else (int(size),))
         if Path(name).suffix == ".json" or Path(name).exists():
             return cls.from_json(name)
@@ -246,9 +226,9 @@ class Target:
 
     @classmethod
     def _ideal(cls, family: str, shape: tuple[int, ...]) -> Target:
-        if family not in _GRIDS:
+        if family not in GRIDS:
             raise TargetError(
-                f"unknown topology {family!r}; one of {', '.join(_GRIDS)}", topology=family
+                f"unknown topology {family!r}; one of {', '.join(GRIDS)}", topology=family
             )
         least = 2 if family == "pegasus" else 1
         if (
@@ -257,9 +237,9 @@ class Target:
             or (shape[0] < least)
         ):
             raise TargetError(f"{family} needs a grid of at least {least}, not {shape}")
-        qubits, couplers = _ideal_graph(family, tuple(int(s) for s in shape))
+        qubits, couplers = ideal_graph(family, tuple(int(s) for s in shape))
         label = f"{family} {shape[0]}"
-        return cls(family, shape, qubits, couplers, dict(_RANGES[family]), label)
+        return cls(family, shape, qubits, couplers, stated(family, {}), label)
 
     @classmethod
     def _grid(
@@ -274,8 +254,8 @@ class Target:
         """Return a grid machine from its working qubits and couplers, as linear numbers."""
         qubits = np.array(sorted(nodes), np.int64)  # type: ignore[call-overload]
         pairs = np.array(list(edges), np.int64).reshape(-1, 2)  # type: ignore[call-overload]
-        couplers = _ordered(np.searchsorted(qubits, pairs))
-        merged = _ranges(family, properties)
+        couplers = ordered(np.searchsorted(qubits, pairs))
+        merged = stated(family, properties)
         return cls(
             family,
             tuple(shape),
@@ -332,7 +312,7 @@ class Target:
             self.shape,
             own_array(self.qubits[live]),
             own_array(place[self.couplers[keep]]),
-            _ranges(self.topology, properties),
+            stated(self.topology, properties),
             label,
             None
             if self.names is None
@@ -349,14 +329,14 @@ class Target:
     @property
     def is_grid(self) -> bool:
         """Whether it is a Pegasus or Zephyr lattice."""
-        return self.topology in _GRIDS
+        return self.topology in GRIDS
 
     @cached_property
     def is_ideal(self) -> bool:
         """Whether nothing is missing."""
         if not self.is_grid:
             return False
-        qubits, couplers = _ideal_graph(self.topology, self.shape)
+        qubits, couplers = ideal_graph(self.topology, self.shape)
         return len(qubits) == len(self.qubits) and len(couplers) == len(self.couplers)
 
     @cached_property
@@ -377,6 +357,36 @@ class Target:
         number = np.tile(np.arange(count), 2)[order]
         return ptr, own_array(ends[order, 1].copy()), own_array(number)
 
+    @cached_property
+    def limits(self) -> Limits:
+        """Ranges of fields, couplings and totals; reads and run time of one call.
+
+        Raises:
+            TargetError: a property of the machine does not read; names it.
+        """
+        return Limits.of(self.properties)
+
+    @cached_property
+    def timing(self) -> Timing | None:
+        """How long the machine takes; None for a graph that is nobody's machine."""
+        return Timing.of(self.topology, self.properties)
+
+    @cached_property
+    def coupling_groups(self) -> Longs:
+        """The group of each coupler at either qubit; see `qubo_attn.topology.coupling_groups`."""
+        family = self.topology if self.limits.per == "group" else "other"
+        return own_array(coupling_groups(family, self.shape, self.qubits, self.couplers))
+
+    def coupler_numbers(self, u: Longs, v: Longs) -> Longs:
+        """Return where `couplers` holds pairs of qubit positions; -1 where none joins them."""
+        size = len(self.qubits)
+        known = self.couplers[:, 0] * size + self.couplers[:, 1]
+        wanted = np.minimum(u, v) * size + np.maximum(u, v)
+        if not len(known):
+            return np.full(len(wanted), -1)
+        at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+        return np.where(known[at] == wanted, at, -1)
+
     def qubit_name(self, position: int) -> Hashable:
         """Return the machine's own label of the qubit at ``position`` in `qubits`."""
         if self.names is not None:
@@ -394,31 +404,10 @@ class Target:
 
     def lattice_graph(self, couplers: Array) -> nx.Graph:
         """Return some couplers of a Pegasus or Zephyr machine as the topology library's graph."""
-        library = _topology_library()
-        make = library.zephyr_graph if self.topology == "zephyr" else library.pegasus_graph
-        edges = self.qubits[couplers].tolist()
-        nodes = np.unique(self.qubits[couplers]).tolist()
-        return make(*self.shape, node_list=nodes, edge_list=edges)
+        return working_graph(self.topology, self.shape, self.qubits[couplers])
 
     def __str__(self) -> str:
         return f"{self.label} ({len(self.qubits)} qubits, {len(self.couplers)} couplers)"
-
-
-def _ranges(family: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a machine's properties; what it does not state is taken from its family.
-
-    A Zephyr machine that states both kinds of coupling total keeps the per-group one: the per-qubit
-    limit is what simulated samplers leave behind from an older machine.
-    """
-    merged = dict(_RANGES.get(family, _OPEN)) | dict(properties)
-    if "per_group_coupling_range" in merged and "per_qubit_coupling_range" in merged:
-        del merged["per_qubit_coupling_range"]
-    return merged
-
-
-def _ordered(pairs: Array) -> Array:
-    pairs = np.sort(np.asarray(pairs, np.int64).reshape(-1, 2), axis=1)
-    return np.unique(pairs, axis=0)
 
 
 def _shape_of(graph: nx.Graph) -> tuple[int, ...]:
@@ -426,23 +415,3 @@ def _shape_of(graph: nx.Graph) -> tuple[int, ...]:
     if rows is None or graph.graph.get("labels", "int") != "int":
         return ()
     return (int(rows), int(tile)) if graph.graph.get("family") == "zephyr" else (int(rows),)
-
-
-@lru_cache(maxsize=8)
-def _ideal_graph(family: str, shape: tuple[int, ...]) -> tuple[Longs, Array]:
-    library = _topology_library()
-    graph = library.zephyr_graph(*shape) if family == "zephyr" else library.pegasus_graph(*shape)
-    qubits = np.array(sorted(graph.nodes), np.int64)
-    pairs = np.array(list(graph.edges), np.int64)
-    return own_array(qubits), own_array(_ordered(np.searchsorted(qubits, pairs)))
-
-
-def _topology_library() -> ModuleType:
-    """Return dwave-graphs or, where it is absent, its predecessor without its warning."""
-    try:
-        import dwave.graphs as library
-    except ImportError:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            import dwave_networkx as library
-    return library  # type: ignore[no-any-return]  # published without types

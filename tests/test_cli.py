@@ -51,6 +51,23 @@ def test_inspect(compiled: str) -> None:
     assert "zephyr 12 (4800 qubits, 45864 couplers)" in text
 
 
+def test_machine_time_is_told(compiled: str) -> None:
+    facts = json.loads(run("inspect", compiled, "--reads", "20000", "--json"))
+    assert facts["machine"]["calls"] == 3 * len(facts["submissions"])
+    assert "auto-scale" in run("inspect", compiled)
+    assert "a machine would take" in run("solve", compiled, "--reads", "4")
+    assert "reads must be a whole number" in run("inspect", compiled, "--reads", "0", code=2)
+
+
+def test_draw(compiled: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "chip.png"
+    assert f"wrote {out}" in run("draw", compiled, "-o", str(out))
+    assert out.stat().st_size > 10_000
+    text = run("draw", compiled, "-o", str(out), "--submission", "9", code=2)
+    assert "there is no submission 9" in text
+
+
 def test_cache(compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = json.loads(run("cache", "ls", "--json"))
     assert any(entry["shape"] == "K16" for entry in entries)

@@ -113,7 +113,7 @@ def test_the_folder_is_no_package_of_its_own() -> None:
 def test_one_module_imports_the_topology_library() -> None:
     pattern = re.compile(r"^\s*(import|from) (dwave\.graphs|dwave_networkx)", re.MULTILINE)
     found = [file.name for file in SOURCES if pattern.search(file.read_text())]
-    assert found == ["target.py"]
+    assert found == ["topology.py"]
 
 
 def test_the_newest_release_is_the_version() -> None:

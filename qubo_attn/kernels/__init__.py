@@ -2,6 +2,7 @@
 
 from qubo_attn.kernels.base64 import DIGIT_PAIRS, encode_triples
 from qubo_attn.kernels.certify import certify_rows
+from qubo_attn.kernels.chains import chain_bounds
 from qubo_attn.kernels.coefficients import (
     distance_coefficients,
     leveled_coefficients,
@@ -29,6 +30,7 @@ from qubo_attn.kernels.mending import mend_clique
 from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
 from qubo_attn.kernels.physical import fill_layout, fill_physical
 from qubo_attn.kernels.planning import match_couplers
+from qubo_attn.kernels.ranges import range_shares
 from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_costs
 from qubo_attn.kernels.shapes import carve_paths, first_bad_copy
 from qubo_attn.kernels.unembedding import (
@@ -47,6 +49,7 @@ __all__ = [
     "carve_paths",
     "certify_leveled",
     "certify_rows",
+    "chain_bounds",
     "chain_votes",
     "common_steps",
     "compare_tables",
@@ -71,6 +74,7 @@ __all__ = [
     "output_coefficients",
     "pack_tiles",
     "quadratic_energies",
+    "range_shares",
     "redundancy_coefficients",
     "rounding_errors",
     "selection_coefficients",

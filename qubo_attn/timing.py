@@ -1,0 +1,172 @@
+"""How long a machine takes: the vendor's timing model, in microseconds.
+
+The model is that of ``estimate_qpu_access_time`` in dwave-cloud-client (timing model 1.0): one
+programming, then per read an anneal, a readout whose time grows with the qubits in use (linear
+between given points, on logarithmic axes), a delay, and thermalization.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qubo_attn.errors import TargetError
+
+# Published by Advantage_system4.1 and Advantage2_system1, rounded; points are powers of ten.
+_FAMILIES: dict[str, dict[str, Any]] = {
+    "pegasus": {
+        "typical_programming_time": 14770.0,
+        "qpu_delay_time_per_sample": 20.6,
+        "readout_time_model_parameters": (
+            0.0,
+            1.59,
+            2.84,
+            3.18,
+            3.75,
+            1.60,
+            2.13,
+            2.35,
+            2.37,
+            2.37,
+        ),
+    },
+    "zephyr": {
+        "typical_programming_time": 33640.0,
+        "qpu_delay_time_per_sample": 60.6,
+        "readout_time_model_parameters": (
+            0.0,
+            0.91,
+            1.45,
+            2.54,
+            3.66,
+            1.37,
+            1.67,
+            1.75,
+            1.99,
+            1.99,
+        ),
+    },
+}
+_DEFAULTS: dict[str, Any] = {
+    "version": "1.0.0",
+    "readout_time_model": "pwl_log_log",
+    "default_annealing_time": 20.0,
+    "default_programming_thermalization": 1000.0,
+    "default_readout_thermalization": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The timing model of a machine; all times in microseconds.
+
+    Attributes:
+        programming: typical time to program the machine.
+        delay: between two reads.
+        annealing: of one read.
+        programming_thermalization: wait after programming.
+        readout_thermalization: wait after each readout.
+        points: qubits in use and readout time at some sizes, as the machine states them.
+        logarithmic: whether ``points`` holds powers of ten.
+        stated: whether the machine stated all this; else it is a typical machine of its family.
+
+    Example:
+        >>> from qubo_attn import Target
+        >>> timing = Target.zephyr(12).timing
+        >>> round(timing.access(qubits=2806, reads=1000) / 1000)  # milliseconds
+        213
+        >>> timing.most_reads(qubits=2806, duration=1e6)
+        8485
+    """
+
+    programming: float
+    delay: float
+    annealing: float
+    programming_thermalization: float
+    readout_thermalization: float
+    points: tuple[tuple[float, ...], tuple[float, ...]]
+    logarithmic: bool
+    stated: bool
+
+    @classmethod
+    def of(cls, family: str, properties: Mapping[str, Any]) -> Timing | None:
+        """Read the model from solver properties, or take the family's; None where neither is.
+
+        Raises:
+            TargetError: the machine states a model of another kind.
+        """
+        own = properties.get("problem_timing_data") or {}
+        if not own and family not in _FAMILIES:
+            return None
+        data = _DEFAULTS | {k: v for k, v in properties.items() if k in _DEFAULTS}
+        data |= own or _FAMILIES[family]
+        version, model = str(data["version"]), data["readout_time_model"]
+        parameters = data.get("readout_time_model_parameters", ())
+        half = len(parameters) // 2
+        known = version.startswith("1.0.") and model in ("pwl_log_log", "pwl_linear")
+        if not known or not half or len(parameters) % 2 or not set(data) >= _NEEDED:
+            raise TargetError(
+                f"the machine's problem_timing_data (version {version}, readout model {model}) is "
+                "of no kind known here: version 1.0, pwl_log_log or pwl_linear, with "
+                f"{', '.join(sorted(_NEEDED))} and an even number of parameters",
+                property="problem_timing_data",
+            )
+        return cls(
+            float(data["typical_programming_time"]),
+            float(data["qpu_delay_time_per_sample"]),
+            float(data["default_annealing_time"]),
+            float(data["default_programming_thermalization"]),
+            float(data["default_readout_thermalization"]),
+            (tuple(map(float, parameters[:half])), tuple(map(float, parameters[half:]))),
+            model == "pwl_log_log",
+            bool(own),
+        )
+
+    def given(self, options: Mapping[str, Any]) -> Timing:
+        """Return the model of a call with some solver parameters of its own.
+
+        Args:
+            options: ``annealing_time``, ``programming_thermalization``, ``readout_thermalization``;
+                whatever else it holds is passed over.
+        """
+        names = {"annealing_time": "annealing"} | {n: n for n in _WAITS}
+        own = {names[k]: float(v) for k, v in options.items() if k in names and v is not None}
+        return dataclasses.replace(self, **own)  # type: ignore[arg-type]  # floats all of them
+
+    def readout(self, qubits: int) -> float:
+        """Return the time to read ``qubits`` qubits once."""
+        sizes, times = self.points
+        if self.logarithmic:
+            return float(10.0 ** np.interp(np.log10(max(qubits, 1)), sizes, times))
+        return float(np.interp(qubits, sizes, times))
+
+    def access(self, qubits: int, reads: int) -> float:
+        """Return the machine time of one call, programming included."""
+        each = self.annealing + self.readout(qubits) + self.delay + self.readout_thermalization
+        return self.programming + self.programming_thermalization + reads * each
+
+    def run_duration(self, qubits: int, reads: int) -> float:
+        """Return the time that a machine's ``problem_run_duration_range`` limits.
+
+        ``(annealing + readout thermalization + readout) * reads + programming thermalization``, as
+        the vendor documents it.
+        """
+        return self._counted(qubits) * reads + self.programming_thermalization
+
+    def most_reads(self, qubits: int, duration: float) -> int:
+        """Return how many reads one call may take within a run duration; 0 where not even one."""
+        left = duration - self.programming_thermalization
+        most = max(int(left // self._counted(qubits)), 0)
+        # The division rounds; the limit is on the sum.
+        return most if most == 0 or self.run_duration(qubits, most) <= duration else most - 1
+
+    def _counted(self, qubits: int) -> float:
+        return self.annealing + self.readout_thermalization + self.readout(qubits)
+
+
+_WAITS = ("programming_thermalization", "readout_thermalization")
+_NEEDED = frozenset({"typical_programming_time", "qpu_delay_time_per_sample"})
