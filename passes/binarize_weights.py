@@ -18,6 +18,8 @@ import numpy as np
 from scipy import sparse
 
 from qubo_attn.arrays import Floats, Longs, pointers, segment_ids
+from qubo_attn.blocks import blocks_of
+from qubo_attn.cardinality import Cardinality, embedded_qubits
 from qubo_attn.encodings import cheapest, coefficients
 from qubo_attn.errors import PassError
 from qubo_attn.ir import Constraints, Kind, Program, Sense, Variables, replaced
@@ -31,12 +33,15 @@ class BinarizeWeights:
     """Encode every variable whose largest value exceeds one.
 
     Attributes:
-        encoding: ``"auto"`` (fewest bits within an annealer's precision, see
-            `qubo_attn.encodings.cheapest`), ``"binary"``, ``"bounded"``, ``"arithmetic"``,
-            ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
+        encoding: ``"auto"`` (fewest embedded qubits and, where they hardly differ, the smallest
+            dynamic range, see `qubo_attn.encodings.cheapest`), ``"binary"``, ``"bounded"``,
+            ``"arithmetic"``, ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
+        topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"``, ``"pegasus"``, or
+            ``"all-to-all"``, where every bit is one.
     """
 
     encoding: str = "auto"
+    topology: str = "zephyr"
 
     name: ClassVar[str] = "binarize-weights"
     needs: ClassVar[frozenset[Fact]] = frozenset()
@@ -60,7 +65,8 @@ class BinarizeWeights:
         if self.encoding == "one-hot" and priced:
             raise PassError("one-hot weights must be encoded before insert-penalties")
         levels = np.unique(upper[upper > 1]).tolist()
-        table = {1: np.ones(1)} | {level: self._coefficients(level) for level in levels}
+        encoding, reasons = self._chosen(program)
+        table = {1: np.ones(1)} | {level: coefficients(encoding, level) for level in levels}
         parts = [table[level] for level in upper.tolist()]
         counts = np.array([len(part) for part in parts])
         source = np.repeat(np.arange(len(program)), counts)
@@ -86,16 +92,20 @@ class BinarizeWeights:
                 added = _priced(added, encoded)
             merged = Constraints.concatenate([encoded.constraints, added])
             encoded = encoded.replace(constraints=merged)
-        notes: tuple[str, ...] = (
-            f"{len(levels)} kinds of weights in {wide.sum()} bits, {self.encoding}",
-        )
-        if self.encoding == "auto":
-            notes += tuple(cheapest(level)[1] for level in levels)
-        return Rewrite(encoded, lift, notes=notes)
+        note = f"{len(levels)} kinds of weights in {wide.sum()} bits, {self.encoding}"
+        return Rewrite(encoded, lift, notes=(note, *reasons))
 
-    def _coefficients(self, level: int) -> Floats:
-        name = cheapest(level)[0] if self.encoding == "auto" else self.encoding
-        return coefficients(name, level)
+    def _chosen(self, program: Program) -> tuple[str, tuple[str, ...]]:
+        """Return the encoding, and why where it is chosen here."""
+        if self.encoding != "auto":
+            return self.encoding, ()
+
+        def qubits(bits: int) -> float:
+            if self.topology == "all-to-all":
+                return bits
+            return embedded_qubits(Cardinality.DENSE, bits, 1, self.topology)
+
+        return cheapest(program.variables.upper, blocks_of(program), qubits)
 
 
 def _bits(variables: Variables, source: Longs, place: Longs) -> Variables:

@@ -149,8 +149,8 @@ def compile(
             *_ties(tie, each),
             *((Canonicalize(),) if required is not None or forbidden is not None else ()),
             Sparsify(slots=_slots(slots, selects)),
-            _penalties(machine),
-            BinarizeWeights(_encoding(selects)),
+            InsertPenalties(cardinality="auto", topology=_family(machine)),
+            BinarizeWeights(_encoding(selects), _family(machine)),
             *_integers(machine),
         )
     )
@@ -313,10 +313,9 @@ def _encoding(selects: tuple[Select, ...]) -> str:
     return asked.pop() if asked else "auto"
 
 
-def _penalties(machine: Target | None) -> InsertPenalties:
-    """Return the pricing that is cheapest on the machine, or on a Zephyr machine without one."""
-    family = "zephyr" if machine is None or machine.topology == "other" else machine.topology
-    return InsertPenalties(cardinality="auto", topology=family)
+def _family(machine: Target | None) -> str:
+    """Return the topology that costs are counted on: Zephyr's where none is known."""
+    return "zephyr" if machine is None or machine.topology == "other" else machine.topology
 
 
 def _integers(machine: Target | None) -> tuple[Quantize, ...]:

@@ -14,15 +14,20 @@ The last coefficient is the rest, so that the bits reach 0..L and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from qubo_attn.arrays import Floats
+from qubo_attn.arrays import Array, Floats, Longs
 from qubo_attn.errors import InputError
 
 ENCODINGS = ("arithmetic", "binary", "bounded", "domain-wall", "one-hot", "unary")
 
 # An annealer carries coefficients of about 50 : 1; a bit's square enters the energy.
 PRECISION = 50.0
+# What `auto` chooses from: the others take more bits than unary, and constraints besides.
+CANDIDATES = ("binary", "bounded", "arithmetic", "unary")
+TOLERANCE = 1.1
 _BOUND = 4
 
 
@@ -68,21 +73,45 @@ def spread(encoding: str, level: int) -> float:
     return float((used.max() / used.min()) ** 2)
 
 
-def cheapest(level: int) -> tuple[str, str]:
-    """Return the encoding of 0..``level`` that `auto` chooses, and why.
+def cheapest(
+    upper: Array, block: Longs, qubits: Callable[[int], float]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the encoding that ``auto`` chooses for a program's whole numbers, and why.
 
-    All bits of a row meet in one clique, so qubits grow with the number of bits: the fewest bits
-    win among the encodings whose coefficients stay within an annealer's precision.
+    Among the encodings that take at most a tenth more embedded qubits than the cheapest, the one of
+    the smallest dynamic range wins. The bits of a row meet in one clique.
 
     Args:
-        level: largest value, at least 1.
+        upper: int32, the largest value of each variable.
+        block: int64, the independent block of each variable.
+        qubits: how many qubits a clique of so many bits takes on the machine.
 
     Example:
-        >>> cheapest(3)[0], cheapest(15)[0]
-        ('binary', 'bounded')
+        >>> cheapest(np.full(4, 3), np.zeros(4, np.int64), float)
+        ('binary', ('binary: 8 bits, 8 qubits, range 4 : 1', \
+'unary would take 12 qubits, range 1 : 1'))
     """
-    candidates = ("binary", "bounded", "arithmetic", "unary")
-    fine = [name for name in candidates if spread(name, level) <= PRECISION]
-    best = min(fine, key=lambda name: (len(coefficients(name, level)), spread(name, level)))
-    bits = len(coefficients(best, level))
-    return best, f"{best}: {bits} bits for 0..{level}, range {spread(best, level):g} : 1"
+    wide = upper > 1
+    levels = np.unique(upper[wide]).tolist()
+    mine = np.isin(block, block[wide])
+    costs, bits, ranges = {}, {}, {}
+    for name in CANDIDATES:
+        table = {1: 1} | {level: len(coefficients(name, level)) for level in levels}
+        count = np.array([table[level] for level in upper[mine].tolist()])
+        sizes, blocks = np.unique(np.bincount(block[mine], weights=count), return_counts=True)
+        pairs = zip(sizes.tolist(), blocks.tolist(), strict=True)
+        costs[name] = sum(qubits(int(size)) * many for size, many in pairs if size)
+        bits[name] = int(count[wide[mine]].sum())
+        ranges[name] = max(spread(name, level) for level in levels)
+    near = [name for name in CANDIDATES if costs[name] <= TOLERANCE * min(costs.values())]
+    best = min(near, key=lambda name: (ranges[name], costs[name]))
+    others = [
+        name for name in CANDIDATES if (costs[name], ranges[name]) != (costs[best], ranges[best])
+    ]
+    told = f"{best}: {bits[best]} bits, {costs[best]:.0f} qubits, range {ranges[best]:g} : 1"
+    if ranges[best] > PRECISION:
+        told += f", more than the {PRECISION:g} : 1 that an annealer carries"
+    return best, (
+        told,
+        *(f"{n} would take {costs[n]:.0f} qubits, range {ranges[n]:g} : 1" for n in others),
+    )

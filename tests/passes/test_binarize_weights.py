@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.encodings import ENCODINGS, PRECISION, cheapest, coefficients, spread
+from qubo_attn.cardinality import Cardinality, embedded_qubits
+from qubo_attn.encodings import ENCODINGS, PRECISION, coefficients, spread
 from qubo_attn.ir import Program
 from tests import oracle
 from tests.strategies import programs
@@ -79,14 +80,28 @@ def test_unknown_encodings_are_named() -> None:
         qa.BinarizeWeights(encoding="grey")
 
 
-@pytest.mark.parametrize("level", range(1, 40))
-def test_auto_takes_the_fewest_bits_within_the_precision(level: int) -> None:
-    name, reason = cheapest(level)
-    assert spread(name, level) <= PRECISION
-    assert name in reason
-    for other in ("arithmetic", "binary", "bounded", "unary"):
-        if spread(other, level) <= PRECISION:
-            assert len(coefficients(name, level)) <= len(coefficients(other, level))
+@pytest.mark.parametrize("topology", ["zephyr", "pegasus", "all-to-all"])
+@pytest.mark.parametrize("level", range(2, 40))
+def test_auto_takes_hardly_more_qubits_than_any_other(level: int, topology: str) -> None:
+    text = "".join(f"w[0,0,{key}] in 0..{level} : {key}\n" for key in range(6))
+    total = " + ".join(f"w[0,0,{key}]" for key in range(6))
+    program = Program.parse(f"{text}pick[0,0]: {total} == {2 * level}\n")
+    rewrite = qa.BinarizeWeights(topology=topology).apply(program)
+    chosen = rewrite.notes[1].split(":")[0]
+
+    def qubits(name: str) -> float:
+        bits = 6 * len(coefficients(name, level))
+        if topology == "all-to-all":
+            return bits
+        return embedded_qubits(Cardinality.DENSE, bits, 1, topology)
+
+    for other in ENCODINGS:
+        assert qubits(chosen) <= 1.1 * qubits(other)
+        if qubits(other) <= 1.1 * min(map(qubits, ENCODINGS)):
+            assert spread(chosen, level) <= spread(other, level) or other == "domain-wall"
+    assert (f"more than the {PRECISION:g} : 1" in rewrite.notes[1]) == (
+        spread(chosen, level) > PRECISION
+    )
 
 
 @given(programs(weights=True, heads=1), st.sampled_from(["domain-wall", "binary", "unary"]))
