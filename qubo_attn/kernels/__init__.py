@@ -19,7 +19,7 @@ from qubo_attn.kernels.integers import (
     rounding_errors,
 )
 from qubo_attn.kernels.mending import mend_clique
-from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
+from qubo_attn.kernels.packing import pack_tiles, whole_cliques
 from qubo_attn.kernels.physical import (
     block_energies,
     chain_votes,
@@ -40,7 +40,6 @@ __all__ = [
     "distance_coefficients",
     "dominated_keys",
     "fill_physical",
-    "first_bad_clique",
     "ising_fields",
     "match_couplers",
     "mend_clique",
@@ -52,4 +51,5 @@ __all__ = [
     "selection_coefficients",
     "step_costs",
     "swap_costs",
+    "whole_cliques",
 ]
