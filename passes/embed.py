@@ -19,7 +19,7 @@ import numpy as np
 
 from qubo_attn.arrays import Longs, pointers
 from qubo_attn.blocks import blocks_of
-from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.templates import round_up
@@ -69,10 +69,15 @@ class Embed:
         sizes = np.bincount(component)
         classes = {int(size): self._class(int(size)) for size in np.unique(sizes)}
         wanted = np.array([classes[int(size)] for size in sizes], np.int64)
-        packings: dict[int, Packing] = {}
-        submission, slot_class, slot = _deal(
-            wanted, lambda size: len(self._packing(size, packings))
-        )
+        kept: dict[int, Kept] = {}
+
+        def room(size: int) -> int:
+            if size not in kept:
+                kept[size] = self.packing(size)
+            return len(kept[size].packing)
+
+        submission, slot_class, slot = _deal(wanted, room)
+        packings = {size: found.packing for size, found in kept.items()}
         chain_ptr, chain_qubit = _chains(component, slot_class, slot, packings)
         placement = Placement(
             self.target,
@@ -83,19 +88,26 @@ class Embed:
             {size: len(packing) for size, packing in packings.items()},
             structure,
         )
-        note = f"{len(sizes)} components in {placement.submissions} submissions"
-        return Rewrite(program, Lift.identity(n), notes=(note,), placement=placement)
+        notes = (
+            f"{len(sizes)} components in {placement.submissions} submissions",
+            # To find a packing kept is the rule; a repaired one has longer chains.
+            *(str(found) for found in kept.values() if found.origin.repair is not None),
+        )
+        return Rewrite(program, Lift.identity(n), notes=notes, placement=placement)
+
+    def packing(self, size: int) -> Kept:
+        """Return the packing for components of ``size`` variables, found once and then kept.
+
+        Raises:
+            EmbeddingError: such a component does not fit even alone.
+        """
+        size, options = self._class(size), {"rounds": self.rounds, "seed": self.seed}
+        return self.cache.packing(
+            size, self.target, options, lambda: pack_cliques(size, self.target, **options)
+        )
 
     def _class(self, size: int) -> int:
         return round_up(self.target.topology, size) if self.target.is_grid else size
-
-    def _packing(self, size: int, packings: dict[int, Packing]) -> Packing:
-        if size not in packings:
-            options = {"rounds": self.rounds, "seed": self.seed}
-            packings[size] = self.cache.packing(
-                size, self.target, options, lambda: pack_cliques(size, self.target, **options)
-            )
-        return packings[size]
 
 
 def _deal(wanted: Longs, room: Callable[[int], int]) -> tuple[Longs, Longs, Longs]:

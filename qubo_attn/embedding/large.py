@@ -106,10 +106,10 @@ def clique_that_stays(target: Target, below: int) -> int:
         return 0
     for owner in _laid_over(ceiling, target):
         for left in range(ceiling, best, -1):
-            if left < below and (ceiling - left) % _STEP == 0:
-                if not mend(owner.copy(), left, target, LONGEST).unmet:
-                    best = left
-                    break
+            tried = left < below and (ceiling - left) % _STEP == 0
+            if tried and not mend(owner.copy(), left, target, LONGEST).unmet:
+                best = left
+                break
             owner = _dropped(owner, left, left - 1, target)
     return best
 
@@ -152,7 +152,7 @@ def _ideal_clique(size: int, topology: str, shape: tuple[int, ...]) -> Array:
 
 @lru_cache(maxsize=8)
 def ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
-    """Return the largest clique that busclique finds in the ideal lattice, 8 where it finds none."""
+    """Return the largest clique that busclique finds in the ideal lattice, or 8 for none."""
     low, high = LEAST_BUSCLIQUE - 1, 16 * shape[0] + 1
     # What it finds on the lattices of all machines there are; elsewhere a search decides.
     known = 12 * (shape[0] - 1) if topology == "pegasus" else 16 * shape[0] - 8
@@ -245,4 +245,4 @@ def _chains_near(seeds: Longs, owner: Longs, size: int, first: Longs, neighbour:
     ptr, entries = csr_rows(first, seeds)
     near = np.zeros((len(seeds), size + 1), bool)
     near[segment_ids(ptr), owner[neighbour[entries]]] = True
-    return near.sum(axis=1)
+    return np.asarray(near.sum(axis=1))

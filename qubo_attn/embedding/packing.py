@@ -65,19 +65,22 @@ class Packing:
         """Qubits of the longest chain."""
         return int(np.diff(self.ptr).max(initial=0))
 
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether pointers and qubits describe whole copies of non-empty chains."""
+        ptr = self.ptr
+        return bool(
+            self.size >= 1
+            and len(ptr)
+            and (len(ptr) - 1) % self.size == 0
+            and ptr[0] == 0
+            and ptr[-1] == len(self.qubit)
+            and (np.diff(ptr) >= 1).all()
+        )
+
     def fits(self, target: Target) -> bool:
         """Return whether every copy is a disjoint, connected, complete embedding on ``target``."""
-        ptr = self.ptr
-        if (
-            self.size < 1
-            or not len(ptr)
-            or (len(ptr) - 1) % self.size
-            or ptr[0] != 0
-            or ptr[-1] != len(self.qubit)
-            or (np.diff(ptr) < 1).any()
-        ):
-            return False
-        return bool(self.whole(target).all())
+        return self.is_well_formed and bool(self.whole(target).all())
 
     def whole(self, target: Target) -> Bools:
         """Return for each copy whether it is an embedding on ``target``; -1 is no qubit."""
