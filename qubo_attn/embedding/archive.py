@@ -21,6 +21,7 @@ from qubo_attn.errors import InputError
 _NAME = re.compile(r"K\d{1,9}-[0-9a-f]{16}/[0-9a-f]{64}-\d{1,9}-\d{1,9}" + re.escape(SUFFIX))
 # A packing of a full chip takes tens of kilobytes.
 _LARGEST = 1 << 26
+_UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError)
 
 
 def export_cache(cache: EmbeddingCache, file: Path) -> tuple[int, dict[str, str]]:
@@ -62,7 +63,7 @@ def import_cache(cache: EmbeddingCache, file: Path) -> tuple[int, int, dict[str,
             for info in archive.infolist():
                 try:
                     data, problem = _checked(archive, info)
-                except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+                except (*_UNPACKING, NotImplementedError, RuntimeError) as error:
                     data, problem = b"", f"it does not unpack: {error}"
                 if problem:
                     bad[info.filename] = problem

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import platformdirs
 
 from qubo_attn.embedding.entry import SUFFIX, Entry, Graph, Origin, family
-from qubo_attn.embedding.folder import read_file, trim, write_file
+from qubo_attn.embedding.folder import read_file, tidy, write_file
 from qubo_attn.embedding.mending import Repair, longest_allowed, mend_packing
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.errors import InputError
@@ -226,7 +226,7 @@ class EmbeddingCache:
         if present is not None and not problem_of(present, name):
             return False
         write_file(path, data)
-        self.counts.evicted += trim(self.folder, SUFFIX, self.limit)
+        self.counts.evicted += tidy(self.folder, SUFFIX, self.limit, path)
         return True
 
     def clear(self) -> int:
@@ -311,7 +311,7 @@ class EmbeddingCache:
             return
         try:
             write_file(path, entry.to_bytes())
-            self.counts.evicted += trim(self.folder, SUFFIX, self.limit)
+            self.counts.evicted += tidy(self.folder, SUFFIX, self.limit, path)
         except OSError as error:
             self._writable = False
             warnings.warn(

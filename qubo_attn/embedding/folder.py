@@ -14,14 +14,14 @@ import secrets
 import socket
 from pathlib import Path
 
-# Hidden, so that no listing of entries sees them.
-_PART = ".part"
+# Hidden, so that no listing of entries sees them; of no other program.
+_PART = ".qubo-attn-part"
 # An hour: no write takes as long, and clocks of a network folder's users may differ.
 _STALE = 3600.0
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that others see it whole or not at all, and sweep away old remains.
+    """Write a file so that others see it whole or not at all.
 
     Raises:
         OSError: the folder cannot be written to; nothing is left behind.
@@ -36,8 +36,6 @@ def write_file(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        # The folder's own clock tells how old the remains are, whatever clocks its users have.
-        _sweep(path.parent, part.stat().st_mtime - _STALE)
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -57,14 +55,21 @@ def read_file(path: Path) -> bytes | None:
     return data
 
 
-def trim(folder: Path, suffix: str, limit: int) -> int:
-    """Delete the files that were not used for longest until the rest is within ``limit`` bytes.
+def tidy(folder: Path, suffix: str, limit: int, written: Path) -> int:
+    """Sweep away what killed writers left, and files beyond ``limit`` bytes, oldest use first.
 
     A process that is reading one of them goes on reading; one that comes later finds none.
 
+    Args:
+        folder: the cache's; suffix: of its files; limit: what they may take together.
+        written: a file just written: the folder's own clock tells how old the remains are, whatever
+            clocks its users have.
+
     Returns:
-        How many were deleted.
+        How many files were deleted, remains aside.
     """
+    with contextlib.suppress(OSError):
+        _sweep(folder, written.stat().st_mtime - _STALE)
     found = []
     for path in folder.glob(f"*/*{suffix}"):
         with contextlib.suppress(OSError):
@@ -82,8 +87,7 @@ def trim(folder: Path, suffix: str, limit: int) -> int:
 
 
 def _sweep(folder: Path, before: float) -> None:
-    """Delete what writers left behind that were last heard of before a time."""
-    for part in folder.glob(f".*{_PART}"):
+    for part in folder.glob(f"*/.*{_PART}"):
         with contextlib.suppress(OSError):
             if part.stat().st_mtime < before:
                 part.unlink()
