@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import platformdirs
 
-from qubo_attn.embedding.entry import SUFFIX, Entry, Graph, Origin, family
+from qubo_attn.embedding.entry import SUFFIX, Entry, Origin, family, graph_of
 from qubo_attn.embedding.folder import read_file, tidy, write_file
 from qubo_attn.embedding.mending import Repair, longest_allowed, mend_packing
 from qubo_attn.embedding.packing import Packing
@@ -266,7 +266,7 @@ class EmbeddingCache:
 
     def _repaired(self, size: int, target: Target, options: dict[str, int]) -> Kept | None:
         """Return the packing of the nearest working graph, repaired; None where none serves."""
-        graph = Graph.of(target)
+        graph = graph_of(target)
         near: list[tuple[float, str, Entry]] = []
         for path in self._candidates(family(size, target.topology, target.shape, options), target):
             try:

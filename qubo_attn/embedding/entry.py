@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,24 +43,6 @@ class Graph:
     qubits: Longs
     couplers: Array
 
-    @classmethod
-    def of(cls, target: Target) -> Graph:
-        """Return the graph of a target."""
-        shape = tuple(int(s) for s in target.shape)
-        ends = target.qubits[target.couplers]
-        if target.is_grid:
-            ideal = Target.ideal(target.topology, shape)
-            expected = ideal.qubits[ideal.couplers]
-            expected = expected[np.isin(expected, target.qubits).all(axis=1)]
-            missing = expected[~_among(expected, ends)]
-            absent = np.setdiff1d(ideal.qubits, target.qubits)
-            if (
-                len(expected) - len(missing) == len(ends)
-                and np.isin(target.qubits, ideal.qubits).all()
-            ):
-                return cls(target.topology, shape, True, absent, missing)
-        return cls(target.topology, shape, False, target.qubits, ends)
-
     def target(self) -> Target:
         """Return the machine, its ranges and labels aside."""
         if self.lost:
@@ -74,6 +57,23 @@ class Graph:
             part[~np.isin(part, qubits).any(axis=1)] for part in (self.couplers, other.couplers)
         )
         return len(qubits), int((~_among(mine, theirs)).sum() + (~_among(theirs, mine)).sum())
+
+
+@lru_cache(maxsize=8)
+def graph_of(target: Target) -> Graph:
+    """Return the working graph of a target."""
+    shape = tuple(int(s) for s in target.shape)
+    ends = target.qubits[target.couplers]
+    if target.is_grid:
+        ideal = Target.ideal(target.topology, shape)
+        expected = ideal.qubits[ideal.couplers]
+        expected = expected[np.isin(expected, target.qubits).all(axis=1)]
+        missing = expected[~_among(expected, ends)]
+        absent = np.setdiff1d(ideal.qubits, target.qubits)
+        known = len(ideal.qubits) - len(absent) == len(target.qubits)
+        if known and len(expected) - len(missing) == len(ends):
+            return Graph(target.topology, shape, True, absent, missing)
+    return Graph(target.topology, shape, False, target.qubits, ends)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Entry:
             packing.size,
             packing.ptr,
             target.qubits[packing.qubit],
-            Graph.of(target),
+            graph_of(target),
             target.hash,
             options,
             origin,

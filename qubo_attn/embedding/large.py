@@ -154,8 +154,7 @@ def _ideal_clique(size: int, topology: str, shape: tuple[int, ...]) -> Array:
 def ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
     """Return the largest clique that busclique finds in the ideal lattice, or 8 for none."""
     low, high = LEAST_BUSCLIQUE - 1, 16 * shape[0] + 1
-    # What it finds on the lattices of all machines there are; elsewhere a search decides.
-    known = 12 * (shape[0] - 1) if topology == "pegasus" else 16 * shape[0] - 8
+    known = _ideal_known(topology, shape)
     if known > low and len(_ideal_clique(known, topology, shape)):
         low = known
         if not len(_ideal_clique(known + 1, topology, shape)):
@@ -167,6 +166,17 @@ def ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
         else:
             high = middle
     return low
+
+
+def is_beyond_ideal(size: int, target: Target) -> bool:
+    """Return whether a clique is too large for busclique and for `large_clique`, defects aside."""
+    lattice = target.topology, target.shape
+    return size > _ideal_known(*lattice) and size > ideal_largest(*lattice)
+
+
+def _ideal_known(topology: str, shape: tuple[int, ...]) -> int:
+    """Return the largest clique that busclique was seen to find in the lattices of machines."""
+    return 12 * (shape[0] - 1) if topology == "pegasus" else 16 * shape[0] - 8
 
 
 def _dropped(owner: Longs, chains: int, size: int, target: Target) -> Longs:

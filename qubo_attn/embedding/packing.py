@@ -18,7 +18,7 @@ from qubo_attn.arrays import Array, Bools, Longs, frozen_array, pointers
 from qubo_attn.embedding.large import (
     LEAST_BUSCLIQUE,
     clique_that_stays,
-    ideal_largest,
+    is_beyond_ideal,
     large_clique,
 )
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles
@@ -176,7 +176,7 @@ def _find_clique(size: int, target: Target, free: Array, seed: int) -> list[Long
     if not len(part):
         return []
     if target.is_grid and size >= LEAST_BUSCLIQUE:
-        if size > ideal_largest(target.topology, target.shape):
+        if is_beyond_ideal(size, target):
             return []
         chains = _busclique(size, target, part, seed)
         # A copy beside others is not worth the longer search.
