@@ -206,8 +206,8 @@ def test_other_graphs_are_repaired_too(tmp_path: Path) -> None:
 
 
 def test_the_nearest_working_graph_is_taken(tmp_path: Path) -> None:
-    cache = qa.EmbeddingCache(tmp_path)
-    far, near = without(TARGET, 6, seed=1), without(TARGET, 3, seed=2)
+    cache, machine = qa.EmbeddingCache(tmp_path), qa.Target.zephyr(3)
+    far, near = without(machine, 6, seed=1), without(machine, 3, seed=2)
     strict = qa.EmbeddingCache(tmp_path, repair=False)
     packed(strict, far)
     packed(strict, near)
