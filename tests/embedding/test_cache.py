@@ -236,6 +236,20 @@ def test_many_small_changes_end_in_embedding_anew(tmp_path: Path) -> None:
     assert packed(cache, without(target, 30)).how == "new"
 
 
+@pytest.mark.parametrize(("share", "how"), [(0.9, "repaired"), (1.0, "new")])
+def test_too_many_copies_lost_end_in_embedding_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, how: str
+) -> None:
+    """Every qubit is in one of ten copies: one must go, which the bound allows or not."""
+    machine = qa.Target.from_graph(nx.complete_graph(60))
+    monkeypatch.setattr("qubo_attn.embedding.cache.KEPT", share)
+    monkeypatch.setattr("qubo_attn.embedding.cache._PER_SHARE", 0.0)
+    cache = qa.EmbeddingCache(tmp_path)
+    assert len(packed(cache, machine).packing) == 10
+    after = packed(cache, machine.without([3], []))
+    assert (after.how, len(after.packing)) == (how, 9)
+
+
 def test_packings_of_other_options_are_not_repaired(tmp_path: Path) -> None:
     cache = qa.EmbeddingCache(tmp_path)
     packed(cache, TARGET, rounds=50)
