@@ -24,7 +24,7 @@ import numpy as np
 from qubo_attn.arrays import Longs, pointers
 from qubo_attn.blocks import blocks_of, places_within
 from qubo_attn.chains import ChainStrength, check_chain_strength
-from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques, pack_shape
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape
@@ -83,13 +83,15 @@ class Embed:
         names = [shapes.get(c) or self._class(int(size)) for c, size in enumerate(sizes)]
         classes = sorted(set(names), key=_rank)
         number = {name: place for place, name in enumerate(classes)}
-        packings: dict[int, Packing] = {}
+        kept: dict[int, Kept] = {}
 
         def room(place: int) -> int:
-            packings[place] = self._packing(classes[place])
-            return len(packings[place])
+            if place not in kept:
+                kept[place] = self.packing(classes[place])
+            return len(kept[place].packing)
 
         submission, taken, slot = _deal(np.array([number[x] for x in names]), classes, room)
+        packings = {place: found.packing for place, found in kept.items()}
         chain_ptr, chain_qubit = _chains(component, taken, slot, packings)
         placement = Placement(
             self.target,
@@ -107,21 +109,31 @@ class Embed:
         notes = [f"{len(sizes)} components in {placement.submissions} submissions"]
         if shapes:
             notes.append(f"{len(shapes)} of them in {len(set(shapes.values()))} sparse shapes")
+        # To find a packing kept is the rule; a repaired one has longer chains.
+        notes += [str(found) for found in kept.values() if found.origin.repair is not None]
         return Rewrite(program, Lift.identity(n), notes=tuple(notes), placement=placement)
+
+    def packing(self, shape: int | Shape) -> Kept:
+        """Return the packing for components of a shape, found once and then kept.
+
+        Args:
+            shape: the variables of a component that may be a clique, or its sparse shape.
+
+        Raises:
+            EmbeddingError: such a component does not fit even alone.
+        """
+        if isinstance(shape, Shape):
+            seed = {"seed": self.seed}
+            return self.cache.packing(
+                shape.size, self.target, seed, lambda: pack_shape(shape, self.target, **seed), shape
+            )
+        size, options = self._class(shape), {"rounds": self.rounds, "seed": self.seed}
+        return self.cache.packing(
+            size, self.target, options, lambda: pack_cliques(size, self.target, **options)
+        )
 
     def _class(self, size: int) -> int:
         return round_up(self.target.topology, size) if self.target.is_grid else size
-
-    def _packing(self, name: int | Shape) -> Packing:
-        if isinstance(name, Shape):
-            seed = {"seed": self.seed}
-            return self.cache.packing(
-                name.size, self.target, seed, lambda: pack_shape(name, self.target, **seed), name
-            )
-        options = {"rounds": self.rounds, "seed": self.seed}
-        return self.cache.packing(
-            name, self.target, options, lambda: pack_cliques(name, self.target, **options)
-        )
 
 
 def _structure(component: Longs, shapes: dict[int, Shape]) -> str:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from qubo_attn.cache_cli import cache_app
+from qubo_attn.console import AsJson
+from qubo_attn.console import guarded as _guarded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,14 +25,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-cache_app = typer.Typer(help="Look after the kept embeddings.", no_args_is_help=True)
 app.add_typer(cache_app, name="cache")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print facts as one JSON document.")]
 Folder = Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")]
-T = TypeVar("T")
-
-BAD_INPUT = 2
 PASSES = 4  # of the default pipeline, the embedding included
 
 
@@ -162,38 +161,6 @@ def draw(
     typer.echo(f"wrote {out}")
 
 
-@cache_app.command("ls")
-def cache_ls(as_json: AsJson = False) -> None:
-    """List the kept embeddings."""
-    import qubo_attn as qa
-
-    cache = qa.EmbeddingCache()
-    entries = list(cache.entries())
-    if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    {"file": str(e.path), "bytes": e.bytes, "readable": e.readable, **e.facts}
-                    for e in entries
-                ]
-            )
-        )
-        return
-    typer.echo(f"{cache.folder}: {len(entries)} embeddings, {sum(e.bytes for e in entries)} bytes")
-    for entry in entries:
-        state = f"{entry.facts['shape']} on {entry.facts['label']}" if entry.readable else "damaged"
-        typer.echo(f"{entry.path.stem[:12]}  {entry.bytes:>8}  {state}")
-
-
-@cache_app.command("clear")
-def cache_clear() -> None:
-    """Delete the kept embeddings."""
-    import qubo_attn as qa
-
-    cache = qa.EmbeddingCache()
-    typer.echo(f"{cache.clear()} embeddings deleted from {cache.folder}")
-
-
 # -- shared -------------------------------------------------------------------------------------
 
 
@@ -265,19 +232,6 @@ def _tie(tie: str, kv_head: np.ndarray | None) -> Any:
     if kv_head is None:
         raise InputError(f"--tie {tie} needs an array kv_head in the file", argument="kv_head")
     return TieVariables.from_kv_head(kv_head, queries=tie == "kv")
-
-
-def _guarded(run: Callable[[], T]) -> T:
-    """Run, turning our errors into a message and exit code 2."""
-    from qubo_attn.errors import QuboAttnError
-
-    try:
-        return run()
-    except (QuboAttnError, OSError) as error:
-        typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
-        for note in getattr(error, "__notes__", ()):
-            typer.secho(f"  {note}", err=True)
-        raise typer.Exit(BAD_INPUT) from None
 
 
 class _Progress:

@@ -175,6 +175,9 @@ class Target:
         """Return the machine behind a structured sampler, for example a ``DWaveSampler``."""
         properties = dict(getattr(sampler, "properties", {}))
         topology = properties.get("topology", {})
+        # A live solver's name outlives its working graph; this identifies the graph.
+        if graph_id := getattr(getattr(sampler, "solver", None), "graph_id", None):
+            properties["graph_id"] = str(graph_id)
         label = str(properties.get("chip_id", type(sampler).__name__))
         nodes, edges = list(sampler.nodelist), list(sampler.edgelist)
         family = topology.get("type")

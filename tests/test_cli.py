@@ -77,6 +77,44 @@ def test_cache(compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "0 embeddings deleted" in run("cache", "clear")
 
 
+def test_cache_commands(tmp_path: Path) -> None:
+    a, b, file = str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "cache.zip")
+    warm = ("cache", "warm", "--target", "zephyr:2", "--folder", a)
+    facts = json.loads(run(*warm, "--shapes", "K4,8", "--json"))
+    assert [(fact["shape"], fact["how"]) for fact in facts] == [("K4", "new"), ("K8", "new")]
+    assert "copies, kept" in run(*warm, "--shapes", "K8", "--anew")
+    assert "2 embeddings checked, 0 bad" in run("cache", "verify", "--folder", a)
+    assert json.loads(run("cache", "export", file, "--folder", a, "--json"))["written"] == 2
+    facts = json.loads(run("cache", "import", file, "--folder", b, "--json"))
+    assert (facts["imported"], facts["known"], facts["bad"]) == (2, 0, {})
+    assert "0 imported, 2 known before" in run("cache", "import", file, "--folder", b)
+    (bad, _) = sorted((tmp_path / "b").glob("*/*.packing"))
+    bad.write_bytes(b"damaged")
+    facts = json.loads(run("cache", "verify", "--folder", b, "--json", code=1))
+    assert list(facts["bad"]) == [str(bad)]
+    assert f"{bad.parent.name}/{bad.name}" in run("cache", "export", file, "--folder", b)
+    assert "damaged" in run("cache", "ls", "--folder", b)
+    found = run("cache", "verify", "--folder", b, "--target", "zephyr:3")
+    assert "0 embeddings checked" in found
+    assert json.loads(run("cache", "clear", "--folder", b, "--json"))["deleted"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("warm", "--target", "zephyr:2", "--shapes", "K4,Q8"), "not 'Q8'"),
+        (("warm", "--target", "all-to-all", "--shapes", "K4"), "has no working graph"),
+        (("warm", "--target", "zephyr:1", "--shapes", "K40"), "would fit"),
+        (("import", FILE + ".absent"), "No such file"),
+        (("import", __file__), "is not a zip archive"),
+    ],
+)
+def test_cache_errors(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    text = run("cache", *arguments, "--folder", str(tmp_path), code=2)
+    assert message in text
+    assert "Traceback" not in text
+
+
 def test_bare_scores(tmp_path: Path) -> None:
     file = tmp_path / "scores.npy"
     np.save(file, np.random.default_rng(0).normal(size=(2, 3, 10)))

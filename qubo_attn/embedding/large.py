@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Longs
+from qubo_attn.arrays import Array, Bools, Longs, csr_rows, segment_ids
 from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.target import Target
 
@@ -23,12 +23,16 @@ LONGEST = 20
 REGROWN = 400
 # Sizes of the ideal cliques that are laid over the machine, as multiples of the wanted size.
 _STARTS = (1.0, 1.1, 1.25, 1.5)
+# Minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
+LEAST_BUSCLIQUE = 9
+# Sizes between those that are tried for a clique that stays.
+_STEP = 4
 # Places where a chain may be regrown that are compared.
 _SEEDS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class _Draft:
+class Draft:
     """Chains that may still lack couplers.
 
     Attributes:
@@ -39,12 +43,6 @@ class _Draft:
     owner: Longs
     unmet: int
     lacking: Longs
-
-    @property
-    def worth(self) -> tuple[int, int, int]:
-        """Missing couplers, longest chain, qubits: less is better."""
-        lengths = np.bincount(self.owner[self.owner >= 0])
-        return self.unmet, int(lengths.max(initial=0)), int(lengths.sum())
 
 
 def large_clique(
@@ -59,14 +57,15 @@ def large_clique(
         rounds: chains taken out and regrown where the first draft lacks couplers.
         seed: of all choices.
     """
-    best: _Draft | None = None
-    for owner, chains in _laid_over(size, target):
-        draft = _mend(_dropped(owner, chains, size, target), size, target, longest)
-        if best is None or draft.worth < best.worth:
-            best = draft
-    if best is None:
+    ceiling = ideal_largest(target.topology, target.shape)
+    if size > ceiling:
         return []
-    best = _regrown(best, size, target, longest, rounds, np.random.default_rng(seed))
+    starts = sorted({min(round(size * start), ceiling) for start in _STARTS}, reverse=True)
+    drafts = [draft for chains in starts for draft in _drafts(chains, size, target, longest)]
+    best = min(drafts, key=_worth)
+    if best.unmet and ceiling not in starts:
+        best = min(best, *_drafts(ceiling, size, target, longest), key=_worth)
+    best = regrow(best, size, target, longest, rounds, np.random.default_rng(seed))
     if best.unmet:
         return []
     return [np.flatnonzero(best.owner == c) for c in range(size)]
@@ -90,22 +89,48 @@ def shortest_clique(
         chains = shorter
 
 
-def _laid_over(size: int, target: Target) -> Iterator[tuple[Longs, int]]:
-    """Yield the owners of qubits when ideal cliques are laid over the machine, and chain counts."""
+def clique_that_stays(target: Target, below: int) -> int:
+    """Return the size of a clique that the machine holds, quickly: larger ones may be found.
+
+    The largest ideal clique is laid over the machine, and the chains that defects hurt most are
+    dropped until the rest can be mended. `large_clique` finds each size that is returned.
+
+    Args:
+        target: a Pegasus or Zephyr machine; below: a size that is known not to fit.
+
+    Returns:
+        The size; 0 where the lattice is too small for busclique.
+    """
+    ceiling, best = ideal_largest(target.topology, target.shape), 0
+    if ceiling < LEAST_BUSCLIQUE:
+        return 0
+    for owner in _laid_over(ceiling, target):
+        for left in range(ceiling, best, -1):
+            tried = left < below and (ceiling - left) % _STEP == 0
+            if tried and not mend(owner.copy(), left, target, LONGEST).unmet:
+                best = left
+                break
+            owner = _dropped(owner, left, left - 1, target)
+    return best
+
+
+def _drafts(chains: int, size: int, target: Target, longest: int) -> Iterator[Draft]:
+    """Yield what is left of each image of an ideal clique, dropped to ``size`` and mended."""
+    for owner in _laid_over(chains, target):
+        yield mend(_dropped(owner, chains, size, target), size, target, longest)
+
+
+def _laid_over(chains: int, target: Target) -> Iterator[Longs]:
+    """Yield the owners of qubits when each image of an ideal clique is laid over the machine."""
     lattice = Lattice.of(target.topology, target.shape)
     table = lattice.table(target.qubits)
-    ceiling = _ideal_largest(target.topology, target.shape)
-    for chains in sorted({min(round(size * start), ceiling) for start in _STARTS}, reverse=True):
-        if chains < size:
-            continue
-        tile = _ideal_clique(chains, target.topology, target.shape)
-        for image in lattice.images(tile):
-            u, lane, wire, position, chain = image.T
-            inside = (lane < table.shape[1]) & (position < table.shape[3])
-            qubits = np.where(inside, table[u, lane * inside, wire, position * inside], -1)
-            owner = np.full(len(target.qubits), -1, np.int64)
-            owner[qubits[qubits >= 0]] = chain[qubits >= 0]
-            yield owner, chains
+    for image in lattice.images(_ideal_clique(chains, target.topology, target.shape)):
+        u, lane, wire, position, chain = image.T
+        inside = (lane < table.shape[1]) & (position < table.shape[3])
+        qubits = np.where(inside, table[u, lane * inside, wire, position * inside], -1)
+        owner = np.full(len(target.qubits), -1, np.int64)
+        owner[qubits[qubits >= 0]] = chain[qubits >= 0]
+        yield owner
 
 
 @lru_cache(maxsize=8)
@@ -126,9 +151,14 @@ def _ideal_clique(size: int, topology: str, shape: tuple[int, ...]) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
-    """Return the largest clique that busclique finds in the ideal lattice."""
-    low, high = 8, 16 * shape[0] + 1
+def ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
+    """Return the largest clique that busclique finds in the ideal lattice, or 8 for none."""
+    low, high = LEAST_BUSCLIQUE - 1, 16 * shape[0] + 1
+    known = _ideal_known(topology, shape)
+    if known > low and len(_ideal_clique(known, topology, shape)):
+        low = known
+        if not len(_ideal_clique(known + 1, topology, shape)):
+            return known
     while high - low > 1:
         middle = (low + high) // 2
         if len(_ideal_clique(middle, topology, shape)):
@@ -138,45 +168,91 @@ def _ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
     return low
 
 
+def is_beyond_ideal(size: int, target: Target) -> bool:
+    """Return whether a clique is too large for busclique and for `large_clique`, defects aside."""
+    lattice = target.topology, target.shape
+    return size > _ideal_known(*lattice) and size > ideal_largest(*lattice)
+
+
+def _ideal_known(topology: str, shape: tuple[int, ...]) -> int:
+    """Return the largest clique that busclique was seen to find in the lattices of machines."""
+    return 12 * (shape[0] - 1) if topology == "pegasus" else 16 * shape[0] - 8
+
+
 def _dropped(owner: Longs, chains: int, size: int, target: Target) -> Longs:
     """Drop the chains that miss most others, one after another, until ``size`` are left."""
     for left in range(chains, size, -1):
-        draft = _mend(owner.copy(), left, target, left, grow=False)
+        draft = mend(owner.copy(), left, target, left, grow=False)
         worst = int(np.argmax(draft.lacking))
         owner = np.where(owner == worst, -1, owner - (owner > worst))
     return owner
 
 
-def _mend(owner: Longs, size: int, target: Target, longest: int, grow: bool = True) -> _Draft:
-    """Mend chains in place; without growing, only count what they lack."""
+def _worth(draft: Draft) -> tuple[int, int, int]:
+    """Missing couplers, longest chain, qubits: less is better."""
+    lengths = np.bincount(draft.owner[draft.owner >= 0])
+    return draft.unmet, int(lengths.max(initial=0)), int(lengths.sum())
+
+
+def mend(
+    owner: Longs,
+    size: int,
+    target: Target,
+    longest: int,
+    free: Bools | None = None,
+    grow: bool = True,
+) -> Draft:
+    """Mend chains in place; without growing, only count what they lack.
+
+    Args:
+        owner: chain of each qubit, or -1; size: how many chains there are.
+        target: the machine; longest: qubits that a chain may have.
+        free: qubits that chains may grow into, their own among them; None for all.
+        grow: whether they may.
+    """
     first, neighbour, _ = target.adjacency
-    free = np.ones(len(owner), np.bool_)
+    free = np.ones(len(owner), np.bool_) if free is None else free
     most = len(owner) if grow else 0
     unmet, lacking = kernels.mend_clique(owner, size, free, first, neighbour, longest, most, grow)
-    return _Draft(owner, unmet, lacking)
+    return Draft(owner, unmet, lacking)
 
 
-def _regrown(
-    draft: _Draft,
+def regrow(
+    draft: Draft,
     size: int,
     target: Target,
     longest: int,
     rounds: int,
     generator: np.random.Generator,
-) -> _Draft:
-    """Take chains that lack couplers out and grow them anew from where many others are near."""
+    free: Bools | None = None,
+) -> Draft:
+    """Take chains that lack couplers out and grow them anew from where many others are near.
+
+    Args:
+        draft: chains to improve on; size, target, longest, free: as for `mend`.
+        rounds: chains taken out, at most; generator: of all choices.
+    """
     first, neighbour, _ = target.adjacency
     for _ in range(rounds):
-        if not draft.unmet:
+        open_qubits = draft.owner < 0 if free is None else free & (draft.owner < 0)
+        if not draft.unmet or not open_qubits.any():
             break
         # Mostly a chain that lacks something; at times another one, to make room.
         weight = draft.lacking / draft.lacking.sum() + 0.2 / size
         chain = generator.choice(size, p=weight / weight.sum())
         owner = np.where(draft.owner == chain, -1, draft.owner)
-        seeds = generator.choice(np.flatnonzero(owner < 0), _SEEDS)
-        near = [len(np.unique(owner[neighbour[first[q] : first[q + 1]]])) for q in seeds]
-        owner[seeds[int(np.argmax(near))]] = chain
-        other = _mend(owner, size, target, longest)
+        open_qubits |= draft.owner == chain
+        seeds = generator.choice(np.flatnonzero(open_qubits), _SEEDS)
+        owner[seeds[int(np.argmax(_chains_near(seeds, owner, size, first, neighbour)))]] = chain
+        other = mend(owner, size, target, longest, free)
         if other.unmet <= draft.unmet:
             draft = other
     return draft
+
+
+def _chains_near(seeds: Longs, owner: Longs, size: int, first: Longs, neighbour: Longs) -> Longs:
+    """Return how many chains (free qubits count as one) are next to each of some qubits."""
+    ptr, entries = csr_rows(first, seeds)
+    near = np.zeros((len(seeds), size + 1), bool)
+    near[segment_ids(ptr), owner[neighbour[entries]]] = True
+    return np.asarray(near.sum(axis=1))

@@ -14,8 +14,13 @@ from itertools import combinations
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Longs, frozen_array, pointers
-from qubo_attn.embedding.large import large_clique
+from qubo_attn.arrays import Array, Bools, Longs, frozen_array, pointers
+from qubo_attn.embedding.large import (
+    LEAST_BUSCLIQUE,
+    clique_that_stays,
+    is_beyond_ideal,
+    large_clique,
+)
 from qubo_attn.embedding.shapes import Shape, embed_copies
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles
 from qubo_attn.embedding.tiling import pack_tiles
@@ -24,8 +29,6 @@ from qubo_attn.target import Target
 
 # Search effort: two seconds or so on a full chip, and half a minute.
 ROUNDS, THOROUGH = 2000, 30_000
-# minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
-_LEAST_BUSCLIQUE = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +71,43 @@ class Packing:
         """Qubits of the longest chain."""
         return int(np.diff(self.ptr).max(initial=0))
 
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether pointers and qubits describe whole copies of non-empty chains."""
+        ptr = self.ptr
+        return bool(
+            self.size >= 1
+            and len(ptr)
+            and (len(ptr) - 1) % self.size == 0
+            and ptr[0] == 0
+            and ptr[-1] == len(self.qubit)
+            and (np.diff(ptr) >= 1).all()
+        )
+
     def fits(self, target: Target) -> bool:
         """Return whether every copy is a disjoint, connected embedding with all its couplers."""
-        ptr = self.ptr
-        if (
-            self.size < 1
-            or not len(ptr)
-            or (len(ptr) - 1) % self.size
-            or ptr[0] != 0
-            or ptr[-1] != len(self.qubit)
-            or (np.diff(ptr) < 1).any()
-        ):
+        if not self.is_well_formed:
             return False
+        if self.shape is None:
+            return bool(self.whole(target).all())
         first, neighbour, _ = target.adjacency
-        if self.shape is not None:
-            i, j, qubits = self.shape.i, self.shape.j, len(target.qubits)
-            bad = kernels.first_bad_copy(ptr, self.qubit, self.size, i, j, first, neighbour, qubits)
-            return bad < 0
-        return (
-            kernels.first_bad_clique(
-                ptr, self.qubit, self.size, first, neighbour, len(target.qubits)
-            )
-            < 0
+        i, j, qubits = self.shape.i, self.shape.j, len(target.qubits)
+        bad = kernels.first_bad_copy(
+            self.ptr, self.qubit, self.size, i, j, first, neighbour, qubits
         )
+        return bad < 0
+
+    def whole(self, target: Target) -> Bools:
+        """Return for each copy of a clique whether it is one on ``target``; -1 is no qubit."""
+        first, neighbour, _ = target.adjacency
+        return kernels.whole_cliques(
+            self.ptr, self.qubit, self.size, first, neighbour, len(target.qubits)
+        )
+
+    def copies(self) -> list[list[Longs]]:
+        """Return the chains of each copy."""
+        chains = np.split(self.qubit, self.ptr[1:-1])
+        return [chains[at : at + self.size] for at in range(0, len(chains), self.size)]
 
 
 def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int = 0) -> Packing:
@@ -115,7 +132,7 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
         fits = largest_clique(target, size)
         raise EmbeddingError(
             f"{target.label} is too small for a row of {size} keys that all interact: "
-            f"{fits} would fit; give rows fewer slots or take a larger target",
+            f"at least {fits} would fit; give rows fewer slots or take a larger target",
             requested=size,
             fits=fits,
         )
@@ -155,16 +172,20 @@ def find_clique(size: int, target: Target, *, seed: int = 0) -> list[Longs]:
 
 
 def largest_clique(target: Target, below: int) -> int:
-    """Return the largest clique found on ``target``, at most ``below``."""
+    """Return the largest clique found on ``target`` within seconds, smaller than ``below``.
+
+    On Pegasus and Zephyr it is what stays of the ideal lattice's largest clique, or a shipped tile;
+    a longer search may find a larger one.
+    """
     if target.is_grid:
-        for size in reversed(clique_sizes(target.topology)):
-            if size <= below and pack_tiles(size, target, 0, 0):
-                break
-        else:
-            size = 0
-    else:
-        size = 0
-    low, high = size, below
+        stays = clique_that_stays(target, below)
+        room = min(below, len(target.qubits) + 1)
+        tiles = (n for n in reversed(clique_sizes(target.topology)) if stays < n < room)
+        return next((n for n in tiles if pack_tiles(n, target, 0, 0)), stays)
+    # A chain of l qubits of d neighbours each has at most l (d - 2) + 2 couplers to other chains.
+    qubits, degree = len(target.qubits), int(np.diff(target.adjacency[0]).max(initial=0))
+    most = 3 + int(np.sqrt(qubits * max(degree - 2, 0)))
+    low, high = 0, min(below, most + 1, qubits + 1)
     while high - low > 1:
         middle = (low + high) // 2
         if find_clique(middle, target):
@@ -193,7 +214,9 @@ def _find_clique(size: int, target: Target, free: Array, seed: int) -> list[Long
     part = target.couplers[free[target.couplers].all(axis=1)]
     if not len(part):
         return []
-    if target.is_grid and size >= _LEAST_BUSCLIQUE:
+    if target.is_grid and size >= LEAST_BUSCLIQUE:
+        if is_beyond_ideal(size, target):
+            return []
         chains = _busclique(size, target, part, seed)
         # A copy beside others is not worth the longer search.
         return chains if chains or not free.all() else large_clique(size, target, seed=seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations, product
 
 import numpy as np
@@ -102,15 +102,7 @@ class Tiling:
     @cached_property
     def tiles(self) -> list[Array]:
         """The shipped tiles and their mirror images, sorted by lane as the kernel wants them."""
-        images = [
-            image
-            for tile in clique_tiles(self.target.topology, self.size)
-            for image in self.lattice.images(tile)
-        ]
-        return self._sorted(images)
-
-    def _sorted(self, tiles: Iterable[Array]) -> list[Array]:
-        return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in self.lattice.distinct(tiles)]
+        return _images(self.lattice, self.size)
 
     def empty(self) -> Copies:
         """Return no copies, with room for as many as there can be."""
@@ -153,8 +145,8 @@ class Tiling:
         first, neighbour, _ = self.target.adjacency
         ptr = pointers(np.bincount(chain))
         count = len(self.target.qubits)
-        wrong = kernels.first_bad_clique(ptr, qubits[order], self.size, first, neighbour, count)
-        return wrong < 0
+        whole = kernels.whole_cliques(ptr, qubits[order], self.size, first, neighbour, count)
+        return bool(whole.all())
 
     def fill_gaps(self, copies: Copies, failures: int, seed: int) -> None:
         """Add what minorminer embeds in free qubits, and learn its shapes.
@@ -180,10 +172,19 @@ class Tiling:
             copies.add(qubits, chain)
             places = self.lattice.coordinates(self.target.qubits[qubits])
             learned += self.lattice.images(np.column_stack([places, chain]))
-        self.tiles = self._sorted([*self.tiles, *learned])
+        self.tiles = _sorted(self.lattice, [*self.tiles, *learned])
 
-    def search(self, copies: Copies, moves: int, seed: int) -> None:
-        """Add copies by moving gaps about; never fewer than before."""
+    def search(self, copies: Copies, moves: int, seed: int, within: Bools | None = None) -> None:
+        """Add copies by moving gaps about; never fewer than before.
+
+        Args:
+            copies: added to; some give way to others.
+            moves: placements tried; seed: of all choices.
+            within: qubits that tiles may be put on, so that copies elsewhere stay; None for all.
+        """
+        table = self.table
+        if within is not None:
+            table = np.where((table >= 0) & within[table], table, -1)
         sizes = np.array([len(tile) for tile in self.tiles], np.int64)
         stack = np.full((len(sizes), int(sizes.max()), 5), -1, np.int64)
         for t, tile in enumerate(self.tiles):
@@ -196,7 +197,7 @@ class Tiling:
             self.size,
             self.lattice.lane_width,
             self.lattice.steps,
-            self.table,
+            table,
             self.lattice.coordinates(self.target.qubits),
             self.lattice.orders,
             first,
@@ -212,6 +213,21 @@ class Tiling:
         )
 
 
+@lru_cache(maxsize=32)
+def _images(lattice: Lattice, size: int) -> list[Array]:
+    tiles = clique_tiles(lattice.topology, size)
+    return _sorted(lattice, [image for tile in tiles for image in lattice.images(tile)])
+
+
+def _sorted(lattice: Lattice, tiles: Iterable[Array]) -> list[Array]:
+    return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in lattice.distinct(tiles)]
+
+
+def moves_of(rounds: int, target: Target) -> int:
+    """Return how many placements ``rounds`` allow on a machine."""
+    return (rounds + _FILL) * _PLACEMENTS[target.topology] * len(target.qubits) // _FULL_CHIP
+
+
 def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[Longs]]:
     """Return disjoint embeddings of a clique that tiles ship for.
 
@@ -220,7 +236,7 @@ def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[L
         rounds: thousands of placements tried on a full Zephyr chip; seed: of all choices.
     """
     tiling = Tiling(size, target)
-    moves = (rounds + _FILL) * _PLACEMENTS[target.topology] * len(target.qubits) // _FULL_CHIP
+    moves = moves_of(rounds, target)
     trial = round(_TRIAL * moves)
     best, crystal = tiling.empty(), tiling.crystal()
     tiling.search(best, trial, seed)

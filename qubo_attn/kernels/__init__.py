@@ -27,7 +27,7 @@ from qubo_attn.kernels.integers import (
 from qubo_attn.kernels.leveled import certify_leveled
 from qubo_attn.kernels.lightening import compress_rows, drop_couplers, dynamic_ranges
 from qubo_attn.kernels.mending import mend_clique
-from qubo_attn.kernels.packing import first_bad_clique, pack_tiles
+from qubo_attn.kernels.packing import pack_tiles, whole_cliques
 from qubo_attn.kernels.physical import fill_layout, fill_physical
 from qubo_attn.kernels.planning import match_couplers
 from qubo_attn.kernels.ranges import range_shares
@@ -64,7 +64,6 @@ __all__ = [
     "encode_triples",
     "fill_layout",
     "fill_physical",
-    "first_bad_clique",
     "first_bad_copy",
     "first_bad_terms",
     "ising_fields",
@@ -83,4 +82,5 @@ __all__ = [
     "swap_costs",
     "terms_among",
     "unembed_majority",
+    "whole_cliques",
 ]

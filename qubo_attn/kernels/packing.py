@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Longs
+from qubo_attn.arrays import Array, Bools, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.mending import mend_clique
 
@@ -300,9 +300,9 @@ def pack_tiles(
 
 
 @kernel
-def first_bad_clique(
+def whole_cliques(
     ptr: Longs, qubit: Longs, chains: int, first: Longs, neighbour: Longs, qubits: int
-) -> int:
+) -> Bools:
     """Check disjoint clique embeddings on a working graph.
 
     Args:
@@ -310,20 +310,25 @@ def first_bad_clique(
         first, neighbour: the working graph in CSR form; qubits: how many it has.
 
     Returns:
-        The first copy that is not a disjoint, connected, complete embedding; -1 when all are.
+        For each copy whether it is a connected, complete embedding on qubits that exist and that no
+        copy before it holds.
     """
     owner = np.full(qubits, -1, np.int64)
     copies = (len(ptr) - 1) // max(chains, 1)
-    for c in range(len(ptr) - 1):
+    whole = np.ones(copies, np.bool_)
+    for c in range(copies * chains):
         if ptr[c + 1] <= ptr[c]:
-            return c // chains
+            whole[c // chains] = False
         for p in range(ptr[c], ptr[c + 1]):
             if qubit[p] < 0 or qubit[p] >= qubits or owner[qubit[p]] >= 0:
-                return c // chains
-            owner[qubit[p]] = c
+                whole[c // chains] = False
+            else:
+                owner[qubit[p]] = c
     stack = np.empty(qubits, np.int64)
     reached = np.zeros(qubits, np.bool_)
     for copy in range(copies):
+        if not whole[copy]:
+            continue
         met = np.zeros((chains, chains), np.bool_)
         for c in range(chains):
             chain = copy * chains + c
@@ -344,9 +349,9 @@ def first_bad_clique(
                     elif owner[other] // chains == copy and owner[other] >= 0:
                         met[c, owner[other] - copy * chains] = True
             if seen != ptr[chain + 1] - ptr[chain]:
-                return copy
+                whole[copy] = False
         for c in range(chains):
             for d in range(c):
                 if not met[c, d]:
-                    return copy
-    return -1
+                    whole[copy] = False
+    return whole

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
+import dimod
+import networkx as nx
 import numpy as np
 import pytest
 
 import qubo_attn as qa
-from qubo_attn.embedding.cache import ENVIRONMENT
+from qubo_attn.embedding.archive import export_cache, import_cache
+from qubo_attn.embedding.cache import ENVIRONMENT, KEPT, Kept, problem_of
+from qubo_attn.embedding.entry import Entry, Graph
+from tests.conftest import ROOT
 
 TARGET = qa.Target.zephyr(2)
 SCORES = np.random.default_rng(5).normal(size=(2, 3, 6))
@@ -126,3 +135,351 @@ def test_another_process_hits_and_gets_the_same_bytes(tmp_path: Path) -> None:
         seen.append(result.stdout.split())
     assert [hits for hits, _ in seen] == ["0", "1", "0"]
     assert len({value for _, value in seen}) == 1
+
+
+# -- repair -------------------------------------------------------------------------------------
+
+
+def packed(cache: qa.EmbeddingCache, target: qa.Target, size: int = 6, rounds: int = 100) -> Kept:
+    return qa.Embed(target, cache, rounds=rounds).packing(size)
+
+
+def without(target: qa.Target, count: int, seed: int = 0) -> qa.Target:
+    return target.without(
+        np.random.default_rng(seed).choice(target.qubits, count, replace=False), []
+    )
+
+
+def test_a_changed_machine_gets_its_packing_repaired(tmp_path: Path) -> None:
+    first = compiled(qa.EmbeddingCache(tmp_path))
+    used = TARGET.qubits[first.placement.chain_qubit[0]]
+    changed = TARGET.without([used], [])
+    cache = qa.EmbeddingCache(tmp_path)
+    again = compiled(cache, changed)
+    counts = cache.counts
+    assert (counts.hits, counts.misses, counts.repaired, counts.written) == (0, 1, 1, 1)
+    assert counts.copies_reused > 0
+    assert counts.copies_mended + counts.copies_placed <= 3
+    report = again.report()
+    assert report.cache["repaired"] == 1
+    assert "repaired after changes of the machine" in str(report)
+    assert again.solve(seed=1).feasible.all()
+    # A later process finds the repaired packing, and its report still says so.
+    later = qa.EmbeddingCache(tmp_path)
+    text = str(compiled(later, changed).report())
+    assert (later.counts.hits, later.counts.misses) == (1, 0)
+    assert "repaired earlier after changes of the machine" in text
+    assert digest(compiled(later, changed)) == digest(again)
+
+
+def test_repair_can_be_forbidden(tmp_path: Path) -> None:
+    packed(qa.EmbeddingCache(tmp_path), TARGET)
+    changed = without(TARGET, 2)
+    assert packed(qa.EmbeddingCache(tmp_path), changed).how == "repaired"
+    strict = qa.EmbeddingCache(tmp_path, repair=False)
+    anew = packed(strict, changed)
+    assert (anew.how, strict.counts.misses, strict.counts.repaired) == ("new", 1, 0)
+    # What was found anew takes the place of what was repaired.
+    kept = packed(qa.EmbeddingCache(tmp_path), changed)
+    assert kept.how == "kept"
+    assert kept.origin.repair is None
+    assert np.array_equal(kept.packing.qubit, anew.packing.qubit)
+
+
+def test_a_returned_qubit_or_coupler_leaves_all_copies(tmp_path: Path) -> None:
+    coupler = TARGET.qubits[TARGET.couplers[7]]
+    for lossy in (TARGET.without([], [coupler]), TARGET.without([5], [])):
+        cache = qa.EmbeddingCache(tmp_path / lossy.hash)
+        before = packed(cache, lossy)
+        after = packed(cache, TARGET)
+        assert after.how == "repaired"
+        assert after.origin.repair.reused == len(before.packing) == len(after.packing)
+
+
+def test_other_graphs_are_repaired_too(tmp_path: Path) -> None:
+    machine = qa.Target.from_graph(nx.complete_graph(60))
+    cache = qa.EmbeddingCache(tmp_path)
+    packed(cache, machine)
+    after = packed(cache, machine.without([3], [[10, 20]]))
+    assert after.how == "repaired"
+    assert after.origin.repair.after == len(after.packing) >= 9
+
+
+def test_the_nearest_working_graph_is_taken(tmp_path: Path) -> None:
+    cache, machine = qa.EmbeddingCache(tmp_path), qa.Target.zephyr(3)
+    far, near = without(machine, 6, seed=1), without(machine, 3, seed=2)
+    strict = qa.EmbeddingCache(tmp_path, repair=False)
+    packed(strict, far)
+    packed(strict, near)
+    changed = near.without(near.qubits[:1], [])
+    drift = packed(cache, changed).origin.drift
+    assert drift == pytest.approx(1 / len(changed.qubits))
+
+
+def test_many_small_changes_end_in_embedding_anew(tmp_path: Path) -> None:
+    cache, target = qa.EmbeddingCache(tmp_path), qa.Target.zephyr(3)
+    first, seen = packed(cache, target), []
+    for seed in range(8):
+        target = without(target, 3, seed)
+        kept = packed(cache, target)
+        assert kept.packing.fits(target)
+        seen.append(kept.how)
+        if kept.how == "repaired":
+            least = kept.origin.copies * (KEPT - 4 * kept.origin.drift)
+            assert len(kept.packing) >= int(least)
+            assert kept.origin.copies == len(first.packing)
+        else:
+            first = kept
+    assert seen[0] == "repaired"
+    assert "new" in seen
+    # Too far at once: nothing to repair.
+    assert packed(cache, without(target, 30)).how == "new"
+
+
+@pytest.mark.parametrize(("share", "how"), [(0.9, "repaired"), (1.0, "new")])
+def test_too_many_copies_lost_end_in_embedding_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, how: str
+) -> None:
+    """Every qubit is in one of ten copies: one must go, which the bound allows or not."""
+    machine = qa.Target.from_graph(nx.complete_graph(60))
+    monkeypatch.setattr("qubo_attn.embedding.cache.KEPT", share)
+    monkeypatch.setattr("qubo_attn.embedding.cache._PER_SHARE", 0.0)
+    cache = qa.EmbeddingCache(tmp_path)
+    assert len(packed(cache, machine).packing) == 10
+    after = packed(cache, machine.without([3], []))
+    assert (after.how, len(after.packing)) == (how, 9)
+
+
+def test_packings_of_other_options_are_not_repaired(tmp_path: Path) -> None:
+    cache = qa.EmbeddingCache(tmp_path)
+    packed(cache, TARGET, rounds=50)
+    assert packed(cache, without(TARGET, 1), rounds=60).how == "new"
+
+
+def test_damaged_neighbours_are_passed_over(tmp_path: Path) -> None:
+    packed(qa.EmbeddingCache(tmp_path), TARGET)
+    (file,) = tmp_path.glob("*/*.packing")
+    for damaged in (b"", b"x" * 100, file.read_bytes()[:-5]):
+        file.write_bytes(damaged)
+        cache = qa.EmbeddingCache(tmp_path)
+        assert packed(cache, without(TARGET, 1)).how == "new"
+        (other,) = set(tmp_path.glob("*/*.packing")) - {file}
+        other.unlink()
+
+
+# -- the folder ---------------------------------------------------------------------------------
+
+
+def test_files_not_used_for_longest_go_first(tmp_path: Path) -> None:
+    cache = qa.EmbeddingCache(tmp_path)
+    paths = {}
+    for size in (3, 4, 5):
+        packed(cache, TARGET, size, rounds=1)
+        (new,) = set(tmp_path.glob("*/*.packing")) - set(paths.values())
+        paths[size] = new
+        os.utime(new, (size, size))
+    # Reading counts as use.
+    packed(qa.EmbeddingCache(tmp_path), TARGET, 3, rounds=1)
+    used = sum(path.stat().st_size for path in paths.values())
+    tight = qa.EmbeddingCache(tmp_path, limit=used)
+    packed(tight, TARGET, 6, rounds=1)
+    assert paths[3].exists()
+    assert not paths[4].exists()
+    assert tight.counts.evicted >= 1
+    assert tight.report()["evicted"] == tight.counts.evicted
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/*.packing")) <= used
+    with pytest.raises(qa.InputError, match="limit must be at least 0 bytes, not -1"):
+        qa.EmbeddingCache(tmp_path, limit=-1)
+    # Without room nothing is kept, and everything works.
+    none = qa.EmbeddingCache(tmp_path / "none", limit=0)
+    assert packed(none, TARGET, 4, rounds=1).how == "new"
+    assert list(none.entries()) == []
+
+
+def test_what_killed_writers_left_is_swept_after_an_hour(tmp_path: Path) -> None:
+    cache = qa.EmbeddingCache(tmp_path)
+    packed(cache, TARGET, 3, rounds=1)
+    (folder,) = tmp_path.iterdir()
+    old, young = (folder / f".host-{n}.qubo-attn-part" for n in (1, 2))
+    other = folder / ".theirs.part"
+    for file in (old, young, other):
+        file.write_bytes(b"half")
+    long_ago = time.time() - 2 * 3600
+    os.utime(old, (long_ago, long_ago))
+    os.utime(other, (long_ago, long_ago))
+    packed(cache, TARGET, 4, rounds=1)
+    assert not old.exists()
+    assert young.exists()
+    assert other.exists()
+    assert len(list(cache.entries())) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_others_may_read_what_one_wrote(tmp_path: Path) -> None:
+    packed(qa.EmbeddingCache(tmp_path), TARGET, 3, rounds=1)
+    (file,) = tmp_path.glob("*/*.packing")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_verify_names_each_bad_file(tmp_path: Path) -> None:
+    cache = qa.EmbeddingCache(tmp_path)
+    lossy = without(TARGET, 30)
+    for machine in (TARGET, lossy):
+        for size in (3, 5):
+            packed(cache, machine, size, rounds=1)
+    assert [problem for _, problem in cache.verify()] == [""] * 4
+    assert len(list(cache.verify(lossy))) == 2
+    three, five = sorted(tmp_path.glob(f"*/{TARGET.hash}*"))
+    data = three.read_bytes()
+    three.write_bytes(five.read_bytes())
+    five.write_bytes(data[:-1] + b"!")
+    bad = {path: problem for path, problem in cache.verify() if problem}
+    assert set(bad) == {three, five}
+    assert bad[three].startswith("it is the content of K5-")
+    assert bad[five] == "its checksum does not match: the file is damaged"
+    assert {path for path, problem in cache.verify(TARGET) if problem} == {three, five}
+    assert {path for path, problem in cache.verify(lossy) if problem} == set()
+
+
+def test_verify_checks_chains_and_graph(tmp_path: Path) -> None:
+    cache = qa.EmbeddingCache(tmp_path)
+    packing = packed(cache, TARGET, 4, rounds=1).packing
+    (file,) = tmp_path.glob("*/*.packing")
+    entry = Entry.from_bytes(file.read_bytes())
+    assert entry.problem() == entry.problem(TARGET) == ""
+    assert entry.problem(qa.Target.zephyr(3)).startswith("its working graph is not the one")
+
+    def changed(**columns: object) -> Entry:
+        return Entry(**vars(entry) | columns)
+
+    swapped = entry.number.copy()
+    swapped[[0, -1]] = swapped[[-1, 0]]
+    assert changed(number=swapped).problem() == "its chains do not fit the machine"
+    assert changed(qubits=9).problem() == "its counts of qubits and couplers are wrong"
+    gone = Graph("zephyr", (2, 4), True, np.arange(160), np.zeros((0, 2), np.int64))
+    assert "no working qubit is left" in changed(graph=gone).problem()
+    short = changed(ptr=packing.ptr[:-1])
+    assert "do not belong together" in problem_of(short.to_bytes(), short.name)
+    older = json.loads(file.read_bytes().split(b"\n")[1])
+    assert older["shape"] == "K4"
+
+
+def test_an_entry_of_another_version_is_a_miss(tmp_path: Path) -> None:
+    import hashlib
+
+    packed(qa.EmbeddingCache(tmp_path), TARGET, 4, rounds=1)
+    (file,) = tmp_path.glob("*/*.packing")
+    body = file.read_bytes().split(b"\n", 1)[1].replace(b'"format": 3', b'"format": 9')
+    file.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    cache = qa.EmbeddingCache(tmp_path)
+    ((_, problem),) = cache.verify()
+    assert problem == "it has format 9, this version of qubo-attn reads 3"
+    assert packed(cache, TARGET, 4, rounds=1).how == "new"
+    assert cache.counts.bad == 1
+
+
+def test_the_graph_id_of_a_live_solver_is_kept(tmp_path: Path) -> None:
+    graph = TARGET.graph()
+    sampler = dimod.StructureComposite(dimod.NullSampler(), list(graph), list(graph.edges))
+    sampler.properties.update({"topology": {"type": "zephyr", "shape": [2, 4]}, "chip_id": "chip"})
+    sampler.solver = SimpleNamespace(graph_id="01ab23")
+    target = qa.Target.of(sampler)
+    assert target.hash == TARGET.hash
+    cache = qa.EmbeddingCache(tmp_path)
+    packed(cache, target, 3, rounds=1)
+    (entry,) = cache.entries()
+    assert (entry.facts["graph_id"], entry.facts["label"]) == ("01ab23", "chip")
+
+
+# -- archives -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    cache = qa.EmbeddingCache(tmp_path / "from")
+    for size in (3, 5):
+        packed(cache, TARGET, size, rounds=1)
+    assert export_cache(cache, tmp_path / "cache.zip") == (2, {})
+    return tmp_path / "cache.zip"
+
+
+def test_an_archive_carries_a_cache(archive: Path, tmp_path: Path) -> None:
+    data = archive.read_bytes()
+    cache = qa.EmbeddingCache(tmp_path / "to")
+    assert import_cache(cache, archive) == (2, 0, {})
+    assert import_cache(cache, archive) == (0, 2, {})
+    assert packed(cache, TARGET, 5, rounds=1).how == "kept"
+    export_cache(cache, archive)
+    assert archive.read_bytes() == data
+
+
+def test_a_bad_file_never_replaces_a_good_one(archive: Path, tmp_path: Path) -> None:
+    cache = qa.EmbeddingCache(tmp_path / "from")
+    first, second = sorted(cache.folder.glob("*/*.packing"))
+    good = first.read_bytes()
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w") as bad:
+        bad.writestr(f"{first.parent.name}/{first.name}", good[:-1] + b"!")
+        bad.writestr(f"{second.parent.name}/{second.name}", good)
+    taken, known, problems = import_cache(cache, tmp_path / "bad.zip")
+    assert (taken, known, len(problems)) == (0, 0, 2)
+    assert first.read_bytes() == good
+    # But a good file replaces a bad one.
+    first.write_bytes(b"damaged")
+    assert import_cache(cache, archive) == (1, 1, {})
+    assert first.read_bytes() == good
+    # And export leaves bad ones out.
+    second.write_bytes(b"damaged")
+    written, problems = export_cache(cache, tmp_path / "good.zip")
+    assert written == 1
+    assert list(problems) == [f"{second.parent.name}/{second.name}"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil.packing", "/tmp/evil.packing", "K3/../../evil.packing", "C:\\evil.packing", "", "a"],
+)
+def test_names_that_lead_elsewhere_are_refused(archive: Path, tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(archive) as good:
+        data = good.read(good.namelist()[0])
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as evil:
+        evil.writestr(zipfile.ZipInfo(name or "x"), data)
+    cache = qa.EmbeddingCache(tmp_path / "inner" / "to")
+    taken, known, problems = import_cache(cache, tmp_path / "evil.zip")
+    assert (taken, known) == (0, 0)
+    assert list(problems.values()) == ["it is not named like a file of the cache"]
+    assert list(tmp_path.rglob("*evil.packing")) == []
+
+
+def test_archives_that_do_not_unpack(archive: Path, tmp_path: Path) -> None:
+    cache = qa.EmbeddingCache(tmp_path / "to")
+    broken = tmp_path / "broken.zip"
+    data = archive.read_bytes()
+    broken.write_bytes(data[:60] + bytes(50) + data[110:])
+    taken, _, problems = import_cache(cache, broken)
+    assert taken + len(problems) == 2
+    assert problems
+    # Half an archive may show the inside of one of its files: none of that is taken.
+    broken.write_bytes(data[: len(data) // 2])
+    assert import_cache(cache, broken)[:2] == (0, 0)
+    broken.write_bytes(data[:40])
+    with pytest.raises(qa.InputError, match=r"broken\.zip is not a zip archive"):
+        import_cache(cache, broken)
+    with pytest.raises(FileNotFoundError):
+        import_cache(cache, tmp_path / "absent.zip")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked")
+def test_killed_writers_leave_a_good_cache() -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "torture.py"), "--rounds", "2", "--json"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    facts = json.loads(result.stdout.splitlines()[-1])
+    assert (facts["wrong"], facts["crashed"], facts["unreadable"]) == (0, 0, 0)
+    assert facts["compiled"] + facts["killed"] == 2 * 8

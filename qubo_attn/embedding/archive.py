@@ -1,0 +1,89 @@
+"""A cache in one file, to carry it to another machine.
+
+The archive is a zip of the cache's own files under their own names. What comes in is checked like
+what is read from a folder nobody trusts: by name, by checksum, and chain by chain.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+import zlib
+from pathlib import Path
+
+from qubo_attn.embedding.cache import EmbeddingCache, problem_of
+from qubo_attn.embedding.entry import SUFFIX
+from qubo_attn.embedding.folder import write_file
+from qubo_attn.errors import InputError
+
+# No other name is written to, whatever an archive says.
+_NAME = re.compile(
+    r"(K\d{1,9}|S\d{1,9}-[0-9a-f]{32})-[0-9a-f]{16}/[0-9a-f]{64}-\d{1,9}-\d{1,9}"
+    + re.escape(SUFFIX)
+)
+# A packing of a full chip takes tens of kilobytes.
+_LARGEST = 1 << 26
+_UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError)
+
+
+def export_cache(cache: EmbeddingCache, file: Path) -> tuple[int, dict[str, str]]:
+    """Write the good files of a cache to an archive; equal caches give equal bytes.
+
+    Returns:
+        How many were written, and of each bad file what is wrong.
+
+    Raises:
+        OSError: the archive cannot be written.
+    """
+    buffer, written, bad = io.BytesIO(), 0, {}
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, problem in cache.verify():
+            name = f"{path.parent.name}/{path.name}"
+            if problem:
+                bad[name] = problem
+            else:
+                # Without a time of its own, so that the bytes depend on the content alone.
+                archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
+                written += 1
+    write_file(file, buffer.getvalue())
+    return written, bad
+
+
+def import_cache(cache: EmbeddingCache, file: Path) -> tuple[int, int, dict[str, str]]:
+    """Add the good files of an archive to a cache; good ones that it holds stay as they are.
+
+    Returns:
+        How many were added, how many were there already, and of each bad file what is wrong.
+
+    Raises:
+        InputError: the file is not a zip archive; names it.
+        OSError: the archive cannot be read or the cache not be written.
+    """
+    taken, known, bad = 0, 0, {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for info in archive.infolist():
+                try:
+                    data, problem = _checked(archive, info)
+                except (*_UNPACKING, NotImplementedError, RuntimeError) as error:
+                    data, problem = b"", f"it does not unpack: {error}"
+                if problem:
+                    bad[info.filename] = problem
+                elif cache.take(info.filename, data):
+                    taken += 1
+                else:
+                    known += 1
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{file} is not a zip archive: {error}", file=str(file)) from None
+    return taken, known, bad
+
+
+def _checked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes, str]:
+    """Return the content of a file in an archive, and what is wrong with it."""
+    if not _NAME.fullmatch(info.filename):
+        return b"", "it is not named like a file of the cache"
+    if info.file_size > _LARGEST:
+        return b"", f"it has {info.file_size} bytes, which no embedding takes"
+    data = archive.read(info)
+    return data, problem_of(data, info.filename)

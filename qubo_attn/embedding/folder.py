@@ -1,0 +1,103 @@
+"""A folder that many processes write to, on one machine or over the network.
+
+Nobody locks. A file appears whole under its name or not at all: it is written beside it under a
+name that no other writer uses, flushed to the disk, and renamed. What killed writers leave behind
+is swept away after an hour, and files that were not used for longest go when the folder grows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import socket
+from pathlib import Path
+
+# Hidden, so that no listing of entries sees them; of no other program.
+_PART = ".qubo-attn-part"
+# An hour: no write takes as long, and clocks of a network folder's users may differ.
+_STALE = 3600.0
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that others see it whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written to; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    host = re.sub(r"[^\w-]", "_", socket.gethostname())
+    part = path.parent / f".{host}-{os.getpid()}-{secrets.token_hex(8)}{_PART}"
+    # Unlike those of `tempfile`, the file may be read by whomever the folder is shared with.
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def read_file(path: Path) -> bytes | None:
+    """Return the content of a file and note its use, or None where there is none to be read."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    # The folder may be readable only; then it is someone else's to bound.
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    return data
+
+
+def tidy(folder: Path, suffix: str, limit: int, written: Path) -> int:
+    """Sweep away what killed writers left, and files beyond ``limit`` bytes, oldest use first.
+
+    A process that is reading one of them goes on reading; one that comes later finds none.
+
+    Args:
+        folder: the cache's; suffix: of its files; limit: what they may take together.
+        written: a file just written: the folder's own clock tells how old the remains are, whatever
+            clocks its users have.
+
+    Returns:
+        How many files were deleted, remains aside.
+    """
+    with contextlib.suppress(OSError):
+        _sweep(folder, written.stat().st_mtime - _STALE)
+    found = []
+    for path in folder.glob(f"*/*{suffix}"):
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            found.append((state.st_mtime_ns, path.name, state.st_size, path))
+    total, gone = sum(size for _, _, size, _ in found), 0
+    for _, _, size, path in sorted(found):
+        if total <= limit:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            gone += 1
+        total -= size
+    return gone
+
+
+def _sweep(folder: Path, before: float) -> None:
+    for part in folder.glob(f"*/.*{_PART}"):
+        with contextlib.suppress(OSError):
+            if part.stat().st_mtime < before:
+                part.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Put a renaming on the disk, where the system lets a folder be opened."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
