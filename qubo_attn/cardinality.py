@@ -36,10 +36,11 @@ _CLIQUES = {
     "pegasus": (1, 4, 12, 40, 77, 135, 264, 436, 912, 1536, 2400),
     "zephyr": (1, 4, 12, 32, 62, 107, 237, 352, 720, 1216, 1840),
 }
-_PER_BIT, _MANY, _PER_BIT_OF_MANY = {"pegasus": 1.15, "zephyr": 1.1}, 4, 1.4
+_PER_BIT, _MANY = {"pegasus": 1.15, "zephyr": 1.1}, 4
+_PER_BIT_OF_MANY = {"pegasus": 1.2, "zephyr": 1.15}
 _PER_WIRE, _GROWTH = 1.1, 0.002
-# Grids and networks of more variables take minorminer longer than a compilation should.
-_MOST_VARIABLES = 400
+# The largest grids and networks that minorminer was seen to embed, in a minute or two.
+_MOST_VARIABLES = 1300
 
 
 def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
@@ -64,7 +65,7 @@ def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
     # A grid of one row or one column is a path of qubits.
     if _is_path(n, k):
         return bits
-    return round(bits * (_PER_BIT[family] if min(k, n - k) <= _MANY else _PER_BIT_OF_MANY))
+    return round(bits * ((_PER_BIT if min(k, n - k) <= _MANY else _PER_BIT_OF_MANY)[family]))
 
 
 def _is_path(n: int, k: int) -> bool:
