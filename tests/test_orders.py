@@ -21,7 +21,11 @@ PASSES: dict[str, Pass] = {
     "price": qa.InsertPenalties(),
 }
 LIGHT: dict[str, Pass] = {"drop": qa.DropCouplers(), "compress": qa.Compress()}
-ALL = PASSES | LIGHT
+# Other shapes of a row: same promise, other variables.
+SHAPES: dict[str, Pass] = {
+    form: qa.InsertPenalties(cardinality=form) for form in ("grid", "network")
+}
+ALL = PASSES | LIGHT | SHAPES
 
 
 def legal_orders(names: Iterable[str], sizes: Iterable[int]) -> list[tuple[str, ...]]:
@@ -61,6 +65,18 @@ def test_lighter_rows_have_the_same_optima(
     objective: str, order: tuple[str, ...], data: st.DataObject
 ) -> None:
     check_order(objective, qa.ExactlyK(2), order, data)
+
+
+@pytest.mark.parametrize("form", SHAPES)
+@pytest.mark.parametrize("objective", ["hard", "output"])
+@pytest.mark.parametrize("order", legal_orders(PASSES, [1, 4]), ids="-".join)
+@given(data=st.data())
+@settings(max_examples=3)
+def test_grids_and_networks_have_the_same_optima(
+    order: tuple[str, ...], objective: str, form: str, data: st.DataObject
+) -> None:
+    swapped = tuple(form if name == "price" else name for name in order)
+    check_order(objective, qa.ExactlyK(2), swapped, data)
 
 
 def check_order(
