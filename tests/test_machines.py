@@ -216,6 +216,7 @@ def test_reads_of_a_real_machine_decode_as_the_reference_does(
     assert {(int(h), int(q)) for h, q in np.argwhere(result.repaired)} == repaired
     assert {(int(h), int(q)) for h, q in np.argwhere(~result.feasible)} == repaired
     assert result.chain_break_fraction == pytest.approx(reference.broken, abs=1e-12)
-    assert result.chain_break_fraction > share / 2
+    # Chains of one qubit cannot break.
+    assert result.chain_break_fraction > share / 4
     if share >= 0.3:
         assert 0 < len(repaired) < result.feasible.size

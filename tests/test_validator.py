@@ -105,7 +105,9 @@ def test_couplers_and_qubits_must_work(part: qa.Submission) -> None:
     with pytest.raises(qa.SubmissionError, match=f"qubit {dead} does not work") as e:
         part.validate(p.target.without([dead], []))
     assert e.value.qubit == dead
-    far = int(p.qubit[-1])
+    first, neighbour, _ = p.target.adjacency
+    near = neighbour[first[p.u[0]] : first[p.u[0] + 1]]
+    far = int(np.setdiff1d(p.qubit, [*near, p.u[0]])[-1])
     assert "missing-coupler" in codes(put(part, v=at(p.v, 0, far)))
     assert "coupler-twice" in codes(put(part, u=at(p.u, 0, p.u[1]), v=at(p.v, 0, p.v[1])))
 
