@@ -44,7 +44,9 @@ def broken(part: qa.Submission) -> Iterator[tuple[str, qa.Submission, int]]:
     busy = np.bincount(np.concatenate([p.u, p.v])).argmax()
     full = (p.u == busy) | (p.v == busy)
     yield f"{limits.per}-total", put(j=at(p.j, full, limits.j[0])), 1
-    far = int(np.setdiff1d(p.qubit, np.append(p.v[p.u == p.u[0]], p.u[0]))[-1])
+    first, neighbour, _ = p.target.adjacency
+    near = neighbour[first[p.u[0]] : first[p.u[0] + 1]]
+    far = int(np.setdiff1d(p.qubit, np.append(near, p.u[0]))[-1])
     yield "missing-coupler", put(v=at(p.v, 0, far)), 1
     yield "overlap", put(chain_qubit=at(p.chain_qubit, -1, p.chain_qubit[0])), 1
     within = p.j == -np.repeat(p.strength, np.diff(p.chain_ptr)).max()

@@ -36,6 +36,10 @@ def compile_file(
     file: Annotated[Path, typer.Argument(help="Scores: .npy, or .npz with scores, value, key.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     keys: Annotated[int, typer.Option(help="Keys that each row keeps.")] = 8,
+    levels: Annotated[
+        int,
+        typer.Option(help="With output: largest level of a kept key's soft weight; 0 for hard."),
+    ] = 0,
     objective: Annotated[str, typer.Option(help="selection, redundancy or output.")] = "selection",
     target: Annotated[
         str, typer.Option(help="zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON.")
@@ -60,7 +64,7 @@ def compile_file(
             compiled = qa.compile(
                 arrays["scores"],
                 heads,
-                select=qa.ExactlyK(keys),
+                select=qa.SoftWeights(levels, k=keys) if levels else qa.ExactlyK(keys),
                 objective=objective,
                 values=arrays.get("value"),
                 keys=arrays.get("key"),

@@ -42,6 +42,14 @@ def test_solve_compares_with_top_k(compiled: str, tmp_path: Path) -> None:
     assert "mean relative output error, top-k residual" in text
 
 
+def test_levels_make_kept_keys_soft(compiled: str, tmp_path: Path) -> None:
+    hard = json.loads(run("solve", compiled, "--json"))
+    folder = str(tmp_path / "soft")
+    options = ("--keys", "4", "--levels", "3", "--objective", "output", "--target", "none")
+    run("compile", FILE, *options, "-o", folder)
+    assert json.loads(run("solve", folder, "--json"))["error_ours"] < hard["error_ours"]
+
+
 def test_inspect(compiled: str) -> None:
     facts = json.loads(run("inspect", compiled, "--json"))
     assert [stage["name"] for stage in facts["stages"]][-1] == "embed"
