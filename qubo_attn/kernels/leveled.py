@@ -29,6 +29,9 @@ from qubo_attn.kernels.certify import RELAXED, SORTED, smallest_weight
 from qubo_attn.kernels.gated import good_point
 from qubo_attn.kernels.relaxation import convex_shift, plain_shift
 
+# Keeps a form without any curvature, as of equal values, from being singular.
+_TINY = 1e-290
+
 
 @kernel
 def _load(
@@ -71,9 +74,10 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
                     if b not in (a, key):
                         both += abs(matrix[a, b] * matrix[key, b])
                         alone += matrix[key, b] ** 2
-                own = product * both / alone if both > 0.0 else product
+                own = product * both / alone if min(both, alone) > 0.0 else product
                 shift[a] = own
-            shift[key] = max(shift[key], product**2 / own)
+            if own > 0.0:
+                shift[key] = max(shift[key], product**2 / own)
     convex, size = matrix.copy(), np.abs(matrix).max()
     for a in range(n):
         convex[a, a] += 2.0 * shift[a]
@@ -88,7 +92,7 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
             shift[a] = max(shift[a], needed[a] - 0.5 * matrix[a, a])
             convex[a, a] = matrix[a, a] + 2.0 * shift[a]
         least = np.linalg.eigvalsh(convex)[0]
-    rest = max(-0.5 * least, 0.0) * (1.0 + 1e-9) + 1e-12 * size
+    rest = max(-0.5 * least, 0.0) * (1.0 + 1e-9) + 1e-12 * size + _TINY
     tilted = fields.copy()
     for a in range(n):
         convex[a, a] += 2.0 * rest

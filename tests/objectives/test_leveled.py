@@ -146,6 +146,24 @@ def test_repair_clears_the_levels_of_keys_that_go() -> None:
     assert result.selected.sum() == 2
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-160, 1e-8, 1e8])
+def test_values_of_any_size_are_priced(scale: float) -> None:
+    generator = np.random.default_rng(6)
+    values = scale * generator.normal(size=(1, 6, 3))
+    values[0, 3] = values[0, :3].mean(axis=0)
+    compiled = qa.compile(
+        generator.normal(size=(1, 1, 6)),
+        1,
+        select=qa.SoftWeights(k=2),
+        objective="output",
+        values=values,
+        target="zephyr:3",
+    )
+    assert np.isfinite(compiled.program.constraints.weight).all()
+    assert compiled.certificates.recheck() == []
+    assert compiled.solve(seed=1).selected.sum() == 2
+
+
 def test_wishes_concern_keys_and_not_their_levels() -> None:
     generator = np.random.default_rng(4)
     scores, values = generator.normal(size=(1, 1, 5)), generator.normal(size=(1, 5, 3))
