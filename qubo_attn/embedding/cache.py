@@ -301,6 +301,8 @@ class EmbeddingCache:
         )
         if packing is None or len(packing) < least or not packing.fits(target):
             return None
+        if packing.longest_chain > options.get("longest_chain", packing.longest_chain):
+            return None
         return Kept(packing, "repaired", Origin(origin.copies, origin.longest_chain, drift, repair))
 
     def _candidates(self, folder: str, target: Target) -> list[Path]:
