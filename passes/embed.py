@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
@@ -30,6 +31,7 @@ from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape
 from qubo_attn.embedding.structure import sparse_shapes
 from qubo_attn.embedding.templates import round_up
+from qubo_attn.errors import InputError
 from qubo_attn.ir import Program
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import BINARY, PRICED, Fact
@@ -46,6 +48,7 @@ class Embed:
         cache: where packings are kept.
         rounds: search effort for a new packing, in ruined windows.
         seed: of that search.
+        longest_chain: qubits that a chain may have; None for any number.
         chain_strength: see `qubo_attn.hardware.coefficients`; it does not change the placement.
         kept: an earlier placement; taken over where the program's components are the same.
     """
@@ -54,6 +57,7 @@ class Embed:
     cache: EmbeddingCache = field(default_factory=EmbeddingCache, repr=False)
     rounds: int = ROUNDS
     seed: int = 0
+    longest_chain: int | None = None
     chain_strength: ChainStrength = "auto"
     kept: Placement | None = field(default=None, repr=False)
 
@@ -64,6 +68,12 @@ class Embed:
 
     def __post_init__(self) -> None:
         check_chain_strength(self.chain_strength)
+        longest = self.longest_chain
+        if longest is not None and not (isinstance(longest, Integral) and longest >= 1):
+            raise InputError(
+                f"longest_chain must be None or a whole number of qubits >= 1, not {longest!r}",
+                longest_chain=longest,
+            )
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program unchanged, with its placement.
@@ -74,7 +84,7 @@ class Embed:
         n = len(program)
         component = blocks_of(program)
         shapes = sparse_shapes(program, component)
-        structure = _structure(component, shapes)
+        structure = _structure(component, shapes, self.longest_chain)
         if self.kept is not None and self.kept.structure == structure:
             return Rewrite(
                 program, Lift.identity(n), notes=("placement taken over",), placement=self.kept
@@ -122,12 +132,17 @@ class Embed:
         Raises:
             EmbeddingError: such a component does not fit even alone.
         """
+        bound = {} if self.longest_chain is None else {"longest_chain": int(self.longest_chain)}
         if isinstance(shape, Shape):
-            seed = {"seed": self.seed}
+            chosen = {"seed": self.seed, **bound}
             return self.cache.packing(
-                shape.size, self.target, seed, lambda: pack_shape(shape, self.target, **seed), shape
+                shape.size,
+                self.target,
+                chosen,
+                lambda: pack_shape(shape, self.target, **chosen),
+                shape,
             )
-        size, options = self._class(shape), {"rounds": self.rounds, "seed": self.seed}
+        size, options = self._class(shape), {"rounds": self.rounds, "seed": self.seed, **bound}
         return self.cache.packing(
             size, self.target, options, lambda: pack_cliques(size, self.target, **options)
         )
@@ -136,8 +151,10 @@ class Embed:
         return round_up(self.target.topology, size) if self.target.is_grid else size
 
 
-def _structure(component: Longs, shapes: dict[int, Shape]) -> str:
+def _structure(component: Longs, shapes: dict[int, Shape], longest_chain: int | None) -> str:
     digest = hashlib.sha256(component.tobytes())
+    if longest_chain is not None:
+        digest.update(f"chains<={longest_chain};".encode())
     for c, shape in shapes.items():
         digest.update(f"{c}:{shape.name};".encode())
     return digest.hexdigest()

@@ -66,6 +66,7 @@ def compile(
     cache: EmbeddingCache | str | os.PathLike[str] | None = None,
     seed: int = 0,
     chain_strength: ChainStrength = "auto",
+    longest_chain: int | None = None,
     before: Sequence[BeforeHook] = (),
     after: Sequence[AfterHook] = (),
     verify_each: bool = False,
@@ -105,6 +106,8 @@ def compile(
             prefactor in place of the customary 1.414), ``"bound"`` (each chain just above what is
             proved to keep it whole, with room for the machine's errors), or ``"auto"`` (torque
             compensation within that room and that bound), which breaks fewer rows.
+        longest_chain: qubits that a chain may have: fewer rows fit at once then, or none; None (the
+            default) for any number.
         before, after: hooks around each pass, see `Pipeline`.
         verify_each: check every pass against its promise (slow).
 
@@ -157,7 +160,13 @@ def compile(
     embed = None
     if machine is not None and machine.is_structured:
         kept = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
-        embed = Embed(machine, kept, seed=int(seed), chain_strength=chain_strength)
+        embed = Embed(
+            machine,
+            kept,
+            seed=int(seed),
+            longest_chain=longest_chain,
+            chain_strength=chain_strength,
+        )
     recipe = Recipe(
         selects,
         objectives,

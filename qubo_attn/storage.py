@@ -151,6 +151,7 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
         else {
             "rounds": recipe.embed.rounds,
             "seed": recipe.embed.seed,
+            "longest_chain": _plain(recipe.embed.longest_chain),
             "chain_strength": recipe.embed.chain_strength,
         },
         "target": None

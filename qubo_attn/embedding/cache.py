@@ -20,7 +20,7 @@ import platformdirs
 
 from qubo_attn.embedding.entry import SUFFIX, Entry, Origin, family, graph_of, name_of
 from qubo_attn.embedding.folder import read_file, tidy, write_file
-from qubo_attn.embedding.mending import Repair, longest_allowed, mend_packing
+from qubo_attn.embedding.mending import Repair, mend_packing
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import InputError
@@ -289,16 +289,19 @@ class EmbeddingCache:
             return None
         share, _, entry = min(near, key=_by_share)
         origin = entry.origin
+        drift = origin.drift + share
+        least = max(1, int(origin.copies * (KEPT - _PER_SHARE * drift)))
         packing, repair = mend_packing(
             entry.packing(target),
             target,
-            longest=longest_allowed(origin.longest_chain),
+            longest=origin.longest_chain,
             rounds=options.get("rounds", 0),
             seed=options.get("seed", 0),
+            least=least,
         )
-        drift = origin.drift + share
-        least = max(1, int(origin.copies * (KEPT - _PER_SHARE * drift)))
         if packing is None or len(packing) < least or not packing.fits(target):
+            return None
+        if packing.longest_chain > options.get("longest_chain", packing.longest_chain):
             return None
         return Kept(packing, "repaired", Origin(origin.copies, origin.longest_chain, drift, repair))
 

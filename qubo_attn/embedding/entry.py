@@ -1,15 +1,16 @@
 """One file of the embedding cache: a packing, the machine it was made for, and where it came from.
 
-The first line is the SHA-256 of all that follows, the second holds facts as JSON, the rest is an
-``npz``: chains by the machine's own qubit numbers, and the working graph, as what is missing of
-the ideal lattice where there is one. So every entry can be checked on its own, years later.
+The first line is the SHA-256 of all that follows, the second holds facts as JSON, the rest columns
+of whole numbers, compressed: chains by the machine's own qubit numbers, and the working graph, as
+what is missing of the ideal lattice where there is one. So every entry can be checked on its own,
+years later.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,7 +24,8 @@ from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import TargetError
 from qubo_attn.target import Target
 
-FORMAT = 3
+# 4: columns one after another, which read in a tenth of the time that an npz takes.
+FORMAT = 4
 SUFFIX = ".packing"
 
 
@@ -64,16 +66,20 @@ class Graph:
 def graph_of(target: Target) -> Graph:
     """Return the working graph of a target."""
     shape = tuple(int(s) for s in target.shape)
-    ends = target.qubits[target.couplers]
     if target.is_grid:
         ideal = Target.ideal(target.topology, shape)
-        expected = ideal.qubits[ideal.couplers]
-        expected = expected[np.isin(expected, target.qubits).all(axis=1)]
-        missing = expected[~_among(expected, ends)]
-        absent = np.setdiff1d(ideal.qubits, target.qubits)
-        known = len(ideal.qubits) - len(absent) == len(target.qubits)
-        if known and len(expected) - len(missing) == len(ends):
-            return Graph(target.topology, shape, True, absent, missing)
+        count = len(ideal.qubits)
+        works = np.zeros(count, bool)
+        place = np.searchsorted(ideal.qubits, target.qubits).clip(max=count - 1)
+        works[place] = True
+        u, v = ideal.couplers.T
+        expected = ideal.couplers[works[u] & works[v]]
+        missing = _absent(_codes(expected, count), _codes(place[target.couplers], count))
+        known = np.array_equal(ideal.qubits[place], target.qubits)
+        if known and len(expected) - len(missing) == len(target.couplers):
+            pairs = ideal.qubits[np.stack(np.divmod(missing, count), axis=1)]
+            return Graph(target.topology, shape, True, ideal.qubits[~works], pairs)
+    ends = target.qubits[target.couplers]
     return Graph(target.topology, shape, False, target.qubits, ends)
 
 
@@ -194,20 +200,20 @@ class Entry:
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
-        buffer = io.BytesIO()
-        edges: dict[str, Any] = {}
+        columns: dict[str, Longs] = {
+            "couplers": self.graph.couplers.ravel(),
+            "number": self.number,
+            "ptr": self.ptr,
+            "qubits": self.graph.qubits,
+        }
         if self.shape is not None:
-            edges = {"i": self.shape.i, "j": self.shape.j}
-        np.savez_compressed(
-            buffer,
-            **edges,
-            ptr=self.ptr,
-            number=self.number,
-            lost=np.array(self.graph.lost),
-            qubits=self.graph.qubits,
-            couplers=self.graph.couplers,
-        )
-        body = json.dumps(self.facts, sort_keys=True).encode() + b"\n" + buffer.getvalue()
+            columns = {"i": self.shape.i, "j": self.shape.j} | columns
+        facts = self.facts | {
+            "lost": self.graph.lost,
+            "columns": [[name, len(column)] for name, column in columns.items()],
+        }
+        packed = zlib.compress(np.concatenate(list(columns.values())).astype("<i8").tobytes())
+        body = json.dumps(facts, sort_keys=True).encode() + b"\n" + packed
         return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
     @classmethod
@@ -219,38 +225,38 @@ class Entry:
         """
         facts, body = _opened(data)
         try:
-            with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-                graph = Graph(
-                    facts["topology"],
-                    tuple(facts["lattice"]),
-                    bool(arrays["lost"]),
-                    arrays["qubits"].astype(np.int64),
-                    arrays["couplers"].astype(np.int64).reshape(-1, 2),
-                )
-                origin = dict(facts["origin"])
-                repair = origin.pop("repair")
-                shape, size = None, int(facts["shape"].split("-")[0][1:])
-                if "i" in arrays:
-                    shape = Shape(size, arrays["i"].astype(np.int64), arrays["j"].astype(np.int64))
-                if facts["shape"] != name_of(size, shape):
-                    raise ValueError("its shape is not the one that it names")
-                packing = Packing(size, arrays["ptr"], arrays["number"], shape)
-                if not packing.is_well_formed:
-                    raise ValueError("chains and their pointers do not belong together")
-                return cls(
-                    packing.size,
-                    packing.ptr,
-                    packing.qubit,
-                    graph,
-                    facts["target"],
-                    facts["options"],
-                    Origin(**origin, repair=None if repair is None else Repair(**repair)),
-                    facts["label"],
-                    facts["graph_id"],
-                    facts["qubits"],
-                    facts["couplers"],
-                    shape,
-                )
+            columns = _unpacked(dict(facts["columns"]), body)
+            graph = Graph(
+                facts["topology"],
+                tuple(facts["lattice"]),
+                bool(facts["lost"]),
+                columns["qubits"],
+                columns["couplers"].reshape(-1, 2),
+            )
+            origin = dict(facts["origin"])
+            repair = origin.pop("repair")
+            shape, size = None, int(facts["shape"].split("-")[0][1:])
+            if "i" in columns:
+                shape = Shape(size, columns["i"], columns["j"])
+            if facts["shape"] != name_of(size, shape):
+                raise ValueError("its shape is not the one that it names")
+            packing = Packing(size, columns["ptr"], columns["number"], shape)
+            if not packing.is_well_formed:
+                raise ValueError("chains and their pointers do not belong together")
+            return cls(
+                packing.size,
+                packing.ptr,
+                packing.qubit,
+                graph,
+                facts["target"],
+                facts["options"],
+                Origin(**origin, repair=None if repair is None else Repair(**repair)),
+                facts["label"],
+                facts["graph_id"],
+                facts["qubits"],
+                facts["couplers"],
+                shape,
+            )
         except Exception as error:  # any content is possible, and all of it means the same
             raise ValueError(f"it does not read ({type(error).__name__}: {error})") from error
 
@@ -279,6 +285,32 @@ def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:
     if version != FORMAT:
         raise ValueError(f"it has format {version}, this version of qubo-attn reads {FORMAT}")
     return facts, body
+
+
+def _absent(codes: Longs, others: Longs) -> Longs:
+    """Return the codes that are not among ``others``; both ascending and each code once."""
+    if len(codes) == len(others) and np.array_equal(codes, others):
+        return codes[:0]
+    both = np.concatenate([codes, others])
+    both.sort(kind="stable")  # merges two ascending runs
+    single = np.ones(len(both) + 1, bool)
+    single[1:-1] = both[1:] != both[:-1]
+    alone = both[single[1:] & single[:-1]]
+    at = np.searchsorted(codes, alone).clip(max=max(len(codes) - 1, 0))
+    return alone[codes[at] == alone] if len(codes) else codes
+
+
+def _unpacked(lengths: dict[str, int], packed: bytes) -> dict[str, Longs]:
+    """Return the columns of `Entry.to_bytes` by name, in the order in which lengths state them."""
+    numbers = np.frombuffer(zlib.decompress(packed), "<i8").astype(np.int64)
+    if min(lengths.values()) < 0 or sum(lengths.values()) != len(numbers):
+        raise ValueError("its columns do not have the lengths that it states")
+    columns = np.split(numbers, np.cumsum(list(lengths.values()))[:-1])
+    return dict(zip(lengths, columns, strict=True))
+
+
+def _codes(pairs: Array, span: int) -> Longs:
+    return np.asarray(pairs[:, 0] * span + pairs[:, 1])
 
 
 def _among(pairs: Array, others: Array) -> Array:

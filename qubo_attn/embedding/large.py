@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Longs, csr_rows, segment_ids
+from qubo_attn.arrays import Array, Bools, Longs
 from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.target import Target
 
@@ -65,7 +65,7 @@ def large_clique(
     best = min(drafts, key=_worth)
     if best.unmet and ceiling not in starts:
         best = min(best, *_drafts(ceiling, size, target, longest), key=_worth)
-    best = regrow(best, size, target, longest, rounds, np.random.default_rng(seed))
+    best = regrow(best, target, longest, rounds, seed)
     if best.unmet:
         return []
     return [np.flatnonzero(best.owner == c) for c in range(size)]
@@ -219,40 +219,24 @@ def mend(
 
 def regrow(
     draft: Draft,
-    size: int,
     target: Target,
     longest: int,
     rounds: int,
-    generator: np.random.Generator,
+    seed: int,
     free: Bools | None = None,
 ) -> Draft:
     """Take chains that lack couplers out and grow them anew from where many others are near.
 
     Args:
-        draft: chains to improve on; size, target, longest, free: as for `mend`.
-        rounds: chains taken out, at most; generator: of all choices.
+        draft: chains to improve on; target, longest, free: as for `mend`.
+        rounds: chains taken out, at most; seed: of all choices.
     """
+    if not draft.unmet or not rounds:
+        return draft
     first, neighbour, _ = target.adjacency
-    for _ in range(rounds):
-        open_qubits = draft.owner < 0 if free is None else free & (draft.owner < 0)
-        if not draft.unmet or not open_qubits.any():
-            break
-        # Mostly a chain that lacks something; at times another one, to make room.
-        weight = draft.lacking / draft.lacking.sum() + 0.2 / size
-        chain = generator.choice(size, p=weight / weight.sum())
-        owner = np.where(draft.owner == chain, -1, draft.owner)
-        open_qubits |= draft.owner == chain
-        seeds = generator.choice(np.flatnonzero(open_qubits), _SEEDS)
-        owner[seeds[int(np.argmax(_chains_near(seeds, owner, size, first, neighbour)))]] = chain
-        other = mend(owner, size, target, longest, free)
-        if other.unmet <= draft.unmet:
-            draft = other
-    return draft
-
-
-def _chains_near(seeds: Longs, owner: Longs, size: int, first: Longs, neighbour: Longs) -> Longs:
-    """Return how many chains (free qubits count as one) are next to each of some qubits."""
-    ptr, entries = csr_rows(first, seeds)
-    near = np.zeros((len(seeds), size + 1), bool)
-    near[segment_ids(ptr), owner[neighbour[entries]]] = True
-    return np.asarray(near.sum(axis=1))
+    owner = draft.owner.copy()
+    free = np.ones(len(owner), np.bool_) if free is None else free
+    unmet, lacking = kernels.regrow_clique(
+        owner, draft.unmet, draft.lacking, free, first, neighbour, longest, rounds, _SEEDS, seed
+    )
+    return Draft(owner, unmet, lacking)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Longs, csr_rows
+from qubo_attn.arrays import Bools, Longs, csr_rows, pointers
 from qubo_attn.embedding.large import Draft, mend, regrow
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.templates import clique_tiles
@@ -22,10 +22,12 @@ from qubo_attn.target import Target
 
 # Share of the placements that a packing found anew tries.
 _EFFORT = 0.04
-# Chains regrown on the way to mending all copies of a large clique once.
-_REGROWN = 60
-# Share by which chains may outgrow those of the packing that was found anew, and at least so much.
-_LONGER, _LEAST_LONGER = 1 / 3, 2
+# Chains regrown on the way to mending all copies of a large clique once, and for one of them: what
+# is not mended by then is found anew sooner.
+_REGROWN, _REGROWN_FOR_ONE = 60, 20
+# Share by which chains may outgrow those of the packing that was found anew, and at least so much;
+# large cliques that cannot be mended otherwise get more.
+_LONGER, _LEAST_LONGER, _LAST_RESORT = 1 / 3, 2, 4
 
 
 @dataclass(frozen=True)
@@ -49,25 +51,32 @@ class Repair:
         return self.reused + self.mended + self.placed
 
 
-def longest_allowed(longest_chain: int) -> int:
-    """Return how long chains may get by mending a packing with the given longest chain."""
-    return longest_chain + max(_LEAST_LONGER, int(_LONGER * longest_chain))
+def longest_allowed(longest_chain: int, least: int = _LEAST_LONGER) -> int:
+    """Return how long chains may get by mending a packing with the given longest chain.
+
+    Args:
+        longest_chain: of the packing that was found anew; least: qubits that may come on top.
+    """
+    return longest_chain + max(least, int(_LONGER * longest_chain))
 
 
 def mend_packing(
-    packing: Packing, target: Target, *, longest: int, rounds: int, seed: int
+    packing: Packing, target: Target, *, longest: int, rounds: int, seed: int, least: int = 1
 ) -> tuple[Packing | None, Repair]:
     """Return a packing that fits ``target``, made from one that no longer does.
 
     Args:
         packing: as positions in the target's ``qubits``, -1 where a qubit is gone.
         target: the machine as it is now.
-        longest: qubits that a mended chain may have.
+        longest: qubits of the longest chain of the packing found anew; mended ones may have some
+            more, see `longest_allowed`.
         rounds: search effort of a packing found anew; a small share of it is spent.
         seed: of all choices.
+        least: copies that a packing is worth having with; given up once they are out of reach.
 
     Returns:
-        The packing, or None where no copy is left, and what became of the copies.
+        The packing, or None where no copy is left or they were given up, and what became of the
+        copies.
     """
     size, copies = packing.size, packing.copies()
     whole = packing.whole(target)
@@ -76,13 +85,17 @@ def mend_packing(
     free = np.ones(len(target.qubits), bool)
     free[packing.qubit[packing.qubit >= 0]] = False
     tiled = target.is_grid and bool(clique_tiles(target.topology, size))
-    crew = _Crew(size, target, longest, free, np.random.default_rng(seed))
-    mended = crew.mend_once(hurt) if tiled else crew.mend_all(hurt)
+    crew = _Crew(size, target, longest, free, seed)
+    mended = crew.mend_once(hurt) if tiled else crew.mend_all(hurt, least - len(kept))
+    if mended is None:
+        return None, Repair(before=len(copies), reused=len(kept), mended=0, placed=0)
     found = kept + mended
+    counts = {"reused": len(kept), "mended": len(mended)}
     if tiled and len(found) < len(copies):
+        known = {"reused": _marks(kept), "mended": _marks(mended)}
         found = _placed(found, size, target, _around(hurt, target), rounds, seed)
-    known = {"reused": _marks(kept), "mended": _marks(mended)}
-    counts = {name: sum(mark in marks for mark in _marks(found)) for name, marks in known.items()}
+        stay = _marks(found)
+        counts = {name: len(stay & marks) for name, marks in known.items()}
     placed = len(found) - sum(counts.values())
     repair = Repair(before=len(copies), placed=placed, **counts)
     return (Packing.of(found) if found else None), repair
@@ -94,29 +107,34 @@ class _Crew:
 
     Attributes:
         size: nodes of the clique; target: the machine.
-        longest: qubits that a chain may have.
+        longest: qubits of the longest chain of the packing found anew.
         free: qubits that no copy holds.
-        generator: of all choices.
+        seed: of the next choices.
     """
 
     size: int
     target: Target
     longest: int
     free: Bools
-    generator: np.random.Generator
+    seed: int
 
     def mend_once(self, hurt: list[Longs]) -> list[list[Longs]]:
         """Mend what can be by growing chains; the qubits of the others become free."""
         mended = [self._mend(owner, 0) for owner in hurt]
         return [self._chains(draft) for draft in mended if not draft.unmet]
 
-    def mend_all(self, hurt: list[Longs]) -> list[list[Longs]]:
-        """Mend as many as possible; the copy that is hurt most makes room for the others."""
+    def mend_all(self, hurt: list[Longs], least: int) -> list[list[Longs]] | None:
+        """Mend as many as possible; the copy that is hurt most makes room for the others.
+
+        Args:
+            hurt: owners of qubits, for each copy.
+            least: how many must be mended; None is returned where they cannot.
+        """
         done: list[list[Longs]] = []
         while hurt:
             left = []
             for owner in hurt:
-                draft = self._mend(owner, _REGROWN // len(hurt))
+                draft = self._mend(owner, min(_REGROWN_FOR_ONE, _REGROWN // len(hurt)))
                 if draft.unmet:
                     self.free[owner >= 0] = False
                     left.append((draft.unmet, owner))
@@ -125,16 +143,18 @@ class _Crew:
             if left:
                 worst = max(range(len(left)), key=lambda place: left[place][0])
                 self.free[left.pop(worst)[1] >= 0] = True
+                if len(done) + len(left) < least:
+                    return None
             hurt = [owner for _, owner in left]
         return done
 
     def _mend(self, owner: Longs, rounds: int) -> Draft:
         """Mend one copy; the qubits that it gives up become free, those it takes do not stay so."""
         self.free[owner >= 0] = True
-        draft = mend(owner.copy(), self.size, self.target, self.longest, self.free)
-        draft = regrow(
-            draft, self.size, self.target, self.longest, rounds, self.generator, self.free
-        )
+        self.seed += 1
+        longest, last = (longest_allowed(self.longest, n) for n in (_LEAST_LONGER, _LAST_RESORT))
+        draft = mend(owner.copy(), self.size, self.target, longest, self.free)
+        draft = regrow(draft, self.target, last, rounds, self.seed, self.free)
         if not draft.unmet:
             self.free[draft.owner >= 0] = False
         return draft
@@ -174,15 +194,13 @@ def _placed(
     return held.chains(size)
 
 
-def _marks(copies: list[list[Longs]]) -> list[bytes]:
-    """Return for each copy what two equal ones share."""
-    return [_mark(copy) for copy in copies]
+def _marks(copies: list[list[Longs]]) -> set[bytes]:
+    """Return for each copy what two equal ones share, in whatever order their chains come."""
+    return {_mark(copy) for copy in copies}
 
 
 def _mark(copy: list[Longs]) -> bytes:
-    chains: list[Array] = sorted((np.sort(chain) for chain in copy), key=_first)
-    return b"".join(chain.tobytes() for chain in chains)
-
-
-def _first(chain: Array) -> int:
-    return int(chain[0])
+    qubits, lengths = np.concatenate(copy), [len(chain) for chain in copy]
+    lowest = np.minimum.reduceat(qubits, pointers(lengths)[:-1])
+    order = np.argsort(qubits)
+    return np.stack([qubits, np.repeat(lowest, lengths)])[:, order].tobytes()

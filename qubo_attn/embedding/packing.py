@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NoReturn
 
 import numpy as np
 
@@ -22,13 +23,14 @@ from qubo_attn.embedding.large import (
     large_clique,
 )
 from qubo_attn.embedding.shapes import Shape, embed_copies
-from qubo_attn.embedding.templates import clique_sizes, clique_tiles
+from qubo_attn.embedding.templates import clique_sizes, clique_tiles, round_up
 from qubo_attn.embedding.tiling import pack_tiles
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.target import Target
 
 # Search effort: two seconds or so on a full chip, and half a minute.
 ROUNDS, THOROUGH = 2000, 30_000
+NO_BOUND = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,14 @@ class Packing:
         return [chains[at : at + self.size] for at in range(0, len(chains), self.size)]
 
 
-def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int = 0) -> Packing:
+def pack_cliques(
+    size: int,
+    target: Target,
+    *,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+    longest_chain: int | None = None,
+) -> Packing:
     """Return disjoint embeddings of the clique of ``size`` nodes on ``target``.
 
     Args:
@@ -119,15 +128,26 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
         rounds: search effort for tiles, in milliseconds on a full chip or so (a count of placements
             tried, not a time); more is denser. Smaller machines get proportionally fewer.
         seed: of all random choices.
+        longest_chain: qubits that a chain may have; None for any number.
 
     Raises:
-        EmbeddingError: not even one copy was found; carries ``requested`` and ``fits``.
+        EmbeddingError: not even one copy was found; carries ``requested`` and ``fits``, or, where
+            chains are too long, ``longest_chain`` and the ``shortest`` that was found.
     """
+    bound = NO_BOUND if longest_chain is None else longest_chain
     copies: list[list[Longs]] = []
     if target.is_grid and clique_tiles(target.topology, size):
-        copies = pack_tiles(size, target, rounds, seed)
+        copies = _within(pack_tiles(size, target, rounds, seed, bound), bound)
     if not copies:
-        copies = _repeat(size, target, seed)
+        copies = _repeat(size, target, seed, bound)
+    if not copies and longest_chain is not None:
+        # Raises the other error where no chains, however long, would do.
+        _raise_too_long(
+            f"a row of {size} keys that all interact",
+            longest_chain,
+            pack_cliques(size, target, rounds=0, seed=seed),
+            target,
+        )
     if not copies:
         fits = largest_clique(target, size)
         raise EmbeddingError(
@@ -142,18 +162,26 @@ def pack_cliques(size: int, target: Target, *, rounds: int = ROUNDS, seed: int =
     return packing
 
 
-def pack_shape(shape: Shape, target: Target, *, seed: int = 0) -> Packing:
+def pack_shape(
+    shape: Shape, target: Target, *, seed: int = 0, longest_chain: int | None = None
+) -> Packing:
     """Return disjoint embeddings of a sparse shape on ``target``.
 
     Args:
         shape: a connected graph.
         target: a machine with a working graph.
         seed: of all choices.
+        longest_chain: qubits that a chain may have; None for any number.
 
     Raises:
-        EmbeddingError: not one copy was found.
+        EmbeddingError: not one copy was found, and none of the clique of its size either.
     """
-    copies = embed_copies(shape, target, seed)
+    found = embed_copies(shape, target, seed)
+    bound = NO_BOUND if longest_chain is None else longest_chain
+    copies = _within(found, bound) or _as_clique(shape, target, seed, longest_chain)
+    if not copies and found and longest_chain is not None:
+        what = f"a component of {shape.size} variables and {len(shape.i)} couplers"
+        _raise_too_long(what, longest_chain, Packing.of(found, shape), target)
     if not copies:
         raise EmbeddingError(
             f"a component of {shape.size} variables and {len(shape.i)} couplers does not fit "
@@ -166,8 +194,43 @@ def pack_shape(shape: Shape, target: Target, *, seed: int = 0) -> Packing:
     return packing
 
 
+def _within(copies: list[list[Longs]], bound: int) -> list[list[Longs]]:
+    """Return the copies without a chain longer than ``bound``."""
+    return [copy for copy in copies if max(map(len, copy)) <= bound]
+
+
+def _raise_too_long(what: str, longest_chain: int, found: Packing, target: Target) -> NoReturn:
+    """Raise the error for chains that are all too long."""
+    lengths = np.diff(found.ptr).reshape(-1, found.size)
+    shortest = int(lengths.max(axis=1).min())
+    raise EmbeddingError(
+        f"no embedding of {what} on {target.label} has chains of at most {longest_chain} qubits; "
+        f"chains of {shortest} were found: allow longest_chain={shortest}, or give rows fewer "
+        "slots",
+        longest_chain=longest_chain,
+        shortest=shortest,
+    )
+
+
+def _as_clique(
+    shape: Shape, target: Target, seed: int, longest_chain: int | None
+) -> list[list[Longs]]:
+    """Return embeddings of the clique that holds a shape, or nothing."""
+    size = round_up(target.topology, shape.size) if target.is_grid else shape.size
+    try:
+        packing = pack_cliques(size, target, seed=seed, longest_chain=longest_chain)
+        return [copy[: shape.size] for copy in packing.copies()]
+    except EmbeddingError:
+        return []
+
+
 def find_clique(size: int, target: Target, *, seed: int = 0) -> list[Longs]:
     """Return the chains of one clique on ``target``, as positions in its qubits, or nothing."""
+    if target.topology == "pegasus" and not target.is_ideal and size >= LEAST_BUSCLIQUE:
+        # Busclique takes seconds for one size where couplers are dead; this, a third of that.
+        found = large_clique(size, target, rounds=0, seed=seed)
+        if found:
+            return found
     return _find_clique(size, target, np.ones(len(target.qubits), bool), seed)
 
 
@@ -198,10 +261,15 @@ def largest_clique(target: Target, below: int) -> int:
 # -- one copy after another ---------------------------------------------------------------------
 
 
-def _repeat(size: int, target: Target, seed: int) -> list[list[Longs]]:
+def _repeat(size: int, target: Target, seed: int, bound: int) -> list[list[Longs]]:
     free = np.ones(len(target.qubits), bool)
     copies: list[list[Longs]] = []
     while free.sum() >= size and (copy := _find_clique(size, target, free, seed)):
+        if max(map(len, copy)) > bound:
+            # What busclique finds next, in what is left, has no shorter chains.
+            if target.is_grid and size >= LEAST_BUSCLIQUE and not copies:
+                copies = [chains] if (chains := large_clique(size, target, longest=bound)) else []
+            break
         copies.append(copy)
         free[np.concatenate(copy)] = False
     return copies

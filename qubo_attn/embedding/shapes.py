@@ -4,7 +4,9 @@ A shape is a component's structure: its nodes in order of their variables and a 
 edges. Paths, the domain walls of one key, are carved out of the working graph with one qubit a
 node. Others are embedded by minorminer in small windows, where it is fast and finds short chains:
 once to learn how many qubits a copy takes, then in one window of that size after another, and again
-in windows that lie across those. Every packing is checked before anybody sees it.
+in windows that lie across those. Dense rows that few couplers join (heads coupled along a path)
+take minorminer seconds: their first copy is moved about the lattice, and few others are sought.
+Every packing is checked before anybody sees it.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Bools, Floats, Longs
+from qubo_attn.arrays import Bools, Floats, Longs, pointers
 from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.target import Target
 
 # Below so many nodes a clique takes no more qubits; above such a mean degree, or share of all
 # pairs, hardly more (see docs/cardinality.md).
 LEAST_NODES, MOST_DEGREE, MOST_DENSITY = 5, 8.0, 0.5
+# Rows, each a clique, that couplers of at most this mean degree join are sparse as well.
+MOST_BETWEEN = 3.0
 # Qubits of a window per qubit of a copy, and of the window that the first copy is sought in.
 _ROOM, _FIRST_ROOM = 1.25, 3.0
 # Attempts of minorminer in a window, and on a whole working graph.
@@ -31,6 +36,12 @@ _TRIES, _WHOLE_TRIES = 2, 10
 _NO_TIMEOUT = 1e6
 # Nodes of windows in which it may fail: what it spends where nothing fits.
 _FAILED_NODES = 1000
+# Qubits of the first window per edge, where rows are dense: chains are longer then.
+_ROOM_PER_EDGE = 0.65
+# Share of the room around a dense copy that must be free for minorminer to seek one more.
+_ROOM_AGAIN = 0.8
+# Orders in which the images of a copy are laid down; the one that leaves room for most is taken.
+_ORDERS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +83,23 @@ class Shape:
     @cached_property
     def is_sparse(self) -> bool:
         """Whether an embedding of its own takes fewer qubits than a clique's."""
-        pairs, edges = self.size * (self.size - 1) / 2, len(self.i)
-        return self.size >= LEAST_NODES and edges <= min(
-            MOST_DENSITY * pairs, MOST_DEGREE * self.size / 2
-        )
+        pairs = self.size * (self.size - 1) / 2
+        if self.size < LEAST_NODES or len(self.i) > MOST_DENSITY * pairs:
+            return False
+        return self.degree <= MOST_DEGREE or 2 * self.between <= MOST_BETWEEN * self.size
+
+    @property
+    def degree(self) -> float:
+        """Mean number of neighbours."""
+        return 2 * len(self.i) / self.size
+
+    @cached_property
+    def between(self) -> int:
+        """Edges other than those of a node to all nodes just before it: those between rows."""
+        order = np.lexsort((-self.i, self.j))
+        back = (self.j - self.i)[order]
+        start = np.searchsorted(self.j[order], self.j[order])
+        return int((back != np.arange(len(back)) - start + 1).sum())
 
     def holds(self, other: Shape) -> bool:
         """Return whether a copy of this shape can take ``other``, node by node."""
@@ -109,13 +133,24 @@ def first_copy(
     everywhere = np.ones(len(target.qubits), bool)
     if target.is_grid:
         x, y, length = _places(target)
-        room = _FIRST_ROOM * shape.size
-        while room < len(target.qubits):
+        for room in _rooms(shape, len(target.qubits)):
             window = _middle(x, y, length, room)
             if found := _embed(shape, target, window, seed, _TRIES, timeout):
                 return found
-            room *= 1.5
     return _embed(shape, target, everywhere, seed, _WHOLE_TRIES, timeout)
+
+
+def _rooms(shape: Shape, qubits: int) -> Iterator[float]:
+    """Yield how many qubits of a chip to seek a copy in: more and more, fewer than there are."""
+    if shape.degree > MOST_DEGREE:
+        # Squares that fill the chip side by side, as images of what is found then do as well.
+        most = int(np.sqrt(qubits / (_ROOM_PER_EDGE * len(shape.i))))
+        yield from (qubits / side**2 for side in range(most, 1, -1))
+        return
+    room = _FIRST_ROOM * shape.size
+    while room < qubits:
+        yield room
+        room *= 1.5
 
 
 def _embedded(shape: Shape, target: Target, seed: int) -> list[list[Longs]]:
@@ -124,8 +159,15 @@ def _embedded(shape: Shape, target: Target, seed: int) -> list[list[Longs]]:
     if not first:
         return []
     free, copies = np.ones(len(target.qubits), bool), list[list[Longs]]()
+    windows: Iterator[Bools]
     taken, failures = sum(map(len, first)), max(1, _FAILED_NODES // shape.size)
-    if target.is_grid:
+    if target.is_grid and shape.degree > MOST_DEGREE:
+        copies, failures = _laid_down(first, shape, target, seed), 1
+        free[np.concatenate([chain for copy in copies for chain in copy])] = False
+        room = _room_of(first, target)
+        more, taken = len(free) // room - len(copies), int(_ROOM_AGAIN * room)
+        windows = islice(_windows(*_places(target), room), 4 * more if more > 0 else 0)
+    elif target.is_grid:
         windows = _windows(*_places(target), _ROOM * taken)
     else:
         windows = iter([free.copy()] * (len(free) // taken))
@@ -137,6 +179,55 @@ def _embedded(shape: Shape, target: Target, seed: int) -> list[list[Longs]]:
                 copies.append(found)
                 free[np.concatenate(found)] = False
     return copies or [first]
+
+
+def _laid_down(first: list[Longs], shape: Shape, target: Target, seed: int) -> list[list[Longs]]:
+    """Return disjoint images of a copy under the symmetries of the lattice, itself at worst."""
+    lattice = Lattice.of(target.topology, target.shape)
+    table, qubits = lattice.table(target.qubits), np.concatenate(first)
+    chain = np.repeat(np.arange(shape.size), [len(part) for part in first])
+    tile = np.column_stack([lattice.coordinates(target.qubits[qubits]), chain])
+    shifts, found = lattice.shifts(lattice.length), [qubits[None, :]]
+    for image in lattice.images(tile):
+        u, lane, wire, position, _ = image.T
+        across = np.where(u == 0, shifts[:, :1], shifts[:, 1:]) // lattice.lane_width
+        along = np.where(u == 0, shifts[:, 1:], shifts[:, :1])
+        lane, position = lane + across, position + along
+        inside = (lane < lattice.lanes) & (position < lattice.length)
+        on_chip = inside.all(axis=1)
+        rows = table[u, lane[on_chip], wire, position[on_chip]]
+        found.append(rows[(rows >= 0).all(axis=1)])
+    images = np.concatenate(found)
+    if not target.is_ideal:
+        images = images[[_stands(image, chain, shape, target) for image in images]]
+    generator, best = np.random.default_rng(seed), np.zeros(0, np.int64)
+    for turn in range(_ORDERS):
+        order = generator.permutation(len(images)) if turn else np.arange(len(images))
+        chosen, free = [], np.ones(len(target.qubits), bool)
+        for image in order.tolist():
+            if free[images[image]].all():
+                chosen.append(image)
+                free[images[image]] = False
+        best = max(best, np.array(chosen, np.int64), key=len)
+    return [np.split(row, np.flatnonzero(np.diff(chain)) + 1) for row in images[best]]
+
+
+def _room_of(copy: list[Longs], target: Target) -> int:
+    """Return how many working qubits there are in the rectangle around a copy."""
+    x, y, _ = _places(target)
+    qubits = np.concatenate(copy)
+    across = (x >= x[qubits].min()) & (x <= x[qubits].max())
+    return int((across & (y >= y[qubits].min()) & (y <= y[qubits].max())).sum())
+
+
+def _stands(qubits: Longs, chain: Longs, shape: Shape, target: Target) -> bool:
+    """Return whether chains embed a shape, whatever couplers are missing."""
+    first, neighbour, _ = target.adjacency
+    ptr, count = pointers(np.bincount(chain)), len(target.qubits)
+    return bool(
+        kernels.first_bad_copy(ptr, qubits, shape.size, shape.i, shape.j, first, neighbour, count)
+        < 0
+    )
 
 
 def _embed(

@@ -84,10 +84,12 @@ class Tiling:
 
     Attributes:
         size: nodes of the clique; target: the machine.
+        longest: qubits that a chain of a tile may have.
     """
 
     size: int
     target: Target
+    longest: int = np.iinfo(np.int64).max
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -102,7 +104,11 @@ class Tiling:
     @cached_property
     def tiles(self) -> list[Array]:
         """The shipped tiles and their mirror images, sorted by lane as the kernel wants them."""
-        return _images(self.lattice, self.size)
+        return [
+            tile
+            for tile in _images(self.lattice, self.size)
+            if np.bincount(tile[:, 4]).max() <= self.longest
+        ]
 
     def empty(self) -> Copies:
         """Return no copies, with room for as many as there can be."""
@@ -118,7 +124,8 @@ class Tiling:
         period, rows = cell
         placed = max((self._unfold(rows, period, s) for s in self.lattice.shifts(period)), key=len)
         for qubits, chain in placed:
-            if self.target.is_ideal or self._stands(qubits, chain):
+            short = np.bincount(chain).max() <= self.longest
+            if short and (self.target.is_ideal or self._stands(qubits, chain)):
                 copies.add(qubits, chain)
         return copies
 
@@ -228,14 +235,19 @@ def moves_of(rounds: int, target: Target) -> int:
     return (rounds + _FILL) * _PLACEMENTS[target.topology] * len(target.qubits) // _FULL_CHIP
 
 
-def pack_tiles(size: int, target: Target, rounds: int, seed: int) -> list[list[Longs]]:
+def pack_tiles(
+    size: int, target: Target, rounds: int, seed: int, longest: int = np.iinfo(np.int64).max
+) -> list[list[Longs]]:
     """Return disjoint embeddings of a clique that tiles ship for.
 
     Args:
         size: nodes of the clique; target: a Pegasus or Zephyr machine.
         rounds: thousands of placements tried on a full Zephyr chip; seed: of all choices.
+        longest: qubits that a chain of a tile may have; mended ones may have more.
     """
-    tiling = Tiling(size, target)
+    tiling = Tiling(size, target, longest)
+    if not tiling.tiles:
+        return []
     moves = moves_of(rounds, target)
     trial = round(_TRIAL * moves)
     best, crystal = tiling.empty(), tiling.crystal()

@@ -26,7 +26,7 @@ from qubo_attn.kernels.integers import (
 )
 from qubo_attn.kernels.leveled import certify_leveled
 from qubo_attn.kernels.lightening import compress_rows, drop_couplers, dynamic_ranges
-from qubo_attn.kernels.mending import mend_clique
+from qubo_attn.kernels.mending import mend_clique, regrow_clique
 from qubo_attn.kernels.packing import pack_tiles, whole_cliques
 from qubo_attn.kernels.physical import fill_layout, fill_physical
 from qubo_attn.kernels.planning import match_couplers
@@ -75,6 +75,7 @@ __all__ = [
     "quadratic_energies",
     "range_shares",
     "redundancy_coefficients",
+    "regrow_clique",
     "rounding_errors",
     "selection_coefficients",
     "spin_energies",

@@ -133,6 +133,75 @@ def mend_clique(
 
 
 @kernel
+def regrow_clique(
+    owner: Longs,
+    unmet: int,
+    lacking: Longs,
+    free: Bools,
+    first: Longs,
+    neighbour: Longs,
+    longest: int,
+    rounds: int,
+    places: int,
+    seed: int,
+) -> tuple[int, Longs]:
+    """Take chains that lack couplers out and grow them anew from where many others are near.
+
+    Args:
+        owner: chain of each qubit or -1, as `mend_clique` leaves it; changed in place.
+        unmet, lacking: what `mend_clique` returned for it.
+        free, first, neighbour, longest: as for `mend_clique`.
+        rounds: chains taken out, at most; places: free qubits that are compared as a new start.
+        seed: of all choices.
+
+    Returns:
+        What `mend_clique` returns, for what ``owner`` then holds.
+    """
+    chains, qubits = len(lacking), len(owner)
+    np.random.seed(seed)
+    other, open_qubits = np.empty_like(owner), np.empty(qubits, np.int64)
+    stamp, turn = np.zeros(chains + 1, np.int64), 0
+    for _ in range(rounds):
+        if not unmet:
+            break
+        # Mostly a chain that lacks something; at times another one, to make room.
+        total = lacking.sum()
+        pick, c = np.random.random() * 1.2 * total, 0
+        pick -= lacking[0] + 0.2 * total / chains
+        while pick > 0 and c < chains - 1:
+            c += 1
+            pick -= lacking[c] + 0.2 * total / chains
+        count = 0
+        for q in range(qubits):
+            other[q] = -1 if owner[q] == c else owner[q]
+            if other[q] < 0 and free[q]:
+                open_qubits[count] = q
+                count += 1
+        if not count:
+            break
+        start, most_near = -1, -1
+        for _ in range(places):
+            q = open_qubits[np.random.randint(count)]
+            turn += 1
+            near = 0
+            for e in range(first[q], first[q + 1]):
+                d = other[neighbour[e]]
+                if d < 0:
+                    d = chains  # free qubits count as one more chain
+                if stamp[d] != turn:
+                    stamp[d] = turn
+                    near += 1
+            if near > most_near:
+                start, most_near = q, near
+        other[start] = c
+        found, short = mend_clique(other, chains, free, first, neighbour, longest, qubits, True)
+        if found <= unmet:
+            unmet, lacking = found, short
+            owner[:] = other
+    return unmet, lacking
+
+
+@kernel
 def _keep_largest_pieces(
     owner: Longs,
     members: Array,

@@ -45,7 +45,7 @@ def mended(
     found, repair = mend_packing(
         moved(packing, old, new),
         new,
-        longest=longest_allowed(packing.longest_chain),
+        longest=packing.longest_chain,
         rounds=ROUNDS,
         seed=seed,
     )
@@ -80,7 +80,7 @@ def test_mended_packings_always_fit(
     assert found.size == case[1]
     assert found.fits(new)
     assert len(found) == repair.after
-    assert found.longest_chain <= longest_allowed(kept(case).longest_chain) + 2
+    assert found.longest_chain <= longest_allowed(kept(case).longest_chain, 4)
     graph, used = new.graph(), set()
     for copy in found.copies():
         embedding = {c: new.qubits[chain].tolist() for c, chain in enumerate(copy)}
@@ -121,11 +121,12 @@ def test_a_broken_chain_is_rerouted_in_place() -> None:
     packing = Packing(3, [0, 1, 2, 4], [0, 1, 2, 3])
     assert packing.fits(old)
     new = old.without([3], [])
-    found, repair = mend_packing(moved(packing, old, new), new, longest=4, rounds=0, seed=0)
+    found, repair = mend_packing(moved(packing, old, new), new, longest=2, rounds=0, seed=0)
     assert repair == Repair(before=1, reused=0, mended=1, placed=0)
     assert sorted(new.qubits[found.qubit].tolist()) == [0, 1, 2, 4, 5]
-    short, repair = mend_packing(moved(packing, old, new), new, longest=1, rounds=0, seed=0)
-    assert short is None
+    cut = old.without([3, 4], [])
+    none, repair = mend_packing(moved(packing, old, cut), cut, longest=2, rounds=0, seed=0)
+    assert none is None
     assert repair.after == 0
 
 
@@ -135,3 +136,14 @@ def test_same_seed_same_repair() -> None:
         a, b = (mended(case, lost, [], seed=3)[0] for _ in range(2))
         assert np.array_equal(a.qubit, b.qubit)
         assert np.array_equal(a.ptr, b.ptr)
+
+
+def test_given_up_once_too_few_copies_can_be_left() -> None:
+    case = ("zephyr", 34)
+    packing, target = kept(case), TARGETS[case[0]]
+    machine = target.without(target.qubits[packing.qubit[::3]], [])
+    found, repair = mend_packing(
+        moved(packing, target, machine), machine, longest=2, rounds=0, seed=0, least=len(packing)
+    )
+    assert found is None
+    assert repair.before == len(packing)

@@ -99,3 +99,38 @@ def test_smaller_grids_start_larger_ones() -> None:
     assert grid(12, 3).holds(grid(9, 3))
     assert not grid(9, 3).holds(grid(12, 3))
     assert not grid(12, 3).holds(grid(9, 4))
+
+
+def product(keys: int, heads: int) -> Shape:
+    """Rows that are cliques, each coupled to the next key by key."""
+    pairs = [
+        (h * keys + a, h * keys + b) for h in range(heads) for a in range(keys) for b in range(a)
+    ]
+    pairs += [(h * keys + a, (h + 1) * keys + a) for h in range(heads - 1) for a in range(keys)]
+    i, j = np.unique(np.sort(pairs, axis=1), axis=0).T
+    return Shape(keys * heads, i, j)
+
+
+def test_rows_joined_along_a_path_are_sparse() -> None:
+    shape = product(8, 4)
+    assert shape.is_sparse
+    # The last key of a row lies just after the whole row, so it counts with the row.
+    assert shape.between == 3 * 7
+    assert not product(8, 2).is_sparse
+    target = qa.Target.zephyr(4)
+    found = pack_shape(shape, target)
+    assert found.fits(target)
+    assert len(found.qubit) / len(found) < 80  # the 32-clique takes 128 qubits
+    assert len(found) > 1  # images of the first
+
+
+def test_a_shape_that_minorminer_cannot_place_takes_a_clique(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qubo_attn.embedding.packing.embed_copies", lambda *_: [])
+    shape, target = product(8, 3), qa.Target.zephyr(3)
+    found = pack_shape(shape, target)
+    assert found.fits(target)
+    assert found.shape is shape
+    with pytest.raises(qa.EmbeddingError, match="does not fit"):
+        pack_shape(product(8, 12), target)
