@@ -104,8 +104,8 @@ def compile_batch(
             what it yields is copied, so a generator may use its arrays again.
         heads: see `qubo_attn.compile`.
         executor: where items are compiled. None means here, one after another; a number that many
-            processes of one's own (a script needs ``if __name__ == "__main__":``, as they are
-            spawned); else any `concurrent.futures.Executor`, such as
+            processes of one's own (a script needs ``if __name__ == "__main__":``, as they
+            import it); else any `concurrent.futures.Executor`, such as
             ``dask.distributed.Client.get_executor()``, or a function that makes one. An executor
             handed in stays open; one that was made here is made anew when it breaks.
         window: most tasks in flight, those finished but not yet taken included; None means twice
@@ -177,7 +177,7 @@ def _results(
         return
     if isinstance(executor, int):
         window = window or 2 * executor
-        executor = partial(_processes, executor)
+        executor = partial(processes_of_our_own, executor)
     stream = _Stream(source, executor, shared, window or WINDOW, chunk)
     try:
         yield from stream
@@ -185,9 +185,15 @@ def _results(
         stream.close()
 
 
-def _processes(count: int) -> ProcessPoolExecutor:
-    # A forked process may inherit a lock that a thread of this one holds.
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+def processes_of_our_own(count: int) -> ProcessPoolExecutor:
+    """Return an executor of some processes that have the package loaded."""
+    # Not forks of this process, whose threads may hold locks, but of one that loads the package
+    # once and runs no threads of ours.
+    server = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if server else "spawn")
+    if server:
+        context.set_forkserver_preload(["qubo_attn.workers"])
+    return ProcessPoolExecutor(count, mp_context=context)
 
 
 def _shown(results: Iterator[CompiledAttention], total: int | None) -> Iterator[CompiledAttention]:
