@@ -15,6 +15,7 @@ from qubo_attn._version import __version__
 if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention, load
     from qubo_attn.attention import Head
+    from qubo_attn.batches import compile_batch
     from qubo_attn.compiler import compile
     from qubo_attn.coupling import Agreement, Diversity
     from qubo_attn.decode import AttentionResult
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         SubmissionError,
         TargetError,
         VerifyError,
+        WorkerError,
     )
     from qubo_attn.integers import IntegerIsing, integer_ising
     from qubo_attn.ir import Program
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "artifact": ("CompiledAttention", "load"),
     "attention": ("Head",),
+    "batches": ("compile_batch",),
     "compiler": ("compile",),
     "coupling": ("Agreement", "Diversity"),
     "decode": ("AttentionResult",),
@@ -88,6 +91,7 @@ _HOMES = {
         "SubmissionError",
         "TargetError",
         "VerifyError",
+        "WorkerError",
     ),
     "integers": ("IntegerIsing", "integer_ising"),
     "ir": ("Program",),
@@ -175,8 +179,10 @@ __all__ = [
     "TieVariables",
     "Unconstrained",
     "VerifyError",
+    "WorkerError",
     "__version__",
     "compile",
+    "compile_batch",
     "effective_temperature",
     "integer_ising",
     "load",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +26,7 @@ from qubo_attn.ir import Kind, Program, Role, Sense
 from qubo_attn.lift import Lift
 from qubo_attn.losses import Losses, losses_of
 from qubo_attn.pipeline import Stage
+from qubo_attn.portable import Portable
 from qubo_attn.precision import Precision, precision
 from qubo_attn.report import Report, build_report
 from qubo_attn.schedule import Schedule, schedule
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class CompiledAttention:
+class CompiledAttention(Portable):
     """Compiled attention; made by `qubo_attn.compile`.
 
     Attributes:
@@ -454,7 +455,11 @@ class CompiledAttention:
             required=old.required,
             forbidden=old.forbidden,
         )
-        return recipe.lower(attention, self)
+        return recipe.lower(attention, self.placement, self.plan)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields; hooks stay behind, and so does a plan, which is worked out anew."""
+        return super().__getstate__() | {"recipe": self.recipe.without_hooks(), "known_plan": None}
 
     def save(self, folder: str | Path) -> None:
         """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`."""

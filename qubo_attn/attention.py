@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs, own_array, pointers
 from qubo_attn.errors import InputError
+from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
     from qubo_attn.objectives import Objective
@@ -43,7 +44,7 @@ class Head:
 
 
 @dataclass(frozen=True, eq=False)
-class Attention:
+class Attention(Portable):
     """Checked input of a compilation.
 
     Attributes:

@@ -60,6 +60,7 @@ from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, segment_ids
 from qubo_attn.grids import reach
 from qubo_attn.ir import Constraints, Kind, Program
 from qubo_attn.kinds import row_classes
+from qubo_attn.portable import Portable
 
 METHODS = ("steps", "relaxation", "switches", "walls", "levels")
 BY_STEPS, RELAXATION, SWITCHES, WALLS, LEVELS = range(5)
@@ -71,7 +72,7 @@ _PER_ROW = ("index", "weight", "slope", "margin", "method", "upper")
 
 
 @dataclass(frozen=True, eq=False)
-class Certificates:
+class Certificates(Portable):
     """Weights of rows with what proves them; one entry per row.
 
     Attributes:

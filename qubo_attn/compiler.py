@@ -18,8 +18,10 @@ from qubo_attn.attention import Attention, Head
 from qubo_attn.chains import ChainStrength
 from qubo_attn.coupling import Agreement, Coupling, Diversity, couple
 from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import InputError
 from qubo_attn.frontend import build_program
+from qubo_attn.ir import Program
 from qubo_attn.lift import Lift
 from qubo_attn.objectives import Objective, objective_named
 from qubo_attn.passes import (
@@ -32,6 +34,7 @@ from qubo_attn.passes import (
     TieVariables,
 )
 from qubo_attn.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
+from qubo_attn.portable import Portable
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.select import ExactlyK, Select, SoftWeights
 from qubo_attn.target import Target
@@ -184,7 +187,7 @@ def compile(
 
 
 @dataclass(frozen=True, eq=False)
-class Recipe:
+class Recipe(Portable):
     """Everything of a compilation but the attention: what `rebind` repeats.
 
     Attributes:
@@ -210,25 +213,28 @@ class Recipe:
     couplings: tuple[Coupling, ...] = ()
 
     def lower(
-        self, attention: Attention, previous: CompiledAttention | None = None
+        self, attention: Attention, kept: Placement | None = None, known: Plan | None = None
     ) -> CompiledAttention:
-        """Compile checked attention; a placement of the same structure is taken over."""
+        """Compile checked attention; a placement and plan of the same structure are taken over."""
         names = "+".join(dict.fromkeys(objective.name for objective in self.objectives))
         start = time.perf_counter()
+        program, notes = self.objective_program(attention)
+        rewrite = Rewrite(program, Lift.identity(len(program)), notes=notes)
+        first = Stage(names, names, rewrite, time.perf_counter() - start)
+        embed = () if self.embed is None else (dataclasses.replace(self.embed, kept=kept),)
+        pipeline = Pipeline((*self.passes, *embed), self.before, self.after, self.verify_each)
+        return CompiledAttention(attention, self, (first, *pipeline.run(program)), known)
+
+    def objective_program(self, attention: Attention) -> tuple[Program, tuple[str, ...]]:
+        """Return the program before any pass, and notes on it."""
         ties = [step for step in self.passes if isinstance(step, TieVariables)]
         tie = ties[0] if ties else None
         program = build_program(attention, self.objectives, self.selects, tie)
-        program, notes = couple(program, self.couplings, attention.shape[0], tie)
-        rewrite = Rewrite(program, Lift.identity(len(program)), notes=notes)
-        first = Stage(names, names, rewrite, time.perf_counter() - start)
-        embed: tuple[Pass, ...] = ()
-        if self.embed is not None:
-            kept = None if previous is None else previous.placement
-            embed = (dataclasses.replace(self.embed, kept=kept),)
-        pipeline = Pipeline((*self.passes, *embed), self.before, self.after, self.verify_each)
-        stages = (first, *pipeline.run(program))
-        known = None if previous is None else previous.plan
-        return CompiledAttention(attention, self, stages, known)
+        return couple(program, self.couplings, attention.shape[0], tie)
+
+    def without_hooks(self) -> Recipe:
+        """Return the recipe as it travels to other processes, where no hook is called."""
+        return dataclasses.replace(self, before=(), after=())
 
 
 def _heads(

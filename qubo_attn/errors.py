@@ -14,6 +14,7 @@
     │   └── SubmissionError a submission that a machine would turn down: names qubit or coupler
     ├── EmbeddingError      no placement: says how many keys would fit
     ├── DecodeError         samples that do not belong to the submission
+    ├── WorkerError         a process of a batch that was lost: names the first item missing
     └── MissingExtraError   an optional package is not installed: says how to
 """
 
@@ -88,6 +89,13 @@ class EmbeddingError(QuboAttnError):
 
 class DecodeError(QuboAttnError, ValueError):
     """Sample sets that do not belong to the compiled submissions."""
+
+
+class WorkerError(QuboAttnError):
+    """Processes that were lost while they compiled a batch.
+
+    Carries ``item``, the first that is missing, and ``losses``, how often it was lost.
+    """
 
 
 class MissingExtraError(QuboAttnError, ImportError):

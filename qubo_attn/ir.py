@@ -43,6 +43,7 @@ from qubo_attn.arrays import (
     own_array,
     pointers,
 )
+from qubo_attn.portable import Portable
 
 
 class Role(IntEnum):
@@ -77,7 +78,7 @@ class Sense(IntEnum):
     LE = 1
 
 
-class Columns:
+class Columns(Portable):
     """Base of the frozen column groups: converts each array to its dtype once and freezes it."""
 
     _dtypes: dict[str, type]
@@ -262,7 +263,7 @@ class Constraints(Columns):
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class Program(Portable):
     """A quadratic program over attention variables, as it is after any pass.
 
     Attributes:

@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from qubo_attn.arrays import Array, Floats, Longs, frozen_array
+from qubo_attn.portable import Portable
 
 
 @dataclass(frozen=True, eq=False)
-class Lift:
+class Lift(Portable):
     """An affine map ``x_before = matrix @ x_after + constant``.
 
     Attributes:

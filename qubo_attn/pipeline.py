@@ -12,6 +12,7 @@ from qubo_attn.errors import OrderError, PassError, QuboAttnError
 from qubo_attn.ir import Program
 from qubo_attn.laws import validate
 from qubo_attn.lift import Lift
+from qubo_attn.portable import Portable
 from qubo_attn.rewrite import Rewrite
 
 
@@ -80,7 +81,7 @@ def spec(pass_: Pass) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class Stage(Portable):
     """A snapshot: one pass, what it made of the program, and how long it took.
 
     Attributes:

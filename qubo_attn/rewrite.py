@@ -14,6 +14,7 @@ from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense, Variables
 from qubo_attn.kernels.forms import collect_couplers
 from qubo_attn.lift import Lift
+from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
     from qubo_attn.certificates import Certificates
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Rewrite:
+class Rewrite(Portable):
     """A new program, the way back from it, and what the pass promises.
 
     The promise, checked by `qubo_attn.validate`: a point that satisfies the new program lifts to

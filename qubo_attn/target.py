@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from qubo_attn.arrays import Array, Longs, own_array, pointers
 from qubo_attn.errors import TargetError
 from qubo_attn.limits import Limits, stated
+from qubo_attn.portable import Portable
 from qubo_attn.timing import Timing
 from qubo_attn.topology import GRIDS, coupling_groups, ideal_graph, ordered, working_graph
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Target:
+class Target(Portable):
     """A machine: which qubits and couplers work, and what ranges they take.
 
     Build one with `zephyr`, `pegasus`, `from_graph`, `from_json`, `from_sampler` or `all_to_all`.

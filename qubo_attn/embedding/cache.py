@@ -183,6 +183,11 @@ class EmbeddingCache:
         self._memory[name] = Kept(kept.packing, "kept", kept.origin)
         return kept
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes the same cache elsewhere; packings in memory are read again."""
+        fresh = {"counts": CacheCounts(), "_memory": {}, "_writable": True}
+        return vars(self) | fresh | {"folder": self.folder.absolute()}
+
     def entries(self) -> Iterator[CacheEntry]:
         """Yield the files of the cache, in order of their names."""
         for path in self._paths():

@@ -15,11 +15,12 @@ from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs, csr_rows, frozen_array, pointers
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.ir import Columns, Quadratic
+from qubo_attn.portable import Portable
 from qubo_attn.target import Target
 
 
 @dataclass(frozen=True, eq=False)
-class Placement:
+class Placement(Portable):
     """Chains of every variable of a program, in submissions that each fit the machine.
 
     Attributes:
