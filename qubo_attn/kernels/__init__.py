@@ -6,14 +6,16 @@ from qubo_attn.kernels.chains import chain_bounds
 from qubo_attn.kernels.coefficients import (
     distance_coefficients,
     leveled_coefficients,
-    output_coefficients,
-    redundancy_coefficients,
-    selection_coefficients,
+    output_couplers,
+    output_linear,
+    redundancy_couplers,
+    selection_couplers,
 )
 from qubo_attn.kernels.components import connected_components
 from qubo_attn.kernels.forms import (
     disjoint_squares,
     first_bad_terms,
+    fixed_terms,
     ising_fields,
     quadratic_energies,
     terms_among,
@@ -31,7 +33,14 @@ from qubo_attn.kernels.packing import pack_tiles, whole_cliques
 from qubo_attn.kernels.physical import fill_layout, fill_physical
 from qubo_attn.kernels.planning import match_couplers
 from qubo_attn.kernels.ranges import range_shares
-from qubo_attn.kernels.rows import adjacency, dominated_keys, step_costs, swap_costs
+from qubo_attn.kernels.rows import (
+    adjacency,
+    dominated_keys,
+    plain_counts,
+    ranks,
+    step_costs,
+    swap_costs,
+)
 from qubo_attn.kernels.shapes import carve_paths, first_bad_copy
 from qubo_attn.kernels.unembedding import (
     block_energies,
@@ -66,17 +75,21 @@ __all__ = [
     "fill_physical",
     "first_bad_copy",
     "first_bad_terms",
+    "fixed_terms",
     "ising_fields",
     "leveled_coefficients",
     "match_couplers",
     "mend_clique",
-    "output_coefficients",
+    "output_couplers",
+    "output_linear",
     "pack_tiles",
+    "plain_counts",
     "quadratic_energies",
     "range_shares",
-    "redundancy_coefficients",
+    "ranks",
+    "redundancy_couplers",
     "rounding_errors",
-    "selection_coefficients",
+    "selection_couplers",
     "spin_energies",
     "step_costs",
     "swap_costs",

@@ -153,6 +153,31 @@ def terms_among(source: Longs, i: Ints, j: Ints, bias: Floats) -> tuple[Ints, In
     return out_i, out_j, out_bias
 
 
+@kernel
+def fixed_terms(
+    source: Longs, constant: Floats, n: int, i: Ints, j: Ints, bias: Floats
+) -> tuple[float, Floats, Floats]:
+    """Return what couplers of fixed variables add to the offset and to the variables that stay.
+
+    Args:
+        source: new number of each variable, below ``n``, or -1 for those fixed at ``constant``.
+        i, j, bias: the couplers.
+
+    Returns:
+        What the offset gains, and each variable as second and as first end of a coupler.
+    """
+    offset, second, first = 0.0, np.zeros(n), np.zeros(n)
+    for t in range(len(bias)):
+        u, v = i[t], j[t]
+        if source[u] < 0 and constant[u] != 0.0:
+            offset += constant[u] * bias[t] * constant[v]
+            if source[v] >= 0:
+                second[source[v]] += constant[u] * bias[t]
+        if source[v] < 0 and source[u] >= 0:
+            first[source[u]] += constant[v] * bias[t]
+    return offset, second, first
+
+
 def collect_couplers(n: int, i: Array, j: Array, bias: Array) -> tuple[Ints, Ints, Floats]:
     """Sum duplicate couplers, order each pair and sort them; zero sums are dropped."""
     low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
