@@ -4,12 +4,14 @@ from qubo_attn.kernels.base64 import DIGIT_PAIRS, encode_triples
 from qubo_attn.kernels.certify import certify_rows
 from qubo_attn.kernels.chains import chain_bounds
 from qubo_attn.kernels.coefficients import (
+    count_pairs,
     distance_coefficients,
     leveled_coefficients,
     output_couplers,
     output_linear,
     redundancy_couplers,
     selection_couplers,
+    selection_into,
 )
 from qubo_attn.kernels.components import connected_components
 from qubo_attn.kernels.forms import (
@@ -18,6 +20,7 @@ from qubo_attn.kernels.forms import (
     fixed_terms,
     ising_fields,
     quadratic_energies,
+    squares_on,
     terms_among,
 )
 from qubo_attn.kernels.integers import (
@@ -64,6 +67,7 @@ __all__ = [
     "compare_tables",
     "compress_rows",
     "connected_components",
+    "count_pairs",
     "descend_breaks",
     "disjoint_squares",
     "distance_coefficients",
@@ -90,7 +94,9 @@ __all__ = [
     "redundancy_couplers",
     "rounding_errors",
     "selection_couplers",
+    "selection_into",
     "spin_energies",
+    "squares_on",
     "step_costs",
     "swap_costs",
     "terms_among",

@@ -22,20 +22,32 @@ def count_pairs(ptr: Longs) -> int:
 
 
 @kernel
+def selection_into(
+    ptr: Longs, logit: Floats, alpha: float, square: Floats, i: Ints, j: Ints, bias: Floats
+) -> None:
+    """Write ``2 alpha s_i s_j``, plus ``square`` of the row, over arrays of every pair's size."""
+    t = 0
+    for r in range(len(ptr) - 1):
+        for a in range(ptr[r], ptr[r + 1]):
+            scale, added = 2.0 * alpha * logit[a], square[r]
+            count = ptr[r + 1] - a - 1
+            # One loop for each array: each is a plain stream of stores.
+            i[t : t + count] = a
+            own_j, own = j[t : t + count], bias[t : t + count]
+            later = logit[a + 1 : ptr[r + 1]]
+            for b in range(count):
+                own_j[b] = np.int32(a + 1 + b)
+            for b in range(count):
+                own[b] = scale * later[b] + added
+            t += count
+
+
+@kernel
 def selection_couplers(ptr: Longs, logit: Floats, alpha: float) -> tuple[Ints, Ints, Floats]:
     """Return ``2 alpha s_i s_j``: i, j, bias."""
     pairs = count_pairs(ptr)
     i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
-    t = 0
-    for r in range(len(ptr) - 1):
-        for a in range(ptr[r], ptr[r + 1]):
-            scale = 2.0 * alpha * logit[a]
-            count = ptr[r + 1] - a - 1
-            own_i, own_j, own = i[t : t + count], j[t : t + count], bias[t : t + count]
-            later = logit[a + 1 : ptr[r + 1]]
-            for b in range(count):
-                own_i[b], own_j[b], own[b] = a, a + 1 + b, scale * later[b]
-            t += count
+    selection_into(ptr, logit, alpha, np.zeros(len(ptr) - 1), i, j, bias)
     return i, j, bias
 
 

@@ -94,6 +94,32 @@ def disjoint_squares(
 
 
 @kernel
+def squares_on(
+    i: Ints, j: Ints, bias: Floats, row: Longs, position: Longs, coef: Floats, weight: Floats
+) -> tuple[int, Floats]:
+    """Add ``weight (c.x - d)^2`` of rows that share no variable to the couplers there are.
+
+    Args:
+        i, j, bias: couplers, no square of a variable in a row among them.
+        row: row of each variable, -1 where it has none; position: its entry in ``coef``.
+        coef, weight: of the rows.
+
+    Returns:
+        How many couplers lie within rows, and values of all: where that is every pair of every row,
+        they are the sum.
+    """
+    within, out = 0, np.empty(len(bias))
+    for t in range(len(bias)):
+        u, v = i[t], j[t]
+        r = row[u]
+        out[t] = bias[t]
+        if r >= 0 and r == row[v] and u != v:
+            out[t] += 2.0 * weight[r] * coef[position[u]] * coef[position[v]]
+            within += 1
+    return within, out
+
+
+@kernel
 def ising_fields(linear: Floats, i: Ints, j: Ints, bias: Floats) -> Floats:
     """Return the fields h of the spin form of a binary form; its couplings are ``bias / 4``."""
     h = linear / 2.0

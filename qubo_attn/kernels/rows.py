@@ -301,10 +301,7 @@ def dominated_keys(
 
 @kernel
 def _sort(values: Floats) -> None:
-    """Sort in place; rows are short, and a general sort costs more than they are long."""
-    if len(values) > 48:
-        values.sort()
-        return
+    """Sort a short row in place by insertion."""
     for a in range(1, len(values)):
         value = values[a]
         b = a
@@ -315,25 +312,34 @@ def _sort(values: Floats) -> None:
 
 
 @kernel
-def _most_bits(ordered: Floats, most: int) -> float:
-    """Return the largest sum of at most ``most`` of some ascending values."""
-    total = 0.0
-    for s in range(len(ordered) - 1, max(len(ordered) - 1 - most, -1), -1):
-        if ordered[s] <= 0.0:
-            break
-        total += ordered[s]
-    return total
+def _extremes(values: Floats, most: int, least: int) -> tuple[float, float]:
+    """Return the largest sum of at most ``most``, and the smallest of at least ``least``, values.
 
-
-@kernel
-def _least_bits(ordered: Floats, least: int) -> float:
-    """Return the smallest sum of at least ``least`` of some ascending values."""
-    total = 0.0
-    for s in range(len(ordered)):
-        if ordered[s] >= 0.0 and s >= least:
+    They are rearranged.
+    """
+    n = len(values)
+    largest, smallest, below = 0.0, 0.0, 0
+    if n <= 48:
+        _sort(values)
+        for s in range(n):
+            if values[s] >= 0.0 and s >= least:
+                break
+            smallest += values[s]
+    else:
+        for s in range(n):
+            if values[s] < 0.0:
+                smallest += values[s]
+                below += 1
+        if below < least:
+            values[:] = np.partition(values, min(least, n) - 1)
+            smallest = values[: min(least, n)].sum()
+        if 0 < most < n:
+            values[:] = np.partition(values, n - most)
+    for s in range(n - 1, max(n - 1 - most, -1), -1):
+        if values[s] <= 0.0 and n <= 48:
             break
-        total += ordered[s]
-    return total
+        largest += max(values[s], 0.0)
+    return largest, smallest
 
 
 @kernel
@@ -419,8 +425,7 @@ def step_costs(
             steep, flat = square[v] * (2.0 * room - 1.0), square[v]
             if bits:
                 others[:a], others[a:] = own[:a], own[a + 1 :]
-                _sort(others)
-                most, least = _most_bits(others, k - 1), _least_bits(others, k)
+                most, least = _extremes(others, k - 1, k)
             else:
                 most, least = _most(own, rooms, k - 1.0), _least(own, rooms, k + 1.0 - room)
             up[a] = linear[v] + max(steep, flat) + high + most
