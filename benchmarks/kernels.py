@@ -5,9 +5,9 @@ million couplers. Ratios of medians, taken in turns within one run:
 
 - ``arrays_vs_bare_loop``: the coupler kernel with a square per row against a bare Numba loop, both
   into the same ready memory;
-- ``compile_vs_fresh_loop``: ``compile(target=None)`` by the fast bound, every key kept, to objective
-  plus penalties, against the same loop into fresh memory; ``slots_vs_fresh_loop``: with the
-  default slots, which writes a sixteenth of the couplers;
+- ``compile_vs_fresh_loop``: ``compile(target=None)`` by the fast bound, every key kept, to
+  objective plus penalties, against the same loop into fresh memory;
+  ``slots_vs_fresh_loop``: with the default slots, which writes a sixteenth of the couplers;
 - ``peak_vs_arrays``: how far that compilation raises the process's largest memory, over the bytes
   of the arrays (Linux);
 - ``bqm_vs_from_numpy_vectors``: ``submission.bqm`` against dimod on ready arrays.

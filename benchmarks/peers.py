@@ -10,8 +10,8 @@
 Each other route starts from the scores and ends with its own model, whose energy at one point is
 compared. Packages that are not installed are said to be absent; they can be installed elsewhere,
 with ``--python`` naming that environment's interpreter. A route gets ``--limit`` seconds; one that
-ran out of them is not tried on larger workloads. Medians of wall time; peers besides dimod run
-once.
+ran out of them is not tried on larger workloads. sparse-qubo has no
+route here. Medians of wall time; peers besides dimod run once.
 
     python benchmarks/peers.py --workloads W1 W2 --limit 60 --json
 """

@@ -39,7 +39,8 @@ def _zephyr(grid: int, tile: int = 4) -> tuple[Longs, Array]:
     lanes, places = 2 * grid + 1, 2 * grid
 
     def number(u: int, lane: Array, wire: Array, place: Array) -> Array:
-        return place // 2 + grid * (place % 2 + 2 * (wire + tile * (lane + lanes * u)))
+        line: Array = wire + tile * (lane + lanes * u)
+        return np.asarray(place // 2 + grid * (place % 2 + 2 * line))
 
     lane, wire, place = (a.ravel() for a in np.indices((lanes, tile, places)))
     pairs = []
