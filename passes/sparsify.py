@@ -26,9 +26,10 @@ leaves rows of any size. The default pipeline uses neither.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,8 +44,6 @@ from qubo_attn.rewrite import Rewrite, substitute, unchanged
 
 # Two an octave: at most half as many keys again as the nucleus needs.
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)
-
-Adjacency: TypeAlias = tuple[Longs, Ints, Floats]
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,10 @@ class Sparsify:
         if not len(rows):
             return unchanged(program, "no rows with a count of their own")
         count = np.rint(rows.rhs).astype(np.int64)
-        adjacency = self._adjacency(program, rows, count)
-        state = self._fixed(program, rows, count, adjacency)
+        state = self._fixed(program, rows, count)
         kept = self._kept(program, rows, count, state)
-        bound = 0.0
-        if not kept.all():
-            bound = _loss(program, rows, count, kept, adjacency)
+        # The proof looks at every coupler, the rest at those that stay: it waits to be asked for.
+        bound = 0.0 if kept.all() else partial(_loss, program, rows, count, kept)
         value = np.where(state > 0, 1.0, 0.0)
         gone = (state != 0) | ~kept
         out = np.zeros(len(program), bool)
@@ -118,39 +115,23 @@ class Sparsify:
         )
         return Rewrite(sparse_program, lift, bound=bound, notes=notes)
 
-    def _adjacency(self, program: Program, rows: Constraints, count: Longs) -> Adjacency:
-        """Return the couplers in both directions, where anything will read them."""
-        lossy = self.nucleus is not None or (
-            self.slots is not None and (np.diff(rows.ptr) > self._room(program, rows, count))
-        )
-        o = program.objective
-        read = (o.i != o.j) & (np.any(lossy) or self.dominance)
-        terms = (o.i, o.j, o.bias)
-        if not read.all():
-            terms = (o.i[read], o.j[read], o.bias[read])
-        return kernels.adjacency(len(program), *terms)
-
     def _room(
         self, program: Program, rows: Constraints, count: Longs, slots: int | None = None
     ) -> Longs:
         """Return how many keys each row keeps: its slots, or as many as its count needs."""
         slots = (self.slots or 0) if slots is None else slots
-        row = segment_ids(rows.ptr)
-        least = np.full(len(rows), np.iinfo(np.int32).max)
-        np.minimum.at(least, row, program.variables.upper[rows.var])
+        least = np.minimum.reduceat(program.variables.upper[rows.var], rows.ptr[:-1])
         return np.asarray(np.maximum(slots, -(-count // least)))
 
-    def _fixed(
-        self, program: Program, rows: Constraints, count: Longs, adjacency: Adjacency
-    ) -> Array:
+    def _fixed(self, program: Program, rows: Constraints, count: Longs) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
         exact = exact_rows(program.replace(constraints=rows))
         ungated = exact & ~_leveled(program, rows)
         row, state = segment_ids(rows.ptr), np.zeros(len(rows.var), np.int8)
         if self.dominance and ungated.any():
             part = rows.take(ungated)
-            objective = (program.objective.linear, program.variables.upper, *adjacency)
-            found = kernels.dominated_keys(part.ptr, part.var, count[ungated], *objective)
+            columns = _columns(program)
+            found = kernels.dominated_keys(part.ptr, part.var, count[ungated], *columns)
             state[ungated[row]] = found
         full, none = exact & (count == np.diff(rows.ptr)), count == 0
         return np.where(full[row], 1, np.where(none[row], -1, state)).astype(np.int8)
@@ -161,15 +142,13 @@ class Sparsify:
             return np.ones(len(rows.var), bool)
         row = segment_ids(rows.ptr)
         mass = _priority(program)[rows.var]
-        # Entries come row by row, variables ascending: a stable order keeps both where mass ties.
-        order = np.lexsort((-mass, -state, row) if state.any() else (-mass, row))
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order)) - rows.ptr[row]
+        rank = kernels.ranks(rows.ptr, state, mass)
         kept = np.ones(len(rank), bool)
         if self.slots is not None:
             kept = rank < self._room(program, rows, count)[row]
         if self.nucleus is not None:
-            held = np.maximum(mass, 0)
+            held, order = np.maximum(mass, 0), np.empty(len(rank), np.int64)
+            order[rows.ptr[row] + rank] = np.arange(len(rank))
             total = np.bincount(row, weights=held, minlength=len(rows))
             before = np.empty(len(rank))
             running = np.cumsum(held[order]) - held[order]
@@ -183,15 +162,20 @@ class Sparsify:
         return np.asarray(kept)
 
 
-def _loss(
-    program: Program, rows: Constraints, count: Longs, kept: Bools, adjacency: Adjacency
-) -> float:
+def _columns(program: Program) -> tuple[Floats, Ints, Longs, Ints, Floats]:
+    """Return linear biases, upper values, and the couplers in both directions."""
+    o = program.objective
+    pair = o.i != o.j
+    terms = (o.i, o.j, o.bias) if pair.all() else (o.i[pair], o.j[pair], o.bias[pair])
+    return o.linear, program.variables.upper, *kernels.adjacency(len(program), *terms)
+
+
+def _loss(program: Program, rows: Constraints, count: Longs, kept: Bools) -> float:
     """Return how much the optimum rises at most when only ``kept`` entries of the rows stay."""
     bits = bit_rows(program.replace(constraints=rows)) & ~_leveled(program, rows)
     row = segment_ids(rows.ptr)
-    objective = (program.objective.linear, program.variables.upper, *adjacency)
-    part = rows.take(bits)
-    swaps = kernels.swap_costs(part.ptr, part.var, count[bits], kept[bits[row]], *objective)
+    part, columns = rows.take(bits), _columns(program)
+    swaps = kernels.swap_costs(part.ptr, part.var, count[bits], kept[bits[row]], *columns)
     if bits.all():
         return float(swaps.sum())
     up, down = _moves(program)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Longs, pointers, segment_ids
+from qubo_attn.arrays import Longs, own_array, pointers, segment_ids
 from qubo_attn.ir import Program
 
 
@@ -16,9 +16,15 @@ def blocks_of(program: Program) -> Longs:
     block by block.
     """
     o, c = program.objective, program.constraints
+    # Passes that only price constraints keep couplers and rows as they are, and with them blocks.
+    known: tuple[Longs, Longs, Longs] | None = o.__dict__.get("_blocks")
+    if known is not None and known[0] is c.ptr and known[1] is c.var:
+        return known[2]
     anchors = c.var[c.ptr[segment_ids(c.ptr)]]
     u, v = np.concatenate([o.i, anchors]), np.concatenate([o.j, c.var])
-    return kernels.connected_components(len(program), u, v)
+    blocks = own_array(kernels.connected_components(len(program), u, v))
+    o.__dict__["_blocks"] = c.ptr, c.var, blocks
+    return blocks
 
 
 def places_within(component: Longs) -> Longs:

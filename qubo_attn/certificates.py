@@ -228,7 +228,10 @@ def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
     o = program.objective
     square = o.i == o.j
     curvature = np.zeros(len(program))
-    curvature[o.i[square]] = o.bias[square]
+    terms = (o.i, o.j, o.bias)
+    if square.any():
+        curvature[o.i[square]] = o.bias[square]
+        terms = (o.i[~square], o.j[~square], o.bias[~square])
     return kernels.step_costs(
         rows.ptr,
         rows.var,
@@ -236,7 +239,7 @@ def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
         o.linear,
         program.variables.upper,
         curvature,
-        *kernels.adjacency(len(program), o.i[~square], o.j[~square], o.bias[~square]),
+        *kernels.adjacency(len(program), *terms),
     )
 
 

@@ -74,17 +74,23 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
         owner, position = np.full(n, -1), np.zeros(n, np.int64)
         owner[curved.var] = segment_ids(curved.ptr)
         position[curved.var] = np.arange(len(curved.var))
-        i, j, bias = kernels.disjoint_squares(
-            pointers(np.bincount(form.i, minlength=n)),
-            form.j,
-            form.bias,
-            owner,
-            position,
-            curved.ptr,
-            curved.var,
-            curved.coef,
-            curved.weight,
+        i, j, sizes = form.i, form.j, np.diff(curved.ptr)
+        # Where an objective couples every pair of a row, its couplers stay where they are.
+        within, bias = kernels.squares_on(
+            i, j, form.bias, owner, position, curved.coef, curved.weight
         )
+        if within < (sizes * (sizes - 1) // 2).sum():
+            i, j, bias = kernels.disjoint_squares(
+                pointers(np.bincount(form.i, minlength=n)),
+                form.j,
+                form.bias,
+                owner,
+                position,
+                curved.ptr,
+                curved.var,
+                curved.coef,
+                curved.weight,
+            )
         if not bias.all():
             keep = bias != 0
             i, j, bias = i[keep], j[keep], bias[keep]

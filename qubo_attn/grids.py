@@ -102,6 +102,8 @@ def without_pairs(program: Program, index: Longs) -> Program:
     c, o = program.constraints, program.objective
     owner = np.full(len(program), -1, np.int64)
     single = index[c.rhs[index] == 1]
+    if not len(single):
+        return program
     for r in single.tolist():
         owner[c.var[c.ptr[r] : c.ptr[r + 1]]] = r
     keep = (owner[o.i] < 0) | (owner[o.i] != owner[o.j])

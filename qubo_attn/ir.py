@@ -156,6 +156,11 @@ class Quadratic(Columns):
     def __len__(self) -> int:
         return len(self.bias)
 
+    @property
+    def made(self) -> bool:
+        """Whether the couplers are at hand; see `qubo_attn.late`."""
+        return True
+
     def energies(self, samples: ArrayLike) -> Floats:
         """Return the value of the form at each of ``samples``, shape (m, n)."""
         points = np.ascontiguousarray(samples, dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.arrays import Bools, Longs, segment_ids
 from qubo_attn.blocks import blocks_of
 from qubo_attn.ir import Kind, Program, Sense
@@ -31,10 +32,7 @@ def open_rows(program: Program) -> Bools:
 
 def _counts(program: Program, uses: Longs) -> Bools:
     c = program.constraints
-    row = segment_ids(c.ptr)
-    alone = uses[c.var] == 1
-    plain = np.bincount(row, weights=(c.coef == 1) & alone, minlength=len(c)) == np.diff(c.ptr)
-    reach = np.bincount(row, weights=program.variables.upper[c.var], minlength=len(c))
+    plain, reach = kernels.plain_counts(c.ptr, c.var, c.coef, uses, program.variables.upper)
     whole = (c.rhs == np.rint(c.rhs)) & (c.rhs >= 0) & (c.rhs <= reach)
     listed = (np.diff(c.ptr) > 0) & (c.kind != Kind.GATE)
     return np.asarray(plain & whole & listed & ~c.priced)

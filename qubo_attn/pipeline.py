@@ -14,6 +14,7 @@ from qubo_attn.laws import validate
 from qubo_attn.lift import Lift
 from qubo_attn.portable import Portable
 from qubo_attn.rewrite import Rewrite
+from qubo_attn.verify import verify, verify_terms
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
             PromiseError: with ``verify_each``, a pass broke its promise.
         """
         stages: list[Stage] = []
-        program.verify()
+        verify(program, late=True)
         for pass_ in self.passes:
             _check_needs(pass_, program)
             for hook in self.before:
@@ -178,6 +179,9 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
             for after in self.after:
                 after(stage)
             stages.append(stage)
+            if stage.program.objective.made and not program.objective.made:
+                # Couplers that nobody had seen so far.
+                verify_terms(stage.program)
             program = stage.program
         return stages
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,28 @@ from qubo_attn.arrays import Bools, Floats, Longs, own_array, segment_ids
 from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense, Variables
 from qubo_attn.kernels.forms import collect_couplers
+from qubo_attn.late import LateQuadratic
 from qubo_attn.lift import Lift
 from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
     from qubo_attn.certificates import Certificates
     from qubo_attn.embedding.placement import Placement
+
+
+class Bound:
+    """The field of a bound, in energy units, that may be given as a call and is made when read."""
+
+    def __get__(self, rewrite: Rewrite | None, owner: type[Rewrite]) -> float:
+        if rewrite is None:
+            return 0.0
+        known: float | Callable[[], float] = rewrite.__dict__["_bound"]
+        if callable(known):
+            rewrite.__dict__["_bound"] = known = float(known())
+        return known
+
+    def __set__(self, rewrite: Rewrite, bound: float | Callable[[], float]) -> None:
+        rewrite.__dict__["_bound"] = bound
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +50,8 @@ class Rewrite(Portable):
     Attributes:
         program: the program after the pass.
         lift: maps samples of ``program`` to samples of the program before.
-        bound: largest rise of the optimum, in energy units; 0 for a lossless pass.
+        bound: largest rise of the optimum, in energy units; 0 for a lossless pass. A pass whose
+            proof takes longer than its work gives a call, made when the bound is first read.
         margin: least distance of infeasible points above the optimum, in energy units; negative
             where rounding may have put some below it.
         restricts: whether the pass asks for more than the program did (tying does), so that the
@@ -46,7 +64,7 @@ class Rewrite(Portable):
 
     program: Program
     lift: Lift
-    bound: float = 0.0
+    bound: Bound = Bound()
     margin: float = 0.0
     restricts: bool = False
     notes: tuple[str, ...] = ()
@@ -93,13 +111,20 @@ def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic
     kept = source >= 0
     offset = form.offset + float(form.linear @ constant)
     linear = form.linear[kept].copy()
+    if isinstance(form, LateQuadratic) and not form.made:
+        # Couplers matter between variables that stay or are fixed at other than zero.
+        index = np.flatnonzero(kept | (constant != 0))
+        part = form.among(index)
+        if len(index) == n:
+            return Quadratic(offset, linear, *part)
+        i, j, bias = index[part[0]].astype(np.int32), index[part[1]].astype(np.int32), part[2]
+    else:
+        i, j, bias = form.i, form.j, form.bias
     if constant.any():
-        one, both = constant[form.i] * form.bias, constant[form.j] * form.bias
-        offset += float(one @ constant[form.j])
-        live_j, live_i = kept[form.j] & (one != 0), kept[form.i] & (both != 0)
-        linear += np.bincount(source[form.j[live_j]], weights=one[live_j], minlength=n)
-        linear += np.bincount(source[form.i[live_i]], weights=both[live_i], minlength=n)
-    terms = kernels.terms_among(source, form.i, form.j, form.bias)
+        added, first, second = kernels.fixed_terms(source, constant, n, i, j, bias)
+        offset += added
+        linear = (linear + first) + second
+    terms = kernels.terms_among(source, i, j, bias)
     return Quadratic(offset, linear, *(own_array(column) for column in terms))
 
 

@@ -95,12 +95,14 @@ class Submission:
         """The logical model, labelled by program variable ids."""
         import dimod
 
+        # Labels that are the positions need no list: dimod then keeps none.
+        plain = bool((self.variables == np.arange(len(self.variables))).all())
         return dimod.BinaryQuadraticModel.from_numpy_vectors(
             self.linear,
             (self.i, self.j, self.bias),
             self.offset,
             self.vartype,
-            variable_order=self.variables.tolist(),
+            variable_order=None if plain else self.variables.tolist(),
         )
 
     @cached_property

@@ -21,16 +21,52 @@ GRIDS = ("pegasus", "zephyr")
 @lru_cache(maxsize=8)
 def ideal_graph(family: str, shape: tuple[int, ...]) -> tuple[Longs, Array]:
     """Return all qubits of a lattice, ascending, and its couplers as sorted pairs of positions."""
+    if family == "zephyr":
+        return _zephyr(*shape)
     graph = _ideal(family, shape)
     qubits = np.array(sorted(graph.nodes), np.int64)
     pairs = np.array(list(graph.edges), np.int64)
     return own_array(qubits), own_array(ordered(np.searchsorted(qubits, pairs)))
 
 
+def _zephyr(grid: int, tile: int = 4) -> tuple[Longs, Array]:
+    """Return Zephyr's qubits and couplers, those of the library's graph, without that graph.
+
+    A wire in lane w at position p crosses lanes p and p + 1; it is joined with the next two
+    positions of its line (Boothby, King and Raymond, Zephyr Topology of D-Wave Quantum Processors,
+    2021).
+    """
+    lanes, places = 2 * grid + 1, 2 * grid
+
+    def number(u: int, lane: Array, wire: Array, place: Array) -> Array:
+        line: Array = wire + tile * (lane + lanes * u)
+        return np.asarray(place // 2 + grid * (place % 2 + 2 * line))
+
+    lane, wire, place = (a.ravel() for a in np.indices((lanes, tile, places)))
+    pairs = []
+    for u in range(2):
+        for step in (1, 2):
+            on = place + step < places
+            ends = (number(u, lane[on], wire[on], place[on] + more) for more in (0, step))
+            pairs.append(np.stack(list(ends), axis=1))
+    for side in range(2):
+        for back in range(2):
+            for other in range(tile):
+                across, along = place + side, lane - back
+                on = (along >= 0) & (along < places)
+                low = number(0, lane[on], wire[on], place[on])
+                high = number(1, across[on], np.full_like(low, other), along[on])
+                pairs.append(np.stack([low, high], axis=1))
+    qubits = np.arange(2 * lanes * tile * places, dtype=np.int64)
+    return own_array(qubits), own_array(ordered(np.concatenate(pairs)))
+
+
 def ordered(pairs: Array) -> Array:
     """Return pairs once each, smaller end first, sorted."""
     pairs = np.sort(np.asarray(pairs, np.int64).reshape(-1, 2), axis=1)
-    return np.unique(pairs, axis=0)
+    base = int(pairs.max(initial=0)) + 1
+    keys = np.unique(pairs[:, 0] * base + pairs[:, 1])
+    return np.stack([keys // base, keys % base], axis=1)
 
 
 def working_graph(family: str, shape: tuple[int, ...], pairs: Array) -> nx.Graph:

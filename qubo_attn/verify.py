@@ -29,35 +29,52 @@ class Diagnostic:
         return f"{self.code} at {self.where}: {self.text}"
 
 
-def verify(program: Program) -> None:
+def verify(program: Program, *, late: bool = False) -> None:
     """Raise the first problem of ``program``, with the count of the rest; see `diagnose`."""
-    problems = list(diagnose(program))
+    _raise_first(list(diagnose(program, late=late)))
+
+
+def verify_terms(program: Program) -> None:
+    """Raise the first problem of the objective of ``program``, the rest of which is in order."""
+    _raise_first(list(_objective(program, True)))
+
+
+def _raise_first(problems: list[Diagnostic]) -> None:
     if problems:
         rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         first = problems[0]
         raise VerifyError(f"{first}{rest}", code=first.code, where=first.where)
 
 
-def diagnose(program: Program) -> Iterator[Diagnostic]:
+def diagnose(program: Program, *, late: bool = False) -> Iterator[Diagnostic]:
     """Yield the problems of ``program``, at most one of each code.
 
     Shapes come first: where they are wrong, nothing else is looked at.
+
+    Args:
+        program: to be looked at.
+        late: leave couplers that are not worked out yet as they are.
     """
-    shapes = list(_shapes(program))
+    terms = program.objective.made or not late
+    shapes = list(_shapes(program, terms))
     yield from shapes
     if shapes:
         return
     yield from _variables(program)
-    yield from _objective(program)
+    yield from _objective(program, terms)
     yield from _constraints(program)
 
 
-def _shapes(program: Program) -> Iterator[Diagnostic]:
-    n, terms, rows = len(program), len(program.objective), len(program.constraints)
+def _shapes(program: Program, terms: bool) -> Iterator[Diagnostic]:
+    n, rows, o = len(program), len(program.constraints), program.objective
     entries = len(program.constraints.var)
     groups = (
         ("variables", program.variables.arrays(), dict.fromkeys(program.variables.arrays(), n)),
-        ("objective", program.objective.arrays(), {"linear": n, "i": terms, "j": terms}),
+        (
+            "objective",
+            o.arrays() if terms else {"linear": o.linear},
+            {"linear": n} | (dict.fromkeys(("i", "j"), len(o)) if terms else {}),
+        ),
         (
             "constraints",
             program.constraints.arrays(),
@@ -95,10 +112,12 @@ def _variables(program: Program) -> Iterator[Diagnostic]:
         yield Diagnostic("label-twice", program.label(twin), "names two variables")
 
 
-def _objective(program: Program) -> Iterator[Diagnostic]:
+def _objective(program: Program, terms: bool) -> Iterator[Diagnostic]:
     o, n = program.objective, len(program)
     if not np.isfinite(o.offset):
         yield Diagnostic("finite-offset", "objective", f"has offset {o.offset}")
+    if not terms:
+        return
     outside, *bad = kernels.first_bad_terms(n, program.variables.upper, o.i, o.j, o.bias).tolist()
     if outside >= 0:
         ends = f"{o.i[outside]}, {o.j[outside]}"

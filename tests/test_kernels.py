@@ -32,11 +32,10 @@ def test_selection(seed: int) -> None:
     generator = np.random.default_rng(seed)
     ptr = ragged(generator)
     logit = generator.normal(size=ptr[-1])
-    linear, i, j, bias = kernels.selection_coefficients(ptr, logit, 0.3)
+    i, j, bias = kernels.selection_couplers(ptr, logit, 0.3)
     u, v = pairs(ptr)
     np.testing.assert_array_equal((i, j), (u, v))
     np.testing.assert_allclose(bias, 0.6 * logit[u] * logit[v])
-    np.testing.assert_allclose(linear, 0.3 - logit)
 
 
 @given(SEEDS)
@@ -46,13 +45,11 @@ def test_redundancy(seed: int) -> None:
     key = generator.integers(0, 5, ptr[-1]).astype(np.int32)
     head = generator.integers(0, 2, len(ptr) - 1).astype(np.int32)
     cosine = generator.normal(size=(2, 5, 5))
-    logit = generator.normal(size=ptr[-1])
-    linear, i, j, bias = kernels.redundancy_coefficients(ptr, logit, key, head, cosine, 0.7)
+    i, j, bias = kernels.redundancy_couplers(ptr, key, head, cosine, 0.7)
     u, v = pairs(ptr)
     row = np.repeat(head, np.diff(ptr))
     np.testing.assert_array_equal((i, j), (u, v))
     np.testing.assert_allclose(bias, 0.7 * cosine[row[u], key[u], key[v]])
-    np.testing.assert_allclose(linear, -logit)
 
 
 @given(SEEDS)
@@ -62,8 +59,11 @@ def test_output(seed: int) -> None:
     key = generator.integers(0, 5, ptr[-1]).astype(np.int32)
     head = generator.integers(0, 2, len(ptr) - 1).astype(np.int32)
     values, mass = generator.normal(size=(2, 5, 3)), generator.random(ptr[-1])
-    offset, linear, i, j, bias = kernels.output_coefficients(ptr, mass, key, head, values)
-    u, v = pairs(ptr)
+    offset, linear = kernels.output_linear(ptr, mass, key, head, values)
+    chosen = np.flatnonzero(generator.random(ptr[-1]) < 0.7)
+    among = np.searchsorted(chosen, ptr)
+    i, j, bias = kernels.output_couplers(ptr, mass, key, head, values, among, chosen)
+    u, v = pairs(among)
     expected_offset = 0.0
     w = np.zeros((ptr[-1], 3))
     rest = np.zeros((ptr[-1], 3))
@@ -76,7 +76,7 @@ def test_output(seed: int) -> None:
     np.testing.assert_array_equal((i, j), (u, v))
     assert offset == pytest.approx(expected_offset)
     np.testing.assert_allclose(linear, (w * w).sum(1) - 2 * (w * rest).sum(1), atol=1e-12)
-    np.testing.assert_allclose(bias, 2 * (w[u] * w[v]).sum(1), atol=1e-12)
+    np.testing.assert_allclose(bias, 2 * (w[chosen[u]] * w[chosen[v]]).sum(1), atol=1e-12)
 
 
 @given(programs(heads=3))

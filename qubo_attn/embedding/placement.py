@@ -227,4 +227,8 @@ class Plan(Columns):
 
     def ends(self, couplers: Array) -> tuple[Array, Array]:
         """Return both qubits of each physical coupling, between chains and within chains."""
-        return couplers[self.coupling_coupler], couplers[self.chain_coupler]
+        known: tuple[Array, Array, Array] | None = self.__dict__.get("_ends")
+        if known is None or known[0] is not couplers:
+            known = couplers, couplers[self.coupling_coupler], couplers[self.chain_coupler]
+            self.__dict__["_ends"] = known
+        return known[1:]

@@ -9,38 +9,44 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import resources
+from io import BytesIO
 
 import numpy as np
 
 from qubo_attn.arrays import Array, own_array
 
 
+# Hundreds of arrays ship, and a compilation needs those of a size or two.
 @lru_cache(maxsize=1)
-def _file() -> dict[str, Array]:
+def _names() -> dict[tuple[str, int], tuple[str, ...]]:
+    """Return what each name of the file ends with, for each topology and size."""
+    names: dict[tuple[str, int], list[str]] = {}
+    with np.load(_path(), allow_pickle=False) as stock:
+        for name in stock.files:
+            topology, size, place = name.split(".")
+            names.setdefault((topology, int(size)), []).append(place)
+    return {key: tuple(places) for key, places in names.items()}
+
+
+@lru_cache(maxsize=64)
+def _stock(topology: str, size: int) -> dict[str, Array]:
+    places = _names().get((topology, size), ())
+    with np.load(_path(), allow_pickle=False) as stock:
+        return {
+            place: own_array(stock[f"{topology}.{size}.{place}"].astype(np.int64))
+            for place in places
+        }
+
+
+def _path() -> BytesIO:
     file = resources.files("qubo_attn.embedding").joinpath("templates.npz")
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as stock:
-        return {name: own_array(stock[name].astype(np.int64)) for name in stock.files}
-
-
-@lru_cache(maxsize=1)
-def _stock() -> dict[tuple[str, int], tuple[Array, ...]]:
-    tiles: dict[tuple[str, int], list[tuple[int, Array]]] = {}
-    for name, tile in _file().items():
-        topology, size, place = name.split(".")
-        if place.isdecimal():
-            tiles.setdefault((topology, int(size)), []).append((int(place), tile))
-    return {
-        key: tuple(tile for _, tile in sorted(found, key=_place)) for key, found in tiles.items()
-    }
-
-
-def _place(entry: tuple[int, Array]) -> int:
-    return entry[0]
+    return BytesIO(file.read_bytes())
 
 
 def clique_tiles(topology: str, size: int) -> tuple[Array, ...]:
     """Return the shipped embeddings of a clique, smallest first; none where none ships."""
-    return _stock().get((topology, size), ())
+    stock = _stock(topology, size)
+    return tuple(stock[place] for place in sorted(filter(str.isdecimal, stock), key=int))
 
 
 def clique_cell(topology: str, size: int) -> tuple[int, Array] | None:
@@ -48,16 +54,22 @@ def clique_cell(topology: str, size: int) -> tuple[int, Array] | None:
 
     The sixth column of the tiles is the number of the copy.
     """
-    prefix = f"{topology}.{size}.cell"
-    for name, cell in _file().items():
-        if name.startswith(prefix):
-            return int(name.removeprefix(prefix)), cell
+    for place, cell in _stock(topology, size).items():
+        if place.startswith("cell"):
+            return int(place.removeprefix("cell")), cell
     return None
 
 
+@lru_cache(maxsize=8)
 def clique_sizes(topology: str) -> tuple[int, ...]:
     """Return the clique sizes that ship for a topology, ascending."""
-    return tuple(sorted(size for name, size in _stock() if name == topology))
+    return tuple(
+        sorted(
+            size
+            for (name, size), places in _names().items()
+            if name == topology and any(place.isdecimal() for place in places)
+        )
+    )
 
 
 def round_up(topology: str, size: int) -> int:

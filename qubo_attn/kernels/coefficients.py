@@ -22,28 +22,40 @@ def count_pairs(ptr: Longs) -> int:
 
 
 @kernel
-def selection_coefficients(
-    ptr: Longs, logit: Floats, alpha: float
-) -> tuple[Floats, Ints, Ints, Floats]:
-    """Return ``alpha - s_i`` and ``2 alpha s_i s_j``: linear, i, j, bias."""
-    pairs = count_pairs(ptr)
-    i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
-    linear = alpha - logit
+def selection_into(
+    ptr: Longs, logit: Floats, alpha: float, square: Floats, i: Ints, j: Ints, bias: Floats
+) -> None:
+    """Write ``2 alpha s_i s_j``, plus ``square`` of the row, over arrays of every pair's size."""
     t = 0
     for r in range(len(ptr) - 1):
         for a in range(ptr[r], ptr[r + 1]):
-            for b in range(a + 1, ptr[r + 1]):
-                i[t], j[t] = a, b
-                bias[t] = 2.0 * alpha * logit[a] * logit[b]
-                t += 1
-    return linear, i, j, bias
+            scale, added = 2.0 * alpha * logit[a], square[r]
+            count = ptr[r + 1] - a - 1
+            # One loop for each array: each is a plain stream of stores.
+            i[t : t + count] = a
+            own_j, own = j[t : t + count], bias[t : t + count]
+            later = logit[a + 1 : ptr[r + 1]]
+            for b in range(count):
+                own_j[b] = np.int32(a + 1 + b)
+            for b in range(count):
+                own[b] = scale * later[b] + added
+            t += count
 
 
 @kernel
-def redundancy_coefficients(
-    ptr: Longs, logit: Floats, key: Ints, head: Ints, cosine: Floats, strength: float
-) -> tuple[Floats, Ints, Ints, Floats]:
-    """Return ``-s_i`` and ``strength c_ij``: linear, i, j, bias; cosine has shape (H, K, K)."""
+def selection_couplers(ptr: Longs, logit: Floats, alpha: float) -> tuple[Ints, Ints, Floats]:
+    """Return ``2 alpha s_i s_j``: i, j, bias."""
+    pairs = count_pairs(ptr)
+    i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+    selection_into(ptr, logit, alpha, np.zeros(len(ptr) - 1), i, j, bias)
+    return i, j, bias
+
+
+@kernel
+def redundancy_couplers(
+    ptr: Longs, key: Ints, head: Ints, cosine: Floats, strength: float
+) -> tuple[Ints, Ints, Floats]:
+    """Return ``strength c_ij``: i, j, bias; cosine has shape (H, K, K)."""
     pairs = count_pairs(ptr)
     i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
     t = 0
@@ -53,47 +65,103 @@ def redundancy_coefficients(
                 i[t], j[t] = a, b
                 bias[t] = strength * cosine[head[r], key[a], key[b]]
                 t += 1
-    return -logit, i, j, bias
+    return i, j, bias
 
 
 @kernel
-def output_coefficients(
-    ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
-) -> tuple[float, Floats, Ints, Ints, Floats]:
-    """Return ``|sum_i (1 - z_i) w_i|^2``, w_i = p_i (v_i - vbar): offset, linear, i, j, bias.
+def _mean(key: Ints, values: Floats) -> Floats:
+    """Return the mean of the ``values``, shape (K, d), of a row's keys."""
+    mean = np.zeros(values.shape[1])
+    for a in range(len(key)):
+        own = values[key[a]]
+        for f in range(len(mean)):
+            mean[f] += own[f]
+    return mean / max(len(key), 1)
 
-    With r = sum_i w_i: ``|r|^2 + sum_i (|w_i|^2 - 2 w_i.r) z_i + sum_{i<j} 2 w_i.w_j z_i z_j``.
-    ``values`` has shape (H, K, d).
+
+@kernel
+def output_linear(
+    ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
+) -> tuple[float, Floats]:
+    """Return ``|r|^2`` and ``|w_i|^2 - 2 w_i.r`` with w_i = p_i (v_i - vbar), r = sum_i w_i.
+
+    They are the offset and the linear part of ``|sum_i (1 - z_i) w_i|^2``, whose couplers are those
+    of `output_couplers`. ``values`` has shape (H, K, d).
     """
-    pairs = count_pairs(ptr)
-    i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
     linear = np.empty(len(mass))
     d = values.shape[2]
     offset = 0.0
-    t = 0
     for r in range(len(ptr) - 1):
         start, n = ptr[r], ptr[r + 1] - ptr[r]
-        w = np.empty((n, d))
-        mean = np.zeros(d)
-        for a in range(n):
-            mean += values[head[r], key[start + a]]
-        mean /= max(n, 1)
+        # Rows of w, four at a time: sums over features run side by side, each in its order.
+        w = np.zeros((n + 3, d))
+        mean = _mean(key[start : ptr[r + 1]], values[head[r]])
         rest = np.zeros(d)
         for a in range(n):
+            own, p = values[head[r], key[start + a]], mass[start + a]
+            row = w[a]
             for f in range(d):
-                w[a, f] = mass[start + a] * (values[head[r], key[start + a], f] - mean[f])
-                rest[f] += w[a, f]
+                row[f] = p * (own[f] - mean[f])
+                rest[f] += row[f]
         offset += (rest * rest).sum()
+        for a in range(0, n, 4):
+            w0, w1, w2, w3 = w[a], w[a + 1], w[a + 2], w[a + 3]
+            q0, q1, q2, q3 = 0.0, 0.0, 0.0, 0.0
+            s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+            for f in range(d):
+                q0 += w0[f] * w0[f]
+                q1 += w1[f] * w1[f]
+                q2 += w2[f] * w2[f]
+                q3 += w3[f] * w3[f]
+                s0 += w0[f] * rest[f]
+                s1 += w1[f] * rest[f]
+                s2 += w2[f] * rest[f]
+                s3 += w3[f] * rest[f]
+            four = (q0 - 2.0 * s0, q1 - 2.0 * s1, q2 - 2.0 * s2, q3 - 2.0 * s3)
+            for c in range(min(4, n - a)):
+                linear[start + a + c] = four[c]
+    return offset, linear
+
+
+@kernel
+def output_couplers(
+    ptr: Longs,
+    mass: Floats,
+    key: Ints,
+    head: Ints,
+    values: Floats,
+    chosen_ptr: Longs,
+    chosen: Longs,
+) -> tuple[Ints, Ints, Floats]:
+    """Return ``2 w_i.w_j`` between chosen variables, see `output_linear`: i, j, bias.
+
+    Args:
+        ptr, mass, key, head, values: the rows.
+        chosen_ptr, chosen: the variables wanted, row after row; ends are positions among them.
+    """
+    pairs = count_pairs(chosen_ptr)
+    i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+    d = values.shape[2]
+    t = 0
+    for r in range(len(ptr) - 1):
+        start, n = chosen_ptr[r], chosen_ptr[r + 1] - chosen_ptr[r]
+        if n < 2:
+            continue
+        mean = _mean(key[ptr[r] : ptr[r + 1]], values[head[r]])
+        w = np.empty((n, d))
         # Turned, so that the products of one key with all later ones add up side by side; each
         # still adds its features in their order.
-        turned = w.T.copy()
+        turned = np.empty((d, n))
+        for a in range(n):
+            e = chosen[start + a]
+            own, p = values[head[r], key[e]], mass[e]
+            row = w[a]
+            for f in range(d):
+                row[f] = p * (own[f] - mean[f])
+            for f in range(d):
+                turned[f, a] = row[f]
         products = np.empty(n)
         for a in range(n):
-            square, dot = 0.0, 0.0
-            for f in range(d):
-                square += w[a, f] * w[a, f]
-                dot += w[a, f] * rest[f]
-            linear[start + a] = square - 2.0 * dot
             low = (a + 1) // 8 * 8
             later = products[low:]
             later[:] = 0.0
@@ -112,7 +180,7 @@ def output_coefficients(
             for b in range(a + 1, n):
                 i[t], j[t], bias[t] = start + a, start + b, 2.0 * products[b]
                 t += 1
-    return offset, linear, i, j, bias
+    return i, j, bias
 
 
 @kernel

@@ -94,6 +94,32 @@ def disjoint_squares(
 
 
 @kernel
+def squares_on(
+    i: Ints, j: Ints, bias: Floats, row: Longs, position: Longs, coef: Floats, weight: Floats
+) -> tuple[int, Floats]:
+    """Add ``weight (c.x - d)^2`` of rows that share no variable to the couplers there are.
+
+    Args:
+        i, j, bias: couplers, no square of a variable in a row among them.
+        row: row of each variable, -1 where it has none; position: its entry in ``coef``.
+        coef, weight: of the rows.
+
+    Returns:
+        How many couplers lie within rows, and values of all: where that is every pair of every row,
+        they are the sum.
+    """
+    within, out = 0, np.empty(len(bias))
+    for t in range(len(bias)):
+        u, v = i[t], j[t]
+        r = row[u]
+        out[t] = bias[t]
+        if r >= 0 and r == row[v] and u != v:
+            out[t] += 2.0 * weight[r] * coef[position[u]] * coef[position[v]]
+            within += 1
+    return within, out
+
+
+@kernel
 def ising_fields(linear: Floats, i: Ints, j: Ints, bias: Floats) -> Floats:
     """Return the fields h of the spin form of a binary form; its couplings are ``bias / 4``."""
     h = linear / 2.0
@@ -151,6 +177,31 @@ def terms_among(source: Longs, i: Ints, j: Ints, bias: Floats) -> tuple[Ints, In
             out_i[place], out_j[place], out_bias[place] = u, v, bias[t]
             place += 1
     return out_i, out_j, out_bias
+
+
+@kernel
+def fixed_terms(
+    source: Longs, constant: Floats, n: int, i: Ints, j: Ints, bias: Floats
+) -> tuple[float, Floats, Floats]:
+    """Return what couplers of fixed variables add to the offset and to the variables that stay.
+
+    Args:
+        source: new number of each variable, below ``n``, or -1 for those fixed at ``constant``.
+        i, j, bias: the couplers.
+
+    Returns:
+        What the offset gains, and each variable as second and as first end of a coupler.
+    """
+    offset, second, first = 0.0, np.zeros(n), np.zeros(n)
+    for t in range(len(bias)):
+        u, v = i[t], j[t]
+        if source[u] < 0 and constant[u] != 0.0:
+            offset += constant[u] * bias[t] * constant[v]
+            if source[v] >= 0:
+                second[source[v]] += constant[u] * bias[t]
+        if source[v] < 0 and source[u] >= 0:
+            first[source[u]] += constant[v] * bias[t]
+    return offset, second, first
 
 
 def collect_couplers(n: int, i: Array, j: Array, bias: Array) -> tuple[Ints, Ints, Floats]:

@@ -31,23 +31,25 @@ def range_shares(
         summed: totals are signed sums; else sums of either sign apart.
     """
     use = np.zeros(owners)
-    below, above = np.zeros(2 * len(owner)), np.zeros(2 * len(owner))
+    totals = np.zeros((2, 2 * len(owner)))
     for p in range(len(qubit)):
-        mine = owner[qubit[p]]
-        use[mine] = max(use[mine], h[p] * scales[0, 0], h[p] * scales[0, 1])
+        mine, share = owner[qubit[p]], max(h[p] * scales[0, 0], h[p] * scales[0, 1])
+        if share > use[mine]:
+            use[mine] = share
     for e in range(len(coupler)):
-        mine = owner[ends[coupler[e], 0]]
-        use[mine] = max(use[mine], j[e] * scales[1, 0], j[e] * scales[1, 1])
-        for side in range(2):
-            group = groups[coupler[e], side]
-            if summed or j[e] < 0:
-                below[group] += j[e]
-            if summed or j[e] > 0:
-                above[group] += j[e]
-    for e in range(len(coupler)):
-        for side in range(2):
-            group = groups[coupler[e], side]
-            mine = owner[group // 2]
-            share = max(below[group] * scales[2, 0], above[group] * scales[2, 1])
-            use[mine] = max(use[mine], share)
+        value, c = j[e], coupler[e]
+        mine, share = owner[ends[c, 0]], max(value * scales[1, 0], value * scales[1, 1])
+        if share > use[mine]:
+            use[mine] = share
+        # Signed sums need one total; else the second is of values above zero.
+        side = 0 if summed or value < 0 else 1
+        totals[side, groups[c, 0]] += value
+        totals[side, groups[c, 1]] += value
+    # A group that nothing touched has a share of 0.
+    for group in range(2 * len(owner)):
+        most = totals[0 if summed else 1, group]
+        share = max(totals[0, group] * scales[2, 0], most * scales[2, 1])
+        mine = owner[group // 2]
+        if share > use[mine]:
+            use[mine] = share
     return use

@@ -138,27 +138,88 @@ def swap_costs(
             slot[members[s]] = s
         local = np.empty((n, n))
         outside = load_row(members, slot, first, neighbour, value, local)
-        live = np.ones(n, np.bool_)
+        # Columns of the kept keys, side by side; one dropped key against all of them at a time.
+        stay = np.flatnonzero(keep)
+        m = len(stay)
+        columns = np.empty((n, m))
+        for s in range(n):
+            for c in range(m):
+                columns[s, c] = local[s, stay[c]]
+        spot = np.full(n, -1, np.int64)
+        spot[stay] = np.arange(m)
+        costs = np.empty(m)
         worst = np.zeros(dropped)
         d = 0
         for a in range(n):
             if keep[a]:
                 continue
-            costs = np.full(n, np.inf)
-            for b in range(n):
-                if keep[b]:
-                    u, v = members[a], members[b]
-                    costs[b] = _swap_cost(local, linear[u], linear[v], a, b, live)
-                    if outside:
-                        costs[b] += _outside_gain(u, v, slot, first, neighbour, value, upper)
-            costs.sort()
-            worst[d] = max(costs[k - 1], 0.0)
+            u = members[a]
+            for c in range(m):
+                costs[c] = linear[members[stay[c]]] - linear[u]
+            for s in range(n):
+                if s == a:
+                    continue
+                own, base = columns[s], local[s, a]
+                before = costs[spot[s]] if keep[s] else 0.0
+                for c in range(m):
+                    costs[c] += max(own[c] - base, 0.0)
+                if keep[s]:
+                    costs[spot[s]] = before
+            if outside:
+                for c in range(m):
+                    v = members[stay[c]]
+                    costs[c] += _outside_gain(u, v, slot, first, neighbour, value, upper)
+            worst[d] = max(np.partition(costs, k - 1)[k - 1], 0.0)
             d += 1
         worst.sort()
         bounds[r] = worst[max(dropped - k, 0) :].sum()
         for s in range(n):
             slot[members[s]] = -1
     return bounds
+
+
+@kernel
+def plain_counts(
+    ptr: Longs, var: Ints, coef: Floats, uses: Longs, upper: Ints
+) -> tuple[Bools, Floats]:
+    """Return which rows have coefficients of one over variables used once, and how far they reach.
+
+    Args:
+        ptr, var, coef: the rows.
+        uses: of each variable, how many rows list it; upper: its largest value.
+    """
+    plain, reach = np.ones(len(ptr) - 1, np.bool_), np.zeros(len(ptr) - 1)
+    for r in range(len(ptr) - 1):
+        for e in range(ptr[r], ptr[r + 1]):
+            if coef[e] != 1.0 or uses[var[e]] != 1:
+                plain[r] = False
+            reach[r] += upper[var[e]]
+    return plain, reach
+
+
+@kernel
+def ranks(ptr: Longs, first: Array, mass: Floats) -> Longs:
+    """Return the rank of each entry in its row: by falling ``first``, then by falling ``mass``.
+
+    Entries that tie stay in their order; ``first`` has few different values.
+    """
+    rank = np.empty(len(mass), np.int64)
+    for r in range(len(ptr) - 1):
+        start, n = ptr[r], ptr[r + 1] - ptr[r]
+        order = np.argsort(-mass[start : start + n], kind="mergesort")
+        place, level = 0, 127
+        while place < n:
+            # The next lower value of ``first``, and all that have it.
+            below = -128
+            for a in range(n):
+                if first[start + a] < level:
+                    below = max(below, first[start + a])
+            level = below
+            for a in order:
+                if first[start + a] == level:
+                    rank[start + a] = place
+                    place += 1
+    return rank
 
 
 @kernel
@@ -239,6 +300,49 @@ def dominated_keys(
 
 
 @kernel
+def _sort(values: Floats) -> None:
+    """Sort a short row in place by insertion."""
+    for a in range(1, len(values)):
+        value = values[a]
+        b = a
+        while b > 0 and values[b - 1] > value:
+            values[b] = values[b - 1]
+            b -= 1
+        values[b] = value
+
+
+@kernel
+def _extremes(values: Floats, most: int, least: int) -> tuple[float, float]:
+    """Return the largest sum of at most ``most``, and the smallest of at least ``least``, values.
+
+    They are rearranged.
+    """
+    n = len(values)
+    largest, smallest, below = 0.0, 0.0, 0
+    if n <= 48:
+        _sort(values)
+        for s in range(n):
+            if values[s] >= 0.0 and s >= least:
+                break
+            smallest += values[s]
+    else:
+        for s in range(n):
+            if values[s] < 0.0:
+                smallest += values[s]
+                below += 1
+        if below < least:
+            values[:] = np.partition(values, min(least, n) - 1)
+            smallest = values[: min(least, n)].sum()
+        if 0 < most < n:
+            values[:] = np.partition(values, n - most)
+    for s in range(n - 1, max(n - 1 - most, -1), -1):
+        if values[s] <= 0.0 and n <= 48:
+            break
+        largest += max(values[s], 0.0)
+    return largest, smallest
+
+
+@kernel
 def _most(values: Floats, rooms: Array, most: float) -> float:
     """Return the largest ``sum v_s w_s`` over 0 <= w_s <= rooms_s with ``sum w_s <= most``."""
     total, left = 0.0, most
@@ -302,8 +406,9 @@ def step_costs(
             slot[members[s]] = s
         rooms = upper[members].astype(np.float64)
         full = rooms.sum()
+        bits = full == n
         up, down = np.empty(n), np.empty(n)
-        own = np.empty(n)
+        own, others = np.empty(n), np.empty(max(n - 1, 0))
         for a in range(n):
             v = members[a]
             high, low = 0.0, 0.0
@@ -318,8 +423,13 @@ def step_costs(
             rooms[a] = 0.0
             # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
             steep, flat = square[v] * (2.0 * room - 1.0), square[v]
-            up[a] = linear[v] + max(steep, flat) + high + _most(own, rooms, k - 1.0)
-            down[a] = -linear[v] - min(steep, flat) - low - _least(own, rooms, k + 1.0 - room)
+            if bits:
+                others[:a], others[a:] = own[:a], own[a + 1 :]
+                most, least = _extremes(others, k - 1, k)
+            else:
+                most, least = _most(own, rooms, k - 1.0), _least(own, rooms, k + 1.0 - room)
+            up[a] = linear[v] + max(steep, flat) + high + most
+            down[a] = -linear[v] - min(steep, flat) - low - least
             rooms[a] = room
         raise_costs[r], lower_costs[r] = -np.inf, -np.inf
         passed = 0.0

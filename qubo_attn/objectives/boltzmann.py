@@ -66,7 +66,6 @@ class Boltzmann(Objective):
             raise InputError("couplings must be symmetric", argument="couplings")
         return quadratic(
             0.0,
-            *kernels.redundancy_coefficients(
-                rows.ptr, rows.logit, rows.key, rows.head, pairs, -1.0
-            ),
+            -rows.logit,
+            *kernels.redundancy_couplers(rows.ptr, rows.key, rows.head, pairs, -1.0),
         )

@@ -26,11 +26,12 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.arrays import segment_ids
+from qubo_attn.late import LateQuadratic
 from qubo_attn.objectives.base import Objective, needed
 from qubo_attn.objectives.forms import quadratic
 
 if TYPE_CHECKING:
-    from qubo_attn.arrays import Floats
+    from qubo_attn.arrays import Floats, Ints, Longs
     from qubo_attn.attention import Attention, Rows
     from qubo_attn.ir import Quadratic
 
@@ -46,9 +47,8 @@ class Output(Objective):
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.values, "values", self.name)
-        return quadratic(
-            *kernels.output_coefficients(rows.ptr, rows.mass, rows.key, rows.head, values)
-        )
+        columns = (rows.ptr, rows.mass, rows.key, rows.head, values)
+        return LateQuadratic(*kernels.output_linear(*columns), _Products(rows, values))
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.
@@ -66,6 +66,27 @@ class Output(Objective):
             *kernels.leveled_coefficients(
                 rows.ptr, rows.mass, base, step, rows.key, rows.head, values
             )
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Products:
+    """The couplers ``2 w_i.w_j``."""
+
+    rows: Rows
+    values: Floats
+
+    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+        rows = self.rows
+        chosen = np.arange(len(rows.key)) if index is None else index
+        return kernels.output_couplers(
+            rows.ptr,
+            rows.mass,
+            rows.key,
+            rows.head,
+            self.values,
+            np.searchsorted(chosen, rows.ptr),
+            chosen,
         )
 
 

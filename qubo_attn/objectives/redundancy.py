@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.late import LateQuadratic, rows_of
 from qubo_attn.objectives.base import Objective, needed
-from qubo_attn.objectives.forms import quadratic
 
 if TYPE_CHECKING:
-    from qubo_attn.arrays import Floats
+    from qubo_attn.arrays import Floats, Ints, Longs
     from qubo_attn.attention import Attention, Rows
     from qubo_attn.ir import Quadratic
 
@@ -41,11 +41,21 @@ class Redundancy(Objective):
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``-s_i`` and ``strength c_ij``."""
         cosine = centred_cosine(needed(attention.keys, "keys", self.name))
-        return quadratic(
-            0.0,
-            *kernels.redundancy_coefficients(
-                rows.ptr, rows.logit, rows.key, rows.head, cosine, float(self.strength)
-            ),
+        return LateQuadratic(0.0, -rows.logit, _Cosines(rows, cosine, float(self.strength)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Cosines:
+    """The couplers ``strength c_ij``."""
+
+    rows: Rows
+    cosine: Floats
+    strength: float
+
+    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+        ptr, chosen = rows_of(self.rows.ptr, index)
+        return kernels.redundancy_couplers(
+            ptr, self.rows.key[chosen], self.rows.head, self.cosine, self.strength
         )
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from qubo_attn import kernels
+from qubo_attn.late import LateQuadratic, rows_of
 from qubo_attn.objectives.base import Objective
-from qubo_attn.objectives.forms import quadratic
 
 if TYPE_CHECKING:
+    from qubo_attn.arrays import Floats, Ints, Longs
     from qubo_attn.attention import Attention, Rows
     from qubo_attn.ir import Quadratic
 
@@ -43,6 +44,17 @@ class Selection(Objective):
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``alpha - s_i`` and ``2 alpha s_i s_j``."""
-        return quadratic(
-            0.0, *kernels.selection_coefficients(rows.ptr, rows.logit, float(self.alpha))
-        )
+        alpha = float(self.alpha)
+        return LateQuadratic(0.0, alpha - rows.logit, _Products(rows, alpha))
+
+
+@dataclass(frozen=True, eq=False)
+class _Products:
+    """The couplers ``2 alpha s_i s_j``."""
+
+    rows: Rows
+    alpha: float
+
+    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+        ptr, chosen = rows_of(self.rows.ptr, index)
+        return kernels.selection_couplers(ptr, self.rows.logit[chosen], self.alpha)
