@@ -227,7 +227,7 @@ def _as_clique(
 def find_clique(size: int, target: Target, *, seed: int = 0) -> list[Longs]:
     """Return the chains of one clique on ``target``, as positions in its qubits, or nothing."""
     if target.topology == "pegasus" and not target.is_ideal and size >= LEAST_BUSCLIQUE:
-        # Busclique takes seconds for one size where couplers are dead; this, a third of that.
+        # Busclique takes seconds for one size where couplers are dead; this less than half.
         found = large_clique(size, target, rounds=0, seed=seed)
         if found:
             return found
