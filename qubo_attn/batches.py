@@ -75,6 +75,7 @@ class Options(TypedDict, total=False):
     cache: EmbeddingCache | str | os.PathLike[str] | None
     seed: int
     chain_strength: ChainStrength
+    longest_chain: int | None
     before: Sequence[BeforeHook]
     after: Sequence[AfterHook]
     verify_each: bool
