@@ -134,7 +134,7 @@ def main() -> None:
     options.add_argument("--data", required=True, help="folder of attention files")
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--rounds", type=int, default=8, help="passes over the files per repeat")
-    options.add_argument("--targets", nargs="+", default=["none", "zephyr:12"])
+    options.add_argument("--targets", nargs="*", default=["none", "zephyr:12"])
     options.add_argument("--repeats", type=int, default=5)
     chosen = options.parse_args()
     facts: dict[str, Any] = {}
