@@ -6,7 +6,7 @@ documented auto-scale factor applied. Ocean's default is ``cqm_to_bqm`` (multipl
 times the largest bias) and ``EmbeddingComposite`` (``find_embedding``, uniform torque
 compensation), one row at a time.
 
-    python benchmarks/signals.py --data DIR --target zephyr:12 --json
+    python benchmarks/signal.py --data DIR --target zephyr:12 --json
 """
 
 from __future__ import annotations
