@@ -1,6 +1,6 @@
 """How much of the scores reaches a qubit; see `signals`, which this runs.
 
-    python benchmarks/signal.py --data DIR --target zephyr:12 --json
+python benchmarks/signal.py --data DIR --target zephyr:12 --json
 """
 
 from __future__ import annotations
