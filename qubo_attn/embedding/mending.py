@@ -24,10 +24,10 @@ from qubo_attn.target import Target
 _EFFORT = 0.04
 # Chains regrown on the way to mending all copies of a large clique once, and for one of them: what
 # is not mended by then is found anew sooner.
-_REGROWN, _REGROWN_FOR_ONE = 60, 20
-# Share by which chains may outgrow those of the packing that was found anew, and at least so much;
-# large cliques that cannot be mended otherwise get more.
-_LONGER, _LEAST_LONGER, _LAST_RESORT = 1 / 3, 2, 4
+_REGROWN, _REGROWN_FOR_ONE = 60, 30
+# Share by which chains may outgrow those of the packing that was found anew, and at least so many
+# qubits; those of large cliques, which are harder to mend, and of large ones not mended otherwise.
+_LONGER, _LEAST_LONGER, _LARGE_LONGER, _LAST_RESORT = 1 / 3, 2, 4, 5
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,8 @@ class _Crew:
         """Mend one copy; the qubits that it gives up become free, those it takes do not stay so."""
         self.free[owner >= 0] = True
         self.seed += 1
-        longest, last = (longest_allowed(self.longest, n) for n in (_LEAST_LONGER, _LAST_RESORT))
+        least = _LARGE_LONGER if rounds else _LEAST_LONGER
+        longest, last = (longest_allowed(self.longest, n) for n in (least, _LAST_RESORT))
         draft = mend(owner.copy(), self.size, self.target, longest, self.free)
         draft = regrow(draft, self.target, last, rounds, self.seed, self.free)
         if not draft.unmet:
