@@ -11,6 +11,7 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.relaxation import sort_in_place
 
 
 @kernel
@@ -300,18 +301,6 @@ def dominated_keys(
 
 
 @kernel
-def _sort(values: Floats) -> None:
-    """Sort a short row in place by insertion."""
-    for a in range(1, len(values)):
-        value = values[a]
-        b = a
-        while b > 0 and values[b - 1] > value:
-            values[b] = values[b - 1]
-            b -= 1
-        values[b] = value
-
-
-@kernel
 def _extremes(values: Floats, most: int, least: int) -> tuple[float, float]:
     """Return the largest sum of at most ``most``, and the smallest of at least ``least``, values.
 
@@ -320,7 +309,7 @@ def _extremes(values: Floats, most: int, least: int) -> tuple[float, float]:
     n = len(values)
     largest, smallest, below = 0.0, 0.0, 0
     if n <= 48:
-        _sort(values)
+        sort_in_place(values)
         for s in range(n):
             if values[s] >= 0.0 and s >= least:
                 break
