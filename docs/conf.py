@@ -8,7 +8,7 @@ from qubo_attn import __version__
 
 project = "qubo-attn"
 author = "the qubo-attn authors"
-copyright = f"{author}, Apache-2.0"  # noqa: A001 - Sphinx's name
+copyright = f"{author}, Apache-2.0"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

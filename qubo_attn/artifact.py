@@ -51,6 +51,18 @@ class CompiledAttention(Portable):
         recipe: how it was compiled; `rebind` repeats it.
         stages: the objective's program and the program after every pass.
         known_plan: a plan of an earlier batch, used where it serves.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+        >>> [stage.name for stage in compiled.stages]
+        ['selection', 'sparsify', 'insert-penalties', 'binarize-weights', 'embed']
+        >>> compiled.bound, len(compiled.submissions)
+        (0.0, 1)
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([ True, False, False])
+        >>> compiled.rebind([[[0.5, 1.0, 2.0]]]).solve(seed=1).selected[0, 0]
+        array([False, False,  True])
     """
 
     attention: Attention
@@ -493,6 +505,16 @@ def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAtt
 
     Raises:
         InputError: the folder holds no readable artifact; names the file.
+
+    Example:
+        >>> import tempfile
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     compiled.save(folder)
+        ...     loaded = qa.load(folder)
+        >>> str(loaded.program) == str(compiled.program)
+        True
     """
     from qubo_attn.storage import load as read
 

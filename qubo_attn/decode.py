@@ -43,6 +43,15 @@ class AttentionResult:
         energies: float64, shape (H, Q): the row's objective, penalties and constants excluded; of a
             coupling across heads each row has half.
         chain_break_fraction: mean share of broken chains over all samples.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5, -1.0]]], 1, select=qa.ExactlyK(2), target=None)
+        >>> result = compiled.solve(seed=1)
+        >>> result.weights.round(3)
+        array([[[0.731, 0.269, 0.   , 0.   ]]])
+        >>> result.feasible.all(), result.repaired.any()
+        (np.True_, np.False_)
     """
 
     selected: Bools
