@@ -60,6 +60,7 @@ from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, segment_ids
 from qubo_attn.grids import reach
 from qubo_attn.ir import Constraints, Kind, Program
 from qubo_attn.kinds import row_classes
+from qubo_attn.late import whole_rows
 from qubo_attn.portable import Portable
 
 METHODS = ("steps", "relaxation", "switches", "walls", "levels")
@@ -225,7 +226,10 @@ class Certificates(Portable):
 
 def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
     """Return the cost of a step up and of a step down of each row; see `kernels.step_costs`."""
-    o = program.objective
+    o, count = program.objective, np.rint(rows.rhs).astype(np.int64)
+    whole = whole_rows(o, rows) if (program.variables.upper[rows.var] == 1).all() else None
+    if whole is not None:
+        return whole[0].step_costs(o.linear, whole[1], count)
     square = o.i == o.j
     curvature = np.zeros(len(program))
     terms = (o.i, o.j, o.bias)
@@ -235,7 +239,7 @@ def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
     return kernels.step_costs(
         rows.ptr,
         rows.var,
-        np.rint(rows.rhs).astype(np.int64),
+        count,
         o.linear,
         program.variables.upper,
         curvature,

@@ -24,9 +24,13 @@ def count_pairs(ptr: Longs) -> int:
 @kernel
 def selection_into(
     ptr: Longs, logit: Floats, alpha: float, square: Floats, i: Ints, j: Ints, bias: Floats
-) -> None:
-    """Write ``2 alpha s_i s_j``, plus ``square`` of the row, over arrays of every pair's size."""
-    t = 0
+) -> int:
+    """Write ``2 alpha s_i s_j``, plus ``square`` of the row, over arrays of every pair's size.
+
+    Returns:
+        How many of the values are zero.
+    """
+    t, zeros = 0, 0
     for r in range(len(ptr) - 1):
         for a in range(ptr[r], ptr[r + 1]):
             scale, added = 2.0 * alpha * logit[a], square[r]
@@ -39,7 +43,9 @@ def selection_into(
                 own_j[b] = np.int32(a + 1 + b)
             for b in range(count):
                 own[b] = scale * later[b] + added
+                zeros += own[b] == 0.0
             t += count
+    return zeros
 
 
 @kernel

@@ -92,6 +92,10 @@ class _Products:
     rows: Rows
     values: Floats
 
+    @property
+    def ptr(self) -> Longs:
+        return self.rows.ptr
+
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         rows = self.rows
         chosen = np.arange(len(rows.key)) if index is None else index
