@@ -127,9 +127,11 @@ def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] 
 
     And the number of each constraint's row. None where anything else is the case.
     """
-    if not isinstance(form, LateQuadratic) or not isinstance(form.couplers, RowCouplers):
+    # A form that came from another process brought its couplers, not what they follow from.
+    couplers = getattr(form, "couplers", None)
+    if not isinstance(couplers, RowCouplers):
         return None
-    ptr = form.couplers.ptr
+    ptr = couplers.ptr
     sizes = np.diff(rows.ptr)
     if not sizes.all():
         return None
@@ -137,7 +139,7 @@ def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] 
     row = np.searchsorted(ptr, first, side="right") - 1
     # Variables ascend within a constraint: with the ends and the size it is every one between.
     whole = (ptr[row] == first) & (ptr[row + 1] == last + 1) & (last - first + 1 == sizes)
-    return (form.couplers, row) if whole.all() else None
+    return (couplers, row) if whole.all() else None
 
 
 def rows_of(ptr: Longs, index: Longs | None) -> tuple[Longs, Longs | slice]:

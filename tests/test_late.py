@@ -93,5 +93,11 @@ def test_whole_rows_are_told_from_parts_of_rows() -> None:
     assert whole_rows(plain(program.objective), rows) is None
 
 
+def test_program_that_travelled_is_priced_like_any() -> None:
+    made = qa.compile(np.ones((1, 2, 4)), 1, select=qa.ExactlyK(2), target=None)
+    program = pickle.loads(pickle.dumps(made.program))
+    assert np.array_equal(program.total().bias, made.program.total().bias)
+
+
 def plain(form: Quadratic) -> Quadratic:
     return Quadratic(form.offset, **form.arrays())
