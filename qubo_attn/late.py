@@ -8,7 +8,7 @@ couplers follow from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -76,6 +76,10 @@ class LateQuadratic(Quadratic):
         object.__setattr__(self, "linear", own_array(linear))
         object.__setattr__(self, "couplers", couplers)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what the couplers follow from, in place of the couplers."""
+        return {name: self.__dict__[name] for name in ("offset", "linear", "couplers")}
+
     def __getattr__(self, name: str) -> Array:
         if name not in ("i", "j", "bias"):
             raise AttributeError(name)
@@ -127,11 +131,9 @@ def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] 
 
     And the number of each constraint's row. None where anything else is the case.
     """
-    # A form that came from another process brought its couplers, not what they follow from.
-    couplers = getattr(form, "couplers", None)
-    if not isinstance(couplers, RowCouplers):
+    if not isinstance(form, LateQuadratic) or not isinstance(form.couplers, RowCouplers):
         return None
-    ptr = couplers.ptr
+    ptr = form.couplers.ptr
     sizes = np.diff(rows.ptr)
     if not sizes.all():
         return None
@@ -139,7 +141,7 @@ def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] 
     row = np.searchsorted(ptr, first, side="right") - 1
     # Variables ascend within a constraint: with the ends and the size it is every one between.
     whole = (ptr[row] == first) & (ptr[row + 1] == last + 1) & (last - first + 1 == sizes)
-    return (couplers, row) if whole.all() else None
+    return (form.couplers, row) if whole.all() else None
 
 
 def rows_of(ptr: Longs, index: Longs | None) -> tuple[Longs, Longs | slice]:
