@@ -1,0 +1,105 @@
+"""What a pass did to a program's text, line by line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from itertools import groupby, pairwise
+from os.path import commonprefix
+
+from qubo_attn.page.markup import escape, plural
+
+# Lines shown of each kind: of heads and variables, of couplers, of constraints.
+_SHOWN = (48, 12, 12)
+_WIDEST = 800
+_CONTEXT = 2
+# Share of a line that must be as it was for the rest to stand out.
+_ALIKE = 0.5
+_MARKS = {"-": "del", "+": "ins", " ": "span"}
+
+
+def diff_html(before: str, after: str) -> str:
+    """Return the difference of two programs' texts; what there is too much of is counted.
+
+    Example:
+        >>> print(diff_html("a\\nb\\n", "a\\nc\\n"))
+        <pre class="diff"><span>  a</span>
+        <del>- b</del>
+        <ins>+ c</ins></pre>
+        >>> diff_html("a", "a")
+        ''
+    """
+    old, new = before.splitlines(), after.splitlines()
+    if old == new:
+        return ""
+    lines = []
+    for kind, run in groupby(_changes(old, new), key=_kind):
+        lines += _some(kind, list(run))
+    return f'<pre class="diff">{chr(10).join(lines)}</pre>'
+
+
+def text_html(text: str) -> str:
+    """Return a program's text; what there is too much of is counted.
+
+    Example:
+        >>> text_html("offset 0")
+        '<pre><span>offset 0</span></pre>'
+    """
+    lines = []
+    for kind, run in groupby((f"  {line}" for line in text.splitlines()), key=_kind):
+        lines += _some(kind, list(run), indent=2)
+    return f"<pre>{chr(10).join(lines)}</pre>"
+
+
+def _changes(old: list[str], new: list[str]) -> Iterator[str]:
+    """Yield lines as `difflib.ndiff` does, without its hints, which cost a quadratic search."""
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for what, i, i_end, j, j_end in matcher.get_opcodes():
+        if what == "equal":
+            yield from (f"  {line}" for line in old[i:i_end])
+            continue
+        yield from (f"- {line}" for line in old[i:i_end])
+        yield from (f"+ {line}" for line in new[j:j_end])
+
+
+def _kind(line: str) -> int:
+    """Tell variables from couplers from constraints."""
+    return 2 if "]: " in line else 1 if "] * " in line else 0
+
+
+def _some(kind: int, lines: list[str], indent: int = 0) -> list[str]:
+    """Return lines of one kind: the first ones, long runs of unchanged ones cut short."""
+    shown, limit = [], _SHOWN[kind]
+    for same, run in groupby(lines, key=lambda line: line[0] == " " and not indent):
+        left = list(run)
+        room = min(limit, _CONTEXT if same and len(left) > _CONTEXT + 1 else len(left))
+        shown += _marked(left[:room], indent)
+        if room < len(left):
+            shown.append(_rest(left[room:], indent))
+        limit = max(limit - room, 0)
+    return shown
+
+
+def _rest(lines: list[str], indent: int) -> str:
+    marks = [line[0] for line in lines]
+    words = (("-", " removed"), ("+", " added"), (" ", "" if indent else " unchanged"))
+    parts = [f"{plural(marks.count(m), 'line')}{word}" for m, word in words if m in marks]
+    return f'<span class="more">… {", ".join(parts)}</span>'
+
+
+def _marked(lines: list[str], indent: int) -> list[str]:
+    marked = []
+    for before, line in pairwise(["  ", *lines]):
+        text = _cut(line[indent:])
+        # A line put in place of another: what it says besides stands out.
+        both = before[0] == "-" and line[0] == "+"
+        known = len(commonprefix([before[1:], text[1:]])) + 1 if both else len(text)
+        known = known if known > _ALIKE * len(text) else len(text)
+        news = f"<b>{escape(text[known:])}</b>" if known < len(text) else ""
+        name = _MARKS[line[0]]
+        marked.append(f"<{name}>{escape(text[:known])}{news}</{name}>")
+    return marked
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 120]} … {text[-110:]}"
