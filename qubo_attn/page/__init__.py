@@ -16,7 +16,7 @@ from qubo_attn.page.machine import (
     time_section,
 )
 from qubo_attn.page.markup import count, escape, plural, share
-from qubo_attn.page.outcome import compared, outcome_section
+from qubo_attn.page.outcome import compared, mean_error, outcome_section
 from qubo_attn.page.rows import example_row
 from qubo_attn.page.shell import page
 from qubo_attn.page.stages import stages_section
@@ -110,7 +110,8 @@ def _names(tokens: Sequence[object] | None, keys: int) -> list[str]:
             f"tokens names {len(tokens)} keys, but there are {keys}",
             argument="tokens",
         )
-    return [str(token) for token in tokens]
+    # How tokenisers write a space before a word; in a label it would only puzzle.
+    return [str(token).lstrip("Ġ▁ ") or str(token) for token in tokens]
 
 
 def _lead(compiled: CompiledAttention) -> str:
@@ -146,10 +147,6 @@ def _facts(
         facts.append(("feasible rows", share(float(result.feasible.mean()))))
         ours, *others = compared(compiled, result)
         if ours.errors is not None:
-            import numpy as np
-
-            facts.append(("output error", share(float(np.nanmean(ours.errors)))))
-            best = others[-1]
-            assert best.errors is not None
-            facts.append((best.name, share(float(np.nanmean(best.errors)))))
+            facts.append(("output error", share(mean_error(ours.errors))))
+            facts.append((f"… of {others[-1].name}", share(mean_error(others[-1].errors))))
     return facts

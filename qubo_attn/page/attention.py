@@ -9,6 +9,7 @@ import numpy as np
 
 from qubo_attn.arrays import Bools
 from qubo_attn.page.heat import (
+    Frame,
     axes,
     candidates_map,
     large,
@@ -38,32 +39,34 @@ def attention_section(
     heads = compiled.attention.shape[0]
     left = candidates(compiled)
     lead = (
-        "Each map is one head. A line is a query, and the darker a square, the more that query "
-        "looks at that key. <b>Given</b> is the softmax of your scores. <b>Candidates</b> are the "
+        "Each map is one head. A line is a query, and the stronger a square's colour, the more "
+        "that query looks at that key; empty squares are keys it does not see, or next to nothing. "
+        "<b>Given</b> is the softmax of your scores. <b>Candidates</b> are the "
         'keys the compiler left to choose from (dropped ones are <span class="key gone">grey'
         "</span>)."
     )
     if result is not None:
         lead += (
             ' <b>Selected</b> is what came back: kept keys are <span class="key kept">amber</span>,'
-            " darker with more weight; what is still blue was not kept and shares the rest."
+            " stronger with more weight; what is still blue was not kept and shares the rest."
         )
+    frame = Frame.of(queries, keys)
     pictures, chooser, panels = [], [], []
     for head in range(heads):
         names = []
         for part, pixels in _maps(compiled, result, left, head):
             names.append(f"{part[0]}{head}")
-            pictures.append(picture(names[-1], png_uri(shrunk(pixels, heads))))
+            pictures.append(picture(names[-1], png_uri(shrunk(pixels, heads)), frame))
         facts = _facts(compiled, result, left, head)
         checked = " checked" if head == 0 else ""
         chooser.append(
             f'<input type="radio" name="head" id="head{head}"{checked}>'
-            f'<label for="head{head}">{small((names[0], names[-1]))}'
+            f'<label for="head{head}">{small((names[0], names[-1]), frame)}'
             f"<span>head {head}</span></label>"
         )
         titles = ("given", "candidates", "selected")
         shown = "".join(
-            large(name, title, f"head {head}, {title}: {facts}")
+            large(name, title, f"head {head}, {title}: {facts}", frame)
             for name, title in zip(names, titles, strict=False)
         )
         panels.append(
@@ -72,7 +75,7 @@ def attention_section(
         )
     hidden = (
         f'<svg width="0" height="0" class="store" aria-hidden="true"><defs>{"".join(pictures)}'
-        f"{axes(queries, keys)}</defs></svg>"
+        f"{axes(queries, keys, frame)}</defs></svg>"
     )
     picked = "\n".join(
         f".heads:has(#head{head}:checked) #panel{head}{{display:block}}" for head in range(heads)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from os.path import commonprefix
 
 from qubo_attn.page.markup import escape, plural
 
 # Lines shown of each kind: of heads and variables, of couplers, of constraints.
-_SHOWN = (48, 12, 12)
+_SHOWN = (48, 12, 24)
 _WIDEST = 800
 _CONTEXT = 2
 # Share of a line that must be as it was for the rest to stand out.
@@ -58,8 +58,12 @@ def _changes(old: list[str], new: list[str]) -> Iterator[str]:
         if what == "equal":
             yield from (f"  {line}" for line in old[i:i_end])
             continue
-        yield from (f"- {line}" for line in old[i:i_end])
-        yield from (f"+ {line}" for line in new[j:j_end])
+        gone = [f"- {line}" for line in old[i:i_end]]
+        come = [f"+ {line}" for line in new[j:j_end]]
+        if len(gone) == len(come):
+            yield from chain.from_iterable(zip(gone, come, strict=True))
+        else:
+            yield from (*gone, *come)
 
 
 def _kind(line: str) -> int:

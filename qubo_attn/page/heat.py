@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,9 +16,12 @@ KEPT = (217, 119, 6)
 GONE = (128, 128, 128)
 # A kept key shows even where its weight is next to nothing.
 _LEAST = 0.3
-_SIDE = 300
-_LABELS = 64
+# Width of a map, its least height, size of letters, and how many of them a label has.
+WIDTH = 300
+_LOWEST = 40.0
 _TEXT = 9.0
+_LETTER = 5.2
+_LETTERS = 11
 # A picture is at most this many keys or queries wide; all heads together this many pixels.
 _WIDEST = 256
 _PIXELS = 1_500_000
@@ -71,73 +75,95 @@ def _strongest(pixels: Array, axis: int) -> Array:
     return np.take_along_axis(pixels, place, axis=axis).squeeze(axis=axis)
 
 
-def picture(name: str, uri: str) -> str:
-    """Return a picture to be used by name, stretched over the square of a map."""
+@dataclass(frozen=True)
+class Frame:
+    """The size of a map and of its margins, in units of the drawing.
+
+    Attributes:
+        height: of the map; `WIDTH` is its width.
+        left, top: room for the labels of queries and keys.
+    """
+
+    height: float
+    left: float
+    top: float
+
+    @classmethod
+    def of(cls, queries: Sequence[str], keys: Sequence[str]) -> Frame:
+        """Return a frame in which pixels are square, as far as few queries leave them tall."""
+        height = WIDTH * len(queries) / max(len(keys), 1)
+        margins = [
+            _LETTER * max((len(text[:_LETTERS]) for text in labels), default=0) + 20
+            for labels in (queries, keys)
+        ]
+        return cls(float(np.clip(height, _LOWEST, WIDTH)), margins[0], margins[1])
+
+    @property
+    def box(self) -> str:
+        """The view box of a map with its margins."""
+        width, height = WIDTH + self.left + 4, self.height + self.top + 4
+        return f"{-self.left:g} {-self.top:g} {width:g} {height:g}"
+
+
+def picture(name: str, uri: str, frame: Frame) -> str:
+    """Return a picture to be used by name, stretched over a map."""
     return (
-        f'<image id="{name}" href="{uri}" width="{_SIDE}" height="{_SIDE}" '
+        f'<image id="{name}" href="{uri}" width="{WIDTH}" height="{frame.height:g}" '
         'preserveAspectRatio="none" style="image-rendering:pixelated"/>'
     )
 
 
-def axes(queries: Sequence[str], keys: Sequence[str]) -> str:
+def axes(queries: Sequence[str], keys: Sequence[str], frame: Frame) -> str:
     """Return the frame and the labels of a map, to be used by name."""
+    down = "".join(
+        f'<text x="-5" y="{y + 3:.1f}" text-anchor="end">{escape(text)}</text>'
+        for y, text in _ticks(queries, frame.height)
+    )
+    across = "".join(
+        f'<text transform="translate({x + 3:.1f} -5) rotate(-90)">{escape(text)}</text>'
+        for x, text in _ticks(keys, WIDTH)
+    )
     return (
         '<g id="axes" class="ticks">'
-        f'<rect class="frame" width="{_SIDE}" height="{_SIDE}"/>'
-        f"{_down(queries)}{_across(keys)}"
-        f'<text class="axis" transform="translate(-72 {_SIDE / 2:g}) rotate(-90)" '
-        'text-anchor="middle">query</text>'
-        f'<text class="axis" x="{_SIDE / 2:g}" y="-70" text-anchor="middle">key</text></g>'
+        f'<rect class="frame" width="{WIDTH}" height="{frame.height:g}"/>{down}{across}'
+        f'<text class="axis" transform="translate({12 - frame.left:g} {frame.height / 2:g}) '
+        'rotate(-90)" text-anchor="middle">query</text>'
+        f'<text class="axis" x="{WIDTH / 2:g}" y="{12 - frame.top:g}" text-anchor="middle">key'
+        "</text></g>"
     )
 
 
-def _ticks(labels: Sequence[str]) -> list[tuple[float, str]]:
+def _ticks(labels: Sequence[str], length: float) -> list[tuple[float, str]]:
     """Return place and text of as many labels as have room."""
-    step = max(_SIDE / max(len(labels), 1), 1e-9)
-    every = max(int(np.ceil(_TEXT / step)), 1)
+    step = length / max(len(labels), 1)
+    every = max(int(np.ceil(_TEXT / max(step, 1e-9))), 1)
     return [
-        ((place + 0.5) * step, labels[place][:11])
-        for place in range(0, len(labels), every)
-        if place < _LABELS * every
+        ((place + 0.5) * step, labels[place][:_LETTERS]) for place in range(0, len(labels), every)
     ]
 
 
-def _down(labels: Sequence[str]) -> str:
-    return "".join(
-        f'<text x="-5" y="{y + 3:.1f}" text-anchor="end">{escape(text)}</text>'
-        for y, text in _ticks(labels)
-    )
-
-
-def _across(labels: Sequence[str]) -> str:
-    return "".join(
-        f'<text transform="translate({x + 3:.1f} -5) rotate(-90)">{escape(text)}</text>'
-        for x, text in _ticks(labels)
-    )
-
-
-def large(name: str, title: str, says: str) -> str:
+def large(name: str, title: str, says: str, frame: Frame) -> str:
     """Return one map with its axes.
 
     Args:
         name: of the picture.
         title: above it, as text.
         says: what it shows, for who cannot see it.
+        frame: its size.
     """
     return (
-        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="-88 -84 392 388" '
-        f'role="img" aria-label="{escape(says)}"><use href="#{name}"/><use href="#axes"/></svg>'
-        "</figure>"
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="{frame.box}" role="img" '
+        f'aria-label="{escape(says)}"><use href="#{name}"/><use href="#axes"/></svg></figure>'
     )
 
 
-def small(names: Sequence[str]) -> str:
+def small(names: Sequence[str], frame: Frame) -> str:
     """Return maps side by side, without axes; decoration of what is said beside them."""
-    step = _SIDE + 20
+    step = WIDTH + 20
     shown = "".join(
         f'<g transform="translate({place * step} 0)"><use href="#{name}"/>'
-        f'<rect class="frame" width="{_SIDE}" height="{_SIDE}"/></g>'
+        f'<rect class="frame" width="{WIDTH}" height="{frame.height:g}"/></g>'
         for place, name in enumerate(names)
     )
-    width = step * len(names) - 20
-    return f'<svg viewBox="-2 -2 {width + 4} {_SIDE + 4}" aria-hidden="true">{shown}</svg>'
+    box = f"-2 -2 {step * len(names) - 16} {frame.height + 4:g}"
+    return f'<svg viewBox="{box}" aria-hidden="true">{shown}</svg>'

@@ -93,10 +93,15 @@ def outcome_section(compiled: CompiledAttention, result: AttentionResult) -> str
         return section("outcome", "After solving", lead, _counts(result), body)
     lead += (
         "The output error says how far the attention output of the kept keys is from that of all "
-        "keys (0%: the same), mean over rows. <b>Top-k</b> simply keeps the largest scores, as many"
+        "keys (0%: the same), mean over rows. <b>Top&#8209;k</b> simply keeps the largest scores, as many"
         " as we keep; it costs a sort, so it is what an annealer has to beat."
     )
-    means = [_mean(rival.errors) for rival in rivals]
+    if any(stage.rewrite.restricts for stage in compiled.stages):
+        lead += (
+            " Here rows share their selection, which spares choices and costs accuracy; top&#8209;k"
+            " may choose for each row alone."
+        )
+    means = [mean_error(rival.errors) for rival in rivals]
     body = bars([(r.name, m, share(m), r.style) for r, m in zip(rivals, means, strict=True)])
     return section(
         "outcome", "After solving", lead, body, _counts(result), _heads(compiled, rivals)
@@ -108,7 +113,8 @@ def _mended(result: AttentionResult) -> str:
     return f"; {plural(repaired, 'row')} had to be repaired" if repaired else ""
 
 
-def _mean(errors: Floats | None) -> float:
+def mean_error(errors: Floats | None) -> float:
+    """Return the mean over rows that see a key; NaN where there is none, or no value vector."""
     return float("nan") if errors is None or np.isnan(errors).all() else float(np.nanmean(errors))
 
 
@@ -133,7 +139,7 @@ def _heads(compiled: CompiledAttention, rivals: Sequence[Comparison]) -> str:
     rows = [
         [
             f"head {head}",
-            *(share(_mean(None if r.errors is None else r.errors[head])) for r in rivals),
+            *(share(mean_error(None if r.errors is None else r.errors[head])) for r in rivals),
             *(
                 share(float((compiled.attention.softmax[head] * r.kept[head]).sum(-1).mean()))
                 for r in rivals[:2]

@@ -26,7 +26,7 @@ padding:0}
 .tiles dt{color:var(--soft);font-size:.85rem}.tiles dd{margin:0;font-size:1.25rem;font-weight:600}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem;margin:.4rem 0}
 th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child{text-align:left}thead th{color:var(--soft);font-weight:600;white-space:normal;
+th:first-child{text-align:left;white-space:normal}thead th{color:var(--soft);font-weight:600;white-space:normal;
 vertical-align:bottom}
 pre,code{font:13px/1.45 ui-monospace,monospace}code{color:var(--soft)}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.6rem;
@@ -45,7 +45,7 @@ border:1px solid var(--line);border-radius:1em;padding:0 .7em;font-size:.88rem}
 .chooser legend{padding:0 0 .4rem;color:var(--soft)}
 .chooser input{position:absolute;opacity:0}
 .chooser label{cursor:pointer;border:2px solid var(--line);border-radius:6px;padding:.25rem;
-text-align:center;font-size:.8rem;width:8.2rem}
+text-align:center;font-size:.8rem;flex:1 1 6.5rem;max-width:9rem}
 .chooser svg{width:100%;display:block}
 .chooser input:checked+label{border-color:var(--blue);font-weight:700}
 .chooser input:focus-visible+label{outline:3px solid var(--amber)}
@@ -63,10 +63,12 @@ vertical-align:-.1em}
 .swatch.idle{background:var(--soft);opacity:.45}
 .key.kept{color:var(--amber);font-weight:600}.key.gone{color:var(--soft);font-weight:600}
 .bars{max-width:46rem}
-.bar{display:grid;grid-template-columns:minmax(7.5rem,12rem) 1fr minmax(5.5rem,auto);gap:.6rem;
+.bar{display:grid;grid-template-columns:10rem 1fr 10.5rem;gap:.6rem;
 align-items:center;font-size:.9rem;margin:.15rem 0}
 .bar span{text-align:right;overflow-wrap:anywhere}
 .bar i{height:1.05em;min-width:1px;display:block;border-radius:2px}.bar b{font-weight:500}
+@media (max-width:600px){.bar{grid-template-columns:1fr auto;gap:0 .6rem;margin:.4rem 0}
+.bar span{text-align:left}.bar i{grid-row:2;grid-column:1/-1}}
 .bar i.ours{background:var(--amber)}.bar i.flat{background:var(--blue)}
 .bar i.other{background:var(--blue);opacity:.6}
 .plot{width:100%;max-width:46rem;display:block}.plot rect{fill:var(--blue)}

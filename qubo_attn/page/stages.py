@@ -107,7 +107,7 @@ def _table(stages: Sequence[Stage], peaks: Sequence[object]) -> str:
                 f'<a href="#stage{place}">{escape(stage.name)}</a>',
                 count(counts["variables"]),
                 count(counts["couplers"]),
-                f"{count(counts['constraints'] - counts['priced'])} / {count(counts['priced'])}",
+                f"{count(counts['constraints'])}, {count(counts['priced'])}",
                 _bits(range_of(stage.program)),
                 short(stage.rewrite.bound),
                 _margin(stage),
@@ -115,7 +115,7 @@ def _table(stages: Sequence[Stage], peaks: Sequence[object]) -> str:
                 *([_memory(memory)] if known else []),
             ]
         )
-    heads = ["stage", "variables", "couplers", "constraints imposed / priced", "range, bits"]
+    heads = ["stage", "variables", "couplers", "constraints, of which priced", "range, bits"]
     heads += ["bound", "margin", "seconds", *(["peak memory"] if known else [])]
     return table(heads, rows)
 
@@ -172,9 +172,10 @@ def _sentence(stage: Stage, pass_: Pass | None, place: int) -> str:
     if place == 0:
         says = [_OBJECTIVES[name] for name in stage.name.split("+") if name in _OBJECTIVES]
         if says:
+            levels = "" if stage.program.is_binary else ", and how much it is to weigh"
             return (
-                "Your scores become a problem of yes-or-no choices, one for each query and key; "
-                f"its best answer {escape('; or '.join(says))}."
+                f"Your scores become one choice for each query and key, to keep it or not{levels}; "
+                f"the best answer {escape('; or '.join(says))}."
             )
         return "The problem as it was handed in."
     text = inspect.getdoc(type(pass_)) if pass_ is not None else None
