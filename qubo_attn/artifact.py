@@ -537,7 +537,9 @@ class CompiledAttention(Portable):
         return str(self.report())
 
     def _repr_html_(self) -> str:
-        return self.report().html()
+        from qubo_attn.notebook import compiled_html
+
+        return compiled_html(self)
 
 
 def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAttention:

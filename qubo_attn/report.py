@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -95,8 +94,20 @@ class Report:
         return "\n".join(lines)
 
     def html(self) -> str:
-        """Return the text for a notebook."""
-        return f"<pre>{html.escape(str(self))}</pre>"
+        """Return the facts as HTML tables; `CompiledAttention.html` is the page with pictures.
+
+        Example:
+            >>> import numpy as np, qubo_attn as qa
+            >>> compiled = qa.compile(np.zeros((1, 1, 9)), 1, target=None)
+            >>> "<table>" in compiled.report().html()
+            True
+        """
+        from qubo_attn.notebook import report_html
+
+        return report_html(self)
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def machine_lines(part: dict[str, Any]) -> list[str]:

@@ -82,10 +82,9 @@ def stages_page(stages: Sequence[Stage], title: str = "A program, compiled") -> 
 
     Example:
         >>> import numpy as np, qubo_attn as qa
-        >>> from qubo_attn.page import stages_page
         >>> q, k, v = np.random.default_rng(0).normal(size=(3, 2, 3, 4))
         >>> stages = qa.Pipeline((qa.Quantize(bits=8),)).run(qa.qama_program(q, k, v, bits=2))
-        >>> "quantize" in stages_page(stages, "QAMA in whole numbers")
+        >>> "quantize" in qa.stages_page(stages, "QAMA in whole numbers")
         True
     """
     if not stages:

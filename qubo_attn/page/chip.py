@@ -53,7 +53,7 @@ def _scaled(target: Target) -> Longs:
     extent = max(float((high - low).max()), 1e-9)
     scaled = (where - low) / extent * _SIDE
     scaled[:, 1] = scaled[:, 1].max() - scaled[:, 1]
-    return np.rint(scaled).astype(np.int64)
+    return np.asarray(np.rint(scaled), np.int64)
 
 
 def _drawing(
@@ -76,9 +76,7 @@ def _drawing(
         f"{used:,} of {plural(len(target.qubits), 'qubit')}"
     )
     dot = max(_SIDE / max(np.sqrt(len(where)), 1.0) / 3.2, 2.0)
-    shown = [
-        f'<path class="idle" stroke-width="{dot * 0.6:.1f}" d="{_dots(where[owner < 0])}"/>'
-    ]
+    shown = [f'<path class="idle" stroke-width="{dot * 0.6:.1f}" d="{_dots(where[owner < 0])}"/>']
     ends = target.couplers
     a, b = owner[ends[:, 0]], owner[ends[:, 1]]
     head = np.where(owner >= 0, program.variables.head[owner], -2)
@@ -121,8 +119,7 @@ def _lines(where: Longs, ends: Array) -> str:
     # Relative moves are short: each starts where the last line ended.
     step = start - np.concatenate([np.zeros((1, 2), np.int64), stop[:-1]])[: len(start)]
     return "".join(
-        f"m{x} {y}l{u} {v}"
-        for (x, y), (u, v) in zip(step.tolist(), along.tolist(), strict=True)
+        f"m{x} {y}l{u} {v}" for (x, y), (u, v) in zip(step.tolist(), along.tolist(), strict=True)
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from itertools import chain, groupby, pairwise
-from os.path import commonprefix
 
 from qubo_attn.page.markup import escape, plural
 
@@ -19,13 +18,13 @@ _MARKS = {"-": "del", "+": "ins", " ": "span"}
 
 
 def diff_html(before: str, after: str) -> str:
-    """Return the difference of two programs' texts; what there is too much of is counted.
+    r"""Return the difference of two programs' texts; what there is too much of is counted.
 
     Example:
-        >>> print(diff_html("a\\nb\\n", "a\\nc\\n"))
+        >>> print(diff_html("a\nb\n", "a\nc\n"))
         <pre class="diff"><span>  a</span>
         <del>- b</del>
-        <ins>+ c</ins></pre>
+        <ins>+ <b>c</b></ins></pre>
         >>> diff_html("a", "a")
         ''
     """
@@ -97,12 +96,18 @@ def _marked(lines: list[str], indent: int) -> list[str]:
         text = _cut(line[indent:])
         # A line put in place of another: what it says besides stands out.
         both = before[0] == "-" and line[0] == "+"
-        known = len(commonprefix([before[1:], text[1:]])) + 1 if both else len(text)
+        known = _shared(before[1:], text[1:]) + 1 if both else len(text)
         known = known if known > _ALIKE * len(text) else len(text)
         news = f"<b>{escape(text[known:])}</b>" if known < len(text) else ""
         name = _MARKS[line[0]]
         marked.append(f"<{name}>{escape(text[:known])}{news}</{name}>")
     return marked
+
+
+def _shared(a: str, b: str) -> int:
+    """Return how many characters two lines begin with in common."""
+    unlike = (place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    return next(unlike, min(len(a), len(b)))
 
 
 def _cut(text: str) -> str:

@@ -87,14 +87,12 @@ def outcome_section(compiled: CompiledAttention, result: AttentionResult) -> str
             "weight the kept keys hold; plain top-k holds the most there is."
         )
         masses = [_mass(compiled, rival.kept) for rival in rivals]
-        body = bars(
-            [(r.name, m, share(m), r.style) for r, m in zip(rivals, masses, strict=True)]
-        )
+        body = bars([(r.name, m, share(m), r.style) for r, m in zip(rivals, masses, strict=True)])
         return section("outcome", "After solving", lead, _counts(result), body)
     lead += (
         "The output error says how far the attention output of the kept keys is from that of all "
-        "keys (0%: the same), mean over rows. <b>Top&#8209;k</b> simply keeps the largest scores, as many"
-        " as we keep; it costs a sort, so it is what an annealer has to beat."
+        "keys (0%: the same), mean over rows. <b>Top&#8209;k</b> simply keeps the largest scores, "
+        "as many as we keep; it costs a sort, so it is what an annealer has to beat."
     )
     if any(stage.rewrite.restricts for stage in compiled.stages):
         lead += (

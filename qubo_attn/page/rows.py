@@ -57,7 +57,7 @@ def row_members(stages: Sequence[Stage], head: int, query: int) -> list[Longs]:
     for place, stage in enumerate(stages):
         if place:
             lift = lift.then(stage.lift)
-        behind = np.unique(lift.matrix[mine].indices) if len(mine) else mine
+        behind = np.unique(lift.matrix[mine].indices).astype(np.int64) if len(mine) else mine
         members.append(_with_ancillas(stage.program, behind))
     return members
 
@@ -81,9 +81,7 @@ def part_of(program: Program, members: Longs) -> Program:
     place = np.full(len(program), -1, np.int64)
     place[members] = np.arange(len(members))
     inside = (place[o.i] >= 0) & (place[o.j] >= 0)
-    form = Quadratic(
-        0.0, o.linear[members], place[o.i[inside]], place[o.j[inside]], o.bias[inside]
-    )
+    form = Quadratic(0.0, o.linear[members], place[o.i[inside]], place[o.j[inside]], o.bias[inside])
     outside = np.bincount(segment_ids(c.ptr), place[c.var] < 0, len(c)) > 0
     kept = c.take(~outside & (np.diff(c.ptr) > 0) & (c.kind != Kind.BUDGET))
     return Program(program.variables.take(members), form, replaced(kept, var=place[kept.var]))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -69,7 +68,9 @@ def stages_section(
         "matter to each other, <b>range</b> the bits it takes to tell all coefficients of a row "
         "apart (median). <b>Bound</b> is how much worse the best answer can get in that step (0: "
         "not at all), and <b>margin</b> by how much every forbidden answer is proven to lie above "
-        "the best one; both in units of the energy that is minimised."
+        "the best one; both in units of the energy that is minimised. In the text, "
+        "<code>x[h,q,k]</code> is the choice whether query q of head h keeps key k; "
+        "<code>mass</code> is its softmax weight, and a line ends with its coefficient."
     )
     row = example_row(stages)
     known = {pass_.name: pass_ for pass_ in passes}
@@ -200,7 +201,7 @@ def _changed(before: Stage | None, stage: Stage) -> str:
     return _labels(moved)
 
 
-def _labels(texts: Any) -> str:
+def _labels(texts: Iterable[str]) -> str:
     shown = "".join(f"<span>{escape(text)}</span>" for text in texts)
     return f'<p class="labels">{shown}</p>' if shown else ""
 
