@@ -43,6 +43,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # as if offline
     "--enable-logging=stderr",
     "--v=0",
 )
@@ -430,6 +431,10 @@ def test_long_diffs_are_counted() -> None:
     text = Reader(diff_html(old, "offset 0")).text
     assert "… 488 lines removed" in text
     assert text.count("\n") < 20
+    some = "\n".join(line for place, line in enumerate(old.split("\n")) if place % 3)
+    text = Reader(diff_html(old, some)).text
+    assert text.count("…") == 1
+    assert "… 163 lines removed, 325 lines unchanged" in text
 
 
 def test_a_part_of_a_program_has_its_energies(minilm: dict[str, np.ndarray]) -> None:

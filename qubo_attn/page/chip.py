@@ -31,8 +31,8 @@ def chip_section(program: Program, placement: Placement) -> str:
     target = placement.target
     lead = (
         "A machine has a fixed graph of qubits (dots). A bit that needs more neighbours than one "
-        "qubit has becomes a <b>chain</b> of several that must agree (thick lines). Rows do not "
-        "touch each other, so many are solved in one go; colours are heads."
+        "qubit has becomes a <b>chain</b> of several that must agree (thick lines). Independent "
+        "rows do not touch each other, so many are solved in one go; colours are heads."
     )
     where = _scaled(target)
     head = program.variables.head

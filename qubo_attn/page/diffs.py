@@ -72,15 +72,20 @@ def _kind(line: str) -> int:
 
 def _some(kind: int, lines: list[str], indent: int = 0) -> list[str]:
     """Return lines of one kind: the first ones, long runs of unchanged ones cut short."""
-    shown, limit = [], _SHOWN[kind]
+    shown: list[str] = []
+    beyond: list[str] = []
+    limit = _SHOWN[kind]
     for same, run in groupby(lines, key=lambda line: line[0] == " " and not indent):
         left = list(run)
         room = min(limit, _CONTEXT if same and len(left) > _CONTEXT + 1 else len(left))
         shown += _marked(left[:room], indent)
-        if room < len(left):
+        limit -= room
+        if not limit:
+            # From here on lines are only counted, all together.
+            beyond += left[room:]
+        elif room < len(left):
             shown.append(_rest(left[room:], indent))
-        limit = max(limit - room, 0)
-    return shown
+    return [*shown, _rest(beyond, indent)] if beyond else shown
 
 
 def _rest(lines: list[str], indent: int) -> str:

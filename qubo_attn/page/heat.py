@@ -24,7 +24,7 @@ _LETTER = 5.2
 _LETTERS = 11
 # A picture is at most this many keys or queries wide; all heads together this many pixels.
 _WIDEST = 256
-_PIXELS = 1_500_000
+_PIXELS = 750_000
 
 
 def weights_map(weights: Floats, visible: Bools) -> Array:

@@ -58,7 +58,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str = ""
     )
     said = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
-        f'<div class="wide"><table>{said}<thead><tr>{top}</tr></thead>\n'
+        f'<div class="wide" tabindex="0"><table>{said}<thead><tr>{top}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
 

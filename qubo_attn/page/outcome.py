@@ -92,7 +92,9 @@ def outcome_section(compiled: CompiledAttention, result: AttentionResult) -> str
     lead += (
         "The output error says how far the attention output of the kept keys is from that of all "
         "keys (0%: the same), mean over rows. <b>Top&#8209;k</b> simply keeps the largest scores, "
-        "as many as we keep; it costs a sort, so it is what an annealer has to beat."
+        "as many as we keep; it costs a sort, so it is what an annealer has to beat. Kept keys "
+        "weigh their softmax weight scaled up to 100% (<i>renormalised</i>), or as it is, with the "
+        "rest spread evenly over all keys (<i>residual</i>)."
     )
     if any(stage.rewrite.restricts for stage in compiled.stages):
         lead += (

@@ -59,7 +59,7 @@ def stages_section(
     Args:
         stages: of a compilation, or of a pipeline of one's own.
         passes: that made them, for a sentence on those of one's own.
-        peaks: largest memory of each stage where it was measured, in bytes.
+        peaks: most memory held until the end of each stage where it was measured, in MiB.
         tokens: labels of queries and keys.
     """
     lead = (
@@ -117,7 +117,7 @@ def _table(stages: Sequence[Stage], peaks: Sequence[object]) -> str:
             ]
         )
     heads = ["stage", "variables", "couplers", "constraints, of which priced", "range, bits"]
-    heads += ["bound", "margin", "seconds", *(["peak memory"] if known else [])]
+    heads += ["bound", "margin", "seconds", *(["most memory so far, MiB"] if known else [])]
     return table(heads, rows)
 
 
@@ -126,7 +126,7 @@ def _bits(bits: float) -> str:
 
 
 def _memory(peak: object) -> str:
-    return varying(f"{peak / 2**20:.1f} MiB") if isinstance(peak, int | float) else "–"
+    return varying(f"{peak:,.0f}") if isinstance(peak, int | float) else "–"
 
 
 def range_of(program: Program) -> float:
