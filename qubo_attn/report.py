@@ -140,19 +140,7 @@ def _microseconds(facts: dict[str, Any]) -> float | None:
 def build_report(compiled: CompiledAttention, reads: int = 1000) -> Report:
     """Return the facts of ``compiled``; see `CompiledAttention.report`."""
     recipe, placement = compiled.recipe, compiled.placement
-    submissions = _submissions(compiled)
-    machine: dict[str, object] = {}
-    if placement is not None:
-        calls = compiled.schedule(reads)
-        submissions = tuple(
-            part | facts for part, facts in zip(submissions, _ready(compiled, calls), strict=True)
-        )
-        machine = {
-            "reads": calls.reads,
-            "calls": len(calls.calls),
-            "milliseconds": _milliseconds(calls.microseconds),
-            "stated": calls.stated,
-        }
+    submissions, machine = submission_facts(compiled, reads)
     return Report(
         stages=tuple(_stage(compiled, index) for index in range(len(compiled.stages))),
         rows=_rows(compiled),
@@ -162,6 +150,24 @@ def build_report(compiled: CompiledAttention, reads: int = 1000) -> Report:
         cache=_cache(compiled),
         machine=machine,
     )
+
+
+def submission_facts(
+    compiled: CompiledAttention, reads: int
+) -> tuple[tuple[dict[str, object], ...], dict[str, object]]:
+    """Return the ``submissions`` and the ``machine`` of a report."""
+    submissions = _submissions(compiled)
+    if compiled.placement is None:
+        return submissions, {}
+    calls = compiled.schedule(reads)
+    machine: dict[str, object] = {
+        "reads": calls.reads,
+        "calls": len(calls.calls),
+        "milliseconds": _milliseconds(calls.microseconds),
+        "stated": calls.stated,
+    }
+    ready = _ready(compiled, calls)
+    return tuple(part | facts for part, facts in zip(submissions, ready, strict=True)), machine
 
 
 def _stage(compiled: CompiledAttention, index: int) -> dict[str, object]:

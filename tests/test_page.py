@@ -369,6 +369,19 @@ def test_odd_shapes(shape: tuple[int, int, int]) -> None:
     assert "sees any key" in check(blind.html(blind.solve(seed=1))).text
 
 
+def test_couplers_that_nobody_wrote_stay_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 3, 12))
+    compiled = qa.compile(scores, 2, select=qa.ExactlyK(2), slots=6, target=None)
+    assert not compiled.stages[0].program.objective.made
+    monkeypatch.setattr("qubo_attn.page.rows._MOST", 100)
+    text = check(compiled.html()).text
+    assert not compiled.stages[0].program.objective.made
+    assert "not written out" in text
+    assert "terms=66" in text  # those of the example row are
+    monkeypatch.undo()
+    assert "not written out" not in check(compiled.html()).text
+
+
 def test_what_the_user_wrote_is_text_and_no_markup(cache: qa.EmbeddingCache) -> None:
     nasty = "<script>alert('&')</script>"
     graph = qa.Target.zephyr(1).graph()

@@ -20,6 +20,7 @@ from qubo_attn.page.outcome import compared, mean_error, outcome_section
 from qubo_attn.page.rows import example_row
 from qubo_attn.page.shell import page
 from qubo_attn.page.stages import stages_section
+from qubo_attn.report import submission_facts
 
 if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention
@@ -38,7 +39,7 @@ def attention_page(
     heads, width, keys = compiled.attention.shape
     names = _names(tokens, keys)
     labels = names if width == keys else [str(query) for query in range(width)]
-    report = compiled.report(reads)
+    submissions, machine = submission_facts(compiled, reads)
     row = example_row(compiled.stages)
     parts = [("attention", "Attention", attention_section(compiled, result, labels, names))]
     if row is not None:
@@ -46,24 +47,24 @@ def attention_page(
         parts.append(("row", "One row", shown))
     if result is not None:
         parts.append(("outcome", "After solving", outcome_section(compiled, result)))
-    peaks = [stage.get("peak") for stage in report.stages]
+    peaks = [getattr(stage, "peak", None) for stage in compiled.stages]
     passes = compiled.recipe.passes
     shown = stages_section(compiled.stages, passes, peaks, (labels, names))
     parts.append(("pipeline", "Pipeline", shown))
     if compiled.placement is None or not len(compiled.program):
-        parts.append(("models", "Models", logical_section(report)))
+        parts.append(("models", "Models", logical_section(compiled.recipe.target, submissions)))
     else:
         lengths = compiled.placement.chain_lengths
         parts += [
             ("chip", "Chip", chip_section(compiled.program, compiled.placement)),
             ("chains", "Chains", chains_section(lengths)),
             ("precision", "Precision", precision_section(compiled)),
-            ("time", "Machine time", time_section(report)),
+            ("time", "Machine time", time_section(submissions, machine)),
         ]
     return page(
         f"Attention of {plural(heads, 'head')}, compiled",
         _lead(compiled),
-        _facts(compiled, result, report.machine),
+        _facts(compiled, result, machine),
         parts,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from qubo_attn.page.stages import range_of
 
 if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention
-    from qubo_attn.report import Report
+    from qubo_attn.target import Target
 
 
 def chains_section(lengths: Longs) -> str:
@@ -52,9 +53,8 @@ def precision_section(compiled: CompiledAttention) -> str:
     return section("precision", "Precision against noise", lead, plot)
 
 
-def time_section(report: Report) -> str:
-    """Return what running it on the machine takes."""
-    machine: dict[str, Any] = report.machine
+def time_section(submissions: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> str:
+    """Return what running it on the machine takes; the facts are those of a `Report`."""
     source = "the machine states" if machine["stated"] else "is typical of its family"
     whole = machine["milliseconds"]
     total = "" if whole is None else f" In all: <b>{whole:,.0f} ms</b> of machine time."
@@ -75,20 +75,18 @@ def time_section(report: Report) -> str:
             count(len(part["calls"])),
             "–" if part["milliseconds"] is None else f"{part['milliseconds']:,.1f}",
         ]
-        for part in _parts(report)
+        for part in submissions
     ]
     heads = ["submission", "rows", "bits", "couplers", "qubits", "longest chain"]
     heads += ["chain strength", "calls", "milliseconds"]
     return section("time", "Machine time", lead, table(heads, rows))
 
 
-def _parts(report: Report) -> list[dict[str, Any]]:
-    return [dict(part) for part in report.submissions]
-
-
-def logical_section(report: Report) -> str:
-    """Return what is submitted where there is no graph to embed in."""
-    if report.target is None:
+def logical_section(target: Target | None, submissions: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is submitted where there is no graph to embed in, or nothing left to choose."""
+    if target is not None and target.is_structured:
+        lead = "Nothing was left to choose: every key that is kept is kept in any case."
+    elif target is None:
         lead = (
             "Compiled without a machine: the models below hold the bits themselves, for any "
             "sampler. Compile with <code>target=</code> to place them on a chip."
@@ -100,7 +98,7 @@ def logical_section(report: Report) -> str:
         )
     rows = [
         [count(p["index"]), count(p["rows"]), count(p["variables"]), count(p["couplers"])]
-        for p in _parts(report)
+        for p in submissions
     ]
     heads = ["submission", "rows", "bits", "couplers"]
     return section("models", "What is submitted", lead, table(heads, rows))

@@ -8,6 +8,7 @@ import numpy as np
 
 from qubo_attn.arrays import Longs, segment_ids
 from qubo_attn.ir import Kind, Program, Quadratic, Role, replaced
+from qubo_attn.late import LateQuadratic
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import Stage
 
@@ -15,6 +16,19 @@ from qubo_attn.pipeline import Stage
 _WELCOME = 12
 # A largest softmax weight of about so much leaves something to tell the keys apart by.
 _SPREAD = 0.3
+
+# A form that has not worked out its couplers is not made to where there may be more than these.
+_MOST = 4_000_000
+
+
+def is_written(program: Program) -> bool:
+    """Return whether a program's couplers are at hand, or few enough to be worked out."""
+    if program.objective.made:
+        return True
+    v = program.variables
+    name = v.head.astype(np.int64) * (int(v.query.max(initial=0)) + 2) + v.query + 1
+    sizes = np.unique(name, return_counts=True)[1].astype(np.float64)
+    return bool((sizes * (sizes - 1) / 2).sum() <= _MOST)
 
 
 def example_row(stages: Sequence[Stage]) -> tuple[int, int] | None:
@@ -80,8 +94,12 @@ def part_of(program: Program, members: Longs) -> Program:
     o, c = program.objective, program.constraints
     place = np.full(len(program), -1, np.int64)
     place[members] = np.arange(len(members))
-    inside = (place[o.i] >= 0) & (place[o.j] >= 0)
-    form = Quadratic(0.0, o.linear[members], place[o.i[inside]], place[o.j[inside]], o.bias[inside])
+    if isinstance(o, LateQuadratic) and not o.made:
+        form = Quadratic(0.0, o.linear[members], *o.among(members))
+    else:
+        inside = (place[o.i] >= 0) & (place[o.j] >= 0)
+        ends = place[o.i[inside]], place[o.j[inside]]
+        form = Quadratic(0.0, o.linear[members], *ends, o.bias[inside])
     outside = np.bincount(segment_ids(c.ptr), place[c.var] < 0, len(c)) > 0
     kept = c.take(~outside & (np.diff(c.ptr) > 0) & (c.kind != Kind.BUDGET))
     return Program(program.variables.take(members), form, replaced(kept, var=place[kept.var]))

@@ -13,7 +13,7 @@ from qubo_attn.ir import Program, unpriced
 from qubo_attn.page.diffs import diff_html, text_html
 from qubo_attn.page.markup import count, details, escape, listed, plural, section, short, table
 from qubo_attn.page.markup import varies as varying
-from qubo_attn.page.rows import example_row, part_of, row_members
+from qubo_attn.page.rows import example_row, is_written, part_of, row_members
 from qubo_attn.passes.compress import dynamic_range
 from qubo_attn.pipeline import Pass, Stage
 
@@ -90,7 +90,7 @@ def stages_section(
         if members and stage.rewrite.placement is not None:
             chains = _chains(stage.program, members[place], stage.rewrite.placement)
             shown.append(details(f"The chains of {where}", chains))
-        if before is None or stage.program is not before.program:
+        if (before is None or stage.program is not before.program) and is_written(stage.program):
             whole = text_html(stage.program.text(limit=_WHOLE_LINES))
             shown.append(details("The head of the whole program's text", whole))
         parts.append(_article(place, stage, shown))
@@ -101,16 +101,16 @@ def _table(stages: Sequence[Stage], peaks: Sequence[object]) -> str:
     known = [peak for peak in peaks if isinstance(peak, int | float)]
     rows = []
     for place, stage in enumerate(stages):
-        counts = stage.counts
+        counts = counts_of(stage)
         memory = peaks[place] if place < len(peaks) else None
         rows.append(
             [
                 f'<a href="#stage{place}">{escape(stage.name)}</a>',
                 count(counts["variables"]),
-                count(counts["couplers"]),
+                count(counts["couplers"]) if "couplers" in counts else "not written out",
                 f"{count(counts['constraints'])}, {count(counts['priced'])}",
                 _bits(range_of(stage.program)),
-                short(stage.rewrite.bound),
+                short(bound_of(stages[place - 1] if place else None, stage)),
                 _margin(stage),
                 varying(f"{stage.seconds:.2f}"),
                 *([_memory(memory)] if known else []),
@@ -119,6 +119,25 @@ def _table(stages: Sequence[Stage], peaks: Sequence[object]) -> str:
     heads = ["stage", "variables", "couplers", "constraints, of which priced", "range, bits"]
     heads += ["bound", "margin", "seconds", *(["most memory so far, MiB"] if known else [])]
     return table(heads, rows)
+
+
+def counts_of(stage: Stage) -> dict[str, int]:
+    """Return the counts of a stage, without couplers where there are too many to be worked out."""
+    if is_written(stage.program):
+        return stage.counts
+    constraints = stage.program.constraints
+    return {
+        "variables": len(stage.program),
+        "constraints": len(constraints),
+        "priced": int(constraints.priced.sum()),
+    }
+
+
+def bound_of(before: Stage | None, stage: Stage) -> float:
+    """Return the bound of a stage; NaN where it would take couplers that are not written out."""
+    if before is not None and not is_written(before.program):
+        return float("nan")
+    return stage.rewrite.bound
 
 
 def _bits(bits: float) -> str:
@@ -132,9 +151,10 @@ def _memory(peak: object) -> str:
 def range_of(program: Program) -> float:
     """Return the median dynamic range in bits of rows on their own, prices included.
 
-    NaN where no row stands alone, or where variables are not bits; see `qubo_attn.passes.compress`.
+    NaN where no row stands alone, variables are not bits, or couplers are not written out; see
+    `qubo_attn.passes.compress`.
     """
-    if not program.is_binary:
+    if not program.is_binary or not is_written(program):
         return float("nan")
     form = program.total() if program.is_unconstrained else program.objective
     ranges = dynamic_range(unpriced(program).replace(objective=form))
@@ -185,16 +205,20 @@ def _sentence(stage: Stage, pass_: Pass | None, place: int) -> str:
 
 def _changed(before: Stage | None, stage: Stage) -> str:
     """Return how the counts moved, as short labels."""
-    now = stage.counts
+    now = counts_of(stage)
     if before is None:
-        return _labels(f"{count(now[name])} {name}" for name in ("variables", "couplers"))
-    was = before.counts
+        shown = ("variables", "couplers")
+        return _labels(f"{count(now[name])} {name}" for name in shown if name in now)
+    was = counts_of(before)
     moved = [
-        f"{name} {count(was[name])} → {count(now[name])}" for name in now if now[name] != was[name]
+        f"{name} {count(was[name])} → {count(now[name])}"
+        for name in now
+        if name in was and now[name] != was[name]
     ]
-    if stage.rewrite.bound > 0:
-        moved.append(f"the optimum rises by {short(stage.rewrite.bound)} at most")
-    elif len(stage.program) != len(before.program):
+    bound = bound_of(before, stage)
+    if bound > 0:
+        moved.append(f"the optimum rises by {short(bound)} at most")
+    elif bound == 0 and len(stage.program) != len(before.program):
         moved.append("the optimum stays")
     if stage.rewrite.restricts:
         moved.append("asks for more than before")
