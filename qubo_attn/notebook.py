@@ -11,6 +11,8 @@ from qubo_attn.page.diffs import text_html
 from qubo_attn.page.heat import selected_map, shrunk
 from qubo_attn.page.markup import count, details, escape, listed, plural, share, short, table
 from qubo_attn.page.png import png_uri
+from qubo_attn.page.rows import is_written
+from qubo_attn.page.stages import bound_of, counts_of
 
 if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention
@@ -26,14 +28,16 @@ _HEADS = 16
 
 
 def program_html(program: Program) -> str:
-    """Return counts and the head of the text."""
-    constraints = program.constraints
+    """Return counts and the head of the text, which goes without couplers nobody wrote out."""
+    constraints, written = program.constraints, is_written(program)
+    couplers = plural(len(program.objective), "coupler") if written else "couplers not written out"
     facts = (
-        f"<b>Program</b>: {plural(len(program), 'variable')}, "
-        f"{plural(len(program.objective), 'coupler')}, {plural(len(constraints), 'constraint')} "
-        f"({count(constraints.priced.sum())} priced)"
+        f"<p><b>Program</b>: {plural(len(program), 'variable')}, {couplers}, "
+        f"{plural(len(constraints), 'constraint')} ({count(constraints.priced.sum())} priced)</p>"
     )
-    return f"<p>{facts}</p>{details('text', text_html(program.text(limit=_LINES)), opened=True)}"
+    if not written:
+        return facts
+    return facts + details("text", text_html(program.text(limit=_LINES)), opened=True)
 
 
 def rewrite_html(rewrite: Rewrite) -> str:
@@ -50,17 +54,14 @@ def stage_html(stage: Stage) -> str:
 
 def stages_html(stages: Sequence[Stage]) -> str:
     """Return the stages of a pipeline as a table."""
-    rows = [
-        [
-            escape(stage.name),
-            *(count(number) for number in stage.counts.values()),
-            short(stage.rewrite.bound),
-            f"{stage.seconds:.3f}",
-        ]
-        for stage in stages
-    ]
-    heads = ["stage", "variables", "couplers", "constraints", "priced", "bound", "seconds"]
-    return table(heads, rows)
+    columns = ("variables", "couplers", "constraints", "priced")
+    rows = []
+    for before, stage in zip((None, *stages), stages, strict=False):
+        counts = counts_of(stage)
+        numbers = (count(counts[name]) if name in counts else "–" for name in columns)
+        bound = short(bound_of(before, stage))
+        rows.append([escape(stage.name), *numbers, bound, f"{stage.seconds:.3f}"])
+    return table(["stage", *columns, "bound", "seconds"], rows)
 
 
 def compiled_html(compiled: CompiledAttention) -> str:

@@ -48,6 +48,16 @@ def test_an_empty_result_shows_itself() -> None:
     assert "0 rows" in Reader(compiled.solve()._repr_html_()).text
 
 
+def test_couplers_that_nobody_wrote_stay_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qubo_attn.page.rows._MOST", 100)
+    scores = np.random.default_rng(0).normal(size=(2, 3, 12))
+    compiled = qa.compile(scores, 2, select=qa.ExactlyK(2), slots=6, target=None)
+    first = compiled.stages[0].program
+    assert "couplers not written out" in Reader(first._repr_html_()).text
+    assert "stage" in Reader(compiled._repr_html_()).text
+    assert not first.objective.made
+
+
 def test_labels_are_escaped() -> None:
     program = qa.Program.parse("x[0,0,0] : 1\n")
     stages = qa.Pipeline((qa.Canonicalize(),)).run(program)

@@ -45,8 +45,8 @@ def example_section(
     what = f"query {query}" if queries[query] == str(query) else f"query {query} “{queries[query]}”"
     rest = order[_MOST:]
     more = (
-        f"<p>{plural(len(rest), 'key')} of less weight not shown, "
-        f"{int((~left[rest]).sum())} of them dropped and {int(kept[rest].sum())} kept.</p>"
+        f"<p>{plural(len(rest), 'more key')} of less weight: {int((~left[rest]).sum())} dropped, "
+        f"{int(kept[rest].sum())} kept.</p>"
         if len(rest)
         else ""
     )

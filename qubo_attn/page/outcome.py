@@ -130,7 +130,10 @@ def _counts(result: AttentionResult) -> str:
         ["repaired afterwards", count(result.repaired.sum())],
         ["see fewer keys than they were to keep, and keep all", count(result.capped.sum())],
         ["see no key", count(result.empty.sum())],
-        ["chains broken, share of all reads", share(result.chain_break_fraction)],
+        [
+            "chains broken, share of all reads (none without an embedding)",
+            share(result.chain_break_fraction),
+        ],
     ]
     return table(["rows", "number"], rows)
 
