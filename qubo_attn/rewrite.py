@@ -86,6 +86,11 @@ class Rewrite(Portable):
     placement: Placement | None = None
     error: float = 0.0
 
+    def _repr_html_(self) -> str:
+        from qubo_attn.notebook import rewrite_html
+
+        return rewrite_html(self)
+
 
 def unchanged(program: Program, *notes: str) -> Rewrite:
     """Return the rewrite that changes nothing."""
