@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import runpy
 from itertools import combinations, product
 from typing import Any
 
@@ -402,11 +403,8 @@ def test_soft_rows_without_a_feasible_read_take_the_repaired_one() -> None:
     np.testing.assert_allclose(found.weights.numpy(), found.result.selected / 3)
 
 
-class _Nothing(dimod.Sampler):
+class _Nothing:
     """Reads zeros, whatever it is given."""
-
-    properties: Any = {}  # noqa: RUF012
-    parameters: Any = {}  # noqa: RUF012
 
     def sample(self, bqm: Any, **options: Any) -> Any:
         return dimod.SampleSet.from_samples_bqm(
@@ -742,3 +740,35 @@ def test_tensors_of_any_type_compile(dtype: Any) -> None:
     scores = doubles(2, 3, 4).to(dtype).requires_grad_()
     compiled = qa.compile(scores, 2, select=qa.OneHot(), target=None)
     np.testing.assert_array_equal(compiled.attention.logits, scores.detach().double().numpy())
+
+
+# -- the example ---------------------------------------------------------------------------------
+
+
+def test_the_example_trains(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("sys.argv", ["train_tiny.py", "--steps", "20"])
+    try:
+        runpy.run_path(str(ROOT / "examples" / "train_tiny.py"), run_name="__main__")
+    finally:
+        torch.set_num_threads(threads)
+    rows = {
+        line[:30].strip(): [float(x) for x in line[30:].split()]
+        for line in capsys.readouterr().out.splitlines()[1:-1]
+    }
+    assert list(rows) == [
+        "softmax",
+        "annealed, straight through",
+        "annealed, energy rule",
+        "annealed, Boltzmann marginals",
+        "uniform (control)",
+    ]
+    assert len({size for size, *_ in rows.values()}) == 1
+    for name, (_, first, last, *_) in rows.items():
+        if name != "uniform (control)":
+            assert last < first - 0.1, name
+    control = rows["uniform (control)"][2]
+    for name in ("softmax", "annealed, straight through", "annealed, Boltzmann marginals"):
+        assert rows[name][2] < control - 0.1, name
