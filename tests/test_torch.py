@@ -29,11 +29,13 @@ from qubo_attn.torch import (  # noqa: E402
     Annealing,
     annealed_attention,
     boltzmann_weights,
+    qama_attention,
     replace_attention,
     score_energies,
     selected_weights,
     softmax_weights,
 )
+from qubo_attn.torch import qama as torch_qama  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 
 ALL = {"select": qa.ExactlyK(1000), "objective": "hard"}
@@ -410,6 +412,62 @@ class _Nothing:
         return dimod.SampleSet.from_samples_bqm(
             dict.fromkeys(bqm.variables, min(bqm.vartype.value)), bqm
         )
+
+
+# -- QAMA ----------------------------------------------------------------------------------------
+
+
+def test_qama_is_the_numpy_one() -> None:
+    """Output, weights and energy of the best state by enumeration, sequence by sequence."""
+    query, key, value = doubles(3, 2, 2, 3, 4)
+    value = value.abs()
+    found = qama_attention(query, key, value, bits=2, sampler=dimod.ExactSolver())
+    states = np.array(list(product((0, 1), repeat=12)))
+    for b in range(2):
+        arrays = [x[b].numpy() for x in (query, key, value)]
+        wanted = qa.qama_decode(states, *arrays, bits=2)
+        np.testing.assert_allclose(found.weights[b], wanted.weights)
+        np.testing.assert_allclose(found.output[b], wanted.output, atol=1e-9)
+        np.testing.assert_allclose(found.energy[b], wanted.energy)
+        coupling = torch_qama.couplings(query[b], key[b], smoothing=1e-3)
+        np.testing.assert_allclose(coupling, qama.couplings(*arrays[:2], smoothing=1e-3))
+
+
+def test_qama_energy_has_the_gradient_of_the_paper() -> None:
+    """dE/dJ = - c_q w w and dE/dh = - c_l w from the numpy implementation, carried on to inputs."""
+    query, key, value = (x.requires_grad_() for x in doubles(3, 2, 3, 4))
+    strength = {"quadratic": 0.7, "linear": 1.3}
+    found = qama_attention(query, key, value.exp(), bits=2, **strength)
+    by_coupling, by_field = qama.energy_gradient(found.weights.numpy(), **strength)
+    ours = torch.autograd.grad(found.energy, (query, key, value))
+    carried = (torch_qama.couplings(query, key) * torch.from_numpy(by_coupling)).sum()
+    carried = (
+        carried
+        + (torch_qama.token_field(torch_qama.eta(value.exp())) * torch.from_numpy(by_field)).sum()
+    )
+    for mine, theirs in zip(ours, torch.autograd.grad(carried, (query, key, value)), strict=True):
+        torch.testing.assert_close(mine, theirs)
+        assert mine.abs().sum() > 0
+
+
+def test_qama_output_passes_gradcheck() -> None:
+    """Through sampling: small steps do not change the best state."""
+    query, key, value = (x.requires_grad_() for x in doubles(3, 1, 3, 2))
+
+    def attend(q: Any, k: Any, v: Any) -> Any:
+        return qama_attention(q, k, v.exp(), bits=1, sampler=dimod.ExactSolver()).output
+
+    assert gradcheck(attend, (query, key, value))
+
+
+def test_qama_shapes_that_do_not_fit() -> None:
+    x = torch.rand(2, 3, 4)
+    with pytest.raises(qa.InputError, match=r"shapes \(3, 4\), \(3, 4\), \(3, 4\); expected"):
+        qama_attention(x[0], x[0], x[0])
+    with pytest.raises(qa.InputError, match="those of query and key the same"):
+        qama_attention(x, x[:, :2], x)
+    one = qama_attention(x[:, :1], x[:, :1], x[:, :1])
+    assert (one.output == 0).all()
 
 
 # -- in a transformer ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 `AnnealedAttention` takes the place of ``torch.nn.MultiheadAttention``, `replace_attention` puts it
 there, and `annealed_attention` is what both rest on: scores and values in, context and weights out.
+`qama_attention` is QAMA itself, with its gradient.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ except ImportError as error:
 from qubo_attn.torch.annealing import Annealing, Drawn
 from qubo_attn.torch.functional import annealed_attention
 from qubo_attn.torch.module import AnnealedAttention, replace_attention
+from qubo_attn.torch.qama import qama_attention
 from qubo_attn.torch.weights import (
     boltzmann_weights,
     score_energies,
@@ -31,6 +33,7 @@ __all__ = [
     "Drawn",
     "annealed_attention",
     "boltzmann_weights",
+    "qama_attention",
     "replace_attention",
     "score_energies",
     "selected_weights",
