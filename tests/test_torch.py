@@ -405,6 +405,26 @@ def test_soft_rows_without_a_feasible_read_take_the_repaired_one() -> None:
     np.testing.assert_allclose(found.weights.numpy(), found.result.selected / 3)
 
 
+def test_soft_rows_count_reads_as_often_as_they_occurred() -> None:
+    """Three times the first key, once the first two; nothing else has a share."""
+    sampler = _Fixed([[1, 0, 0], [1, 1, 0]], [3, 1])
+    how = Annealing(qa.Unconstrained(), objective="hard", forward="soft", sampler=sampler)
+    found = annealed_attention(doubles(1, 1, 3), doubles(1, 3, 1), how)
+    np.testing.assert_allclose(found.weights[0, 0], np.array([1.0, 0.25, 0.0]) / 1.25)
+
+
+class _Fixed:
+    """Reads what it was told to, whatever it is given."""
+
+    def __init__(self, reads: list[list[int]], times: list[int]) -> None:
+        self.reads, self.times = np.array(reads), times
+
+    def sample(self, bqm: Any, **options: Any) -> Any:
+        return dimod.SampleSet.from_samples_bqm(
+            (self.reads, list(bqm.variables)), bqm, num_occurrences=self.times
+        )
+
+
 class _Nothing:
     """Reads zeros, whatever it is given."""
 
@@ -642,8 +662,11 @@ def test_dropout_is_of_weights_and_of_training() -> None:
 
 @pytest.mark.parametrize("forward", ["hard", "soft"])
 @pytest.mark.parametrize("backward", ["straight-through", "exact", "energy"])
-@pytest.mark.parametrize("objective", ["hard", "output"])
-def test_rows_that_see_nothing_weigh_nothing(forward: str, backward: str, objective: str) -> None:
+@pytest.mark.parametrize(("objective", "floats"), [("hard", True), ("output", False)])
+def test_rows_that_see_nothing_weigh_nothing(
+    forward: str, backward: str, objective: str, floats: bool
+) -> None:
+    """A gradient that is not a number would pass through masks that are added."""
     layer = AnnealedAttention(
         4,
         2,
@@ -657,7 +680,8 @@ def test_rows_that_see_nothing_weigh_nothing(forward: str, backward: str, object
     padding = torch.zeros(3, 5, dtype=torch.bool)
     padding[1] = True
     padding[2, 4:] = True
-    context, weights = layer(x, x, x, key_padding_mask=padding)
+    mask = torch.zeros(3, 5).masked_fill(padding, -torch.inf) if floats else padding
+    context, weights = layer(x, x, x, key_padding_mask=mask)
     assert (weights[1] == 0).all()
     assert layer.result.empty[2:4].all()
     context.sum().backward()
@@ -666,6 +690,21 @@ def test_rows_that_see_nothing_weigh_nothing(forward: str, backward: str, object
     torch.testing.assert_close(context[1], layer.out_proj.bias.expand(5, 4))
     _, weights = layer(x, x, x, key_padding_mask=torch.ones_like(padding))
     assert (weights == 0).all()
+
+
+def test_weights_of_blind_rows_are_zero() -> None:
+    scores = torch.full((1, 2, 3), -torch.inf)
+    scores[0, 0] = 0.0
+    leaf = scores.clone().requires_grad_()
+    softmax_weights(leaf).sum().backward()
+    assert (leaf.grad == 0).all()
+    wanted = torch.tensor([[[1 / 3] * 3, [0.0] * 3]])
+    chosen = scores > -torch.inf
+    torch.testing.assert_close(softmax_weights(scores), wanted)
+    for decoder in ("renormalise", "residual"):
+        torch.testing.assert_close(selected_weights(scores, chosen, decoder), wanted)
+    energies = score_energies(scores, chosen, qa.Output(), torch.ones(1, 3, 2))
+    assert (energies == 0).all()
 
 
 def test_masks_of_the_lowest_number_are_masks() -> None:
