@@ -437,15 +437,17 @@ class _Nothing:
 # -- QAMA ----------------------------------------------------------------------------------------
 
 
-def test_qama_is_the_numpy_one() -> None:
+@pytest.mark.parametrize("penalty", [2.0, 0.05])
+def test_qama_is_the_numpy_one(penalty: float) -> None:
     """Output, weights and energy of the best state by enumeration, sequence by sequence."""
     query, key, value = doubles(3, 2, 2, 3, 4)
     value = value.abs()
-    found = qama_attention(query, key, value, bits=2, sampler=dimod.ExactSolver())
+    options = {"bits": 2, "penalty": penalty}
+    found = qama_attention(query, key, value, sampler=dimod.ExactSolver(), **options)
     states = np.array(list(product((0, 1), repeat=12)))
     for b in range(2):
         arrays = [x[b].numpy() for x in (query, key, value)]
-        wanted = qa.qama_decode(states, *arrays, bits=2)
+        wanted = qa.qama_decode(states, *arrays, **options)
         np.testing.assert_allclose(found.weights[b], wanted.weights)
         np.testing.assert_allclose(found.output[b], wanted.output, atol=1e-9)
         np.testing.assert_allclose(found.energy[b], wanted.energy)
@@ -708,13 +710,13 @@ def test_weights_of_blind_rows_are_zero() -> None:
 
 
 def test_masks_of_the_lowest_number_are_masks() -> None:
-    scores, hidden = doubles(1, 3, 5).float(), torch.tensor([False, True, False, False, True])
+    """One key is left where two were to be selected; the others are not made up with."""
+    scores, hidden = doubles(1, 3, 5).float(), torch.arange(5) > 0
     lowest = hidden * torch.finfo(torch.float32).min
-    ours = annealed_attention(scores + lowest, torch.eye(5)[None], Annealing(**TWO))
-    theirs = annealed_attention(
-        scores.masked_fill(hidden, -torch.inf), torch.eye(5)[None], Annealing(**TWO)
-    )
-    assert torch.equal(ours.weights, theirs.weights)
+    found = annealed_attention(scores + lowest, torch.eye(5)[None], Annealing(**TWO))
+    assert (found.result.selected == ~hidden.numpy()).all()
+    assert found.result.capped.all()
+    assert (found.weights == (~hidden).float()).all()
 
 
 @pytest.mark.parametrize("shape", [(0, 2, 3, 5), (2, 2, 0, 5), (2, 2, 3, 0)])
