@@ -124,7 +124,7 @@ def train(attention: nn.Module, steps: int, seed: int) -> tuple[list[float], flo
 def main() -> None:
     """Train all kinds and print losses and accuracies."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     steps, seed = given.steps, given.seed
