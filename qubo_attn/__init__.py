@@ -15,6 +15,7 @@ from qubo_attn._version import __version__
 if TYPE_CHECKING:
     from qubo_attn.artifact import CompiledAttention, load
     from qubo_attn.attention import Head
+    from qubo_attn.attentions import from_attentions
     from qubo_attn.batches import compile_batch
     from qubo_attn.compiler import compile
     from qubo_attn.coupling import Agreement, Diversity
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "artifact": ("CompiledAttention", "load"),
     "attention": ("Head",),
+    "attentions": ("from_attentions",),
     "batches": ("compile_batch",),
     "compiler": ("compile",),
     "coupling": ("Agreement", "Diversity"),
@@ -186,6 +188,7 @@ __all__ = [
     "compile",
     "compile_batch",
     "effective_temperature",
+    "from_attentions",
     "integer_ising",
     "load",
     "qama_decode",

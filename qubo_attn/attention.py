@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -193,8 +193,10 @@ def _count(heads: int | Sequence[Head]) -> int:
 
 
 def _floats(name: str, array: ArrayLike) -> Floats:
-    if hasattr(array, "detach"):  # a torch tensor that may carry a gradient
-        array = array.detach().cpu()
+    tensor: Any = array
+    if hasattr(array, "detach"):  # a torch tensor that may carry a gradient, or be no NumPy type
+        tensor = tensor.detach().cpu()
+        array = tensor if tensor.is_complex() else tensor.double()
     try:
         plain = np.asarray(array)
         if np.iscomplexobj(plain):

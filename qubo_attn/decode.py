@@ -156,11 +156,11 @@ def decode(
     first = compiled.stages[0].program
     sampled = compiled.lift_to(0).lift(bits)
     attention = compiled.attention
-    feasible = _feasible_rows(first, sampled[0], attention)
+    feasible = feasible_rows(first, sampled[0], attention)
     points = sampled
     if not feasible.all():
         points = _repaired(compiled, bits)
-    mended = _feasible_rows(first, points[0], attention)
+    mended = feasible_rows(first, points[0], attention)
     names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
     mean = None
     if "marginals" in names:
@@ -269,7 +269,7 @@ def _block_failures(
     return counts.T
 
 
-def _feasible_rows(program: Program, point: Floats, attention: Attention) -> Bools:
+def feasible_rows(program: Program, point: Floats, attention: Attention) -> Bools:
     """Return for each head and query whether its constraints hold, all within its variables' range.
 
     A broken wall may lift to a key outside 0 and 1 in a row whose sum is right.

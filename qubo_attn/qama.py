@@ -26,7 +26,7 @@ from qubo_attn.errors import InputError
 EPSILON = 1e-6
 NORM_EPSILON = 1e-5
 # Below this a batch-normalised field is rounding noise of a zero.
-_NO_FIELD = 1e-9
+NO_FIELD = 1e-9
 
 
 def eta(value: ArrayLike) -> Floats:
@@ -204,7 +204,7 @@ def output(terms: Floats, field: Floats, energies: Floats) -> Floats:
     Returns:
         Shape (H, N, d).
     """
-    live = np.abs(field) > _NO_FIELD
+    live = np.abs(field) > NO_FIELD
     ratio = np.divide(-energies, field, out=np.zeros_like(field), where=live)
     return normalise(ratio[..., None] * terms)
 

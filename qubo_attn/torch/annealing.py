@@ -1,0 +1,288 @@
+"""How a layer anneals: compiled once for a structure, bound anew for every batch."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from qubo_attn import annealer
+from qubo_attn.arrays import Array, Bytes, Floats
+from qubo_attn.artifact import CompiledAttention
+from qubo_attn.compiler import DEFAULT_SELECT, compile
+from qubo_attn.decode import AttentionResult, feasible_rows
+from qubo_attn.decoders import check_decoder
+from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.errors import InputError
+from qubo_attn.ir import Role
+from qubo_attn.objectives import Objective, objective_named
+from qubo_attn.select import Select
+from qubo_attn.target import Target
+from qubo_attn.torch.weights import check_energies
+
+if TYPE_CHECKING:
+    import dimod
+
+FORWARD = ("hard", "soft")
+BACKWARD = ("straight-through", "exact", "energy")
+# Structures a layer remembers: batches of a few sizes come up again, such as the last of an epoch.
+_REMEMBERED = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a batch of rows drew.
+
+    Attributes:
+        result: as `CompiledAttention.solve` returns it; heads are those of all sequences, one
+            sequence after another.
+        weights: float64, shape (H, Q, K): what the layer weighs keys with.
+        reads: uint8, shape (reads, H, Q, K): selections; None for ``forward="hard"``.
+        share: float64, shape (reads, H, Q): what each read counts in each row; None likewise.
+    """
+
+    result: AttentionResult
+    weights: Floats
+    reads: Bytes | None = None
+    share: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Annealing:
+    """Options of annealed attention, and what was compiled with them.
+
+    Attributes:
+        select: what each row may select, as for `qubo_attn.compile`.
+        objective: what rows minimise; ``"output"`` by default, as a layer always has values.
+        target: see `qubo_attn.compile`; None by default, as the local annealer needs no embedding.
+        sampler: any dimod sampler; None for the local annealer.
+        decoder: from selections to weights; the objective's own when None.
+        cache: of embeddings, where there is a target.
+        seed: of the search for embeddings and of every sampling: the same inputs give the same
+            output. None draws a new one for each call from torch's generator.
+        slots: see `qubo_attn.compile`.
+        forward: ``"hard"`` (the decoder's weights of each row's best read) or ``"soft"``
+            (marginals over all feasible reads, over their sum).
+        backward: ``"straight-through"`` (as if the weights had been softmax), ``"exact"`` (the
+            forward's own formula, what was sampled held) or ``"energy"`` (QAMA's rule: weights
+            count as the keys' energies, their bits held).
+        temperature: of the sampler, for ``forward="soft"``; the local annealer then samples at it.
+        sampler_options: further keywords of the sampler, e.g. ``{"num_reads": 8}``.
+
+    Raises:
+        InputError: options that do not go together; names them.
+
+    Example:
+        >>> from qubo_attn import ExactlyK
+        >>> Annealing(ExactlyK(2), forward="soft", backward="exact").temperature
+        1.0
+    """
+
+    select: Select = DEFAULT_SELECT
+    _: KW_ONLY
+    objective: str | Objective = "output"
+    target: Target | str | object | None = None
+    sampler: dimod.Sampler | None = None
+    decoder: str | None = None
+    cache: EmbeddingCache | str | os.PathLike[str] | None = None
+    seed: int | None = 0
+    slots: int | Literal["auto"] | None = "auto"
+    forward: Literal["hard", "soft"] = "hard"
+    backward: Literal["straight-through", "exact", "energy"] = "straight-through"
+    temperature: float = 1.0
+    sampler_options: Mapping[str, object] = field(default_factory=dict)
+    _compiled: OrderedDict[tuple[object, ...], CompiledAttention] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("forward", FORWARD), ("backward", BACKWARD)):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}",
+                    argument=name,
+                )
+        if not isinstance(self.select, Select) or isinstance(self.select, type):
+            raise InputError(
+                f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), "
+                f"not {self.select!r}",
+                argument="select",
+            )
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise InputError(
+                f"temperature must be a number above 0, not {self.temperature!r}",
+                argument="temperature",
+            )
+        object.__setattr__(self, "objective", objective_named(self.objective))
+        if self.decoder is not None:
+            check_decoder(self.decoder)
+        leveled = self._objective.soft or hasattr(self.select, "encoding")
+        if leveled and (self.forward, self.backward) != ("hard", "straight-through"):
+            raise InputError(
+                "soft weights (SoftWeights, or an objective over weights) take forward='hard' and "
+                f"backward='straight-through', not {self.forward!r} and {self.backward!r}",
+                argument="select",
+            )
+        if self.forward == "soft" and self.decoder not in (None, "marginals"):
+            raise InputError(
+                f"forward='soft' decodes by marginals, not {self.decoder!r}", argument="decoder"
+            )
+        if (self.forward, self.backward) == ("hard", "exact") and self.decoding not in (
+            "renormalise",
+            "residual",
+        ):
+            raise InputError(
+                f"decoder {self.decoding!r} has no gradient given a selection: backward='exact' "
+                "needs 'renormalise' or 'residual', or forward='soft'",
+                argument="decoder",
+            )
+        if self.backward == "energy" or (self.forward, self.backward) == ("soft", "exact"):
+            check_energies(self._objective)
+        object.__setattr__(self, "_compiled", OrderedDict())
+
+    @property
+    def _objective(self) -> Objective:
+        return objective_named(self.objective)
+
+    @property
+    def decoding(self) -> str:
+        """The decoder in use."""
+        return self.decoder or self._objective.decoder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the options; what was compiled is compiled anew where they arrive."""
+        return self.__dict__ | {"_compiled": OrderedDict()}
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Annealing:
+        # Copies of a layer share its sampler: a machine's client is one connection, not many.
+        return copy.copy(self)
+
+    def compiled(
+        self, scores: Floats, values: Floats | None = None, keys: Floats | None = None
+    ) -> CompiledAttention:
+        """Return the compiled rows; a structure seen before is bound, not compiled.
+
+        Args:
+            scores: shape (H, Q, K), -inf where masked.
+            values, keys: vectors, shape (H, K, d).
+
+        Raises:
+            InputError: an argument does not fit the options, such as an objective without keys.
+            EmbeddingError: a row does not fit the target.
+        """
+        shapes = tuple(None if array is None else array.shape for array in (scores, values, keys))
+        known = self._compiled.pop(shapes, None)
+        if known is None:
+            compiled = compile(
+                scores,
+                len(scores),
+                select=self.select,
+                objective=self.objective,
+                values=values,
+                keys=keys,
+                slots=self.slots,
+                target=self.target,
+                cache=self.cache,
+                seed=self.seed or 0,
+            )
+        else:
+            compiled = known.rebind(scores, values=values, keys=keys)
+        self._compiled[shapes] = compiled
+        while len(self._compiled) > _REMEMBERED:
+            self._compiled.popitem(last=False)
+        return compiled
+
+    def draw(
+        self,
+        scores: Floats,
+        values: Floats | None = None,
+        keys: Floats | None = None,
+        *,
+        seed: int | None = None,
+    ) -> Drawn:
+        """Compile, sample and decode rows.
+
+        Args:
+            scores, values, keys: see `compiled`.
+            seed: of the sampler; that of the options when None.
+
+        Raises:
+            InputError, EmbeddingError: see `compiled`.
+        """
+        compiled = self.compiled(scores, values, keys)
+        seed = self.seed if seed is None else seed
+        options = self._sampler_options()
+        samplesets = [
+            annealer.sample(
+                part, self.sampler, None if seed is None else seed + part.index, options
+            )
+            for part in compiled.submissions
+        ]
+        if self.forward == "hard":
+            result = compiled.decode(samplesets, self.decoder)
+            return Drawn(result, result.weights)
+        result = compiled.decode(samplesets, "renormalise")
+        reads, share = reads_of(compiled, samplesets, result)
+        marginal = np.einsum("rhq,rhqk->hqk", share / share.sum(axis=0), reads)
+        total = marginal.sum(axis=-1, keepdims=True)
+        return Drawn(result, marginal / np.where(total > 0, total, 1.0), reads, share)
+
+    def _sampler_options(self) -> dict[str, object]:
+        given = dict(self.sampler_options)
+        scheduled = any(name.startswith("beta") for name in given)
+        if self.forward == "hard" or self.sampler is not None or scheduled:
+            return given
+        # Half of the sweeps cool down, half stay: the reads are samples of that temperature.
+        sweeps = max(int(given.pop("num_sweeps", annealer.SWEEPS)), 2)  # type: ignore[call-overload]
+        cooling = np.linspace(0.0, 1.0, sweeps // 2, endpoint=False)
+        steps = np.concatenate([cooling, np.ones(sweeps - sweeps // 2)]) / self.temperature
+        return given | {
+            "beta_schedule_type": "custom",
+            "beta_schedule": steps,
+            "num_sweeps": sweeps,
+            "num_sweeps_per_beta": 1,
+        }
+
+
+def reads_of(
+    compiled: CompiledAttention, samplesets: list[Any], result: AttentionResult
+) -> tuple[Bytes, Floats]:
+    """Return all selections that were read, and what each counts in each row.
+
+    A read counts in the rows where it keeps their constraints, as often as it occurred. In a row
+    without such a read, the repaired selection of ``result``, put last, counts alone.
+
+    Args:
+        compiled: what was sampled.
+        samplesets: one per submission.
+        result: decoded from them.
+    """
+    parts = compiled.submissions
+    found = [part.read(samples) for part, samples in zip(parts, samplesets, strict=True)]
+    most = max((len(reads.samples) for reads in found), default=0)
+    program, first = compiled.program, compiled.stages[0].program
+    shape = compiled.attention.shape
+    points: Array = np.zeros((most, len(program)), np.uint8)
+    # Rows that no submission carries have nothing to choose: any one read holds theirs.
+    count = np.zeros((most + 1, *shape[:2]))
+    count[:1] = 1.0
+    for part, samples, reads in zip(parts, samplesets, found, strict=True):
+        points[: len(reads.samples), part.variables] = reads.samples
+        times = np.zeros(most + 1)
+        times[: len(reads.samples)] = samples.record.num_occurrences[reads.kept]
+        v = program.variables.take(part.variables)
+        mine = (v.head >= 0) & (v.query >= 0)
+        count[:, v.head[mine], v.query[mine]] = times[:, None]
+    lifted = compiled.lift_to(0).lift(points)
+    for number, point in enumerate(lifted):
+        count[number] *= feasible_rows(first, point, compiled.attention)
+    v = first.variables
+    chosen = v.role != Role.ANCILLA
+    selections = np.zeros((most + 1, *shape), np.uint8)
+    selections[:-1, v.head[chosen], v.query[chosen], v.key[chosen]] = lifted[:, chosen] > 0.5
+    selections[-1] = result.selected
+    count[-1] = count[:-1].sum(axis=0) == 0
+    return selections, count

@@ -1,0 +1,200 @@
+"""``annealed_attention``: scores and values in, context and weights out."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qubo_attn.arrays import Array, Floats
+from qubo_attn.decode import AttentionResult
+from qubo_attn.errors import InputError
+from qubo_attn.objectives import objective_named
+from qubo_attn.torch.annealing import Annealing, Drawn
+from qubo_attn.torch.weights import (
+    boltzmann_weights,
+    score_energies,
+    selected_weights,
+    softmax_weights,
+)
+
+_AXES = ("batch", "head", "query", "key")
+
+
+class Attended(NamedTuple):
+    """What `annealed_attention` returns.
+
+    Attributes:
+        context: shape (..., Q, d).
+        weights: shape (..., Q, K).
+        result: as the compiled rows decoded, in NumPy, shapes (H, Q, ...), H running over all axes
+            before the queries; None where there is no row or no key.
+    """
+
+    context: Tensor
+    weights: Tensor
+    result: AttentionResult | None
+
+
+def annealed_attention(
+    scores: Tensor,
+    values: Tensor,
+    annealing: Annealing | None = None,
+    *,
+    keys: Tensor | None = None,
+    dropout_p: float = 0.0,
+) -> Attended:
+    """Select keys by annealing and return the attention over them.
+
+    Gradients run to ``values`` as through any product, and to ``scores`` as ``annealing.backward``
+    says; what is selected does not change with either.
+
+    Args:
+        scores: logits, shape (..., Q, K); -inf where masked. What lies below half of the lowest
+            number of its type counts as masked too, as masks made of that number are added. Any
+            floating type; sampled in float64, weights come back in its own.
+        values: shape (..., K, d), the axes before it those of the scores.
+        annealing: how; `Annealing` with its defaults when None. Hand in the same one every time,
+            as it keeps what was compiled.
+        keys: key vectors, shape (..., K, d), for objectives that need them.
+        dropout_p: chance that a weight is dropped, the rest scaled up.
+
+    Returns:
+        Context, weights (after dropout) and the decoded result.
+
+    Raises:
+        InputError: a shape or a number does not fit; names the batch, head, query and key.
+        EmbeddingError: a row does not fit the target.
+
+    Example:
+        >>> from qubo_attn import ExactlyK
+        >>> scores = torch.tensor([[[2.0, 1.0, 0.5, -1.0]]], requires_grad=True)
+        >>> values = torch.eye(4)[None]
+        >>> how = Annealing(ExactlyK(2), objective="hard")
+        >>> context, weights, result = annealed_attention(scores, values, how)
+        >>> weights.detach()
+        tensor([[[0.7311, 0.2689, 0.0000, 0.0000]]])
+    """
+    how = Annealing() if annealing is None else annealing
+    _check_shapes(scores, values, keys)
+    lowest = torch.finfo(scores.dtype).min / 2
+    scores = scores.masked_fill(scores < lowest, -torch.inf)
+    _check_scores(scores)
+    if not scores.numel():
+        weights = torch.zeros_like(scores)
+        return Attended(weights @ values, weights, None)
+    drawn = how.draw(
+        _rows(scores), _rows(values), None if keys is None else _rows(keys), **_seed(how)
+    )
+    weights = AnnealedWeights.apply(scores, values.detach(), how, drawn)
+    if dropout_p > 0.0:
+        weights = torch.nn.functional.dropout(weights, dropout_p)
+    return Attended(weights @ values, weights, drawn.result)
+
+
+class AnnealedWeights(torch.autograd.Function):  # type: ignore[misc]
+    """Drawn weights forward, the gradient that `Annealing` asks for backward.
+
+    Example:
+        >>> from qubo_attn import ExactlyK
+        >>> scores, values = torch.zeros(1, 1, 3, requires_grad=True), torch.zeros(1, 3, 1)
+        >>> how = Annealing(ExactlyK(1), objective="hard", backward="energy")
+        >>> drawn = how.draw(scores.detach().numpy(), values.numpy())
+        >>> weights = AnnealedWeights.apply(scores, values, how, drawn)
+        >>> weights.sum().backward()
+        >>> bool((scores.grad == weights).all())
+        True
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn) -> Tensor:
+        """Return the weights of ``drawn``, in the shape and type of the scores."""
+        ctx.save_for_backward(scores, values)
+        ctx.how, ctx.drawn = how, drawn
+        return _like(scores, drawn.weights, scores.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        """Return the gradient of the scores."""
+        scores, values = ctx.saved_tensors
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        leaf = scores.detach().to(wide).requires_grad_()
+        with torch.enable_grad():
+            weights = _differentiable(leaf, values.to(wide), ctx.how, ctx.drawn)
+        (own,) = torch.autograd.grad(weights, leaf, gradient.to(wide))
+        return own.to(scores.dtype), None, None, None
+
+
+def _differentiable(scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn) -> Tensor:
+    """Return what stands for the weights when a gradient is asked for."""
+    if how.backward == "straight-through":
+        return softmax_weights(scores)
+    objective = objective_named(how.objective)
+    if how.forward == "soft" and how.backward == "exact":
+        assert drawn.reads is not None
+        assert drawn.share is not None
+        return boltzmann_weights(
+            scores,
+            _like(scores, drawn.reads, scores.dtype, 1),
+            _like(scores[..., 0], drawn.share, scores.dtype, 1),
+            objective,
+            temperature=how.temperature,
+            values=values,
+        )
+    if how.backward == "exact":
+        selected = _like(scores, drawn.result.selected, torch.bool)
+        return selected_weights(scores, selected, how.decoding)
+    held = drawn.weights if how.forward == "soft" else drawn.result.selected
+    return -score_energies(scores, _like(scores, held, scores.dtype), objective, values)
+
+
+def _seed(how: Annealing) -> dict[str, int]:
+    if how.seed is not None:
+        return {}
+    return {"seed": int(torch.randint(2**30, ()).item())}
+
+
+def _rows(tensor: Tensor) -> Floats:
+    """Return a tensor as the compiler takes it, all axes before the last two as one."""
+    array: Floats = tensor.detach().double().cpu().numpy()
+    return array.reshape(int(np.prod(array.shape[:-2])), *array.shape[-2:])
+
+
+def _like(scores: Tensor, array: Array, dtype: Any, extra: int = 0) -> Tensor:
+    """Return an array of rows in the shape of ``scores``, after ``extra`` axes of its own."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.reshape(*array.shape[:extra], *scores.shape).to(scores.device, dtype)
+
+
+def _check_shapes(scores: Tensor, values: Tensor, keys: Tensor | None) -> None:
+    if scores.ndim < 2 or not scores.is_floating_point():
+        raise InputError(
+            f"scores have shape {tuple(scores.shape)} and type {scores.dtype}; expected floating "
+            "numbers, shape (..., queries, keys)",
+            argument="scores",
+        )
+    wanted = (*scores.shape[:-2], scores.shape[-1])
+    for name, vectors in (("values", values), ("keys", keys)):
+        if vectors is not None and tuple(vectors.shape[:-1]) != wanted:
+            raise InputError(
+                f"{name} have shape {tuple(vectors.shape)}; expected {wanted} and the width: one "
+                "vector for each key of the scores",
+                argument=name,
+                shape=tuple(vectors.shape),
+            )
+
+
+def _check_scores(scores: Tensor) -> None:
+    bad = torch.isnan(scores) | (scores == torch.inf)
+    if bad.any():
+        place = [int(index) for index in bad.nonzero()[0]]
+        named = dict(zip(_AXES[-len(place) :], place[-4:], strict=False))
+        where = ", ".join(f"{axis} {index}" for axis, index in named.items())
+        raise InputError(
+            f"scores hold {float(scores.detach()[tuple(place)])} at {where} ({int(bad.sum())} such "
+            "entries): mask keys with -inf; if training diverged, lower the learning rate",
+            **named,
+        )

@@ -1,0 +1,349 @@
+"""``AnnealedAttention``: multi-head attention whose keys are selected by annealing."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from qubo_attn.compiler import DEFAULT_SELECT
+from qubo_attn.decode import AttentionResult
+from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.errors import InputError
+from qubo_attn.objectives import Objective
+from qubo_attn.select import Select
+from qubo_attn.target import Target
+from qubo_attn.torch.annealing import Annealing
+from qubo_attn.torch.functional import annealed_attention
+
+if TYPE_CHECKING:
+    import dimod
+
+# What both layers are made of; the rest of their state is the annealer's.
+_PARAMETERS = (
+    "in_proj_weight",
+    "q_proj_weight",
+    "k_proj_weight",
+    "v_proj_weight",
+    "in_proj_bias",
+    "bias_k",
+    "bias_v",
+)
+
+
+class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
+    """`torch.nn.MultiheadAttention` with annealed selections in place of softmax.
+
+    Arguments, parameters, their names and first values are those of ``MultiheadAttention``, so
+    that state dictionaries load both ways. A row that sees no key has zero weights, not NaN.
+
+    Args:
+        embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first,
+            device, dtype: see `torch.nn.MultiheadAttention`. The keys that ``add_bias_kv`` and
+            ``add_zero_attn`` append are selected among as any other.
+        select, objective, target, sampler, decoder, cache, seed, slots, forward, backward,
+            temperature, sampler_options: see `Annealing`.
+
+    Attributes:
+        annealing: those options, and what was compiled with them.
+        result: of the last call, as `Attended.result`; None before the first.
+
+    Raises:
+        InputError: options that do not go together, and from ``forward`` masks and inputs that do
+            not fit.
+
+    Example:
+        >>> from qubo_attn import ExactlyK
+        >>> _ = torch.manual_seed(0)
+        >>> layer = AnnealedAttention(8, 2, batch_first=True, select=ExactlyK(2))
+        >>> x = torch.randn(3, 5, 8)
+        >>> context, weights = layer(x, x, x)
+        >>> context.shape, weights.shape
+        (torch.Size([3, 5, 8]), torch.Size([3, 5, 5]))
+        >>> layer.result.selected.sum(axis=-1).tolist()[0]
+        [2, 2, 2, 2, 2]
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        select: Select = DEFAULT_SELECT,
+        objective: str | Objective = "output",
+        target: Target | str | object | None = None,
+        sampler: dimod.Sampler | None = None,
+        decoder: str | None = None,
+        cache: EmbeddingCache | str | os.PathLike[str] | None = None,
+        seed: int | None = 0,
+        slots: int | Literal["auto"] | None = "auto",
+        forward: Literal["hard", "soft"] = "hard",
+        backward: Literal["straight-through", "exact", "energy"] = "straight-through",
+        temperature: float = 1.0,
+        sampler_options: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(
+            embed_dim,
+            num_heads,
+            dropout,
+            bias,
+            add_bias_kv,
+            add_zero_attn,
+            kdim,
+            vdim,
+            batch_first,
+            device,
+            dtype,
+        )
+        self.annealing = Annealing(
+            select,
+            objective=objective,
+            target=target,
+            sampler=sampler,
+            decoder=decoder,
+            cache=cache,
+            seed=seed,
+            slots=slots,
+            forward=forward,
+            backward=backward,
+            temperature=temperature,
+            sampler_options=dict(sampler_options or {}),
+        )
+        self.result: AttentionResult | None = None
+        # In eval mode TransformerEncoderLayer computes softmax attention itself, from the weights
+        # of its self_attn, and never calls it; this is what it looks at before it does.
+        self._qkv_same_embed_dim = False
+
+    @classmethod
+    def from_attention(cls, attention: nn.MultiheadAttention, **options: Any) -> AnnealedAttention:
+        """Return annealed attention on the parameters of an attention layer; they are shared.
+
+        Args:
+            attention: the layer.
+            **options: see `Annealing`.
+
+        Example:
+            >>> attention = torch.nn.MultiheadAttention(8, 2)
+            >>> layer = AnnealedAttention.from_attention(attention, objective="hard")
+            >>> layer.in_proj_weight is attention.in_proj_weight
+            True
+        """
+        layer = cls(
+            attention.embed_dim,
+            attention.num_heads,
+            attention.dropout,
+            attention.in_proj_bias is not None,
+            attention.bias_k is not None,
+            attention.add_zero_attn,
+            attention.kdim,
+            attention.vdim,
+            attention.batch_first,
+            "meta",
+            **options,
+        )
+        for name in _PARAMETERS:
+            setattr(layer, name, getattr(attention, name))
+        layer.out_proj = attention.out_proj
+        return layer.train(attention.training)  # type: ignore[no-any-return]
+
+    def _reset_parameters(self) -> None:
+        same = self._qkv_same_embed_dim
+        self._qkv_same_embed_dim = self.in_proj_weight is not None
+        super()._reset_parameters()
+        self._qkv_same_embed_dim = same
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state | {"result": None})
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return context and, where asked for, weights, as ``MultiheadAttention`` does.
+
+        Args:
+            query, key, value: shape (N, L, E), (N, S, E_k), (N, S, E_v) with ``batch_first``,
+                (L, N, E) and so on without, or (L, E) and so on for a single sequence.
+            key_padding_mask: shape (N, S), or (S,): bool, true where a key is not seen, or floats
+                that are added to the logits.
+            need_weights: return weights as well.
+            attn_mask: bool or floats likewise, shape (L, S) or (N num_heads, L, S).
+            average_attn_weights: return the mean over heads of the weights.
+            is_causal: says that ``attn_mask``, which must be given, is causal; it is applied in
+                any case.
+
+        Returns:
+            Context in the layout of the query, and weights, shape (N, L, S) or (N, num_heads, L,
+            S), or None.
+
+        Raises:
+            InputError: see the class.
+            EmbeddingError: a row does not fit the target.
+        """
+        self._check_inputs(query, key, value)
+        if is_causal and attn_mask is None:
+            raise InputError(
+                "is_causal says that attn_mask is causal, and there is none; give "
+                "torch.nn.Transformer.generate_square_subsequent_mask(L)",
+                argument="is_causal",
+            )
+        batched = query.dim() == 3
+        if not batched:
+            query, key, value = query[None], key[None], value[None]
+            key_padding_mask = None if key_padding_mask is None else key_padding_mask[None]
+        elif not self.batch_first:
+            query, key, value = (x.transpose(0, 1) for x in (query, key, value))
+        q, k, v = self._project(query, key, value)
+        batch, queries, keys = len(query), query.shape[1], key.shape[1]
+        # Keys appended by bias or zeros are never masked.
+        added = k.shape[2] - keys
+        scores = q @ k.mT / math.sqrt(self.head_dim)
+        if attn_mask is not None:
+            mask = self._attn_mask(attn_mask, batch, queries, keys)
+            scores = _masked(scores, mask, added)
+        if key_padding_mask is not None:
+            _check_mask("key_padding_mask", key_padding_mask, [(batch, keys)])
+            scores = _masked(scores, key_padding_mask[:, None, None], added)
+        context, weights, self.result = annealed_attention(
+            scores, v, self.annealing, keys=k, dropout_p=self.dropout if self.training else 0.0
+        )
+        context = self.out_proj(context.transpose(1, 2).reshape(batch, queries, self.embed_dim))
+        if not batched:
+            context, weights = context[0], weights[0]
+        elif not self.batch_first:
+            context = context.transpose(0, 1)
+        if not need_weights:
+            return context, None
+        return context, weights.mean(-3) if average_attn_weights else weights
+
+    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
+        """Return query, key and value vectors, shape (N, heads, tokens, head_dim)."""
+        own = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        weights = own if self.in_proj_weight is None else self.in_proj_weight.chunk(3)
+        biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+        projected = [
+            functional.linear(x, weight, bias)
+            for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
+        ]
+        if self.bias_k is not None:
+            for place, bias in ((1, self.bias_k), (2, self.bias_v)):
+                projected[place] = torch.cat([projected[place], bias.expand(len(query), 1, -1)], 1)
+        if self.add_zero_attn:
+            projected[1:] = [functional.pad(x, (0, 0, 0, 1)) for x in projected[1:]]
+        return [x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in projected]
+
+    def _check_inputs(self, query: Tensor, key: Tensor, value: Tensor) -> None:
+        if any(x.is_nested for x in (query, key, value)):
+            raise InputError(
+                "nested tensors are not supported; make TransformerEncoder with "
+                "enable_nested_tensor=False",
+                argument="query",
+            )
+        shapes = [tuple(x.shape) for x in (query, key, value)]
+        batch = 0 if self.batch_first else 1
+        fit = (
+            query.dim() in (2, 3)
+            and query.dim() == key.dim() == value.dim()
+            and [shape[-1] for shape in shapes] == [self.embed_dim, self.kdim, self.vdim]
+            and shapes[1][:-1] == shapes[2][:-1]
+            and (query.dim() == 2 or shapes[0][batch] == shapes[1][batch])
+        )
+        if not fit:
+            layout = "(N, tokens, width)" if self.batch_first else "(tokens, N, width)"
+            raise InputError(
+                f"query, key and value have shapes {shapes[0]}, {shapes[1]}, {shapes[2]}; expected "
+                f"{layout} or (tokens, width), widths {self.embed_dim}, {self.kdim}, {self.vdim}, "
+                "key and value with the same tokens",
+                argument="query",
+            )
+
+    def _attn_mask(self, mask: Tensor, batch: int, queries: int, keys: int) -> Tensor:
+        flat = (batch * self.num_heads, queries, keys)
+        _check_mask("attn_mask", mask, [(queries, keys), flat])
+        return mask if mask.dim() == 2 else mask.view(batch, self.num_heads, queries, keys)
+
+
+def replace_attention(model: nn.Module, **options: Any) -> list[str]:
+    """Put annealed attention in the place of every `torch.nn.MultiheadAttention` of a model.
+
+    Parameters are shared with what was there, so optimisers keep working.
+
+    Args:
+        model: changed in place.
+        **options: see `Annealing`.
+
+    Returns:
+        The names of the layers replaced.
+
+    Raises:
+        InputError: the model is itself such a layer, or holds none.
+
+    Example:
+        >>> from qubo_attn import ExactlyK
+        >>> model = torch.nn.TransformerEncoderLayer(8, 2, batch_first=True)
+        >>> replace_attention(model, select=ExactlyK(2))
+        ['self_attn']
+    """
+    found = [
+        (name, module)
+        for name, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, nn.MultiheadAttention) and not isinstance(module, AnnealedAttention)
+    ]
+    if not found or found[0][0] == "":
+        raise InputError(
+            "the model is itself a MultiheadAttention: use AnnealedAttention.from_attention"
+            if found
+            else "the model holds no torch.nn.MultiheadAttention",
+            argument="model",
+        )
+    # A layer that stands in several places stays one layer.
+    once = {module: AnnealedAttention.from_attention(module, **options) for _, module in found}
+    for name, module in found:
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, once[module])
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoder):
+            # Decided when the encoder was made, from the attention it had then.
+            module.use_nested_tensor = False
+    return [name for name, _ in found]
+
+
+def _check_mask(name: str, mask: Tensor, shapes: list[tuple[int, ...]]) -> None:
+    if tuple(mask.shape) not in shapes:
+        wanted = " or ".join(str(shape) for shape in shapes)
+        raise InputError(
+            f"{name} has shape {tuple(mask.shape)}; expected {wanted}",
+            argument=name,
+            shape=tuple(mask.shape),
+        )
+    if mask.dtype != torch.bool and not mask.is_floating_point():
+        raise InputError(f"{name} has type {mask.dtype}; expected bool or floats", argument=name)
+
+
+def _masked(scores: Tensor, mask: Tensor, added: int) -> Tensor:
+    """Return scores with a mask over all but the last ``added`` keys."""
+    mask = functional.pad(mask, (0, added))
+    if mask.dtype == torch.bool:
+        return scores.masked_fill(mask, -torch.inf)
+    return scores + mask.to(scores.dtype)
