@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from numbers import Integral
-from typing import Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack
 
-import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qubo_attn import kernels
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention, Head
 from qubo_attn.chains import ChainStrength
@@ -45,6 +45,9 @@ from qubo_attn.workers import (
     unpack,
     work,
 )
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Item: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 # How often the same work may be lost in a row.
@@ -193,7 +196,7 @@ def processes_of_our_own(count: int) -> ProcessPoolExecutor:
     server = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if server else "spawn")
     if server:
-        context.set_forkserver_preload(["qubo_attn.workers"])
+        context.set_forkserver_preload(["qubo_attn.workers", *kernels.MODULES])
     return ProcessPoolExecutor(count, mp_context=context)
 
 

@@ -10,7 +10,6 @@ from qubo_attn import kernels
 from qubo_attn.arrays import Longs, pointers, segment_ids
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Constraints, Quadratic
-from qubo_attn.kernels.forms import collect_couplers
 
 if TYPE_CHECKING:
     from qubo_attn.ir import Program
@@ -46,7 +45,7 @@ def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:
     gate[row[opens]] = gates.var[opens]
     u, v = gates.var[~opens], gate[row[~opens]]
     paid = gates.weight[row[~opens]] * gates.coef[~opens]
-    i, j, bias = collect_couplers(
+    i, j, bias = kernels.collect_couplers(
         n,
         np.concatenate([form.i, u]),
         np.concatenate([form.j, v]),
@@ -99,7 +98,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
         u, v = curved.var[first], curved.var[second]
         value = 2.0 * curved.weight[segment_ids(curved.ptr)[first]]
         value = value * curved.coef[first] * curved.coef[second]
-        i, j, bias = collect_couplers(
+        i, j, bias = kernels.collect_couplers(
             n,
             np.concatenate([form.i, u]),
             np.concatenate([form.j, v]),
