@@ -87,7 +87,7 @@ def main() -> None:
             if repeat:
                 columns.append([*json.loads(imported), *json.loads(compiled), *whole, *command])
     medians = np.median(columns, axis=0).reshape(-1, 2)
-    facts = {}
+    facts: dict[str, float] = {}
     for name, (wall, cpu) in zip(names, medians.tolist(), strict=True):
         facts |= {name: wall, f"{name.split('_')[0]}_cpu": cpu}
         print(f"{name} {wall:.2f} s, of the processor {cpu:.2f} s")

@@ -97,7 +97,8 @@ def compile_batch(
     """Compile a stream of attention, in order, within bounded memory.
 
     Every result equals ``qubo_attn.compile(scores, heads, **options)`` of its item, wherever it was
-    compiled; only the seconds of its stages differ. Items of one structure share one placement.
+    compiled; only the seconds and peaks of its stages differ. Items of one structure share one
+    placement.
 
     The first item is compiled here, which fills the embedding cache; other processes read from it.
     A packing that it lacks later is found here, once, and sent to who asked for it.

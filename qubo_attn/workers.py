@@ -220,9 +220,9 @@ def pack(compiled: CompiledAttention, known: frozenset[str] = frozenset()) -> by
         known: digests of the placements that it has.
     """
     first, *later = compiled.stages
-    lean: tuple[str, str, float, tuple[str, ...]] | Stage = first
+    lean: tuple[str, str, float, float | None, tuple[str, ...]] | Stage = first
     if later and all(stage.program is not first.program for stage in later):
-        lean = first.name, first.spec, first.seconds, first.rewrite.notes
+        lean = first.name, first.spec, first.seconds, first.peak, first.rewrite.notes
     buffer = io.BytesIO()
     packer = _Packer(buffer, pickle.HIGHEST_PROTOCOL)
     packer.target, packer.known = compiled.recipe.target, known
@@ -245,9 +245,9 @@ def unpack(
     unpacker.target, unpacker.known = recipe.target, known
     first, later = unpacker.load()
     if not isinstance(first, Stage):
-        name, spec, seconds, notes = first
+        name, spec, seconds, peak, notes = first
         rewrite = Rebuilt.of(recipe, attention, later[0].lift.n_before, notes)
-        first = Stage(name, spec, rewrite, seconds)
+        first = Stage(name, spec, rewrite, seconds, peak)
     return CompiledAttention(attention, recipe, (first, *later))
 
 
