@@ -41,7 +41,6 @@ from qubo_attn.workers import (
     Job,
     PackingWanted,
     Repeater,
-    digest_of,
     unpack,
     work,
 )
@@ -359,7 +358,7 @@ class _Shared:
         placement = compiled.placement
         if placement is None:
             return compiled
-        digest = digest_of(placement)
+        digest = placement.digest
         if digest in self.plans:
             plan = self.plans[digest]
             if plan is None:

@@ -72,6 +72,11 @@ class Rewrite(Portable):
     placement: Placement | None = None
     error: float = 0.0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the bound has not been worked out yet."""
+        return callable(self.__dict__["_bound"])
+
 
 def unchanged(program: Program, *notes: str) -> Rewrite:
     """Return the rewrite that changes nothing."""
