@@ -101,9 +101,10 @@ def count_pairs(ptr: Array) -> int:
 @twin
 def selection_into(
     ptr: Array, logit: Array, alpha: float, square: Array, i: Array, j: Array, bias: Array
-) -> None:
+) -> int:
     i[:], j[:] = pairs(ptr)
     bias[:] = 2 * alpha * logit[i] * logit[j] + square[row_of(ptr)[i]]
+    return int((bias == 0).sum())
 
 
 def _vectors(ptr: Array, key: Array, head: Array, values: Array, centred: bool) -> Array:
@@ -339,6 +340,22 @@ def step_costs(
 
 
 @twin
+def product_step_costs(
+    ptr: Array, factor: Array, scale: float, linear: Array, row: Array, count: Array
+) -> tuple[Array, Array]:
+    n = len(factor)
+    matrix = scale * np.outer(factor, factor)
+    np.fill_diagonal(matrix, 0)
+    u, v = np.nonzero(row_of(ptr)[:, None] == row_of(ptr)[None, :])
+    couplers = np.searchsorted(u, np.arange(n + 1)), v, matrix[u, v]
+    wanted = np.ones(len(ptr) - 1, int)
+    wanted[row] = count
+    bits = np.ones(n, int)
+    costs = step_costs(ptr, np.arange(n), wanted, linear, bits, np.zeros(n), *couplers)
+    return costs[0][row], costs[1][row]
+
+
+@twin
 def dynamic_ranges(
     ptr: Array,
     var: Array,
@@ -454,25 +471,22 @@ def match_couplers(
 def range_shares(
     owner: Array,
     owners: int,
-    qubit: Array,
+    place: Array,
     h: Array,
-    coupler: Array,
-    j: Array,
     ends: Array,
     groups: Array,
+    j: Array,
     scales: Array,
     summed: bool,
 ) -> Array:
     use, totals = np.zeros(owners), np.zeros((2, 2 * len(owner)))
-    np.maximum.at(use, owner[qubit], (h[:, None] * scales[0]).max(axis=1))
-    np.maximum.at(use, owner[ends[coupler, 0]], (j[:, None] * scales[1]).max(axis=1))
-    for side in range(2):
-        for sign in (0, 1):
-            mine = (j < 0) == (sign == 0)
-            place = 0 if summed else sign
-            np.add.at(totals[place], groups[coupler[mine], side], j[mine])
-    most = totals[0 if summed else 1]
-    share = np.maximum(totals[0] * scales[2, 0], most * scales[2, 1])
+    np.maximum.at(use, owner[place], (h[:, None] * scales[0]).max(axis=1))
+    np.maximum.at(use, owner[ends[:, 0]], (j[:, None] * scales[1]).max(axis=1))
+    sides = np.zeros(len(j), int) if summed else (j >= 0).astype(int)
+    for end in range(2):
+        np.add.at(totals, (sides, groups[:, end]), j)
+    low, high = totals[0], totals[0 if summed else 1]
+    share = np.maximum(low * scales[2, 0], high * scales[2, 1])
     np.maximum.at(use, np.repeat(owner, 2), share)
     return use
 

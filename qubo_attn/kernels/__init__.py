@@ -73,6 +73,9 @@ if TYPE_CHECKING:
     from qubo_attn.kernels.planning import (
         match_couplers,
     )
+    from qubo_attn.kernels.products import (
+        product_step_costs,
+    )
     from qubo_attn.kernels.ranges import (
         range_shares,
     )
@@ -150,6 +153,7 @@ _HOMES = {
         "fill_physical",
     ),
     "planning": ("match_couplers",),
+    "products": ("product_step_costs",),
     "ranges": ("range_shares",),
     "rows": (
         "adjacency",
@@ -212,6 +216,7 @@ __all__ = [
     "output_linear",
     "pack_tiles",
     "plain_counts",
+    "product_step_costs",
     "quadratic_energies",
     "range_shares",
     "ranks",
