@@ -1,7 +1,8 @@
 """A stream of batches: two processes against one, and a million rows.
 
 ``speedup``: real attention, 12 heads of 64 queries and keys, 16 slots, ``output``, on Zephyr 12:
-time of one process over that of two, the median over repeats that run one after the other.
+time of one process on one core over that of two, the median over repeats that run one after the
+other; ``over_threads``: the same over one process whose kernels take all cores, as they do.
 ``cores``: the same ratio for plain loops without memory or input, that is, what the machine gives
 two processes at that moment; ``of_cores`` is the share of it that is reached. ``by_cpu``: the ratio
 that processor times allow, which other work on the machine touches less: seconds of the processor
@@ -32,6 +33,7 @@ from common import attention_files, batches, finish, parser
 
 import qubo_attn as qa
 from qubo_attn.batches import processes_of_our_own
+from qubo_attn.threads import limited
 
 
 def burn(loops: int) -> int:
@@ -93,12 +95,14 @@ def speedup(folder: str, pool: Executor, rounds: int, repeats: int) -> dict[str,
 
     same = all([digest(c) for c in run(where, 1)] == plain for where in (None, pool))
     run(pool, 2)
-    ratios, cores, by_cpu, shares = [], [], [], []
+    ratios, threaded, cores, by_cpu, shares = [], [], [], [], []
     for _ in range(repeats):
-        one, alone = cpu_seconds(lambda: run(None, rounds))
+        with limited(1):
+            one, alone = cpu_seconds(lambda: run(None, rounds))
         before = workers_cpu(pool)
         two, parent = cpu_seconds(lambda: run(pool, rounds))
         together = parent + workers_cpu(pool) - before
+        threaded.append(seconds(lambda: run(None, rounds)) / two)
         by_cpu.append(2 * alone / together)
         shares.append(parent / together)
         single = seconds(lambda: [burn(20_000_000) for _ in range(2)])
@@ -107,11 +111,13 @@ def speedup(folder: str, pool: Executor, rounds: int, repeats: int) -> dict[str,
         cores.append(single / double)
         print(
             f"one {one:.2f} s  two {two:.2f} s  {ratios[-1]:.2f}  cores {cores[-1]:.2f}  "
+            f"over threads {threaded[-1]:.2f}  "
             f"by processor time {by_cpu[-1]:.2f}, {shares[-1]:.1%} of it here",
             flush=True,
         )
     return {
         "speedup": float(np.median(ratios)),
+        "over_threads": float(np.median(threaded)),
         "cores": float(np.median(cores)),
         "of_cores": float(np.median(np.array(ratios) / np.array(cores))),
         "by_cpu": float(np.median(by_cpu)),

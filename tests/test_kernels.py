@@ -331,7 +331,7 @@ def step_costs(g: Generator) -> tuple[Any, ...]:
 @case
 def product_step_costs(g: Generator) -> tuple[Any, ...]:
     sizes = g.integers(1, 6, 4)
-    ptr = frozen(np.r_[0, np.cumsum(sizes)], np.int64)
+    ptr = np.r_[0, np.cumsum(sizes)]
     row = np.flatnonzero(g.random(4) < 0.7)
     values = g.normal(size=ptr[-1]), float(g.choice([-0.6, 0.6])), frozen(g.normal(size=ptr[-1]))
     return ptr, *values, row, g.integers(0, sizes[row] + 1)
