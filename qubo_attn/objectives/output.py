@@ -29,6 +29,7 @@ from qubo_attn.arrays import segment_ids
 from qubo_attn.late import LateQuadratic
 from qubo_attn.objectives.base import Objective, needed
 from qubo_attn.objectives.forms import quadratic
+from qubo_attn.portable import Portable
 from qubo_attn.threads import by_rows, rows_at
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Output(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class _Products:
+class _Products(Portable):
     """The couplers ``2 w_i.w_j``."""
 
     rows: Rows
