@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Selection,
         Sparsemax,
     )
+    from qubo_attn.page import stages_page
     from qubo_attn.passes import (
         BinarizeWeights,
         Canonicalize,
@@ -106,6 +107,7 @@ _HOMES = {
         "Selection",
         "Sparsemax",
     ),
+    "page": ("stages_page",),
     "passes": (
         "BinarizeWeights",
         "Canonicalize",
@@ -188,6 +190,7 @@ __all__ = [
     "load",
     "qama_decode",
     "qama_program",
+    "stages_page",
     "validate",
 ]
 

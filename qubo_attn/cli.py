@@ -12,6 +12,7 @@ import typer
 from qubo_attn.cache_cli import cache_app
 from qubo_attn.console import AsJson
 from qubo_attn.console import guarded as _guarded
+from qubo_attn.report_cli import write_report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cache_app, name="cache")
+app.command("report")(write_report)
 
 Folder = Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")]
 PASSES = 4  # of the default pipeline, the embedding included

@@ -40,7 +40,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output(Objective):
-    """Smallest squared error of the attention output; needs the value vectors."""
+    """Smallest squared error of the attention output; needs the value vectors.
+
+    Example:
+        Key 0 is the heaviest, but what is left out cancels better where key 1 is kept:
+
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile(
+        ...     [[[0.5, 0.3, 0.0]]],
+        ...     1,
+        ...     select=qa.OneHot(),
+        ...     objective=qa.Output(),
+        ...     values=[[[1.0], [1.0], [-2.0]]],
+        ...     target=None,
+        ... )
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([False,  True, False])
+    """
 
     name: ClassVar[str] = "output"
     decoder: ClassVar[str] = "residual"

@@ -31,6 +31,21 @@ class Redundancy(Objective):
     Attributes:
         strength: energy of choosing two equal keys, in logits. The default 1 makes a twin cost as
             much as a factor e of its softmax weight.
+
+    Example:
+        Keys 0 and 1 say the same, so the second one kept is key 2:
+
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile(
+        ...     [[[2.0, 1.9, 1.5]]],
+        ...     1,
+        ...     select=qa.ExactlyK(2),
+        ...     objective=qa.Redundancy(strength=1.0),
+        ...     keys=[[[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0]]],
+        ...     target=None,
+        ... )
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([ True, False,  True])
     """
 
     strength: float = 1.0
