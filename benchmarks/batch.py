@@ -1,10 +1,14 @@
 """A stream of batches: two processes against one, and a million rows.
 
 ``speedup``: real attention, 12 heads of 64 queries and keys, 16 slots, ``output``, on Zephyr 12:
-time of one process over that of two, the median over repeats that run one after the other.
+time of one process on one core over that of two, the median over repeats that run one after the
+other; ``over_threads``: the same over one process whose kernels take all cores, as they do.
 ``cores``: the same ratio for plain loops without memory or input, that is, what the machine gives
-two processes at that moment; ``of_cores`` is the share of it that is reached. ``same_bytes``: both
-gave the same programs and the same wire bytes as a loop over `qubo_attn.compile`.
+two processes at that moment; ``of_cores`` is the share of it that is reached. ``by_cpu``: the ratio
+that processor times allow, which other work on the machine touches less: seconds of the processor
+of one process over half of what all three took together. ``parent_share``: how much of that this
+process took, which hands out and takes back. ``same_bytes``: both gave the same programs and the
+same wire bytes as a loop over `qubo_attn.compile`.
 
 ``stream``: rows of 16 real logits, 8 slots, 768 rows to an item, ``selection``, weights by the fast
 bound, no target and Zephyr 12, by two processes: seconds, rows a second, and peak memory (MiB,
@@ -17,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -28,6 +33,7 @@ from common import attention_files, batches, finish, parser
 
 import qubo_attn as qa
 from qubo_attn.batches import processes_of_our_own
+from qubo_attn.threads import limited
 
 
 def burn(loops: int) -> int:
@@ -42,10 +48,25 @@ def peak(_: int = 0) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def own_cpu(_: int = 0) -> tuple[int, float]:
+    time.sleep(0.05)  # so that the other worker takes the next call
+    return os.getpid(), time.process_time()
+
+
+def workers_cpu(pool: Executor) -> float:
+    return sum(dict(pool.map(own_cpu, range(8))).values())
+
+
 def seconds(call: Any) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+def cpu_seconds(call: Any) -> tuple[float, float]:
+    start = time.perf_counter(), time.process_time()
+    call()
+    return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 def digest(compiled: qa.CompiledAttention) -> str:
@@ -74,18 +95,33 @@ def speedup(folder: str, pool: Executor, rounds: int, repeats: int) -> dict[str,
 
     same = all([digest(c) for c in run(where, 1)] == plain for where in (None, pool))
     run(pool, 2)
-    ratios, cores = [], []
+    ratios, threaded, cores, by_cpu, shares = [], [], [], [], []
     for _ in range(repeats):
-        one, two = seconds(lambda: run(None, rounds)), seconds(lambda: run(pool, rounds))
+        with limited(1):
+            one, alone = cpu_seconds(lambda: run(None, rounds))
+        before = workers_cpu(pool)
+        two, parent = cpu_seconds(lambda: run(pool, rounds))
+        together = parent + workers_cpu(pool) - before
+        threaded.append(seconds(lambda: run(None, rounds)) / two)
+        by_cpu.append(2 * alone / together)
+        shares.append(parent / together)
         single = seconds(lambda: [burn(20_000_000) for _ in range(2)])
         double = seconds(lambda: list(pool.map(burn, [20_000_000] * 2)))
         ratios.append(one / two)
         cores.append(single / double)
-        print(f"one {one:.2f} s  two {two:.2f} s  {ratios[-1]:.2f}  cores {cores[-1]:.2f}")
+        print(
+            f"one {one:.2f} s  two {two:.2f} s  {ratios[-1]:.2f}  cores {cores[-1]:.2f}  "
+            f"over threads {threaded[-1]:.2f}  "
+            f"by processor time {by_cpu[-1]:.2f}, {shares[-1]:.1%} of it here",
+            flush=True,
+        )
     return {
         "speedup": float(np.median(ratios)),
+        "over_threads": float(np.median(threaded)),
         "cores": float(np.median(cores)),
         "of_cores": float(np.median(np.array(ratios) / np.array(cores))),
+        "by_cpu": float(np.median(by_cpu)),
+        "parent_share": float(np.median(shares)),
         "same_bytes": same,
     }
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import sparse
 
 from qubo_attn.arrays import Floats, Longs, pointers, segment_ids
 from qubo_attn.blocks import blocks_of
@@ -74,6 +73,8 @@ class BinarizeWeights:
         upper = program.variables.upper
         if program.is_binary:
             return unchanged(program, "already binary")
+        from scipy import sparse
+
         priced = len(program.constraints) > 0 and program.is_unconstrained
         if self.encoding == "one-hot" and priced:
             raise PassError("one-hot weights must be encoded before insert-penalties")
@@ -91,7 +92,7 @@ class BinarizeWeights:
             shape=(len(program), len(source)),
         )
         matrix.eliminate_zeros()
-        lift = Lift(matrix, np.zeros(len(program)))
+        lift = Lift.of_matrix(matrix, np.zeros(len(program)))
         encoded = substitute(program, lift, variables)
         if self.encoding in ("domain-wall", "one-hot"):
             ptr = pointers(counts[upper > 1])

@@ -22,12 +22,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.arrays import Floats
 from qubo_attn.blocks import blocks_of
 from qubo_attn.errors import InputError
 from qubo_attn.integers import Spins, largest_integer
 from qubo_attn.ir import Program, Quadratic
-from qubo_attn.kernels.forms import collect_couplers
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import BINARY, PRICED, Fact
 from qubo_attn.rewrite import Rewrite, unchanged
@@ -133,7 +133,7 @@ def _rounded(program: Program, view: BlockView, blocks: list[Rounding], step: Fl
     bias = step[spins.block[i]] * (4.0 * coupling)
     offset = spins.constant - float(linear.sum() / 2.0 + bias.sum() / 4.0)
     prices = _prices(program)
-    i, j, bias = collect_couplers(
+    i, j, bias = kernels.collect_couplers(
         n,
         np.concatenate([i, prices.i]),
         np.concatenate([j, prices.j]),

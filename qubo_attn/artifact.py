@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from qubo_attn.compiler import Recipe
     from qubo_attn.embedding.cache import EmbeddingCache
+    from qubo_attn.profiling import Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -488,6 +489,33 @@ class CompiledAttention(Portable):
             reads: of each submission, for the machine time.
         """
         return build_report(self, reads)
+
+    def profile(self, repeats: int = 5) -> Profile:
+        """Measure what one more batch of this shape costs, part by part, and what bounds it.
+
+        The same attention is compiled again, to physical arrays where there is a machine, as
+        `rebind` would compile the next: nothing is embedded.
+
+        Args:
+            repeats: batches that seconds are the medians of. One more before them measures memory;
+                it resets the process's own mark of the most it held (``ru_maxrss``).
+
+        Raises:
+            InputError: ``repeats`` is no whole number of at least 1.
+
+        Example:
+            >>> import numpy as np, qubo_attn as qa
+            >>> compiled = qa.compile(np.zeros((1, 1, 9)), 1, target=None)
+            >>> [part.name for part in compiled.profile().parts][:3]
+            ['checks', 'selection', 'sparsify']
+        """
+        from qubo_attn.profiling import profile_of
+
+        if not isinstance(repeats, int) or repeats < 1:
+            raise InputError(
+                f"repeats must be a whole number >= 1, not {repeats!r}", repeats=repeats
+            )
+        return profile_of(self, repeats)
 
     def html(
         self,

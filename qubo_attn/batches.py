@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from numbers import Integral
-from typing import Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack
 
-import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qubo_attn import kernels
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention, Head
 from qubo_attn.chains import ChainStrength
@@ -41,10 +41,12 @@ from qubo_attn.workers import (
     Job,
     PackingWanted,
     Repeater,
-    digest_of,
     unpack,
     work,
 )
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Item: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 # How often the same work may be lost in a row.
@@ -94,7 +96,8 @@ def compile_batch(
     """Compile a stream of attention, in order, within bounded memory.
 
     Every result equals ``qubo_attn.compile(scores, heads, **options)`` of its item, wherever it was
-    compiled; only the seconds of its stages differ. Items of one structure share one placement.
+    compiled; only the seconds and peaks of its stages differ. Items of one structure share one
+    placement.
 
     The first item is compiled here, which fills the embedding cache; other processes read from it.
     A packing that it lacks later is found here, once, and sent to who asked for it.
@@ -193,7 +196,7 @@ def processes_of_our_own(count: int) -> ProcessPoolExecutor:
     server = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if server else "spawn")
     if server:
-        context.set_forkserver_preload(["qubo_attn.workers"])
+        context.set_forkserver_preload(["qubo_attn.workers", *kernels.MODULES])
     return ProcessPoolExecutor(count, mp_context=context)
 
 
@@ -355,7 +358,7 @@ class _Shared:
         placement = compiled.placement
         if placement is None:
             return compiled
-        digest = digest_of(placement)
+        digest = placement.digest
         if digest in self.plans:
             plan = self.plans[digest]
             if plan is None:

@@ -268,16 +268,20 @@ def _show(report: Report) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from qubo_attn.memory import memory_text
     from qubo_attn.report import machine_lines, machine_text
 
     console = Console()
-    stages = Table("stage", "variables", "couplers", "rows", "priced", "bound", "seconds")
+    stages = Table(
+        "stage", "variables", "couplers", "rows", "priced", "bound", "seconds", "peak MiB"
+    )
     for stage in report.stages:
         stages.add_row(
             str(stage["name"]),
             *(str(stage[name]) for name in ("variables", "couplers", "constraints", "priced")),
             f"{stage['bound']:.4g}",
             f"{stage['seconds']:.3f}",
+            memory_text(stage["peak"]),
         )
     console.print(stages)
     for stage in report.stages:

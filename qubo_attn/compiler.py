@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qubo_attn import memory
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention, Head
 from qubo_attn.chains import ChainStrength
@@ -220,7 +221,7 @@ class Recipe(Portable):
         start = time.perf_counter()
         program, notes = self.objective_program(attention)
         rewrite = Rewrite(program, Lift.identity(len(program)), notes=notes)
-        first = Stage(names, names, rewrite, time.perf_counter() - start)
+        first = Stage(names, names, rewrite, time.perf_counter() - start, memory.peak())
         embed = () if self.embed is None else (dataclasses.replace(self.embed, kept=kept),)
         pipeline = Pipeline((*self.passes, *embed), self.before, self.after, self.verify_each)
         return CompiledAttention(attention, self, (first, *pipeline.run(program)), known)

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.arrays import Floats, Longs
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Program, Quadratic, Role
-from qubo_attn.kernels.forms import add_couplers
 from qubo_attn.overlap import (
     cells,
     exchange_prices,
@@ -167,7 +167,7 @@ def couple(
         parts.append((u, v, coupling.sign * coupling.strength * unit))
         notes.append(_note(coupling, pairs, len(u)))
     u, v, bias = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    merged = add_couplers(len(program), o.i, o.j, o.bias, (u, v, bias))
+    merged = kernels.add_couplers(len(program), o.i, o.j, o.bias, (u, v, bias))
     return program.replace(objective=Quadratic(o.offset, o.linear, *merged)), tuple(notes)
 
 

@@ -11,7 +11,6 @@ from qubo_attn import kernels
 from qubo_attn.arrays import Longs, own_array, pointers, segment_ids
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Constraints, Quadratic
-from qubo_attn.kernels.forms import collect_couplers
 from qubo_attn.late import LateQuadratic, whole_rows
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:
     gate[row[opens]] = gates.var[opens]
     u, v = gates.var[~opens], gate[row[~opens]]
     paid = gates.weight[row[~opens]] * gates.coef[~opens]
-    i, j, bias = collect_couplers(
+    i, j, bias = kernels.collect_couplers(
         n,
         np.concatenate([form.i, u]),
         np.concatenate([form.j, v]),
@@ -106,7 +105,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
         u, v = curved.var[first], curved.var[second]
         value = 2.0 * curved.weight[segment_ids(curved.ptr)[first]]
         value = value * curved.coef[first] * curved.coef[second]
-        i, j, bias = collect_couplers(
+        i, j, bias = kernels.collect_couplers(
             n,
             np.concatenate([form.i, u]),
             np.concatenate([form.j, v]),

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import sparse
 
 from qubo_attn.arrays import Array, Floats, Longs, own_array, pointers
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense
@@ -121,6 +120,8 @@ def to_grids(program: Program, index: Longs) -> tuple[Program, Lift]:
         program: with bits in these rows, which stand in no other constraint.
         index: int64, rows that keep exactly k; their weight becomes that of the walls.
     """
+    from scipy import sparse
+
     c, n = program.constraints, len(program)
     gone = np.zeros(n, bool)
     classes = _classes(program, index)
@@ -145,7 +146,7 @@ def to_grids(program: Program, index: Longs) -> tuple[Program, Lift]:
         walls.append(_walls(c, rows, grid, first))
         start += grid.size * len(rows)
     entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
-    lift = Lift(sparse.csr_array(entries, shape=(n, start)), constant)
+    lift = Lift.of_matrix(sparse.csr_array(entries, shape=(n, start)), constant)
     others = np.ones(len(c), bool)
     others[index] = False
     changed = substitute(program.replace(constraints=c.take(others)), lift, variables)

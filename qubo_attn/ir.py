@@ -26,11 +26,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from qubo_attn import kernels
 from qubo_attn.arrays import (
@@ -44,6 +43,9 @@ from qubo_attn.arrays import (
     pointers,
 )
 from qubo_attn.portable import Portable
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class Role(IntEnum):
@@ -264,6 +266,8 @@ class Constraints(Columns):
 
     def matrix(self, n: int) -> sparse.csr_array:
         """Return the coefficients as a sparse matrix of shape (constraints, n)."""
+        from scipy import sparse
+
         return sparse.csr_array((self.coef, self.var, self.ptr), shape=(len(self), n))
 
 

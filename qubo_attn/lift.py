@@ -8,21 +8,26 @@ ancilla is an empty column. Maps compose by matrix product and apply to a whole 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from qubo_attn.arrays import Array, Floats, Longs, frozen_array
 from qubo_attn.portable import Portable
 
+if TYPE_CHECKING:
+    from scipy import sparse
+
 
 @dataclass(frozen=True, eq=False)
 class Lift(Portable):
-    """An affine map ``x_before = matrix @ x_after + constant``.
+    """An affine map ``x_before = matrix @ x_after + constant``; made by `select` or `of_matrix`.
 
     Attributes:
-        matrix: sparse, shape (n_before, n_after), float64.
+        data, indices, indptr: the matrix as CSR: float64, and int32 (int64 where it is larger).
+        shape: (n_before, n_after).
         constant: float64, shape (n_before,).
 
     Example:
@@ -31,21 +36,43 @@ class Lift(Portable):
         array([[1., 1., 0.]])
     """
 
-    matrix: sparse.csr_array
+    data: Floats
+    indices: Array
+    indptr: Array
+    shape: tuple[int, int]
     constant: Floats
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "constant", frozen_array(self.constant, np.float64))
+        large = max(*self.shape, len(self.data)) > np.iinfo(np.int32).max
+        whole = np.int64 if large else np.int32
+        columns = {"data": np.float64, "indices": whole, "indptr": whole, "constant": np.float64}
+        for name, dtype in columns.items():
+            object.__setattr__(self, name, frozen_array(getattr(self, name), dtype))
+
+    @cached_property
+    def matrix(self) -> sparse.csr_array:
+        """The sparse matrix, shape (n_before, n_after), float64; its arrays are read-only."""
+        # Most maps only renumber variables and are never multiplied: SciPy waits.
+        from scipy import sparse
+
+        return sparse.csr_array((self.data, self.indices, self.indptr), shape=self.shape)
 
     @property
     def n_before(self) -> int:
         """Number of variables before the pass."""
-        return int(self.matrix.shape[0])
+        return self.shape[0]
 
     @property
     def n_after(self) -> int:
         """Number of variables after the pass."""
-        return int(self.matrix.shape[1])
+        return self.shape[1]
+
+    @classmethod
+    def of_matrix(cls, matrix: sparse.csr_array, constant: ArrayLike) -> Lift:
+        """Return the map ``x_before = matrix @ x_after + constant``."""
+        rows, columns = matrix.shape
+        shape = int(rows), int(columns)
+        return cls(matrix.data, matrix.indices, matrix.indptr, shape, np.asarray(constant))
 
     @classmethod
     def identity(cls, n: int) -> Lift:
@@ -65,19 +92,17 @@ class Lift(Portable):
         rows = np.flatnonzero(source >= 0)
         ptr = np.zeros(len(source) + 1, np.int64)
         np.cumsum(source >= 0, out=ptr[1:])
-        matrix = sparse.csr_array(
-            (np.ones(len(rows)), source[rows], ptr), shape=(len(source), n_after)
-        )
-        return cls(matrix, np.zeros(len(source)) if constant is None else np.asarray(constant))
+        shifts = np.zeros(len(source)) if constant is None else np.asarray(constant)
+        return cls(np.ones(len(rows)), source[rows], ptr, (len(source), n_after), shifts)
 
     @property
     def sources(self) -> Longs | None:
         """The ``source`` array where the map was made of one, else None."""
-        counts = np.diff(self.matrix.indptr)
-        if (counts > 1).any() or (self.matrix.data != 1).any():
+        counts = np.diff(self.indptr)
+        if (counts > 1).any() or (self.data != 1).any():
             return None
         source = np.full(self.n_before, -1, np.int64)
-        source[counts == 1] = self.matrix.indices
+        source[counts == 1] = self.indices
         return source
 
     def lift(self, samples: ArrayLike) -> Floats:
@@ -87,25 +112,26 @@ class Lift(Portable):
 
     def then(self, later: Lift) -> Lift:
         """Return this map applied after ``later``, the map of a pass that ran later."""
+        from scipy import sparse
+
         matrix = sparse.csr_array(self.matrix @ later.matrix)
-        return Lift(matrix, self.matrix @ later.constant + self.constant)
+        return Lift.of_matrix(matrix, self.matrix @ later.constant + self.constant)
 
     def arrays(self) -> dict[str, Array]:
         """Return the map as plain arrays, for saving."""
         return {
-            "data": self.matrix.data,
-            "indices": self.matrix.indices,
-            "indptr": self.matrix.indptr,
-            "shape": np.array(self.matrix.shape),
+            "data": self.data,
+            "indices": self.indices,
+            "indptr": self.indptr,
+            "shape": np.array(self.shape),
             "constant": self.constant,
         }
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Array]) -> Lift:
         """Build a map from what `arrays` returned."""
-        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
         shape = (int(arrays["shape"][0]), int(arrays["shape"][1]))
-        return cls(sparse.csr_array(parts, shape=shape), arrays["constant"])
+        return cls(arrays["data"], arrays["indices"], arrays["indptr"], shape, arrays["constant"])
 
     def same(self, other: Lift) -> bool:
         """Return whether both maps are equal, bit for bit."""

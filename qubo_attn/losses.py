@@ -38,7 +38,7 @@ def losses_of(compiled: CompiledAttention) -> Losses:
     """Return what ``compiled`` lost; see `CompiledAttention.losses`."""
     attention, first = compiled.attention, compiled.stages[0].program
     lift = compiled.lift_to(0)
-    gone = (np.diff(lift.matrix.indptr) == 0) & (lift.constant == 0)
+    gone = (np.diff(lift.indptr) == 0) & (lift.constant == 0)
     heads, queries, _ = attention.shape
     v = first.variables
     mass = np.zeros((heads, queries))

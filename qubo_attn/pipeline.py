@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
 
+from qubo_attn import memory
 from qubo_attn.errors import OrderError, PassError, QuboAttnError
 from qubo_attn.ir import Program
 from qubo_attn.laws import validate
@@ -90,12 +91,15 @@ class Stage(Portable):
         spec: the name with its options.
         rewrite: the program after it, the lift back over it, bound, margin and notes.
         seconds: wall time of the pass, verification excluded.
+        peak: most memory that the process had held when the pass was done, in MiB: it rises where
+            a stage takes more than all before it; None where the system does not tell.
     """
 
     name: str
     spec: str
     rewrite: Rewrite
     seconds: float
+    peak: float | None = None
 
     @property
     def program(self) -> Program:
@@ -193,10 +197,10 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
     def _step(self, pass_: Pass, program: Program) -> Stage:
         start = time.perf_counter()
         rewrite = pass_.apply(program)
-        seconds = time.perf_counter() - start
+        seconds, most = time.perf_counter() - start, memory.peak()
         if self.verify_each:
             validate(program, rewrite)
-        return Stage(pass_.name, spec(pass_), rewrite, seconds)
+        return Stage(pass_.name, spec(pass_), rewrite, seconds, most)
 
 
 def _check_order(passes: Iterable[Pass]) -> None:

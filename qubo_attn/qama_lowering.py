@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn import qama
+from qubo_attn import kernels, qama
 from qubo_attn.arrays import Floats
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.ir import Constraints, Program, Quadratic, Role, Variables
-from qubo_attn.kernels.forms import collect_couplers
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +99,7 @@ def qama_program(
     a, b = np.triu_indices(heads, 1)
     cell = np.arange(size)
     across = (size * a[:, None] + cell).ravel(), (size * b[:, None] + cell).ravel()
-    i, j, bias = collect_couplers(
+    i, j, bias = kernels.collect_couplers(
         heads * size,
         np.concatenate([(first + u).ravel(), across[0]]),
         np.concatenate([(first + v).ravel(), across[1]]),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import sparse
 
 from qubo_attn.arrays import Bools, Floats, segment_ids
 from qubo_attn.blocks import blocks_of
 from qubo_attn.ir import Kind, Program, Sense
 from qubo_attn.kinds import gate_pairs
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 def repair(program: Program, point: Floats) -> Floats:
@@ -24,6 +28,8 @@ def repair(program: Program, point: Floats) -> Floats:
     Returns:
         The mended point.
     """
+    from scipy import sparse
+
     mended = point.copy()
     block = blocks_of(program)
     c, o = program.constraints, program.objective

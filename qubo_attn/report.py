@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qubo_attn.arrays import Longs
+from qubo_attn.memory import memory_text
 from qubo_attn.schedule import Schedule, calls_text, time_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Report:
 
     Attributes:
         stages: per stage: name, spec, variables, couplers, constraints, priced, bound, margin,
-            seconds, notes.
+            seconds, peak (most memory held so far, MiB; None where not told), notes.
         rows: counts: all; empty (see no key); capped (fewer keys than k); submitted (a choice is
             left; a tied group counts once).
         submissions: per submission: variables, couplers, rows, qubits, longest chain; on a machine
@@ -64,12 +65,12 @@ class Report:
 
     def __str__(self) -> str:
         header = f"{'stage':<18}{'variables':>10}{'couplers':>10}{'constraints':>12}"
-        lines = [f"{header}{'priced':>8}{'bound':>11}{'seconds':>9}"]
+        lines = [f"{header}{'priced':>8}{'bound':>11}{'seconds':>9}{'peak MiB':>10}"]
         for stage in self.stages:
             lines.append(
                 f"{stage['name']!s:<18}{stage['variables']:>10}{stage['couplers']:>10}"
                 f"{stage['constraints']:>12}{stage['priced']:>8}{stage['bound']:>11.4g}"
-                f"{stage['seconds']:>9.3f}"
+                f"{stage['seconds']:>9.3f}{memory_text(stage['peak']):>10}"
             )
             lines.extend(f"    {note}" for note in stage["notes"])  # type: ignore[attr-defined]
         rows = ", ".join(f"{count} {name}" for name, count in self.rows.items())
@@ -179,6 +180,7 @@ def _stage(compiled: CompiledAttention, index: int) -> dict[str, object]:
         "bound": stage.rewrite.bound,
         "margin": stage.rewrite.margin if np.isfinite(stage.rewrite.margin) else 0.0,
         "seconds": stage.seconds,
+        "peak": stage.peak,
         "notes": list(stage.rewrite.notes),
     }
 

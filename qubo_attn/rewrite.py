@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Bools, Floats, Longs, own_array, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, Longs, own_array, pointers, segment_ids
 from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense, Variables
-from qubo_attn.kernels.forms import collect_couplers
 from qubo_attn.late import LateQuadratic
 from qubo_attn.lift import Lift
 from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from qubo_attn.certificates import Certificates
     from qubo_attn.embedding.placement import Placement
 
@@ -86,6 +86,11 @@ class Rewrite(Portable):
     placement: Placement | None = None
     error: float = 0.0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the bound has not been worked out yet."""
+        return callable(self.__dict__["_bound"])
+
     def _repr_html_(self) -> str:
         from qubo_attn.notebook import rewrite_html
 
@@ -150,6 +155,8 @@ def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic
 
 def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
     """Change variables in a quadratic form; squares of bits fold into the linear part."""
+    from scipy import sparse
+
     n_before, n_after = lift.n_before, lift.n_after
     matrix, constant = lift.matrix, lift.constant
     couplers = sparse.csr_array((form.bias, (form.i, form.j)), shape=(n_before, n_before))
@@ -157,7 +164,7 @@ def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
     offset = form.offset + float(form.linear @ constant + constant @ half)
     linear = matrix.T @ (form.linear + half + couplers.T @ constant)
     product = (matrix.T @ (couplers @ matrix)).tocoo()
-    i, j, bias = collect_couplers(n_after, product.row, product.col, product.data)
+    i, j, bias = kernels.collect_couplers(n_after, product.row, product.col, product.data)
     square = (i == j) & (variables.upper[i] == 1)
     linear = linear + np.bincount(i[square], weights=bias[square], minlength=n_after)
     return Quadratic(offset, linear, i[~square], j[~square], bias[~square])
@@ -168,19 +175,26 @@ def _change_constraints(program: Program, lift: Lift, variables: Variables) -> C
     old = program.constraints
     if not len(old):
         return old
-    before = old.matrix(len(program))
-    after = sparse.csr_array(before @ lift.matrix)
+    row = segment_ids(old.ptr)
+    shift = np.bincount(row, weights=old.coef * lift.constant[old.var], minlength=len(old))
+    source = lift.sources
+    if source is not None and _keeps_order(source):
+        kept = (source[old.var] >= 0) & (old.coef != 0)
+        counts = np.bincount(row[kept], minlength=len(old))
+        entries = pointers(counts), source[old.var[kept]], old.coef[kept]
+    else:
+        entries = _product(old.matrix(len(program)), lift.matrix)
+    columns = dict(zip(("ptr", "var", "coef"), entries, strict=True))
+    changed = Constraints(**(old.arrays() | columns | {"rhs": old.rhs - shift + 0.0}))
+    return changed.take(_needed(program, changed) & ~_open_gates(changed, variables))
+
+
+def _product(before: sparse.csr_array, matrix: sparse.csr_array) -> tuple[Array, Array, Array]:
+    """Return pointer, column and value of ``before @ matrix``, sorted, without zeros."""
+    after = (before @ matrix).tocsr()
     after.eliminate_zeros()
     after.sort_indices()
-    rhs = old.rhs - before @ lift.constant
-    columns = old.arrays() | {
-        "ptr": after.indptr,
-        "var": after.indices,
-        "coef": after.data,
-        "rhs": rhs + 0.0,
-    }
-    changed = Constraints(**columns)
-    return changed.take(_needed(program, changed) & ~_open_gates(changed, variables))
+    return after.indptr, after.indices, after.data
 
 
 def _open_gates(constraints: Constraints, variables: Variables) -> Bools:

@@ -134,6 +134,7 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
                 "name": stage.name,
                 "spec": stage.spec,
                 "seconds": stage.seconds,
+                "peak": stage.peak,
                 "bound": stage.rewrite.bound,
                 "margin": stage.rewrite.margin,
                 "error": stage.rewrite.error,
@@ -243,6 +244,7 @@ def _build(
                 error=stage.get("error", 0.0),
             ),
             stage["seconds"],
+            stage.get("peak"),
         )
         for index, stage in enumerate(facts["stages"])
     )

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -23,6 +22,7 @@ from qubo_attn.topology import GRIDS, coupling_groups, ideal_graph, ordered, wor
 
 if TYPE_CHECKING:
     import dimod
+    import networkx as nx
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +124,8 @@ class Target(Portable):
         Raises:
             TargetError: the graph is empty, directed, or has self-loops.
         """
+        import networkx as nx
+
         plain = not (graph.is_directed() or graph.is_multigraph())
         if not plain or not len(graph) or nx.number_of_selfloops(graph):
             raise TargetError(
@@ -184,6 +186,8 @@ class Target(Portable):
         family = topology.get("type")
         if family in GRIDS and nodes and all(isinstance(q, (int, np.integer)) for q in nodes):
             return cls._grid(family, tuple(topology["shape"]), nodes, edges, properties, label)
+        import networkx as nx
+
         graph = nx.Graph()
         graph.add_nodes_from(nodes)
         graph.add_edges_from(edges)
@@ -204,6 +208,8 @@ class Target(Portable):
             return target
         if isinstance(target, (str, Path)):
             return cls._named(str(target))
+        import networkx as nx
+
         if isinstance(target, nx.Graph):
             return cls.from_graph(target)
         if hasattr(target, "nodelist") and hasattr(target, "edgelist"):
@@ -399,6 +405,8 @@ class Target(Portable):
 
     def graph(self) -> nx.Graph:
         """Return the working graph with the machine's own labels."""
+        import networkx as nx
+
         graph = nx.Graph(family=self.topology)
         graph.add_nodes_from(self.qubit_name(p) for p in range(len(self.qubits)))
         graph.add_edges_from(

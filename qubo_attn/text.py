@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.errors import ParseError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Role, Sense, Variables
-from qubo_attn.kernels.forms import collect_couplers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,7 +203,7 @@ class _Reader:
         n = len(self.variables)
         head, query, key, bit, upper, role, mass = _columns(self.variables, 7)
         u, v, bias = _columns(self.terms, 3)
-        i, j, bias = collect_couplers(n, u, v, bias)
+        i, j, bias = kernels.collect_couplers(n, u, v, bias)
         sense, rhs, kind, c_head, c_query, c_key, c_bit, weight, slope = _columns(
             [row for row, _ in self.rows], 9
         )

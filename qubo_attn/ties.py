@@ -12,7 +12,6 @@ from qubo_attn.arrays import Floats, Ints, Longs, segment_ids
 from qubo_attn.decoders import top_k
 from qubo_attn.errors import PassError
 from qubo_attn.ir import Kind, Program, Quadratic, Role
-from qubo_attn.kernels.forms import add_couplers
 from qubo_attn.kinds import exact_rows
 from qubo_attn.overlap import (
     cells,
@@ -139,7 +138,7 @@ def soften(rewrite: Rewrite, groups: Groups, strength: float, *, queries: bool) 
     (first, second, query), u, w = shared_keys(table, pairs)
     price: Floats = strength * np.minimum(stake[first, query], stake[second, query])
     linear = o.linear + np.bincount(u, price, len(v)) + np.bincount(w, price, len(v))
-    couplers = add_couplers(len(v), o.i, o.j, o.bias, (u, w, -2.0 * price))
+    couplers = kernels.add_couplers(len(v), o.i, o.j, o.bias, (u, w, -2.0 * price))
     most = float(price.sum())
     note = f"disagreement of {len(pairs)} pairs of heads priced, {most:.4g} in all at most"
     return dataclasses.replace(

@@ -8,12 +8,15 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 
 from qubo_attn.arrays import Array, Floats, Longs, own_array
 from qubo_attn.embedding.lattice import Lattice
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 GRIDS = ("pegasus", "zephyr")
 

@@ -18,7 +18,8 @@ import pickle
 import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from qubo_attn.artifact import CompiledAttention
@@ -30,7 +31,7 @@ from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.lift import Lift
-from qubo_attn.pipeline import Stage
+from qubo_attn.pipeline import Pass, Stage
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.target import Target
 from qubo_attn.threads import limited
@@ -164,7 +165,7 @@ def work(
     Args:
         job: how.
         packings: those that were asked for.
-        known: placements that need not be sent back, see `digest_of`.
+        known: placements that need not be sent back, see `Placement.digest`.
         items: checked.
 
     Returns:
@@ -206,14 +207,6 @@ def _portable(error: Exception) -> Exception:
 # -- what comes back ------------------------------------------------------------------------------
 
 
-def digest_of(placement: Placement) -> str:
-    """Return a hash of the chains: equal exactly where the placements on one machine are."""
-    digest = hashlib.sha256(placement.structure.encode())
-    for column in (placement.submission, placement.chain_ptr, placement.chain_qubit):
-        digest.update(column.tobytes())
-    return digest.hexdigest()
-
-
 def pack(compiled: CompiledAttention, known: frozenset[str] = frozenset()) -> bytes:
     """Return a compilation as bytes, without what the receiver has.
 
@@ -222,13 +215,17 @@ def pack(compiled: CompiledAttention, known: frozenset[str] = frozenset()) -> by
         known: digests of the placements that it has.
     """
     first, *later = compiled.stages
-    lean: tuple[str, str, float, tuple[str, ...]] | Stage = first
+    lean: tuple[str, str, float, float | None, tuple[str, ...]] | Stage = first
     if later and all(stage.program is not first.program for stage in later):
-        lean = first.name, first.spec, first.seconds, first.rewrite.notes
+        lean = first.name, first.spec, first.seconds, first.peak, first.rewrite.notes
+    # A bound that nobody has asked for would take longer than all else; it is not worked out here.
+    waiting = [place for place, stage in enumerate(later) if stage.rewrite.waiting]
+    for place in waiting:
+        later[place] = _bounded(later[place], 0.0)
     buffer = io.BytesIO()
     packer = _Packer(buffer, pickle.HIGHEST_PROTOCOL)
     packer.target, packer.known = compiled.recipe.target, known
-    packer.dump((lean, later))
+    packer.dump((lean, later, waiting))
     return buffer.getvalue()
 
 
@@ -245,12 +242,25 @@ def unpack(
     """
     unpacker = _Unpacker(io.BytesIO(data))
     unpacker.target, unpacker.known = recipe.target, known
-    first, later = unpacker.load()
+    first, later, waiting = unpacker.load()
     if not isinstance(first, Stage):
-        name, spec, seconds, notes = first
+        name, spec, seconds, peak, notes = first
         rewrite = Rebuilt.of(recipe, attention, later[0].lift.n_before, notes)
-        first = Stage(name, spec, rewrite, seconds)
-    return CompiledAttention(attention, recipe, (first, *later))
+        first = Stage(name, spec, rewrite, seconds, peak)
+    stages = [first, *later]
+    for place in waiting:
+        pass_, before = recipe.passes[place], stages[place].rewrite
+        stages[place + 1] = _bounded(stages[place + 1], partial(_bound_again, pass_, before))
+    return CompiledAttention(attention, recipe, tuple(stages))
+
+
+def _bounded(stage: Stage, bound: float | Callable[[], float]) -> Stage:
+    return replace(stage, rewrite=replace(stage.rewrite, bound=bound))
+
+
+def _bound_again(pass_: Pass, before: Rewrite) -> float:
+    """Return the bound of a pass, which runs again for it."""
+    return pass_.apply(before.program).bound
 
 
 class Rebuilt(Rewrite):
@@ -284,10 +294,8 @@ class _Packer(pickle.Pickler):
     def persistent_id(self, obj: object) -> object:
         if obj is self.target and obj is not None:
             return ("target", "")
-        if isinstance(obj, Placement):
-            digest = digest_of(obj)
-            if digest in self.known:
-                return ("placement", digest)
+        if isinstance(obj, Placement) and obj.digest in self.known:
+            return ("placement", obj.digest)
         return None
 
 

@@ -23,7 +23,7 @@ import qubo_attn as qa
 from qubo_attn import compiler
 from qubo_attn.batches import LOSSES, Options, processes_of_our_own
 from qubo_attn.passes import embed
-from qubo_attn.workers import Job, pack
+from qubo_attn.workers import Job, pack, unpack
 from tests.conftest import read
 
 OUTPUT: dict[str, Any] = {
@@ -381,3 +381,15 @@ def test_what_travels_is_small(expected: list[qa.CompiledAttention]) -> None:
     whole = len(pickle.dumps(compiled))
     assert len(pack(compiled)) < whole / 2
     assert len(Job.of(compiled.recipe).data) < compiled.recipe.target.couplers.nbytes / 2
+
+
+def test_a_bound_that_nobody_asked_for_is_not_worked_out(real: list[dict[str, np.ndarray]]) -> None:
+    """It looks at every coupler, and would take longer than the compilation."""
+    item = real[1]
+    compiled = qa.compile(item["scores"], 12, values=item["values"], **OUTPUT)
+    found = unpack(pack(compiled), compiled.recipe, compiled.attention, {})
+    place = [stage.name for stage in compiled.stages].index("sparsify")
+    mine, theirs = found.stages[place].rewrite, compiled.stages[place].rewrite
+    assert (mine.waiting, theirs.waiting) == (True, True)
+    assert mine.bound == theirs.bound > 0
+    assert not mine.waiting

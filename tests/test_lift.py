@@ -17,7 +17,7 @@ from tests.strategies import programs
 def random_lift(seed: int, before: int, after: int) -> Lift:
     generator = np.random.default_rng(seed)
     dense = generator.integers(-2, 3, (before, after)).astype(float)
-    return Lift(sparse.csr_array(dense), generator.integers(-1, 2, before))
+    return Lift.of_matrix(sparse.csr_array(dense), generator.integers(-1, 2, before))
 
 
 @given(st.integers(0, 1000))

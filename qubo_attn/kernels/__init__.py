@@ -1,61 +1,187 @@
-"""Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute."""
+"""Arithmetic: plain functions over arrays, compiled by Numba. Passes decide, kernels compute.
 
-from qubo_attn.kernels.base64 import DIGIT_PAIRS, encode_triples
-from qubo_attn.kernels.certify import certify_rows
-from qubo_attn.kernels.chains import chain_bounds
-from qubo_attn.kernels.coefficients import (
-    count_pairs,
-    distance_coefficients,
-    leveled_coefficients,
-    output_couplers,
-    output_linear,
-    redundancy_couplers,
-    selection_couplers,
-    selection_into,
-)
-from qubo_attn.kernels.components import connected_components
-from qubo_attn.kernels.forms import (
-    disjoint_squares,
-    first_bad_terms,
-    fixed_terms,
-    ising_fields,
-    quadratic_energies,
-    squares_on,
-    terms_among,
-)
-from qubo_attn.kernels.integers import (
-    binary_table,
-    common_steps,
-    compare_tables,
-    rounding_errors,
-)
-from qubo_attn.kernels.leveled import certify_leveled
-from qubo_attn.kernels.lightening import compress_rows, drop_couplers, dynamic_ranges
-from qubo_attn.kernels.mending import mend_clique, regrow_clique
-from qubo_attn.kernels.packing import pack_tiles, whole_cliques
-from qubo_attn.kernels.physical import fill_layout, fill_physical
-from qubo_attn.kernels.planning import match_couplers
-from qubo_attn.kernels.products import product_step_costs
-from qubo_attn.kernels.ranges import range_shares
-from qubo_attn.kernels.rows import (
-    adjacency,
-    dominated_keys,
-    plain_counts,
-    ranks,
-    step_costs,
-    swap_costs,
-)
-from qubo_attn.kernels.shapes import carve_paths, first_bad_copy
-from qubo_attn.kernels.unembedding import (
-    block_energies,
-    chain_votes,
-    descend_breaks,
-    spin_energies,
-    unembed_majority,
-)
+Names are loaded when first used: Numba takes longer to import than all else together, and most
+compilations call a few kernels.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qubo_attn.kernels.base64 import (
+        DIGIT_PAIRS,
+        encode_triples,
+    )
+    from qubo_attn.kernels.certify import (
+        certify_rows,
+    )
+    from qubo_attn.kernels.chains import (
+        chain_bounds,
+    )
+    from qubo_attn.kernels.coefficients import (
+        count_pairs,
+        distance_coefficients,
+        leveled_coefficients,
+        output_couplers,
+        output_linear,
+        redundancy_couplers,
+        selection_couplers,
+        selection_into,
+    )
+    from qubo_attn.kernels.components import (
+        connected_components,
+    )
+    from qubo_attn.kernels.forms import (
+        add_couplers,
+        collect_couplers,
+        disjoint_squares,
+        first_bad_terms,
+        fixed_terms,
+        ising_fields,
+        quadratic_energies,
+        squares_on,
+        terms_among,
+    )
+    from qubo_attn.kernels.integers import (
+        binary_table,
+        common_steps,
+        compare_tables,
+        rounding_errors,
+    )
+    from qubo_attn.kernels.leveled import (
+        certify_leveled,
+    )
+    from qubo_attn.kernels.lightening import (
+        compress_rows,
+        drop_couplers,
+        dynamic_ranges,
+    )
+    from qubo_attn.kernels.mending import (
+        mend_clique,
+        regrow_clique,
+    )
+    from qubo_attn.kernels.packing import (
+        pack_tiles,
+        whole_cliques,
+    )
+    from qubo_attn.kernels.physical import (
+        fill_layout,
+        fill_physical,
+    )
+    from qubo_attn.kernels.planning import (
+        match_couplers,
+    )
+    from qubo_attn.kernels.products import (
+        product_step_costs,
+    )
+    from qubo_attn.kernels.ranges import (
+        range_shares,
+    )
+    from qubo_attn.kernels.rows import (
+        adjacency,
+        dominated_keys,
+        plain_counts,
+        ranks,
+        step_costs,
+        swap_costs,
+    )
+    from qubo_attn.kernels.shapes import (
+        carve_paths,
+        first_bad_copy,
+    )
+    from qubo_attn.kernels.unembedding import (
+        block_energies,
+        chain_votes,
+        descend_breaks,
+        spin_energies,
+        unembed_majority,
+    )
+
+_HOMES = {
+    "base64": (
+        "DIGIT_PAIRS",
+        "encode_triples",
+    ),
+    "certify": ("certify_rows",),
+    "chains": ("chain_bounds",),
+    "coefficients": (
+        "count_pairs",
+        "distance_coefficients",
+        "leveled_coefficients",
+        "output_couplers",
+        "output_linear",
+        "redundancy_couplers",
+        "selection_couplers",
+        "selection_into",
+    ),
+    "components": ("connected_components",),
+    "forms": (
+        "add_couplers",
+        "collect_couplers",
+        "disjoint_squares",
+        "first_bad_terms",
+        "fixed_terms",
+        "ising_fields",
+        "quadratic_energies",
+        "squares_on",
+        "terms_among",
+    ),
+    "integers": (
+        "binary_table",
+        "common_steps",
+        "compare_tables",
+        "rounding_errors",
+    ),
+    "leveled": ("certify_leveled",),
+    "lightening": (
+        "compress_rows",
+        "drop_couplers",
+        "dynamic_ranges",
+    ),
+    "mending": (
+        "mend_clique",
+        "regrow_clique",
+    ),
+    "packing": (
+        "pack_tiles",
+        "whole_cliques",
+    ),
+    "physical": (
+        "fill_layout",
+        "fill_physical",
+    ),
+    "planning": ("match_couplers",),
+    "products": ("product_step_costs",),
+    "ranges": ("range_shares",),
+    "rows": (
+        "adjacency",
+        "dominated_keys",
+        "plain_counts",
+        "ranks",
+        "step_costs",
+        "swap_costs",
+    ),
+    "shapes": (
+        "carve_paths",
+        "first_bad_copy",
+    ),
+    "unembedding": (
+        "block_energies",
+        "chain_votes",
+        "descend_breaks",
+        "spin_energies",
+        "unembed_majority",
+    ),
+}
+# What a process loads that is to call kernels soon.
+MODULES = tuple(f"qubo_attn.kernels.{module}" for module in _HOMES)
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DIGIT_PAIRS",
+    "add_couplers",
     "adjacency",
     "binary_table",
     "block_energies",
@@ -64,6 +190,7 @@ __all__ = [
     "certify_rows",
     "chain_bounds",
     "chain_votes",
+    "collect_couplers",
     "common_steps",
     "compare_tables",
     "compress_rows",
@@ -106,3 +233,15 @@ __all__ = [
     "unembed_majority",
     "whole_cliques",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'qubo_attn.kernels' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"qubo_attn.kernels.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,672 @@
+"""Naive NumPy twins of kernels, and the source of a kernel run by the interpreter."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations, pairwise, product
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+import networkx as nx
+import numba
+import numpy as np
+
+Array = np.ndarray
+TWINS: dict[str, Callable[..., Any]] = {}
+
+
+def twin(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function as the twin of the kernel of its name."""
+    TWINS[function.__name__] = function
+    return function
+
+
+# -- the source under the interpreter -------------------------------------------------------------
+
+
+@cache
+def _compiled() -> SimpleNamespace:
+    """What Numba does its own way: whole random numbers, and the order of equals."""
+    # Lint rules are for NumPy's generators, which compiled code does not use.
+    return SimpleNamespace(
+        seed=numba.njit(lambda seed: np.random.seed(seed)),  # noqa: NPY002
+        random=numba.njit(lambda: np.random.random()),  # noqa: NPY002
+        randint=numba.njit(lambda most: np.random.randint(most)),  # noqa: NPY002
+        order=numba.njit(lambda values: np.argsort(values)),
+    )
+
+
+class _NumPy:
+    """NumPy, with random numbers and the order of equals as compiled code has them."""
+
+    @property
+    def random(self) -> SimpleNamespace:
+        return _compiled()
+
+    @staticmethod
+    def argsort(values: Array, kind: str | None = None) -> Any:
+        return _compiled().order(values) if kind is None else np.argsort(values, kind="stable")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+@cache
+def interpreted(kernel: Any) -> Callable[..., Any]:
+    """Return a kernel's source, and that of all it calls, as plain Python over NumPy."""
+    function = kernel.py_func
+    names = {}
+    for name, value in function.__globals__.items():
+        if value is np:
+            names[name] = _NumPy()
+        elif hasattr(value, "py_func") and value is not kernel:
+            names[name] = _late(value)
+        else:
+            names[name] = value
+    return FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+
+
+def _late(kernel: Any) -> Callable[..., Any]:
+    return lambda *arguments: interpreted(kernel)(*arguments)
+
+
+# -- forms ----------------------------------------------------------------------------------------
+
+
+def pairs(ptr: Array) -> tuple[Array, Array]:
+    """Return every pair within every row."""
+    ends = [np.triu_indices(b - a, 1) for a, b in pairwise(ptr)]
+    shifted = [np.stack(e) + a for e, a in zip(ends, ptr[:-1], strict=True)]
+    i, j = np.concatenate([np.zeros((2, 0), np.int64), *shifted], axis=1)
+    return i, j
+
+
+def row_of(ptr: Array) -> Array:
+    return np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+
+
+def dense(n: int, first: Array, neighbour: Array, value: Array) -> Array:
+    matrix = np.zeros((n, n))
+    matrix[row_of(first), neighbour] = value
+    return matrix
+
+
+@twin
+def count_pairs(ptr: Array) -> int:
+    return len(pairs(ptr)[0])
+
+
+@twin
+def selection_into(
+    ptr: Array, logit: Array, alpha: float, square: Array, i: Array, j: Array, bias: Array
+) -> int:
+    i[:], j[:] = pairs(ptr)
+    bias[:] = 2 * alpha * logit[i] * logit[j] + square[row_of(ptr)[i]]
+    return int((bias == 0).sum())
+
+
+def _vectors(ptr: Array, key: Array, head: Array, values: Array, centred: bool) -> Array:
+    row = row_of(ptr)
+    own: Array = values[head[row], key].astype(float)
+    for a, b in pairwise(ptr):
+        if centred and b > a:
+            own[a:b] -= own[a:b].mean(axis=0)
+    return own
+
+
+@twin
+def leveled_coefficients(
+    ptr: Array, mass: Array, base: Array, step: Array, key: Array, head: Array, values: Array
+) -> tuple[Any, ...]:
+    u, row = _vectors(ptr, key, head, values, True), row_of(ptr)
+    n = len(row)
+    g = np.concatenate([base[:, None] * u, step[:, None] * u])
+    rows = np.concatenate([row, row])
+    goal = np.zeros((len(ptr) - 1, values.shape[2]))
+    np.add.at(goal, row, mass[:, None] * u)
+    gram, same = g @ g.T, rows[:, None] == rows[None, :]
+    level = np.arange(2 * n) >= n
+    linear = np.where(level, 0, np.diag(gram)) - 2 * (g * goal[rows]).sum(axis=1)
+    i, j = np.nonzero(np.triu(same) & ((np.arange(2 * n)[:, None] < np.arange(2 * n)) | level))
+    bias = np.where(i == j, 1.0, 2.0) * gram[i, j]
+    return (goal**2).sum(), linear, i, j, bias
+
+
+@twin
+def distance_coefficients(
+    ptr: Array, mass: Array, key: Array, head: Array, values: Array
+) -> tuple[Any, ...]:
+    v, row = _vectors(ptr, key, head, values, False), row_of(ptr)
+    goal = np.zeros((len(ptr) - 1, values.shape[2]))
+    np.add.at(goal, row, mass[:, None] * v)
+    i, j = np.nonzero(np.triu(row[:, None] == row[None, :]))
+    bias = np.where(i == j, 1.0, 2.0) * (v @ v.T)[i, j]
+    return (goal**2).sum(), -2 * (v * goal[row]).sum(axis=1), i, j, bias
+
+
+@twin
+def quadratic_energies(
+    points: Array, offset: float, linear: Array, i: Array, j: Array, bias: Array
+) -> Array:
+    return np.asarray(offset + points @ linear + (points[:, i] * points[:, j]) @ bias)
+
+
+@twin
+def disjoint_squares(
+    first: Array,
+    j: Array,
+    bias: Array,
+    row: Array,
+    position: Array,
+    ptr: Array,
+    var: Array,
+    coef: Array,
+    weight: Array,
+) -> tuple[Any, ...]:
+    n = len(row)
+    matrix, there = np.zeros((n, n)), np.zeros((n, n), bool)
+    matrix[row_of(first), j], there[row_of(first), j] = bias, True
+    for r, (a, b) in enumerate(pairwise(ptr)):
+        for p, q in combinations(range(a, b), 2):
+            matrix[var[p], var[q]] += 2 * weight[r] * coef[p] * coef[q]
+            there[var[p], var[q]] = True
+    u, v = np.nonzero(there)
+    return u, v, matrix[u, v]
+
+
+@twin
+def squares_on(
+    i: Array, j: Array, bias: Array, row: Array, position: Array, coef: Array, weight: Array
+) -> tuple[int, Array]:
+    within = (row[i] >= 0) & (row[i] == row[j]) & (i != j)
+    added = 2 * weight[row[i]] * coef[position[i]] * coef[position[j]]
+    return int(within.sum()), bias + np.where(within, added, 0)
+
+
+@twin
+def fixed_terms(
+    source: Array, constant: Array, n: int, i: Array, j: Array, bias: Array
+) -> tuple[Any, ...]:
+    fixed, second, first = source < 0, np.zeros(n), np.zeros(n)
+    both, left, right = fixed[i] & fixed[j], fixed[i] & ~fixed[j], ~fixed[i] & fixed[j]
+    np.add.at(second, source[j[left]], (constant[i] * bias)[left])
+    np.add.at(first, source[i[right]], (constant[j] * bias)[right])
+    return (constant[i] * bias * constant[j])[both].sum(), second, first
+
+
+# -- rows -----------------------------------------------------------------------------------------
+
+
+@twin
+def plain_counts(
+    ptr: Array, var: Array, coef: Array, uses: Array, upper: Array
+) -> tuple[Array, Array]:
+    parts = [slice(a, b) for a, b in pairwise(ptr)]
+    plain = [bool(((coef[p] == 1) & (uses[var[p]] == 1)).all()) for p in parts]
+    return np.array(plain, bool), np.array([float(upper[var[p]].sum()) for p in parts])
+
+
+@twin
+def ranks(ptr: Array, first: Array, mass: Array) -> Array:
+    order = np.lexsort((np.arange(len(mass)), -mass, -first.astype(int), row_of(ptr)))
+    rank = np.empty(len(mass), np.int64)
+    rank[order] = np.arange(len(mass)) - ptr[row_of(ptr)]
+    return rank
+
+
+def _exchange(matrix: Array, linear: Array, weight: Array, u: int, v: int) -> float:
+    """The most that taking v for u can cost, others at most at ``weight``."""
+    change = (matrix[v] - matrix[u]) * weight
+    change[[u, v]] = 0
+    return float(linear[v] - linear[u] + np.maximum(change, 0).sum())
+
+
+@twin
+def swap_costs(
+    ptr: Array,
+    var: Array,
+    count: Array,
+    kept: Array,
+    linear: Array,
+    upper: Array,
+    first: Array,
+    neighbour: Array,
+    value: Array,
+) -> Array:
+    matrix, bounds = dense(len(linear), first, neighbour, value), []
+    for r, (a, b) in enumerate(pairwise(ptr)):
+        weight = upper.astype(float)
+        weight[var[a:b]] = 1
+        stay, gone = var[a:b][kept[a:b]], var[a:b][~kept[a:b]]
+        if count[r] == 0 or not len(gone):
+            bounds.append(0.0)
+            continue
+        costs = [sorted(_exchange(matrix, linear, weight, u, v) for v in stay) for u in gone]
+        worst = sorted(max(own[count[r] - 1], 0.0) for own in costs)
+        bounds.append(sum(worst[max(len(worst) - count[r], 0) :]))
+    return np.array(bounds)
+
+
+@twin
+def dominated_keys(
+    ptr: Array,
+    var: Array,
+    count: Array,
+    linear: Array,
+    upper: Array,
+    first: Array,
+    neighbour: Array,
+    value: Array,
+) -> Array:
+    matrix, found = dense(len(linear), first, neighbour, value), np.zeros(len(var), np.int8)
+    for r, (a, b) in enumerate(pairwise(ptr)):
+        fields, weight = linear.copy(), upper.astype(float)
+        weight[var[a:b]] = 1
+        state = dict.fromkeys(var[a:b].tolist(), 0)
+        k, changed = int(count[r]), True
+        while changed:
+            live = [u for u, s in state.items() if s == 0]
+            if not 0 < k < len(live):
+                break
+            beats = np.array(
+                [
+                    [u != v and _exchange(matrix, fields, weight, u, v) < 0 for v in live]
+                    for u in live
+                ]
+            )
+            news = {
+                u: -1 if beats[at].sum() >= k else 1
+                for at, u in enumerate(live)
+                if beats[at].sum() >= k or beats[:, at].sum() >= len(live) - k
+            }
+            changed = bool(news)
+            for u, s in news.items():
+                state[u], weight[u] = s, 0
+                if s == 1:
+                    k -= 1
+                    fields += matrix[u]
+        live = [u for u, s in state.items() if s == 0]
+        if k in (0, len(live)):
+            state |= dict.fromkeys(live, 1 if k else -1)
+        found[a:b] = [state[u] for u in var[a:b].tolist()]
+    return found
+
+
+@twin
+def step_costs(
+    ptr: Array,
+    var: Array,
+    count: Array,
+    linear: Array,
+    upper: Array,
+    square: Array,
+    first: Array,
+    neighbour: Array,
+    value: Array,
+) -> tuple[Array, Array]:
+    matrix = dense(len(linear), first, neighbour, value)
+    results = []
+    for r, (a, b) in enumerate(pairwise(ptr)):
+        members, k = var[a:b], int(count[r])
+        rooms = upper[members].astype(float)
+        ups, downs = [], []
+        for at, v in enumerate(members):
+            rest = np.delete(members, at)
+            outer = np.delete(np.arange(len(linear)), members)
+            points = np.array(list(product(*(range(upper[u] + 1) for u in rest))))
+            points = points.reshape(len(points), len(rest))
+            sums, costs = points.sum(axis=1), points @ matrix[v, rest]
+            few, many = costs[sums <= k - 1], costs[sums >= k + 1 - rooms[at]]
+            most = few.max() if len(few) else 0.0
+            least = many.min() if len(many) else matrix[v, rest] @ upper[rest]
+            beside = matrix[v, outer] * upper[outer]
+            steep, flat = square[v] * (2 * rooms[at] - 1), square[v]
+            ups.append(linear[v] + max(steep, flat) + np.maximum(beside, 0).sum() + most)
+            downs.append(-linear[v] - min(steep, flat) - np.minimum(beside, 0).sum() - least)
+        pair = []
+        for costs, full, wanted in (
+            (np.array(ups), k - 1.0, k > 0),
+            (np.array(downs), rooms.sum() - k - 1.0, k < rooms.sum()),
+        ):
+            order = np.argsort(costs)
+            passed = np.cumsum(rooms[order])
+            last = int(np.argmax(passed > full)) if (passed > full).any() else len(order) - 1
+            pair.append(costs[order][last] if wanted and len(order) else -np.inf)
+        results.append(pair)
+    up, down = np.array(results).reshape(-1, 2).T
+    return up, down
+
+
+@twin
+def product_step_costs(
+    ptr: Array, factor: Array, scale: float, linear: Array, row: Array, count: Array
+) -> tuple[Array, Array]:
+    n = len(factor)
+    matrix = scale * np.outer(factor, factor)
+    np.fill_diagonal(matrix, 0)
+    u, v = np.nonzero(row_of(ptr)[:, None] == row_of(ptr)[None, :])
+    couplers = np.searchsorted(u, np.arange(n + 1)), v, matrix[u, v]
+    wanted = np.ones(len(ptr) - 1, int)
+    wanted[row] = count
+    bits = np.ones(n, int)
+    costs = step_costs(ptr, np.arange(n), wanted, linear, bits, np.zeros(n), *couplers)
+    return costs[0][row], costs[1][row]
+
+
+@twin
+def dynamic_ranges(
+    ptr: Array,
+    var: Array,
+    linear: Array,
+    first: Array,
+    neighbour: Array,
+    number: Array,
+    bias: Array,
+) -> Array:
+    matrix = dense(len(linear), first, neighbour, bias[number.astype(int) - 1])
+    ranges = []
+    for a, b in pairwise(ptr):
+        own = matrix[np.ix_(var[a:b], var[a:b])][np.triu_indices(b - a, 1)]
+        gaps = np.diff(np.unique(np.concatenate([[0.0], linear[var[a:b]], own])))
+        ranges.append(np.log2(gaps.sum() / gaps.min()) if len(gaps) else 0.0)
+    return np.array(ranges)
+
+
+# -- whole numbers, bytes -------------------------------------------------------------------------
+
+
+@twin
+def common_steps(value: Array, block: Array, largest: Array, smallest: float) -> Array:
+    # Cases are whole multiples of a quarter.
+    whole = np.rint(4 * np.abs(value)).astype(np.int64)
+    return np.array([np.gcd.reduce(whole[block == b]) / 4 for b in range(len(largest))])
+
+
+@twin
+def rounding_errors(value: Array, block: Array, largest: Array, divisors: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = largest[block][:, None] / divisors[block]
+        error = np.abs(value[:, None] - step * np.rint(value[:, None] / step))
+    errors = np.zeros(divisors.shape)
+    np.add.at(errors, block, np.nan_to_num(error))
+    return errors
+
+
+@twin
+def binary_table(linear: Array, i: Array, j: Array, bias: Array) -> Array:
+    points = (np.arange(2 ** len(linear))[:, None] >> np.arange(len(linear))) & 1
+    return np.asarray(points @ linear + (points[:, i] * points[:, j]) @ bias)
+
+
+@twin
+def compare_tables(
+    before: Array, after: Array, shift: float, step: float, feasible: Array
+) -> tuple[Any, ...]:
+    inside, low = after[feasible], before[feasible].min()
+    worst = before[feasible][inside == inside.min()].max()
+    worst_all = before[after == after.min()].max()
+    rest = after[~feasible].min() if (~feasible).any() else np.inf
+    error = np.abs(before - step * (after + shift))[feasible].max()
+    return worst - low, worst_all - before.min(), step * (rest - inside.min()), error
+
+
+@twin
+def encode_triples(data: Array, digit_pairs: Array, out: Array) -> None:
+    whole = data[: len(data) // 3 * 3].tobytes()
+    out[:] = np.frombuffer(base64.b64encode(whole), np.uint16)
+
+
+# -- machines -------------------------------------------------------------------------------------
+
+
+@twin
+def fill_layout(
+    field_of: Array,
+    field_parts: Array,
+    field_at: Array,
+    coupling_of: Array,
+    coupling_parts: Array,
+    coupling_at: Array,
+    chain_of: Array,
+    chain_at: Array,
+    h: Array,
+    coupling: Array,
+    strength: Array,
+    h_out: Array,
+    j_out: Array,
+) -> None:
+    h_out[field_at] = h[field_of] / field_parts
+    j_out[coupling_at] = coupling[coupling_of] / coupling_parts
+    j_out[chain_at] = -strength[chain_of]
+
+
+@twin
+def match_couplers(
+    chain_ptr: Array,
+    chain_qubit: Array,
+    order: Array,
+    first: Array,
+    j: Array,
+    ptr: Array,
+    neighbour: Array,
+    number: Array,
+    owner: Array,
+) -> tuple[set[Any], set[Any]]:
+    held = {q: v for v in order.tolist() for q in chain_qubit[chain_ptr[v] : chain_ptr[v + 1]]}
+    logical = {(u, v): t for t, (u, v) in enumerate(zip(row_of(first), j, strict=True))}
+    between, within = set(), set()
+    for q, other, c in zip(row_of(ptr), neighbour, number, strict=True):
+        if q < other and q in held and other in held:
+            u, v = sorted((held[q], held[other]))
+            if u == v:
+                within.add((u, int(c)))
+            elif (u, v) in logical:
+                between.add((logical[u, v], int(c)))
+    return between, within
+
+
+@twin
+def range_shares(
+    owner: Array,
+    owners: int,
+    place: Array,
+    h: Array,
+    ends: Array,
+    groups: Array,
+    j: Array,
+    scales: Array,
+    summed: bool,
+) -> Array:
+    use, totals = np.zeros(owners), np.zeros((2, 2 * len(owner)))
+    np.maximum.at(use, owner[place], (h[:, None] * scales[0]).max(axis=1))
+    np.maximum.at(use, owner[ends[:, 0]], (j[:, None] * scales[1]).max(axis=1))
+    sides = np.zeros(len(j), int) if summed else (j >= 0).astype(int)
+    for end in range(2):
+        np.add.at(totals, (sides, groups[:, end]), j)
+    low, high = totals[0], totals[0 if summed else 1]
+    share = np.maximum(low * scales[2, 0], high * scales[2, 1])
+    np.maximum.at(use, np.repeat(owner, 2), share)
+    return use
+
+
+@twin
+def chain_bounds(
+    ptr: Array,
+    field: Array,
+    outside: Array,
+    link_ptr: Array,
+    link_u: Array,
+    link_v: Array,
+    exact: int,
+) -> Array:
+    bounds = []
+    for c, (a, b) in enumerate(pairwise(ptr)):
+        own = slice(link_ptr[c], link_ptr[c + 1])
+        links = list(zip(link_u[own] - a, link_v[own] - a, strict=True))
+        graph = nx.MultiGraph()
+        graph.add_nodes_from(range(b - a))
+        graph.add_edges_from(links)
+        x, h = outside[a:b], field[a:b]
+        if b - a < 2:
+            bounds.append(0.0)
+        elif not nx.is_connected(graph):
+            bounds.append(np.inf)
+        elif b - a > exact:
+            bounds.append((x.sum() + np.abs(h).sum()) / 2)
+        else:
+            best = 0.0
+            for bits in product((False, True), repeat=b - a):
+                side = np.array(bits)
+                if side.all() or not side.any():
+                    continue
+                cut = sum(side[u] != side[v] for u, v in links)
+                xs, hs, xr, hr = x[side].sum(), h[side].sum(), x[~side].sum(), h[~side].sum()
+                flips = min(xs - hs, xr + hr), min(xs + hs, xr - hr)
+                best = max(best, max(flips) / cut)
+            bounds.append(best)
+    return np.array(bounds)
+
+
+def _graph(first: Array, neighbour: Array) -> nx.Graph:
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(first) - 1))
+    graph.add_edges_from(zip(row_of(first).tolist(), neighbour.tolist(), strict=True))
+    return graph
+
+
+def _met(graph: nx.Graph, one: Array, other: Array) -> bool:
+    return any(graph.has_edge(q, r) for q in one.tolist() for r in other.tolist())
+
+
+def _joined(graph: nx.Graph, chain: Array) -> bool:
+    return bool(nx.is_connected(graph.subgraph(chain.tolist())))
+
+
+@twin
+def first_bad_copy(
+    ptr: Array,
+    qubit: Array,
+    chains: int,
+    i: Array,
+    j: Array,
+    first: Array,
+    neighbour: Array,
+    qubits: int,
+) -> int:
+    parts, graph = [qubit[a:b] for a, b in pairwise(ptr)], _graph(first, neighbour)
+    taken: set[int] = set()
+    for c, part in enumerate(parts):
+        own = part.tolist()
+        if not own or len(set(own)) < len(own) or taken & set(own):
+            return c // chains
+        if min(own) < 0 or max(own) >= qubits:
+            return c // chains
+        taken |= set(own)
+    for c, part in enumerate(parts):
+        if not _joined(graph, part):
+            return c // chains
+    for copy in range(len(parts) // chains):
+        own_parts = parts[copy * chains : (copy + 1) * chains]
+        if not all(_met(graph, own_parts[u], own_parts[v]) for u, v in zip(i, j, strict=True)):
+            return copy
+    return -1
+
+
+@twin
+def whole_cliques(
+    ptr: Array, qubit: Array, chains: int, first: Array, neighbour: Array, qubits: int
+) -> Array:
+    parts, graph = [qubit[a:b] for a, b in pairwise(ptr)], _graph(first, neighbour)
+    taken: set[int] = set()
+    whole = []
+    for copy in range(len(parts) // chains):
+        own_parts = parts[copy * chains : (copy + 1) * chains]
+        good = True
+        for part in own_parts:
+            good &= len(part) > 0
+            for q in part.tolist():
+                good &= 0 <= q < qubits and q not in taken
+                taken |= {q} if 0 <= q < qubits else set()
+        good = good and all(_joined(graph, part) for part in own_parts)
+        good = good and all(_met(graph, one, other) for one, other in combinations(own_parts, 2))
+        whole.append(good)
+    return np.array(whole, bool)
+
+
+# -- reads ----------------------------------------------------------------------------------------
+
+
+@twin
+def chain_votes(
+    samples: Array, column: Array, ptr: Array, low: int, votes: Array, broken: Array
+) -> None:
+    sums = np.stack([samples[:, column[a:b]].sum(axis=1) for a, b in pairwise(ptr)], axis=1)
+    votes[:] = np.where(sums >= 0, 1, low)
+    broken[:] = (np.abs(sums) != np.diff(ptr)).sum(axis=1)
+
+
+@twin
+def spin_energies(
+    spins: Array, offset: float, h: Array, first: Array, j: Array, coupling: Array
+) -> Array:
+    pairs_of = spins[:, row_of(first)].astype(float) * spins[:, j]
+    return np.asarray(offset + spins @ h + pairs_of @ coupling)
+
+
+@twin
+def unembed_majority(
+    samples: Array,
+    column: Array,
+    ptr: Array,
+    offset: float,
+    h: Array,
+    first: Array,
+    j: Array,
+    coupling: Array,
+    spins: Array,
+    energies: Array,
+    broken: Array,
+) -> None:
+    chain_votes(samples, column, ptr, -1, spins, broken)
+    energies[:] = spin_energies(spins, offset, h, first, j, coupling)
+
+
+@twin
+def descend_breaks(
+    samples: Array,
+    column: Array,
+    ptr: Array,
+    member: Array,
+    member_ptr: Array,
+    h: Array,
+    first: Array,
+    neighbour: Array,
+    coupling: Array,
+    spins: Array,
+    broken: Array,
+) -> None:
+    matrix = dense(len(h), first, neighbour, coupling)
+    for m, read in enumerate(samples):
+        parts = [read[column[a:b]] for a, b in pairwise(ptr)]
+        spins[m] = [part[0] if (part == part[0]).all() else 0 for part in parts]
+        open_ = np.flatnonzero(spins[m] == 0)
+        broken[m] = len(open_)
+        # Components do not feel each other, so all may be settled together.
+        while len(open_):
+            fields = (h + matrix @ spins[m])[open_]
+            order = np.lexsort((open_, fields, -np.abs(fields)))
+            spins[m, open_[order[0]]] = -1 if fields[order[0]] > 0 else 1
+            open_ = np.delete(open_, order[0])
+
+
+@twin
+def block_energies(
+    bits: Array, linear: Array, i: Array, j: Array, bias: Array, block: Array, blocks: int
+) -> Array:
+    energies = np.zeros((len(bits), blocks))
+    for b in range(blocks):
+        energies[:, b] = bits @ np.where(block == b, linear, 0)
+        energies[:, b] += (bits[:, i] * bits[:, j]) @ np.where(block[i] == b, bias, 0)
+    return energies
