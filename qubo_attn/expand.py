@@ -150,7 +150,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
             np.concatenate([form.j, v]),
             np.concatenate([form.bias, value]),
         )
-    return Quadratic(offset, *map(own_array, (linear, i, j, bias)))
+    return Quadratic(offset, own_array(linear), own_array(i), own_array(j), own_array(bias))
 
 
 def _add_fields(form: Quadratic, rows: Constraints) -> tuple[float, Floats]:

@@ -119,7 +119,7 @@ class LateQuadratic(Quadratic):
         if zeros:
             keep = bias != 0
             i, j, bias = i[keep], j[keep], bias[keep]
-        return Quadratic(self.offset, self.linear, *map(own_array, (i, j, bias)))
+        return Quadratic(self.offset, self.linear, own_array(i), own_array(j), own_array(bias))
 
 
 def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] | None:

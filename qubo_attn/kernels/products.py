@@ -17,19 +17,19 @@ from qubo_attn.kernels._jit import kernel
 def _largest(ordered: Floats, sums: Floats, positive: int, value: float, most: int) -> float:
     """Return the largest sum of at most ``most`` of ascending values, ``value`` left out once."""
     n = len(ordered)
-    taken = min(most, positive)
+    taken, left_out = min(most, positive), 0.0
     if taken > 0 and value >= ordered[n - taken]:
-        return sums[n] - sums[n - min(most + 1, positive)] - value
-    return sums[n] - sums[n - taken]
+        taken, left_out = min(most + 1, positive), value
+    return float(sums[n] - sums[n - taken] - left_out)
 
 
 @kernel
 def _smallest(ordered: Floats, sums: Floats, negative: int, value: float, least: int) -> float:
     """Return the smallest sum of at least ``least`` of them, ``value`` left out once."""
-    taken = max(least, negative)
+    taken, left_out = max(least, negative), 0.0
     if taken > 0 and value <= ordered[taken - 1]:
-        return sums[max(least, negative - (value < 0.0)) + 1] - value
-    return sums[taken]
+        taken, left_out = max(least, negative - (value < 0.0)) + 1, value
+    return float(sums[taken] - left_out)
 
 
 @kernel

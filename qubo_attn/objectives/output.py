@@ -47,6 +47,8 @@ class Output(Objective):
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.values, "values", self.name)
+        # Only differences matter: about their mean, rows that see every key need no mean.
+        values = values - values.mean(axis=1, keepdims=True)
         columns = (rows.ptr, rows.mass, rows.key, rows.head, values)
         return LateQuadratic(*kernels.output_linear(*columns), _Products(rows, values))
 
