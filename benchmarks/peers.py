@@ -20,7 +20,8 @@ it is of ``dimod ready``, dimod's fastest call on arrays that are there:
 The ratios say how many times faster ours is. CPU seconds, medians of rounds in which everything has
 its turn; dimod's slower routes and other software run once. Packages that are not installed are
 said to be absent; ``--python`` names the interpreter of an environment that has them. A route gets
-``--limit`` seconds of wall time and, once it ran out of them, is not tried on larger workloads.
+``--limit`` seconds of wall time and ``--memory`` GiB; once it ran out, it is not tried on larger
+workloads.
 sparse-qubo is not run: importing it imports Amplify, whose licence restricts research use.
 With ``--data``, scores are logits of real attention, repeated to the shape.
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 import gc
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -57,10 +59,12 @@ ALPHA, PRICE = 0.05, 3.0
 TURNS = 3
 PEERS = ("pyqubo", "ommx", "qiskit_optimization", "cimod", "qubovert")
 
-# Runs under any interpreter, without qubo_attn: arguments are route, rows, keys, k and scores.
+# Runs under any interpreter, without qubo_attn: arguments are route, rows, keys, k, the file of
+# scores, and bytes of memory.
 ROUTES = """
-import importlib.metadata, json, sys, time
+import importlib.metadata, json, resource, sys, time
 route, rows, n, k, file = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[6]), -1))
 DISTRIBUTION = {"qiskit_optimization": "qiskit-optimization", "cimod": "jij-cimod"}
 try:
     __import__(route)
@@ -318,22 +322,28 @@ def rebound(made: qa.CompiledAttention, scores: np.ndarray) -> qa.CompiledAttent
     return following
 
 
-def visit(python: str, route: str, scores: np.ndarray, k: int, limit: float) -> dict[str, Any]:
+def visit(
+    python: str, route: str, scores: np.ndarray, k: int, limit: float, memory: float
+) -> dict[str, Any]:
     """Return what a route told under another interpreter."""
     n = scores.shape[-1]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "scores.npy"
         np.save(file, scores.reshape(-1, n))
         shape = map(str, (scores.size // n, n, k))
-        command = [python, "-c", ROUTES, route, *shape, str(file)]
+        command = [python, "-c", ROUTES, route, *shape, str(file), str(int(memory * 2**30))]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=limit, check=False
             )
         except subprocess.TimeoutExpired:
-            return {"over": limit}
+            spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+            return {"over": f"{limit:g} s", "at least": spent}
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+        if "MemoryError" in lines[-1] or "bad_alloc" in done.stderr:
+            return {"over": f"{memory:g} GiB"}
         return {"failed": lines[-1][:200]}
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
@@ -363,6 +373,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=["W1", "W2"])
     options.add_argument("--limit", type=float, default=60.0, help="seconds for each other route")
+    options.add_argument("--memory", type=float, default=8.0, help="GiB for each other route")
     options.add_argument("--python", default=sys.executable, help="interpreter that has the peers")
     options.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     options.add_argument("--data", help="folder of attention files; normal scores without")
@@ -370,7 +381,7 @@ def main() -> None:
     chosen = options.parse_args()
     known = logits(chosen.data)
     facts: dict[str, Any] = {}
-    spent: set[str] = set()
+    spent: dict[str, dict[str, Any]] = {}
     for name in sorted(chosen.workloads):
         *shape, k = WORKLOADS[name]
         first, second = (drawn(known, tuple(shape), batch) for batch in range(2))
@@ -387,10 +398,11 @@ def main() -> None:
             print(f"{name}  {route:<24} {1e3 * seconds:12.3f} ms", flush=True)
         expected = reference(first, k)
         for route in chosen.peers:
-            told = {"over": chosen.limit} if route in spent else {}
-            told = told or visit(chosen.python, route, first, k, chosen.limit)
+            told = spent.get(route) or visit(
+                chosen.python, route, first, k, chosen.limit, chosen.memory
+            )
             if "over" in told:
-                spent.add(route)
+                spent[route] = told
             if "energy" in told and not np.isclose(told["energy"], expected):
                 raise SystemExit(f"{route} gives {told['energy']}, expected {expected}")
             table[route] = told
