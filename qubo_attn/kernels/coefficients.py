@@ -108,19 +108,18 @@ def _dot(a: Floats, b: Floats) -> float:
 @kernel
 def output_linear(
     ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
-) -> tuple[float, Floats]:
+) -> tuple[Floats, Floats]:
     """Return ``|r|^2`` and ``|w_i|^2 - 2 w_i.r`` with w_i = p_i (v_i - vbar), r = sum_i w_i.
 
-    They are the offset and the linear part of ``|sum_i (1 - z_i) w_i|^2``, whose couplers are those
-    of `output_couplers`. ``values`` has shape (H, K, d), each head's about their mean.
+    They are each row's offset and linear part of ``|sum_i (1 - z_i) w_i|^2``, whose couplers are
+    those of `output_couplers`. ``values`` has shape (H, K, d), each head's about their mean.
     """
-    linear = np.empty(len(mass))
+    offset, linear = np.empty(len(ptr) - 1), np.empty(len(mass))
     heads, keys, d = values.shape
     length = np.empty((heads, keys))
     for h in range(heads):
         for a in range(keys):
             length[h, a] = _dot(values[h, a], values[h, a])
-    offset = 0.0
     for r in range(len(ptr) - 1):
         own = values[head[r]]
         centre = _centre(key[ptr[r] : ptr[r + 1]], own)
@@ -134,7 +133,7 @@ def output_linear(
         if len(centre):
             rest -= total * centre
             shift, square = _dot(centre, rest), _dot(centre, centre)
-        offset += _dot(rest, rest)
+        offset[r] = _dot(rest, rest)
         for a in range(ptr[r], ptr[r + 1]):
             p, vector = mass[a], own[key[a]]
             size, along = length[head[r], key[a]], _dot(vector, rest)

@@ -16,6 +16,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.late import LateQuadratic, rows_of
 from qubo_attn.objectives.base import Objective, needed
+from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
     from qubo_attn.arrays import Floats, Ints, Longs
@@ -45,7 +46,7 @@ class Redundancy(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class _Cosines:
+class _Cosines(Portable):
     """The couplers ``strength c_ij``."""
 
     rows: Rows
