@@ -93,12 +93,12 @@ def pyqubo():
     return lambda: model.energy({str(v): x for v, x in enumerate(POINT)})
 
 def ommx():
-    from ommx.v1 import DecisionVariable, Instance
+    from ommx.v1 import DecisionVariable, Instance, Linear, Quadratic
     z = [DecisionVariable.binary(v) for v in range(rows * n)]
-    objective = sum(float(a) * x for a, x in zip(A, z))
-    objective = objective + sum(w * z[a] * z[b] for a, b, w in pairs())
+    first, second, values = zip(*pairs())
+    linear = Linear(terms=dict(enumerate(A.tolist())))
+    objective = Quadratic(rows=first, columns=second, values=values, linear=linear)
     rules = [sum(z[r * n:r * n + n]) == k for r in range(rows)]
-    rules = dict(enumerate(rules))
     instance = Instance.from_components(decision_variables=z, objective=objective,
                                         constraints=rules, sense=Instance.MINIMIZE)
     q, offset = instance.to_qubo(uniform_penalty_weight=PRICE)
