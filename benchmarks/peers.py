@@ -1,41 +1,70 @@
 """What other software takes for the same quadratic models.
 
-``E(z) = -s.z + 0.1 sum_{i<j} s_i s_j z_i z_j + 3 sum_rows (sum z - k)^2``, rows of one head, query:
+``E(z) = sum_i (0.05 - s_i) z_i + 0.1 sum_{i<j} s_i s_j z_i z_j + 3 sum_rows (sum z - k)^2``, pairs
+within a row of one head and query:
 
     W1  1 row of 512 keys, k = 16           W2  8 x 64 rows of 64 keys, k = 8
     W3  12 x 128 rows of 128 keys, k = 16
 
-``ours`` writes arrays into fresh memory; ``ours bqm`` makes a dimod model of them besides, and
-``ours again`` the next one of the same couplers, from a copy of the first with new linear biases.
-Each other route starts from the scores and ends with its own model, whose energy at one point is
-compared. Packages that are not installed are said to be absent; they can be installed elsewhere,
-with ``--python`` naming that environment's interpreter. A route gets ``--limit`` seconds; one that
-ran out of them is not tried on larger workloads. sparse-qubo has no
-route here. Medians of wall time; peers besides dimod run once.
+Every route starts from the scores and ends with its own model, whose energy at one point is
+compared. ``ours arrays`` is ``compile(..., target=None).submissions.to_vectors()``, every key kept;
+``ours kernel`` the loop in it that writes the couplers. ``ours model`` goes on to
+``submissions[0].bqm``. Of a second batch, made by ``rebind``, only the last step is timed, and so
+it is of ``dimod ready``, dimod's fastest call on arrays that are there:
 
-    python benchmarks/peers.py --workloads W1 W2 --limit 60 --json
+    ours again       ``.bqm``, every coupler another value
+    ours taken       ``.bqm_into(first)``, the same
+    ours same        ``.bqm`` where couplers are the same (``hard``: no pair term), a copy
+    ours linear      ``.bqm_into(first)`` where couplers are the same: linear biases alone
+
+The ratios say how many times faster ours is. CPU seconds, medians of rounds in which everything has
+its turn; dimod's slower routes and other software run once. Packages that are not installed are
+said to be absent; ``--python`` names the interpreter of an environment that has them. A route gets
+``--limit`` seconds of wall time and ``--memory`` GiB; once it ran out, it is not tried on larger
+workloads.
+sparse-qubo is not run: importing it imports Amplify, whose licence restricts research use.
+With ``--data``, scores are logits of real attention, repeated to the shape.
+
+    python benchmarks/peers.py --data DIR --workloads W1 W2 --limit 60 --json
 """
 
 from __future__ import annotations
 
+import gc
 import json
+import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
+import dimod
 import numpy as np
-from common import finish, parser
+from common import attention_files, finish, parser
 
-WORKLOADS = {"W1": (1, 512, 16), "W2": (512, 64, 8), "W3": (1536, 128, 16)}
+import qubo_attn as qa
+from qubo_attn import kernels
+from qubo_attn.ir import Program, replaced
+from qubo_attn.pipeline import PRICED, UNPRICED, Fact
+from qubo_attn.rewrite import Rewrite
+
+# Heads, queries, keys, k.
+WORKLOADS = {"W1": (1, 1, 512, 16), "W2": (8, 64, 64, 8), "W3": (12, 128, 128, 16)}
 ALPHA, PRICE = 0.05, 3.0
+# Batches that take a model over from each other, there and back.
+TURNS = 3
 PEERS = ("pyqubo", "ommx", "qiskit_optimization", "cimod", "qubovert")
 
-# Runs under any interpreter, without qubo_attn: arguments are route, rows, keys and k.
+# Runs under any interpreter, without qubo_attn: arguments are route, rows, keys, k, the file of
+# scores, and bytes of memory.
 ROUTES = """
-import importlib.metadata, json, sys, time
-route, rows, n, k = sys.argv[1], *map(int, sys.argv[2:5])
+import importlib.metadata, json, resource, sys, time
+route, rows, n, k, file = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[6]), -1))
 DISTRIBUTION = {"qiskit_optimization": "qiskit-optimization", "cimod": "jij-cimod"}
 try:
     __import__(route)
@@ -43,7 +72,8 @@ except ImportError:
     print(json.dumps({"absent": True})); raise SystemExit
 import numpy as np
 ALPHA, PRICE = 0.05, 3.0
-S = np.random.default_rng(0).normal(size=(rows, n))
+S = np.load(file)
+A = (ALPHA - S).ravel()
 POINT = (np.random.default_rng(1).random(rows * n) < 0.2).astype(int).tolist()
 
 def pairs():
@@ -55,7 +85,7 @@ def pairs():
 def pyqubo():
     from pyqubo import Binary
     z = [Binary(str(v)) for v in range(rows * n)]
-    h = sum(-float(s) * x for s, x in zip(S.ravel(), z))
+    h = sum(float(a) * x for a, x in zip(A, z))
     h += sum(w * z[a] * z[b] for a, b, w in pairs())
     for r in range(rows):
         h += PRICE * (sum(z[r * n:r * n + n]) - k) ** 2
@@ -63,12 +93,12 @@ def pyqubo():
     return lambda: model.energy({str(v): x for v, x in enumerate(POINT)})
 
 def ommx():
-    from ommx.v1 import DecisionVariable, Instance
+    from ommx.v1 import DecisionVariable, Instance, Linear, Quadratic
     z = [DecisionVariable.binary(v) for v in range(rows * n)]
-    objective = sum(-float(s) * x for s, x in zip(S.ravel(), z))
-    objective = objective + sum(w * z[a] * z[b] for a, b, w in pairs())
+    first, second, values = zip(*pairs())
+    linear = Linear(terms=dict(enumerate(A.tolist())))
+    objective = Quadratic(rows=first, columns=second, values=values, linear=linear)
     rules = [sum(z[r * n:r * n + n]) == k for r in range(rows)]
-    rules = dict(enumerate(rules))
     instance = Instance.from_components(decision_variables=z, objective=objective,
                                         constraints=rules, sense=Instance.MINIMIZE)
     q, offset = instance.to_qubo(uniform_penalty_weight=PRICE)
@@ -80,7 +110,7 @@ def qiskit_optimization():
     program = QuadraticProgram()
     for v in range(rows * n):
         program.binary_var(str(v))
-    program.minimize(linear=-S.ravel(), quadratic={(a, b): w for a, b, w in pairs()})
+    program.minimize(linear=A, quadratic={(a, b): w for a, b, w in pairs()})
     for r in range(rows):
         program.linear_constraint({v: 1 for v in range(r * n, r * n + n)}, "==", k, str(r))
     made = LinearEqualityToPenalty(PRICE).convert(program)
@@ -88,14 +118,14 @@ def qiskit_optimization():
 
 def cimod():
     import cimod
-    linear = {v: -float(s) + PRICE * (1 - 2 * k) for v, s in enumerate(S.ravel())}
+    linear = {v: float(a) + PRICE * (1 - 2 * k) for v, a in enumerate(A)}
     model = cimod.BinaryQuadraticModel(
         linear, {(a, b): w + 2 * PRICE for a, b, w in pairs()}, PRICE * k * k * rows, "BINARY")
     return lambda: model.energy(dict(enumerate(POINT)))
 
 def qubovert():
     from qubovert import PCBO
-    model = PCBO({(v,): -float(s) for v, s in enumerate(S.ravel())})
+    model = PCBO({(v,): float(a) for v, a in enumerate(A)})
     for a, b, w in pairs():
         model[(a, b)] += w
     for r in range(rows):
@@ -105,153 +135,283 @@ def qubovert():
     q = model.to_qubo()
     return lambda: q.value(dict(enumerate(POINT)))
 
-start = time.perf_counter()
+start, cpu = time.perf_counter(), time.process_time()
 energy = globals()[route]()
-spent = time.perf_counter() - start
-print(json.dumps({"seconds": spent, "energy": float(energy()),
+spent = {"seconds": time.process_time() - cpu, "wall": time.perf_counter() - start}
+print(json.dumps(spent | {"energy": float(energy()),
                   "version": importlib.metadata.version(DISTRIBUTION.get(route, route))}))
 """
 
 
-def reference(scores: np.ndarray, k: int) -> float:
-    """Return the energy of the point that every route is asked for, worked out row by row."""
-    z = (np.random.default_rng(1).random(scores.size) < 0.2).astype(float).reshape(scores.shape)
-    chosen = (scores * z).sum(axis=1)
-    pairs = chosen**2 - ((scores * z) ** 2).sum(axis=1)
-    return float((-chosen + ALPHA * pairs + PRICE * (z.sum(axis=1) - k) ** 2).sum())
+@dataclass(frozen=True)
+class Fixed:
+    """Price every constraint at one weight, as the other routes do."""
+
+    name: ClassVar[str] = "fixed"
+    needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
+    ensures: ClassVar[frozenset[Fact]] = frozenset({PRICED})
+    breaks: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
+
+    def apply(self, program: Program) -> Rewrite:
+        c = program.constraints
+        priced = replaced(c, weight=np.full(len(c), PRICE), slope=np.zeros(len(c)))
+        return Rewrite(program.replace(constraints=priced), qa.Lift.identity(len(program)))
 
 
-def median(call: Callable[[], object], repeats: int = 3) -> float:
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+def logits(folder: str | None) -> np.ndarray | None:
+    """Return all logits of the attention files that are not masked; None without a folder."""
+    if folder is None:
+        return None
+    found = [arrays["scores"].ravel() for _, _, arrays in attention_files(folder)]
+    every = np.concatenate(found).astype(np.float64)
+    return every[np.isfinite(every)]
 
 
-def at_home(scores: np.ndarray, k: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Return seconds and energies of our arrays and models, and of dimod's three routes."""
-    import dimod
+def drawn(known: np.ndarray | None, shape: tuple[int, ...], batch: int) -> np.ndarray:
+    """Return the scores of a batch: known logits from another place on, or normal ones."""
+    if known is None:
+        return np.random.default_rng(batch).normal(size=shape)
+    return np.resize(np.roll(known, -7919 * batch), shape)
 
-    from qubo_attn import kernels
 
-    rows, n = scores.shape
-    logit, ptr = scores.ravel(), np.arange(rows + 1) * n
-    pairs, square = int(kernels.count_pairs(ptr)), np.full(rows, 2 * PRICE)
-    point = (np.random.default_rng(1).random(scores.size) < 0.2).astype(np.int8)
-    made: dict[str, Any] = {}
+def point(variables: int) -> np.ndarray:
+    """Return the point at which energies are compared."""
+    return (np.random.default_rng(1).random(variables) < 0.2).astype(np.int8)
 
-    def arrays() -> tuple[np.ndarray, ...]:
-        i, j = np.empty(pairs, np.int32), np.empty(pairs, np.int32)
-        bias = np.empty(pairs)
-        kernels.selection_into(ptr, logit, ALPHA, square, i, j, bias)
-        return PRICE * (1 - 2 * k) - logit, i, j, bias
 
-    def ours() -> None:
-        linear, i, j, bias = arrays()
-        offset = PRICE * k * k * rows
-        made["ours bqm"] = dimod.BinaryQuadraticModel.from_numpy_vectors(
-            linear, (i, j, bias), offset, "BINARY"
-        )
+def reference(scores: np.ndarray, k: int, alpha: float = ALPHA) -> float:
+    """Return the energy at the point, worked out row by row."""
+    z = point(scores.size).astype(float).reshape(-1, scores.shape[-1])
+    terms = scores.reshape(z.shape) * z
+    chosen = terms.sum(axis=1)
+    pairs = chosen**2 - (terms**2).sum(axis=1)
+    linear = alpha * z.sum(axis=1) - chosen
+    return float((linear + alpha * pairs + PRICE * (z.sum(axis=1) - k) ** 2).sum())
 
-    def again() -> None:
-        # The pair terms are those of the first: only linear biases are new.
-        made["ours again"].add_linear_from_array(np.zeros(rows * n))
 
-    def vectors() -> None:
-        up = np.stack(np.triu_indices(n, 1))
-        first = (np.arange(rows)[:, None] * n + up[0]).ravel()
-        second = (np.arange(rows)[:, None] * n + up[1]).ravel()
-        bias = 2 * ALPHA * logit[first] * logit[second] + 2 * PRICE
-        linear = PRICE * (1 - 2 * k) - logit
-        made["dimod vectors"] = dimod.BinaryQuadraticModel.from_numpy_vectors(
-            linear, (first, second, bias), PRICE * k * k * rows, "BINARY"
-        )
+def compiled(scores: np.ndarray, k: int, pairs: bool = True) -> qa.CompiledAttention:
+    objective = qa.Selection(ALPHA) if pairs else qa.Hard()
+    select = qa.ExactlyK(k)
+    return qa.compile(
+        scores, len(scores), select=select, objective=objective, passes=(Fixed(),), target=None
+    )
 
-    def objective() -> dimod.BinaryQuadraticModel:
-        up = np.stack(np.triu_indices(n, 1))
-        first = (np.arange(rows)[:, None] * n + up[0]).ravel()
-        second = (np.arange(rows)[:, None] * n + up[1]).ravel()
-        bias = 2 * ALPHA * logit[first] * logit[second]
-        return dimod.BinaryQuadraticModel.from_numpy_vectors(
-            -logit, (first, second, bias), 0.0, "BINARY"
-        )
 
-    def equality() -> None:
-        model = objective()
+class Clock:
+    """CPU seconds of calls by name, and the energies of the models they gave."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, list[float]] = {}
+        self.checked: set[str] = set()
+
+    def time(self, name: str, call: Callable[[], Any]) -> Any:
+        start = time.process_time()
+        made = call()
+        self.spent.setdefault(name, []).append(time.process_time() - start)
+        return made
+
+    def check(self, name: str, model: dimod.BinaryQuadraticModel, expected: float) -> None:
+        """Compare the energy of a model, in the first round of a name."""
+        if name in self.checked:
+            return
+        self.checked.add(name)
+        found = float(model.energies(point(model.num_variables))[0])
+        if not np.isclose(found, expected, rtol=1e-9):
+            raise SystemExit(f"{name} gives {found}, expected {expected}")
+
+    def medians(self) -> dict[str, float]:
+        return {name: float(np.median(times)) for name, times in self.spent.items()}
+
+
+def by_dimod(clock: Clock, scores: np.ndarray, k: int, slow: bool) -> None:
+    """Time dimod's routes from scores to a model."""
+    n = scores.shape[-1]
+    logit, rows = scores.ravel(), scores.size // n
+    expected = reference(scores, k)
+
+    def model(linear: np.ndarray, square: float, offset: float) -> dimod.BinaryQuadraticModel:
+        up = np.stack(np.triu_indices(n, 1)).astype(np.int32)
+        start = np.arange(rows, dtype=np.int32)[:, np.newaxis] * n
+        i, j = (start + up[0]).ravel(), (start + up[1]).ravel()
+        bias = (2 * ALPHA) * logit[i] * logit[j] + square
+        make = dimod.BinaryQuadraticModel.from_numpy_vectors
+        return make(linear, (i, j, bias), offset, "BINARY")
+
+    def vectors() -> dimod.BinaryQuadraticModel:
+        linear = ALPHA - logit + PRICE * (1 - 2 * k)
+        return model(linear, 2 * PRICE, PRICE * k * k * rows)
+
+    def equality() -> dimod.BinaryQuadraticModel:
+        made = model(ALPHA - logit, 0.0, 0.0)
         for r in range(rows):
             terms = [(v, 1) for v in range(r * n, r * n + n)]
-            model.add_linear_equality_constraint(terms, PRICE, -k)
-        made["dimod equality"] = model
+            made.add_linear_equality_constraint(terms, PRICE, -k)
+        return made
 
-    def cqm() -> None:
-        model = dimod.ConstrainedQuadraticModel.from_bqm(objective())
+    def constrained() -> dimod.BinaryQuadraticModel:
+        made = dimod.ConstrainedQuadraticModel.from_bqm(model(ALPHA - logit, 0.0, 0.0))
         for r in range(rows):
-            model.add_constraint([(v, 1) for v in range(r * n, r * n + n)], "==", k)
-        made["dimod cqm"] = dimod.cqm_to_bqm(model, PRICE)[0]
+            made.add_constraint([(v, 1) for v in range(r * n, r * n + n)], "==", k)
+        return dimod.cqm_to_bqm(made, PRICE)[0]
 
-    times = {"ours": median(arrays), "ours bqm": median(ours)}
-    start = time.perf_counter()
-    made["ours again"] = made["ours bqm"].copy()
-    copied = time.perf_counter() - start
-    times["ours linear only"] = median(again)
-    times["ours again"] = copied + times["ours linear only"]
-    times |= {
-        "dimod vectors": median(vectors),
-        "dimod equality": median(equality, 1),
-        "dimod cqm": median(cqm, 1),
-    }
-    values = {
-        name: float(model.energies((point, list(range(rows * n))))[0])
-        for name, model in made.items()
-    }
-    return times, values
+    clock.check("dimod vectors", clock.time("dimod vectors", vectors), expected)
+    if slow:
+        clock.check("dimod equality", clock.time("dimod equality", equality), expected)
+        clock.check("dimod cqm", clock.time("dimod cqm", constrained), expected)
 
 
-def visit(python: str, route: str, shape: tuple[int, int, int], limit: float) -> dict[str, Any]:
+def by_us(clock: Clock, first: np.ndarray, second: np.ndarray, k: int) -> None:
+    """Time our arrays and models, of a first batch and of a second."""
+    ptr = np.arange(first.size // first.shape[-1] + 1) * first.shape[-1]
+    square = np.full(len(ptr) - 1, 2 * PRICE)
+    pairs = int(kernels.count_pairs(ptr))
+
+    def kernel() -> None:
+        i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+        kernels.selection_into(ptr, first.ravel(), ALPHA, square, i, j, bias)
+
+    def arrays() -> qa.CompiledAttention:
+        made = compiled(first, k)
+        made.submissions.to_vectors()
+        return made
+
+    clock.time("ours kernel", kernel)
+    made = clock.time("ours arrays", arrays)
+    part = made.submissions[0]
+    clock.check("ours model", clock.time("ours model", lambda: part.bqm), reference(first, k))
+    ready(clock, "dimod ready", part)
+    again(clock, made, second, k, ("ours again", "ours taken"), reference(second, k))
+    del made, part
+    plain = compiled(first, k, pairs=False)
+    part = plain.submissions[0]
+    clock.check("ours plain", part.bqm, reference(first, k, alpha=0.0))
+    ready(clock, "dimod plain", part)
+    expected = reference(second, k, alpha=0.0)
+    again(clock, plain, second, k, ("ours same", "ours linear"), expected)
+
+
+def ready(clock: Clock, name: str, part: qa.Submission) -> None:
+    """Time dimod's fastest call on arrays that are there."""
+    make, vectors = dimod.BinaryQuadraticModel.from_numpy_vectors, part.to_vectors()
+    columns = vectors.linear, vectors.quadratic, vectors.offset, vectors.vartype
+    clock.time(name, lambda: make(*columns))
+
+
+def again(
+    clock: Clock,
+    made: qa.CompiledAttention,
+    scores: np.ndarray,
+    k: int,
+    names: tuple[str, str],
+    expected: float,
+) -> None:
+    """Time the model of a second batch: one of its own, and the first one's taken over."""
+    following = clock.time(f"{names[0]}: arrays", lambda: rebound(made, scores))
+    own, first = following.submissions[0], made.submissions[0]
+    clock.check(names[0], clock.time(names[0], lambda: own.bqm), expected)
+    taker = rebound(made, scores).submissions[0]
+    for _ in range(TURNS):
+        clock.check(names[1], clock.time(names[1], lambda: taker.bqm_into(first)), expected)
+        first.bqm_into(taker)
+
+
+def rebound(made: qa.CompiledAttention, scores: np.ndarray) -> qa.CompiledAttention:
+    """Return the next batch with its arrays worked out."""
+    following = made.rebind(scores)
+    following.submissions.to_vectors()
+    return following
+
+
+def visit(
+    python: str, route: str, scores: np.ndarray, k: int, limit: float, memory: float
+) -> dict[str, Any]:
     """Return what a route told under another interpreter."""
-    command = [python, "-c", ROUTES, route, *map(str, shape)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired:
-        return {"over": limit}
+    n = scores.shape[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "scores.npy"
+        np.save(file, scores.reshape(-1, n))
+        shape = map(str, (scores.size // n, n, k))
+        command = [python, "-c", ROUTES, route, *shape, str(file), str(int(memory * 2**30))]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+            return {"over": f"{limit:g} s", "at least": spent}
     if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1][:200]}
+        lines = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+        if "MemoryError" in lines[-1] or "bad_alloc" in done.stderr:
+            return {"over": f"{memory:g} GiB"}
+        return {"failed": lines[-1][:200]}
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
+
+
+def ratios(times: dict[str, float], pyqubo: float | None) -> dict[str, float]:
+    """Return how many times faster ours is."""
+    best = min(times[name] for name in ("dimod vectors", "dimod equality", "dimod cqm"))
+    model = min(times["ours again"], times["ours taken"])
+    facts = {
+        "kernel vs dimod": best / times["ours kernel"],
+        "arrays vs dimod": best / times["ours arrays"],
+        "model vs dimod": best / (times["ours arrays"] + times["ours model"]),
+        "first model vs ready": times["dimod ready"] / times["ours model"],
+        "again vs ready": times["dimod ready"] / times["ours again"],
+        "taken vs ready": times["dimod ready"] / times["ours taken"],
+        "same vs ready": times["dimod plain"] / times["ours same"],
+        "linear vs ready": times["dimod plain"] / times["ours linear"],
+        "second batch vs dimod": best / (times["ours again: arrays"] + model),
+    }
+    if pyqubo is not None:
+        facts["arrays vs pyqubo"] = pyqubo / times["ours arrays"]
+    return facts
 
 
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=["W1", "W2"])
-    options.add_argument("--limit", type=float, default=60.0)
+    options.add_argument("--limit", type=float, default=60.0, help="seconds for each other route")
+    options.add_argument("--memory", type=float, default=8.0, help="GiB for each other route")
     options.add_argument("--python", default=sys.executable, help="interpreter that has the peers")
+    options.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
+    options.add_argument("--data", help="folder of attention files; normal scores without")
+    options.add_argument("--repeats", type=int, default=5)
     chosen = options.parse_args()
+    known = logits(chosen.data)
     facts: dict[str, Any] = {}
-    spent: set[str] = set()
+    spent: dict[str, dict[str, Any]] = {}
     for name in sorted(chosen.workloads):
-        rows, n, k = shape = WORKLOADS[name]
-        scores = np.random.default_rng(0).normal(size=(rows, n))
-        expected = reference(scores, k)
-        times, values = at_home(scores, k)
-        for route, value in values.items():
-            if not np.isclose(value, expected):
-                raise SystemExit(f"{route} gives {value}, expected {expected}")
+        *shape, k = WORKLOADS[name]
+        first, second = (drawn(known, tuple(shape), batch) for batch in range(2))
+        # With little first, which compiles every kernel.
+        by_us(Clock(), first[:1, :1, :32], second[:1, :1, :32], 2)
+        clock = Clock()
+        for repeat in range(chosen.repeats):
+            gc.collect()
+            by_dimod(clock, first, k, slow=not repeat)
+            by_us(clock, first, second, k)
+        times = clock.medians()
         table: dict[str, Any] = dict(times)
-        for route in PEERS:
-            told = {"over": chosen.limit} if route in spent else {}
-            told = told or visit(chosen.python, route, shape, chosen.limit)
+        for route, seconds in times.items():
+            print(f"{name}  {route:<24} {1e3 * seconds:12.3f} ms", flush=True)
+        expected = reference(first, k)
+        for route in chosen.peers:
+            told = spent.get(route) or visit(
+                chosen.python, route, first, k, chosen.limit, chosen.memory
+            )
             if "over" in told:
-                spent.add(route)
+                spent[route] = told
             if "energy" in told and not np.isclose(told["energy"], expected):
                 raise SystemExit(f"{route} gives {told['energy']}, expected {expected}")
-            table[route] = told.get("seconds", told)
+            table[route] = told
+            shown = f"{1e3 * told['seconds']:12.3f} ms" if "seconds" in told else str(told)
+            print(f"{name}  {route:<24} {shown}  {told.get('version', '')}", flush=True)
+        table["ratios"] = ratios(times, table.get("pyqubo", {}).get("seconds"))
+        for ratio, value in table["ratios"].items():
+            print(f"{name}  {ratio:<24} {value:12.2f} x", flush=True)
         facts[name] = table
-        for route, value in table.items():
-            shown = f"{1e3 * value:10.2f} ms" if isinstance(value, float) else f"{value}"
-            print(f"{name}  {route:<20} {shown}", flush=True)
     finish(facts, chosen.json)
 
 

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from qubo_attn.rewrite import Rewrite
     from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
     from qubo_attn.submission import Submission
+    from qubo_attn.submissions import Submissions, Vectors
     from qubo_attn.target import Target
     from qubo_attn.temperature import effective_temperature
     from qubo_attn.wire import SolverOrder
@@ -126,6 +127,7 @@ _HOMES = {
     "rewrite": ("Rewrite",),
     "select": ("AtMostK", "Budget", "ExactlyK", "OneHot", "SoftWeights", "Unconstrained"),
     "submission": ("Submission",),
+    "submissions": ("Submissions", "Vectors"),
     "target": ("Target",),
     "temperature": ("effective_temperature",),
     "wire": ("SolverOrder",),
@@ -178,10 +180,12 @@ __all__ = [
     "Sparsify",
     "Submission",
     "SubmissionError",
+    "Submissions",
     "Target",
     "TargetError",
     "TieVariables",
     "Unconstrained",
+    "Vectors",
     "VerifyError",
     "WorkerError",
     "__version__",

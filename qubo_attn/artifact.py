@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.decoders import check_decoder
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import InputError, PassError
+from qubo_attn.expand import expand_like
 from qubo_attn.hardware import Coefficients, coefficients
 from qubo_attn.ir import Kind, Program, Role, Sense
 from qubo_attn.lift import Lift
@@ -31,6 +33,7 @@ from qubo_attn.precision import Precision, precision
 from qubo_attn.report import Report, build_report
 from qubo_attn.schedule import Schedule, schedule
 from qubo_attn.submission import Physical, Submission
+from qubo_attn.submissions import Submissions
 from qubo_attn.unembedding import MAJORITY, check_method
 from qubo_attn.wire import SolverOrder, WireData, layout_of, wire_data
 
@@ -159,17 +162,21 @@ class CompiledAttention(Portable):
         return coefficients(self.program.total(), self.placement, self.plan, chosen)
 
     @cached_property
-    def submissions(self) -> tuple[Submission, ...]:
+    def submissions(self) -> Submissions:
         """The machine programmings, each ready to submit; none where nothing is left to choose."""
         if not len(self.program):
-            return ()
+            return Submissions()
         if self.placement is None:
-            return (self._logical(),)
-        return tuple(self._placed(s) for s in range(self.placement.submissions))
+            return Submissions((self._logical(),))
+        return Submissions(self._placed(s) for s in range(self.placement.submissions))
 
     def _logical(self) -> Submission:
-        form, n = self.program.total(), len(self.program)
-        return Submission(
+        earlier, n = self._earlier, len(self.program)
+        if earlier is None:
+            form = self.program.total()
+        else:
+            form = expand_like(self.program, earlier.program)
+        made = Submission(
             0,
             np.arange(n),
             self._rows_of(np.arange(n)),
@@ -181,6 +188,19 @@ class CompiledAttention(Portable):
             "BINARY",
             np.ones(n),
         )
+        if earlier is not None:
+            vars(made)["_known"] = weakref.ref(earlier.submissions[0])
+        return made
+
+    @property
+    def _earlier(self) -> CompiledAttention | None:
+        """The batch this one was rebound from, while it is at hand and has a model of its own."""
+        known: Callable[[], CompiledAttention | None] | None = vars(self).get("_known")
+        earlier = None if known is None else known()
+        if earlier is None or earlier.placement is not None:
+            return None
+        made = vars(earlier).get("submissions", ())
+        return earlier if any("bqm" in vars(part) for part in made) else None
 
     def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
         """Return every submission as a solver's client sends it; see `Submission.wire`.
@@ -468,7 +488,10 @@ class CompiledAttention(Portable):
             required=old.required,
             forbidden=old.forbidden,
         )
-        return recipe.lower(attention, self.placement, self.plan)
+        again = recipe.lower(attention, self.placement, self.plan)
+        # Not a field: it neither travels nor keeps the batch alive.
+        vars(again)["_known"] = weakref.ref(self)
+        return again
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields; hooks stay behind, and so does a plan, which is worked out anew."""

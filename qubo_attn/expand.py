@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Longs, own_array, pointers, segment_ids
+from qubo_attn.arrays import Floats, Longs, own_array, pointers, same_array, segment_ids
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Constraints, Quadratic
 from qubo_attn.late import LateQuadratic, whole_rows
@@ -39,6 +39,50 @@ def expand(program: Program) -> Quadratic:
     return _add_squares(form, constraints)
 
 
+def expand_like(program: Program, known: Program) -> Quadratic:
+    """Return ``program.total()`` in the arrays of ``known.total()`` wherever those are equal.
+
+    Where prices and the objective's couplers are known to be the same, no coupler is written, or
+    even looked at; the program's own total is given up for the shared one.
+    """
+    form = known.total()
+    if _priced_alike(program, known) and _coupled_alike(program.objective, known.objective):
+        rows = program.constraints
+        fields = (
+            _add_fields(program.objective, rows)
+            if len(rows)
+            else (program.objective.offset, program.objective.linear)
+        )
+        shared = form.i, form.j, form.bias
+    else:
+        own = program.total()
+        if not (same_array(own.i, form.i) and same_array(own.j, form.j)):
+            return own
+        fields = own.offset, own.linear
+        shared = form.i, form.j, form.bias if same_array(own.bias, form.bias) else own.bias
+    total = Quadratic(fields[0], own_array(fields[1]), *shared)
+    vars(program)["_total"] = total
+    return total
+
+
+def _priced_alike(program: Program, known: Program) -> bool:
+    """Return whether the constraints of both add the same couplers, told without them."""
+    one, other = program.constraints, known.constraints
+    if one.one_sided.any() or other.one_sided.any() or not program.is_binary:
+        return False
+    columns = ("ptr", "var", "coef", "weight")
+    return all(same_array(getattr(one, name), getattr(other, name)) for name in columns)
+
+
+def _coupled_alike(one: Quadratic, other: Quadratic) -> bool:
+    """Return whether two objectives have the same couplers, told without working any out."""
+    if one is other:
+        return True
+    if not (one.made and other.made):
+        return False
+    return all(same_array(getattr(one, name), getattr(other, name)) for name in ("i", "j", "bias"))
+
+
 def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:
     """Add ``A (c.u) (1 - v)`` for every ``c.u - U v <= 0``; implications have one u."""
     n, row = len(form.linear), segment_ids(gates.ptr)
@@ -62,13 +106,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
     if not len(rows):
         return form
     n = len(form.linear)
-    row = segment_ids(rows.ptr)
-    weight, slope, rhs = rows.weight[row], rows.slope[row], rows.rhs[row]
-    added = weight * rows.coef * (rows.coef - 2.0 * rhs) + slope * rows.coef
-    linear = form.linear + np.bincount(rows.var, weights=added, minlength=n)
-    offset = form.offset + float(
-        (rows.weight * rows.rhs * rows.rhs).sum() - (rows.slope * rows.rhs).sum()
-    )
+    offset, linear = _add_fields(form, rows)
     curved = rows.take(rows.weight != 0) if (rows.weight == 0).any() else rows
     uses = np.bincount(curved.var, minlength=n)
     whole = whole_rows(form, curved) if (curved.coef == 1).all() else None
@@ -112,6 +150,18 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
             np.concatenate([form.bias, value]),
         )
     return Quadratic(offset, own_array(linear), own_array(i), own_array(j), own_array(bias))
+
+
+def _add_fields(form: Quadratic, rows: Constraints) -> tuple[float, Floats]:
+    """Return offset and linear part of a form plus what `_add_squares` adds."""
+    row = segment_ids(rows.ptr)
+    weight, slope, rhs = rows.weight[row], rows.slope[row], rows.rhs[row]
+    added = weight * rows.coef * (rows.coef - 2.0 * rhs) + slope * rows.coef
+    linear = form.linear + np.bincount(rows.var, weights=added, minlength=len(form.linear))
+    offset = form.offset + float(
+        (rows.weight * rows.rhs * rows.rhs).sum() - (rows.slope * rows.rhs).sum()
+    )
+    return offset, np.asarray(linear, np.float64)
 
 
 def row_pairs(rows: Constraints) -> tuple[Longs, Longs]:

@@ -10,8 +10,10 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs
-from qubo_attn.errors import DecodeError
+from qubo_attn.errors import DecodeError, InputError
+from qubo_attn.portable import Portable
 from qubo_attn.scaling import range_use
+from qubo_attn.submissions import Vectors
 from qubo_attn.unembedding import (
     DESCENT,
     DISCARD,
@@ -25,9 +27,10 @@ from qubo_attn.unembedding import (
 from qubo_attn.wire import SolverOrder, WireData, layout_of, wire_data
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     import dimod
+    from numpy.typing import DTypeLike
 
     from qubo_attn.embedding.placement import Plan
     from qubo_attn.target import Target
@@ -61,7 +64,7 @@ class Physical:
 
 
 @dataclass(frozen=True, eq=False)
-class Submission:
+class Submission(Portable):
     """Some rows of a program as one binary quadratic model, with its embedding.
 
     With a structured target, biases are in hardware units, for spins, and every independent
@@ -102,18 +105,76 @@ class Submission:
 
     @cached_property
     def bqm(self) -> dimod.BinaryQuadraticModel:
-        """The logical model, labelled by program variable ids."""
-        import dimod
+        """The logical model, labelled by program variable ids; nobody else's object.
 
-        # Labels that are the positions need no list: dimod then keeps none.
-        plain = bool((self.variables == np.arange(len(self.variables))).all())
-        return dimod.BinaryQuadraticModel.from_numpy_vectors(
-            self.linear,
-            (self.i, self.j, self.bias),
-            self.offset,
-            self.vartype,
-            variable_order=None if plain else self.variables.tolist(),
+        Where couplers are those of the batch it was rebound from, and that batch's model is still
+        there and unedited, it is a copy of that with new linear biases.
+        """
+        from qubo_attn.models import copied, fresh
+
+        made = copied(self, self._earlier)
+        return fresh(self) if made is None else made
+
+    def bqm_into(self, earlier: Submission) -> dimod.BinaryQuadraticModel:
+        """Return the logical model, made out of an earlier batch's, which is used up.
+
+        For loops over batches that are done with one model before they need the next. Whoever
+        still holds the earlier model sees it change; hand it over as it was made, not edited.
+        Where it does not fit (other couplers, other labels, never made) it is left alone or given
+        up, and a new model is made. `bqm` is the same object from then on.
+
+        Args:
+            earlier: the submission of an earlier batch; its ``bqm`` is made anew if asked for.
+
+        Raises:
+            InputError: ``earlier`` is no submission.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> first = qa.compile([[[2.0, 1.0, 0.5]]], 1, target=None, select=qa.ExactlyK(2))
+            >>> model = first.submissions[0].bqm
+            >>> again = first.rebind([[[0.5, 1.0, 2.0]]])
+            >>> again.submissions[0].bqm_into(first.submissions[0]) is model
+            True
+        """
+        from qubo_attn.models import fresh, into
+
+        if not isinstance(earlier, Submission):
+            raise InputError(
+                f"bqm_into takes the submission whose bqm is to be used up, not {type(earlier)}",
+                earlier=earlier,
+            )
+        if "bqm" not in self.__dict__:
+            made = into(self, earlier)
+            self.__dict__["bqm"] = fresh(self) if made is None else made
+        return self.bqm
+
+    def to_bqm(self, dtype: DTypeLike = np.float64) -> dimod.BinaryQuadraticModel:
+        """Return a new logical model that is not kept.
+
+        Args:
+            dtype: of its biases; ``numpy.float32`` takes half the memory and keeps seven digits.
+        """
+        from qubo_attn.models import fresh
+
+        return fresh(self, dtype)
+
+    def to_vectors(self) -> Vectors:
+        """Return the logical model as arrays; see `Submissions.to_vectors`."""
+        return Vectors(
+            self.linear, (self.i, self.j, self.bias), self.offset, self.variables, self.vartype
         )
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether the ids of its variables count from 0."""
+        return bool((self.variables == np.arange(len(self.variables))).all())
+
+    @property
+    def _earlier(self) -> Submission | None:
+        """The submission of the batch it was rebound from, while that is at hand."""
+        known: Callable[[], Submission | None] | None = self.__dict__.get("_known")
+        return None if known is None else known()
 
     @cached_property
     def embedding(self) -> dict[int, tuple[Hashable, ...]]:
