@@ -137,7 +137,7 @@ def parse_pass(text: str) -> Pass:
         raise PassError(f"pass {text.strip()!r} lacks its closing brace", text=text)
     class_ = pass_named(name.strip())
     options = dict(_option(text, part) for part in _split(rest[:-1])) if brace else {}
-    known = [field.name for field in fields(class_) if field.init] if is_dataclass(class_) else []
+    known = list(_defaults(class_))
     for option in options:
         if option not in known:
             raise PassError(
@@ -213,12 +213,17 @@ def _loaded(entry: EntryPoint) -> type[Pass]:
 
 def _described(name: str, package: str, class_: type[Pass]) -> KnownPass:
     summary = (class_.__doc__ or "").strip().partition("\n")[0]
-    options = []
-    for field in fields(class_) if is_dataclass(class_) else ():
-        value = field.default
-        if field.init:
-            options.append(field.name if value is MISSING else f"{field.name}={value}")
+    options = [
+        option if value is MISSING else f"{option}={value}"
+        for option, value in _defaults(class_).items()
+    ]
     return KnownPass(name, package, summary, ", ".join(options))
+
+
+def _defaults(class_: type[Pass]) -> dict[str, object]:
+    """Return the options of a pass with their defaults."""
+    declared = fields(class_)  # type: ignore[arg-type]  # a pass is a dataclass
+    return {field.name: field.default for field in declared if field.init}
 
 
 def _split(text: str) -> list[str]:

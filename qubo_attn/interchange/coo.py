@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qubo_attn.arrays import Floats
 from qubo_attn.interchange.columns import Columns, columns_of, model_of
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def load(data: bytes) -> dimod.BinaryQuadraticModel:
     u, v, bias = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64), table[:, 2]
     label, at = np.unique(np.concatenate([u, v]), return_inverse=True)
     field = u == v
-    linear = np.bincount(at[: len(u)][field], weights=bias[field], minlength=len(label))
+    linear: Floats = np.bincount(
+        at[: len(u)][field], weights=bias[field], minlength=len(label)
+    ).astype(np.float64)
     offset = sum(map(float, _OFFSET.findall(text)))
-    return model_of(
-        Columns(label, linear, u[~field], v[~field], bias[~field], offset, kinds.pop())
-    )
+    return model_of(Columns(label, linear, u[~field], v[~field], bias[~field], offset, kinds.pop()))

@@ -105,9 +105,7 @@ def write_bqm(
     write_file(path, chosen.write(bqm))
 
 
-def read_bqm(
-    path: str | os.PathLike[str], format: str | None = None
-) -> dimod.BinaryQuadraticModel:
+def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.BinaryQuadraticModel:
     """Read a model from a file; one that a submission exported equals that submission's.
 
     Args:
