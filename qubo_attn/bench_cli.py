@@ -37,7 +37,7 @@ T = TypeVar("T")
 DRIFT = 0.1
 MEANINGS = {
     "first": "the first compilation of this process: kernels loaded, embedding found or read",
-    "compile": "a compilation from scratch, embedding kept",
+    "compile": "a compilation from the file, embedding kept",
     "rebind": "a later batch of the same shape, to logical coefficients",
     "arrays": "its physical fields and couplings, every submission",
     "wire": "or the same as bytes for the machine",

@@ -19,7 +19,7 @@ def inspect(
     folder: Folder,
     reads: Annotated[int, typer.Option(help="Reads per submission, for machine time.")] = 1000,
     stage: Annotated[
-        str | None, typer.Option(help="Print the program after this stage instead, as text.")
+        str | None, typer.Option(help="Print the program after this stage instead, whole.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,10 +29,11 @@ def inspect(
     compiled = guarded(lambda: qa.load(folder))
     if stage is not None:
         found = guarded(lambda: stage_named(compiled, stage))
+        text = found.program.text()
         if as_json:
-            echo_json({"name": found.name, "spec": found.spec, **found.counts, "text": found.text})
+            echo_json({"name": found.name, "spec": found.spec, **found.counts, "text": text})
         else:
-            typer.echo(found.text, nl=False)
+            typer.echo(text, nl=False)
         return
     report = guarded(lambda: compiled.report(reads))
     if as_json:

@@ -80,9 +80,10 @@ def _read(path: Path, names: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str
     """Return the names of all arrays in a file, and those asked for."""
     if path.suffix == ".safetensors":
         return tuple(safetensors.entries(path)), safetensors.read_arrays(path, names)
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return names[:1], {names[0]: loaded}
-    with loaded:
+    # Opened here, as NumPy leaves a file open whose end is missing.
+    with path.open("rb") as stream:
+        loaded = np.load(stream, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return names[:1], {names[0]: loaded}
         held = tuple(loaded.files)
         return held, {name: loaded[name] for name in names if name in held}
