@@ -37,7 +37,7 @@ def run(*arguments: str, code: int = 0) -> str:
 
 def test_the_list_above_is_complete() -> None:
     command = typer.main.get_command(app)
-    found = [()]
+    found: list[tuple[str, ...]] = [()]
     for name, entry in command.commands.items():
         found += [(name,), *((name, inner) for inner in getattr(entry, "commands", {}))]
     assert sorted(found) == sorted(COMMANDS)
@@ -200,7 +200,7 @@ def test_programs_are_printed(compiled: str) -> None:
     assert text == loaded.stages[2].program.text()
     facts = json.loads(run("inspect", compiled, "--stage", "sparsify", "--json"))
     assert facts["spec"] == "sparsify{slots=16}"
-    assert qa.Program.parse(facts["text"]).verify() is None
+    qa.Program.parse(facts["text"]).verify()
     assert "did you mean 'sparsify'?" in run("inspect", compiled, "--stage", "sparsfy", code=3)
     assert "holds no readable artifact" in run("inspect", "absent", code=3)
 

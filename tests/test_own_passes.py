@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import qubo_attn as qa
 from qubo_attn.cli import app
 from qubo_attn.passes import Embed
-from qubo_attn.pipeline import spec
+from qubo_attn.pipeline import Fact, spec
 from qubo_attn.registry import SHIPPED, known_passes, parse_pass, pass_named
 from tests.conftest import ROOT
 from tests.documents import blocks
@@ -186,8 +186,10 @@ def test_one_name_of_two_packages_is_refused(site: Path) -> None:
 
 @dataclass(frozen=True)
 class _Inline:
-    name = "inline"
-    needs = ensures = breaks = frozenset()  # type: ignore[var-annotated]
+    name: ClassVar[str] = "inline"
+    needs: ClassVar[frozenset[Fact]] = frozenset()
+    ensures: ClassVar[frozenset[Fact]] = frozenset()
+    breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def apply(self, program: qa.Program) -> qa.Rewrite:
         return qa.Rewrite(program, qa.Lift.identity(len(program)))
@@ -233,7 +235,8 @@ def test_texts_that_make_no_pass(text: str, message: str) -> None:
 
 
 def test_what_is_no_pass_is_named() -> None:
-    for wrong in (qa.Sparsify, 3):
+    wrongs: tuple[Any, ...] = (qa.Sparsify, 3)
+    for wrong in wrongs:
         with pytest.raises(qa.PassError, match="is no pass and no name of one"):
             qa.compile(np.eye(3), 1, passes=[wrong], target=None)
 
