@@ -30,7 +30,7 @@ def ocean_signal(
     h, (i, j, bias) = vectors.linear_biases, vectors.quadratic
     place = np.searchsorted(target.qubits, np.array(vectors.labels))
     coupler = target.coupler_numbers(place[i], place[j])
-    scale = range_use(target, place, h, coupler, bias)[0]
+    scale = range_use(target, place, h, coupler, bias)
     logical = np.array([spins.linear[v] for v in structure])
     return float(np.std(logical) * np.mean([1 / len(structure[v]) for v in structure]) / scale)
 

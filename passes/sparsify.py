@@ -41,6 +41,7 @@ from qubo_attn.kinds import bit_rows, exact_rows, gate_pairs, open_rows
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.rewrite import Rewrite, substitute, unchanged
+from qubo_attn.threads import by_rows, rows_at
 
 # Two an octave: at most half as many keys again as the nucleus needs.
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -175,7 +176,13 @@ def _loss(program: Program, rows: Constraints, count: Longs, kept: Bools) -> flo
     bits = bit_rows(program.replace(constraints=rows)) & ~_leveled(program, rows)
     row = segment_ids(rows.ptr)
     part, columns = rows.take(bits), _columns(program)
-    swaps = kernels.swap_costs(part.ptr, part.var, count[bits], kept[bits[row]], *columns)
+    counts, stays = count[bits], kept[bits[row]]
+
+    def costs(mine: slice) -> tuple[Array, ...]:
+        ptr, entries = rows_at(part.ptr, mine)
+        return (kernels.swap_costs(ptr, part.var[entries], counts[mine], stays[entries], *columns),)
+
+    (swaps,) = by_rows(costs, part.ptr)
     if bits.all():
         return float(swaps.sum())
     up, down = _moves(program)

@@ -7,6 +7,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.arrays import Longs, own_array, pointers, segment_ids
 from qubo_attn.ir import Program
+from qubo_attn.late import LateQuadratic
 
 
 def blocks_of(program: Program) -> Longs:
@@ -21,7 +22,12 @@ def blocks_of(program: Program) -> Longs:
     if known is not None and known[0] is c.ptr and known[1] is c.var:
         return known[2]
     anchors = c.var[c.ptr[segment_ids(c.ptr)]]
-    u, v = np.concatenate([o.i, anchors]), np.concatenate([o.j, c.var])
+    if isinstance(o, LateQuadratic):
+        ptr = o.couplers.ptr
+        ends = ptr[segment_ids(ptr)], np.arange(ptr[-1])
+    else:
+        ends = o.i, o.j
+    u, v = np.concatenate([ends[0], anchors]), np.concatenate([ends[1], c.var])
     blocks = own_array(kernels.connected_components(len(program), u, v))
     o.__dict__["_blocks"] = c.ptr, c.var, blocks
     return blocks

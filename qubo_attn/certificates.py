@@ -60,7 +60,9 @@ from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, segment_ids
 from qubo_attn.grids import reach
 from qubo_attn.ir import Constraints, Kind, Program
 from qubo_attn.kinds import row_classes
+from qubo_attn.late import whole_rows
 from qubo_attn.portable import Portable
+from qubo_attn.threads import by_rows, rows_at
 
 METHODS = ("steps", "relaxation", "switches", "walls", "levels")
 BY_STEPS, RELAXATION, SWITCHES, WALLS, LEVELS = range(5)
@@ -225,22 +227,25 @@ class Certificates(Portable):
 
 def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
     """Return the cost of a step up and of a step down of each row; see `kernels.step_costs`."""
-    o = program.objective
+    o, count = program.objective, np.rint(rows.rhs).astype(np.int64)
+    whole = whole_rows(o, rows) if (program.variables.upper[rows.var] == 1).all() else None
+    if whole is not None:
+        return whole[0].step_costs(o.linear, whole[1], count)
     square = o.i == o.j
     curvature = np.zeros(len(program))
     terms = (o.i, o.j, o.bias)
     if square.any():
         curvature[o.i[square]] = o.bias[square]
         terms = (o.i[~square], o.j[~square], o.bias[~square])
-    return kernels.step_costs(
-        rows.ptr,
-        rows.var,
-        np.rint(rows.rhs).astype(np.int64),
-        o.linear,
-        program.variables.upper,
-        curvature,
-        *kernels.adjacency(len(program), *terms),
-    )
+    adjacency = kernels.adjacency(len(program), *terms)
+
+    def costs(mine: slice) -> tuple[Array, ...]:
+        ptr, entries = rows_at(rows.ptr, mine)
+        columns = (rows.var[entries], count[mine], o.linear, program.variables.upper, curvature)
+        return kernels.step_costs(ptr, *columns, *adjacency)
+
+    up, down = by_rows(costs, rows.ptr)
+    return up, down
 
 
 def certify(
@@ -292,16 +297,20 @@ def certify(
         alone = _alone(program, rows) & squared
         part = rows.take(alone)
         adjacency = kernels.adjacency(len(program), o.i, o.j, o.bias)
-        found = kernels.certify_rows(
-            part.ptr, part.var, count[alone], o.linear, *adjacency, margin[alone], steps
-        )
+        counts, margins = count[alone], margin[alone]
+
+        def proofs(mine: slice) -> tuple[Array, ...]:
+            ptr, entries = rows_at(part.ptr, mine)
+            columns = (part.var[entries], counts[mine], o.linear)
+            return kernels.certify_rows(ptr, *columns, *adjacency, margins[mine], steps)
+
+        found = by_rows(proofs, part.ptr)
         better = found[0] < weight[alone]
         row = np.flatnonzero(alone)
         weight[row[better]], slope[row[better]] = found[0][better], found[1][better]
         method[row[better]], upper[row] = 1, found[2]
         entries = alone[segment_ids(rows.ptr)]
-        counts = np.repeat(alone, np.diff(rows.ptr) + 1)
-        lower[counts], witness[entries] = found[3], found[5]
+        lower[np.repeat(alone, np.diff(rows.ptr) + 1)], witness[entries] = found[3], found[5]
     return Certificates(program, index, weight, slope, margin, method, upper, lower, witness, steps)
 
 

@@ -29,7 +29,6 @@ from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs, pointers
 from qubo_attn.embedding.placement import Plan
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Quadratic
 from qubo_attn.limits import COUPLING_ERROR, FIELD_ERROR
 
 ChainStrength: TypeAlias = Literal["torque", "bound", "auto"] | float
@@ -61,16 +60,21 @@ def check_chain_strength(chosen: object) -> None:
 
 
 def torque_strengths(
-    form: Quadratic, coupling: Floats, component: Longs, prefactor: float = PREFACTOR
+    coupling: Floats, component: Longs, edge: Longs, prefactor: float = PREFACTOR
 ) -> Floats:
     """Return one chain strength per component, in program energy.
 
     Uniform torque compensation, for spins and component by component:
     ``prefactor rms(J) sqrt(mean degree)``; a component without couplers gets 1.
+
+    Args:
+        coupling: value of each logical coupler, for spins.
+        component, edge: component of each variable, and of each coupler.
+        prefactor: customarily 1.414.
     """
     sizes = np.bincount(component)
-    edges = np.bincount(component[form.i], minlength=len(sizes))
-    squares = np.bincount(component[form.i], weights=coupling**2, minlength=len(sizes))
+    edges = np.bincount(edge, minlength=len(sizes))
+    squares = np.bincount(edge, weights=coupling**2, minlength=len(sizes))
     rms = np.sqrt(squares / np.maximum(edges, 1))
     strength = prefactor * rms * np.sqrt(2.0 * edges / np.maximum(sizes, 1))
     return np.where(strength > 0, strength, 1.0)

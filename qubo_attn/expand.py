@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Longs, pointers, segment_ids
+from qubo_attn.arrays import Longs, own_array, pointers, segment_ids
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Constraints, Quadratic
 from qubo_attn.kernels.forms import collect_couplers
+from qubo_attn.late import LateQuadratic, whole_rows
 
 if TYPE_CHECKING:
     from qubo_attn.ir import Program
@@ -70,6 +72,11 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
     )
     curved = rows.take(rows.weight != 0) if (rows.weight == 0).any() else rows
     uses = np.bincount(curved.var, minlength=n)
+    whole = whole_rows(form, curved) if (curved.coef == 1).all() else None
+    if isinstance(form, LateQuadratic) and whole is not None and uses.max(initial=0) <= 1:
+        square = np.zeros(len(whole[0].ptr) - 1)
+        square[whole[1]] = 2.0 * curved.weight
+        return dataclasses.replace(form.plus(square), offset=offset, linear=own_array(linear))
     if uses.max(initial=0) <= 1:
         owner, position = np.full(n, -1), np.zeros(n, np.int64)
         owner[curved.var] = segment_ids(curved.ptr)
@@ -105,7 +112,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
             np.concatenate([form.j, v]),
             np.concatenate([form.bias, value]),
         )
-    return Quadratic(offset, linear, i, j, bias)
+    return Quadratic(offset, own_array(linear), own_array(i), own_array(j), own_array(bias))
 
 
 def row_pairs(rows: Constraints) -> tuple[Longs, Longs]:

@@ -7,17 +7,18 @@ large ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from qubo_attn import chains, kernels
-from qubo_attn.arrays import Floats, Longs, pointers
+from qubo_attn.arrays import Floats
 from qubo_attn.chains import ChainStrength
 from qubo_attn.embedding.placement import Placement, Plan
+from qubo_attn.embedding.spread import Spread, spread_of
 from qubo_attn.ir import Quadratic
-from qubo_attn.scaling import range_use
+from qubo_attn.scaling import shares
 
 # Sums of couplings round: a component fills its ranges but for this share, and never leaves them.
 _HEADROOM = 1e-12
@@ -56,28 +57,22 @@ def coefficients(
             it whole (`qubo_attn.chains`) and room for the machine's errors; ``"auto"``: torque
             compensation, but no less than that room and no more than that bound.
     """
-    component = placement.component
+    component, spread = placement.component, spread_of(placement, plan)
     h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
     coupling = form.bias / 4.0
-    strength, margin = _strengths(form, placement, plan, h, coupling, chain_strength)
-    scale = _scales(plan.fill(h, coupling, strength), plan, placement)
+    strength, margin = _strengths(placement, plan, h, coupling, chain_strength)
+    scale = _scales(plan.fill(h, coupling, strength), placement, spread)
     if margin is not None:
         # Errors come in hardware units whatever the scale; the scale moves little by their margin.
         strength = margin(scale[component])
-        scale = _scales(plan.fill(h, coupling, strength), plan, placement)
-    each = scale[component]
-    edge = scale[component[form.i]]
-    physical = plan.fill(h / each, coupling / edge, strength / each)
-    return Coefficients(scale, h / each, coupling / edge, strength / each, *physical)
+        scale = _scales(plan.fill(h, coupling, strength), placement, spread)
+    each, edge = scale[component], scale[spread.edge]
+    h, coupling, strength = h / each, coupling / edge, strength / each
+    return Coefficients(scale, h, coupling, strength, *plan.fill(h, coupling, strength))
 
 
 def _strengths(
-    form: Quadratic,
-    placement: Placement,
-    plan: Plan,
-    h: Floats,
-    coupling: Floats,
-    chosen: ChainStrength,
+    placement: Placement, plan: Plan, h: Floats, coupling: Floats, chosen: ChainStrength
 ) -> tuple[Floats, Callable[[Floats], Floats] | None]:
     """Return the chain strength of each variable, in program energy.
 
@@ -85,59 +80,35 @@ def _strengths(
     of each variable.
     """
     prefactor = chains.PREFACTOR if isinstance(chosen, str) else float(chosen)
-    component = placement.component
-    torque = chains.torque_strengths(form, coupling, component, prefactor)[component]
+    component, spread = placement.component, spread_of(placement, plan)
+    torque = chains.torque_strengths(coupling, component, spread.edge, prefactor)[component]
     if chosen not in ("bound", "auto"):
         return torque, None
     fields, couplings, _ = plan.fill(h, coupling, torque)
-    proved = np.zeros(len(h))
-    between, within = plan.ends(placement.target.couplers)
-    for members, f, b, c in _submissions(placement, plan):
-        place = np.full(len(h), -1, np.int64)
-        place[members] = np.arange(len(members))
-        proved[members] = chains.bounds(
-            pointers(placement.chain_lengths[members]),
-            plan.field_qubit[f],
-            fields[f],
-            between[b],
-            couplings[b],
-            within[c],
-            place[plan.chain_of[c]],
-            len(placement.target.qubits),
-        )
+    proved = np.empty(len(h))
+    proved[spread.variable] = spread.chain_bounds(fields, couplings)
     proved *= 1.0 + chains.ABOVE
-    errors = chains.error_margin(plan, placement.chain_lengths)
 
     def margin(scale: Floats) -> Floats:
-        room = errors * scale
+        room = spread.errors * scale
         held = proved + room
         return held if chosen == "bound" else np.clip(torque, room, held)
 
     return proved if chosen == "bound" else np.minimum(proved, torque), margin
 
 
-def _scales(raw: tuple[Floats, Floats, Floats], plan: Plan, placement: Placement) -> Floats:
+def _scales(raw: tuple[Floats, Floats, Floats], placement: Placement, spread: Spread) -> Floats:
     """Return the smallest divisor of each component that brings it within every range."""
     fields, couplings, links = raw
-    target, component = placement.target, placement.component
-    count = int(component.max(initial=-1)) + 1
-    scale = np.zeros(count)
-    owner = np.zeros(len(target.qubits), np.int64)
-    for _, f, b, c in _submissions(placement, plan):
-        owner[plan.field_qubit[f]] = component[plan.field_of[f]]
-        coupler = np.concatenate([plan.coupling_coupler[b], plan.chain_coupler[c]])
-        values = np.concatenate([couplings[b], links[c]])
-        use = range_use(target, plan.field_qubit[f], fields[f], coupler, values, owner, count)
-        np.maximum(scale, use, out=scale)
+    count = int(placement.component.max(initial=-1)) + 1
+    scale = shares(
+        placement.target,
+        spread.owner,
+        count,
+        np.arange(len(fields)),
+        fields,
+        spread.ends,
+        spread.groups,
+        np.concatenate([couplings, links]),
+    )
     return np.where(scale > 0, scale * (1.0 + _HEADROOM), 1.0)
-
-
-def _submissions(placement: Placement, plan: Plan) -> Iterator[tuple[Longs, slice, slice, slice]]:
-    """Yield variables, and which fields, couplings and chain couplings, of each submission."""
-    for s, members in enumerate(placement.members):
-        yield (
-            members,
-            slice(plan.field_ptr[s], plan.field_ptr[s + 1]),
-            slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1]),
-            slice(plan.chain_ptr[s], plan.chain_ptr[s + 1]),
-        )

@@ -7,16 +7,22 @@ couplers follow from.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
 
 from qubo_attn.arrays import Array, Floats, Ints, Longs, own_array
-from qubo_attn.ir import Quadratic
+from qubo_attn.ir import Constraints, Quadratic
 
 
 class Couplers(Protocol):
     """What couplers follow from; picklable, as programs travel between processes."""
+
+    @property
+    def ptr(self) -> Longs:
+        """Where each row's variables start; every coupler lies within a row."""
+        ...
 
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         """Return the couplers between some variables, sorted; zeros may be among them.
@@ -28,6 +34,32 @@ class Couplers(Protocol):
             Both ends, as positions in ``index``, and values.
         """
         ...
+
+
+class RowCouplers(ABC):
+    """Couplers of every pair of a row, of which much is known without them; see `Couplers`."""
+
+    @property
+    @abstractmethod
+    def ptr(self) -> Longs:
+        """Where each row's variables start."""
+
+    @abstractmethod
+    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+        """Return the couplers between some variables, sorted; zeros may be among them."""
+
+    @abstractmethod
+    def step_costs(self, linear: Floats, row: Longs, count: Longs) -> tuple[Floats, Floats]:
+        """Return the cost of a step up and of a step down; see `kernels.step_costs`.
+
+        Args:
+            linear: of all variables.
+            row, count: rows by number, and how many of its keys each keeps.
+        """
+
+    @abstractmethod
+    def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
+        """Return all couplers, each with its row's entry of ``square`` added, and their zeros."""
 
 
 class LateQuadratic(Quadratic):
@@ -71,6 +103,41 @@ class LateQuadratic(Quadratic):
             keep = bias != 0
             i, j, bias = i[keep], j[keep], bias[keep]
         return own_array(i), own_array(j), own_array(bias)
+
+    def plus(self, square: Floats) -> Quadratic:
+        """Return the form with each row's entry of ``square`` added to the row's couplers.
+
+        Args:
+            square: one per row of the couplers.
+
+        Raises:
+            TypeError: its couplers are not those of every pair of a row.
+        """
+        if not isinstance(self.couplers, RowCouplers):
+            raise TypeError(f"{type(self.couplers).__name__} has not every pair of a row")
+        i, j, bias, zeros = self.couplers.plus(square)
+        if zeros:
+            keep = bias != 0
+            i, j, bias = i[keep], j[keep], bias[keep]
+        return Quadratic(self.offset, self.linear, own_array(i), own_array(j), own_array(bias))
+
+
+def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] | None:
+    """Return what the couplers of a form follow from, where constraints are over whole rows of it.
+
+    And the number of each constraint's row. None where anything else is the case.
+    """
+    if not isinstance(form, LateQuadratic) or not isinstance(form.couplers, RowCouplers):
+        return None
+    ptr = form.couplers.ptr
+    sizes = np.diff(rows.ptr)
+    if not sizes.all():
+        return None
+    first, last = rows.var[rows.ptr[:-1]], rows.var[rows.ptr[1:] - 1]
+    row = np.searchsorted(ptr, first, side="right") - 1
+    # Variables ascend within a constraint: with the ends and the size it is every one between.
+    whole = (ptr[row] == first) & (ptr[row + 1] == last + 1) & (last - first + 1 == sizes)
+    return (form.couplers, row) if whole.all() else None
 
 
 def rows_of(ptr: Longs, index: Longs | None) -> tuple[Longs, Longs | slice]:

@@ -109,8 +109,9 @@ def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic
     if len(source) == n:
         return form
     kept = source >= 0
-    offset = form.offset + float(form.linear @ constant)
-    linear = form.linear[kept].copy()
+    # Nothing is fixed at one but by required keys and full rows.
+    offset = form.offset + (float(form.linear @ constant) if constant.any() else 0.0)
+    linear = form.linear[kept]
     if isinstance(form, LateQuadratic) and not form.made:
         # Couplers matter between variables that stay or are fixed at other than zero.
         index = np.flatnonzero(kept | (constant != 0))

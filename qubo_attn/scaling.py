@@ -19,40 +19,49 @@ from qubo_attn.arrays import Array, Floats, Longs
 from qubo_attn.target import Target
 
 
-def range_use(
-    target: Target,
-    qubit: Longs,
-    h: Floats,
-    coupler: Longs,
-    j: Floats,
-    owner: Longs | None = None,
-    owners: int = 1,
-) -> Floats:
-    """Return the largest share of any range that each owner's coefficients use.
+def range_use(target: Target, qubit: Longs, h: Floats, coupler: Longs, j: Floats) -> float:
+    """Return the largest share of any range that coefficients use.
 
     Args:
         target: the machine.
         qubit, h: positions of qubits and their fields.
         coupler, j: positions in the target's ``couplers`` and their values.
-        owner: of each of the target's qubits, from 0; None where all belong together.
-        owners: how many there are.
+
+    Returns:
+        What the documented auto-scaling would divide by.
+    """
+    owner = np.zeros(len(target.qubits), np.int64)
+    ends, groups = target.couplers[coupler], target.coupling_groups[coupler]
+    return float(shares(target, owner, 1, qubit, h, ends, groups, j)[0])
+
+
+def shares(
+    target: Target,
+    owner: Longs,
+    owners: int,
+    place: Longs,
+    h: Floats,
+    ends: Array,
+    groups: Array,
+    j: Floats,
+) -> Floats:
+    """Return the largest share of any range that each owner's coefficients use.
+
+    Args:
+        target: the machine.
+        owner: of each place for a field, from 0; owners: how many there are.
+        place, h: places of fields, and the fields.
+        ends, groups, j: shape (m, 2): places that each coupling joins, two times the place plus the
+            coupling's group there; and the couplings.
 
     Returns:
         float64, shape (owners,): what the documented auto-scaling would divide by, for each.
     """
-    limits, size = target.limits, len(target.qubits)
+    limits = target.limits
     total = (-np.inf, np.inf) if limits.total is None else limits.total
+    scales = 1.0 / np.array([limits.h, limits.j, total])
     return kernels.range_shares(
-        np.zeros(size, np.int64) if owner is None else owner,
-        owners,
-        qubit,
-        h,
-        coupler,
-        j,
-        target.couplers,
-        target.coupling_groups,
-        1.0 / np.array([limits.h, limits.j, total]),
-        _groups_are_known(target),
+        owner, owners, place, h, ends, groups, j, scales, _groups_are_known(target)
     )
 
 

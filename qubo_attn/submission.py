@@ -262,8 +262,7 @@ class Submission:
         if physical is None:
             return 1.0
         coupler = physical.target.coupler_numbers(physical.u, physical.v)
-        use = range_use(physical.target, physical.qubit, physical.h, coupler, physical.j)
-        return float(use[0])
+        return range_use(physical.target, physical.qubit, physical.h, coupler, physical.j)
 
     def validate(
         self, target: Target | None = None, reads: int | None = None, **options: object

@@ -33,6 +33,7 @@ from qubo_attn.lift import Lift
 from qubo_attn.pipeline import Stage
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.target import Target
+from qubo_attn.threads import limited
 
 Component: TypeAlias = int | Shape
 # Shapes of items, or jobs, that a process remembers.
@@ -181,7 +182,8 @@ def work(
     answer: list[bytes | Exception] = []
     for place, attention in enumerate(items):
         try:
-            answer.append(pack(repeater.lower(attention), known))
+            with limited(1):  # the other cores have their own work
+                answer.append(pack(repeater.lower(attention), known))
         except _MissingPacking as missing:
             return PackingWanted(missing.component, place)
         except Exception as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Every test keeps embeddings in a folder of the test run."""
-    folder = tmp_path_factory.mktemp("embeddings")
+    base = tmp_path_factory.getbasetemp()
+    # Parallel test processes share the folder above theirs, and so each other's embeddings.
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "embeddings"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUBO_ATTN_CACHE", str(folder))
         yield folder

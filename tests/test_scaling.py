@@ -8,7 +8,7 @@ import pytest
 from dwave.system.coupling_groups import coupling_groups
 
 import qubo_attn as qa
-from qubo_attn.scaling import range_use
+from qubo_attn.scaling import range_use, shares
 
 TARGETS = [
     qa.Target.zephyr(3, missing_qubits=0.05, missing_couplers=0.03, seed=1),
@@ -56,14 +56,14 @@ def test_auto_scale_is_the_documented_factor(target: qa.Target, shift: float) ->
         0,
     )
     everything = np.arange(len(h)), h, np.arange(len(j)), j
-    assert range_use(target, *everything)[0] == pytest.approx(expected)
+    assert range_use(target, *everything) == pytest.approx(expected)
 
 
 def test_unknown_groups_are_bounded_by_sign() -> None:
     target = dataclasses.replace(TARGETS[0], topology="other")
     j = np.where(np.arange(len(target.couplers)) % 2, 0.9, -0.9)
     everything = np.zeros(0, np.int64), np.zeros(0), np.arange(len(j)), j
-    assert range_use(target, *everything)[0] >= range_use(TARGETS[0], *everything)[0]
+    assert range_use(target, *everything) >= range_use(TARGETS[0], *everything)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
@@ -88,5 +88,6 @@ def test_every_submission_fits_and_each_row_fills_its_ranges(
         owner[p.chain_qubit] = np.repeat(compiled.placement.component[part.variables], lengths)
         coupler = target.coupler_numbers(p.u, p.v)
         rows = np.unique(owner[p.qubit])
-        use = range_use(target, p.qubit, p.h, coupler, p.j, owner, rows.max() + 1)
+        joined = target.couplers[coupler], target.coupling_groups[coupler]
+        use = shares(target, owner, rows.max() + 1, p.qubit, p.h, *joined, p.j)
         assert use[rows] == pytest.approx(1, abs=1e-11)

@@ -224,11 +224,3 @@ class Plan(Columns):
         )
         between = len(self.coupling_of)
         return fields, couplings[:between], couplings[between:]
-
-    def ends(self, couplers: Array) -> tuple[Array, Array]:
-        """Return both qubits of each physical coupling, between chains and within chains."""
-        known: tuple[Array, Array, Array] | None = self.__dict__.get("_ends")
-        if known is None or known[0] is not couplers:
-            known = couplers, couplers[self.coupling_coupler], couplers[self.chain_coupler]
-            self.__dict__["_ends"] = known
-        return known[1:]

@@ -35,6 +35,7 @@ from qubo_attn.kernels.mending import mend_clique, regrow_clique
 from qubo_attn.kernels.packing import pack_tiles, whole_cliques
 from qubo_attn.kernels.physical import fill_layout, fill_physical
 from qubo_attn.kernels.planning import match_couplers
+from qubo_attn.kernels.products import product_step_costs
 from qubo_attn.kernels.ranges import range_shares
 from qubo_attn.kernels.rows import (
     adjacency,
@@ -88,6 +89,7 @@ __all__ = [
     "output_linear",
     "pack_tiles",
     "plain_counts",
+    "product_step_costs",
     "quadratic_energies",
     "range_shares",
     "ranks",

@@ -24,9 +24,13 @@ def count_pairs(ptr: Longs) -> int:
 @kernel
 def selection_into(
     ptr: Longs, logit: Floats, alpha: float, square: Floats, i: Ints, j: Ints, bias: Floats
-) -> None:
-    """Write ``2 alpha s_i s_j``, plus ``square`` of the row, over arrays of every pair's size."""
-    t = 0
+) -> int:
+    """Write ``2 alpha s_i s_j``, plus ``square`` of the row, over arrays of every pair's size.
+
+    Returns:
+        How many of the values are zero.
+    """
+    t, zeros = 0, 0
     for r in range(len(ptr) - 1):
         for a in range(ptr[r], ptr[r + 1]):
             scale, added = 2.0 * alpha * logit[a], square[r]
@@ -39,7 +43,9 @@ def selection_into(
                 own_j[b] = np.int32(a + 1 + b)
             for b in range(count):
                 own[b] = scale * later[b] + added
+                zeros += own[b] == 0.0
             t += count
+    return zeros
 
 
 @kernel
@@ -69,8 +75,13 @@ def redundancy_couplers(
 
 
 @kernel
-def _mean(key: Ints, values: Floats) -> Floats:
-    """Return the mean of the ``values``, shape (K, d), of a row's keys."""
+def _centre(key: Ints, values: Floats) -> Floats:
+    """Return the mean of the ``values``, shape (K, d), of a row's keys; none, of a row of all.
+
+    The values are those about their own mean, so that of all of them is zero.
+    """
+    if len(key) == len(values):
+        return np.empty(0)
     mean = np.zeros(values.shape[1])
     for a in range(len(key)):
         own = values[key[a]]
@@ -80,46 +91,56 @@ def _mean(key: Ints, values: Floats) -> Floats:
 
 
 @kernel
+def _dot(a: Floats, b: Floats) -> float:
+    """Return ``a.b``: four sums side by side, each in the order of its features."""
+    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+    whole = len(a) - len(a) % 4
+    for f in range(0, whole, 4):
+        s0 += a[f] * b[f]
+        s1 += a[f + 1] * b[f + 1]
+        s2 += a[f + 2] * b[f + 2]
+        s3 += a[f + 3] * b[f + 3]
+    for f in range(whole, len(a)):
+        s0 += a[f] * b[f]
+    return (s0 + s1) + (s2 + s3)
+
+
+@kernel
 def output_linear(
     ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
-) -> tuple[float, Floats]:
+) -> tuple[Floats, Floats]:
     """Return ``|r|^2`` and ``|w_i|^2 - 2 w_i.r`` with w_i = p_i (v_i - vbar), r = sum_i w_i.
 
-    They are the offset and the linear part of ``|sum_i (1 - z_i) w_i|^2``, whose couplers are those
-    of `output_couplers`. ``values`` has shape (H, K, d).
+    They are each row's offset and linear part of ``|sum_i (1 - z_i) w_i|^2``, whose couplers are
+    those of `output_couplers`. ``values`` has shape (H, K, d), each head's about their mean.
     """
-    linear = np.empty(len(mass))
-    d = values.shape[2]
-    offset = 0.0
+    offset, linear = np.empty(len(ptr) - 1), np.empty(len(mass))
+    heads, keys, d = values.shape
+    length = np.empty((heads, keys))
+    for h in range(heads):
+        for a in range(keys):
+            length[h, a] = _dot(values[h, a], values[h, a])
     for r in range(len(ptr) - 1):
-        start, n = ptr[r], ptr[r + 1] - ptr[r]
-        # Rows of w, four at a time: sums over features run side by side, each in its order.
-        w = np.zeros((n + 3, d))
-        mean = _mean(key[start : ptr[r + 1]], values[head[r]])
-        rest = np.zeros(d)
-        for a in range(n):
-            own, p = values[head[r], key[start + a]], mass[start + a]
-            row = w[a]
+        own = values[head[r]]
+        centre = _centre(key[ptr[r] : ptr[r + 1]], own)
+        rest, total = np.zeros(d), 0.0
+        for a in range(ptr[r], ptr[r + 1]):
+            p, vector = mass[a], own[key[a]]
+            total += p
             for f in range(d):
-                row[f] = p * (own[f] - mean[f])
-                rest[f] += row[f]
-        offset += (rest * rest).sum()
-        for a in range(0, n, 4):
-            w0, w1, w2, w3 = w[a], w[a + 1], w[a + 2], w[a + 3]
-            q0, q1, q2, q3 = 0.0, 0.0, 0.0, 0.0
-            s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-            for f in range(d):
-                q0 += w0[f] * w0[f]
-                q1 += w1[f] * w1[f]
-                q2 += w2[f] * w2[f]
-                q3 += w3[f] * w3[f]
-                s0 += w0[f] * rest[f]
-                s1 += w1[f] * rest[f]
-                s2 += w2[f] * rest[f]
-                s3 += w3[f] * rest[f]
-            four = (q0 - 2.0 * s0, q1 - 2.0 * s1, q2 - 2.0 * s2, q3 - 2.0 * s3)
-            for c in range(min(4, n - a)):
-                linear[start + a + c] = four[c]
+                rest[f] += p * vector[f]
+        shift, square = 0.0, 0.0
+        if len(centre):
+            rest -= total * centre
+            shift, square = _dot(centre, rest), _dot(centre, centre)
+        offset[r] = _dot(rest, rest)
+        for a in range(ptr[r], ptr[r + 1]):
+            p, vector = mass[a], own[key[a]]
+            size, along = length[head[r], key[a]], _dot(vector, rest)
+            if len(centre):
+                size += square - 2.0 * _dot(vector, centre)
+                along -= shift
+            linear[a] = p * (p * size - 2.0 * along)
     return offset, linear
 
 
@@ -147,7 +168,7 @@ def output_couplers(
         start, n = chosen_ptr[r], chosen_ptr[r + 1] - chosen_ptr[r]
         if n < 2:
             continue
-        mean = _mean(key[ptr[r] : ptr[r + 1]], values[head[r]])
+        centre = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]])
         w = np.empty((n, d))
         # Turned, so that the products of one key with all later ones add up side by side; each
         # still adds its features in their order.
@@ -157,7 +178,9 @@ def output_couplers(
             own, p = values[head[r], key[e]], mass[e]
             row = w[a]
             for f in range(d):
-                row[f] = p * (own[f] - mean[f])
+                row[f] = p * own[f]
+            for f in range(len(centre)):
+                row[f] -= p * centre[f]
             for f in range(d):
                 turned[f, a] = row[f]
         products = np.empty(n)

@@ -12,39 +12,38 @@ from qubo_attn.kernels._jit import kernel
 def range_shares(
     owner: Longs,
     owners: int,
-    qubit: Longs,
+    place: Longs,
     h: Floats,
-    coupler: Longs,
-    j: Floats,
     ends: Array,
     groups: Array,
+    j: Floats,
     scales: Floats,
     summed: bool,
 ) -> Floats:
     """Return the largest share of any range that each owner's coefficients use.
 
     Args:
-        owner: of each qubit of the machine; owners: how many.
-        qubit, h: fields; coupler, j: couplings.
-        ends, groups: qubits and coupling groups of each coupler of the machine.
+        owner: of each place for a field; owners: how many.
+        place, h: places of fields, and the fields.
+        ends, groups, j: places and coupling groups that each coupling joins, and the couplings.
         scales: shape (3, 2): one over the ranges of fields, couplings and totals; 0 without one.
         summed: totals are signed sums; else sums of either sign apart.
     """
     use = np.zeros(owners)
     totals = np.zeros((2, 2 * len(owner)))
-    for p in range(len(qubit)):
-        mine, share = owner[qubit[p]], max(h[p] * scales[0, 0], h[p] * scales[0, 1])
+    for p in range(len(place)):
+        mine, share = owner[place[p]], max(h[p] * scales[0, 0], h[p] * scales[0, 1])
         if share > use[mine]:
             use[mine] = share
-    for e in range(len(coupler)):
-        value, c = j[e], coupler[e]
-        mine, share = owner[ends[c, 0]], max(value * scales[1, 0], value * scales[1, 1])
+    for e in range(len(j)):
+        value = j[e]
+        mine, share = owner[ends[e, 0]], max(value * scales[1, 0], value * scales[1, 1])
         if share > use[mine]:
             use[mine] = share
         # Signed sums need one total; else the second is of values above zero.
         side = 0 if summed or value < 0 else 1
-        totals[side, groups[c, 0]] += value
-        totals[side, groups[c, 1]] += value
+        totals[side, groups[e, 0]] += value
+        totals[side, groups[e, 1]] += value
     # A group that nothing touched has a share of 0.
     for group in range(2 * len(owner)):
         most = totals[0 if summed else 1, group]

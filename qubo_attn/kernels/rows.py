@@ -11,7 +11,6 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.relaxation import sort_in_place
 
 
 @kernel
@@ -301,34 +300,46 @@ def dominated_keys(
 
 
 @kernel
-def _extremes(values: Floats, most: int, least: int) -> tuple[float, float]:
+def _extremes(values: Floats, most: int, least: int, held: Floats) -> tuple[float, float]:
     """Return the largest sum of at most ``most``, and the smallest of at least ``least``, values.
 
-    They are rearranged.
+    ``held`` has room for as many; the values may be rearranged.
     """
     n = len(values)
-    largest, smallest, below = 0.0, 0.0, 0
-    if n <= 48:
-        sort_in_place(values)
-        for s in range(n):
-            if values[s] >= 0.0 and s >= least:
-                break
-            smallest += values[s]
-    else:
-        for s in range(n):
-            if values[s] < 0.0:
-                smallest += values[s]
-                below += 1
-        if below < least:
+    largest, smallest, below, above = 0.0, 0.0, 0, 0
+    for s in range(n):
+        # No branches: signs are as good as random.
+        smallest += min(values[s], 0.0)
+        largest += max(values[s], 0.0)
+        below += values[s] < 0.0
+        above += values[s] > 0.0
+    if below < least:
+        if n > 48:
             values[:] = np.partition(values, min(least, n) - 1)
             smallest = values[: min(least, n)].sum()
-        if 0 < most < n:
+        else:
+            smallest = -_best(values, -1.0, min(least, n), held)
+    if above > most:
+        if n > 48 and most > 0:
             values[:] = np.partition(values, n - most)
-    for s in range(n - 1, max(n - 1 - most, -1), -1):
-        if values[s] <= 0.0 and n <= 48:
-            break
-        largest += max(values[s], 0.0)
+            largest = values[n - most :].sum()
+        else:
+            largest = _best(values, 1.0, most, held)
     return largest, smallest
+
+
+@kernel
+def _best(values: Floats, sign: float, count: int, held: Floats) -> float:
+    """Return the largest sum of ``count`` of the values times ``sign``."""
+    best = held[:count]
+    best[:] = -np.inf
+    for s in range(len(values)):
+        value = sign * values[s]
+        # Those held fall; each newcomer sinks to its place, and the least drops out.
+        for t in range(count):
+            high, low = max(value, best[t]), min(value, best[t])
+            best[t], value = high, low
+    return float(best.sum())
 
 
 @kernel
@@ -397,14 +408,17 @@ def step_costs(
         full = rooms.sum()
         bits = full == n
         up, down = np.empty(n), np.empty(n)
-        own, others = np.empty(n), np.empty(max(n - 1, 0))
+        own, held = np.empty(n), np.empty(n)
         for a in range(n):
             v = members[a]
             high, low = 0.0, 0.0
             own[:] = 0.0
+            filled = 0
             for e in range(first[v], first[v + 1]):
                 if slot[neighbour[e]] >= 0:
-                    own[slot[neighbour[e]]] = value[e]
+                    # Of bits, which is which does not matter.
+                    own[filled if bits else slot[neighbour[e]]] = value[e]
+                    filled += 1
                 else:
                     high += max(value[e], 0.0) * upper[neighbour[e]]
                     low += min(value[e], 0.0) * upper[neighbour[e]]
@@ -413,14 +427,21 @@ def step_costs(
             # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
             steep, flat = square[v] * (2.0 * room - 1.0), square[v]
             if bits:
-                others[:a], others[a:] = own[:a], own[a + 1 :]
-                most, least = _extremes(others, k - 1, k)
+                most, least = _extremes(own[: n - 1], max(k - 1, 0), k, held)
             else:
                 most, least = _most(own, rooms, k - 1.0), _least(own, rooms, k + 1.0 - room)
             up[a] = linear[v] + max(steep, flat) + high + most
             down[a] = -linear[v] - min(steep, flat) - low - least
             rooms[a] = room
         raise_costs[r], lower_costs[r] = -np.inf, -np.inf
+        for s in range(n):
+            slot[members[s]] = -1
+        if bits:
+            if k > 0:
+                raise_costs[r] = np.partition(up, k - 1)[k - 1]
+            if k < n:
+                lower_costs[r] = np.partition(down, n - k - 1)[n - k - 1]
+            continue
         passed = 0.0
         if k > 0:
             for s in np.argsort(up):
@@ -435,6 +456,4 @@ def step_costs(
                 passed += rooms[s]
                 if full - passed < k + 1.0:
                     break
-        for s in range(n):
-            slot[members[s]] = -1
     return raise_costs, lower_costs

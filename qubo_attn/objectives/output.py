@@ -29,9 +29,10 @@ from qubo_attn.arrays import segment_ids
 from qubo_attn.late import LateQuadratic
 from qubo_attn.objectives.base import Objective, needed
 from qubo_attn.objectives.forms import quadratic
+from qubo_attn.threads import by_rows, rows_at
 
 if TYPE_CHECKING:
-    from qubo_attn.arrays import Floats, Ints, Longs
+    from qubo_attn.arrays import Array, Floats, Ints, Longs
     from qubo_attn.attention import Attention, Rows
     from qubo_attn.ir import Quadratic
 
@@ -47,8 +48,16 @@ class Output(Objective):
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.values, "values", self.name)
-        columns = (rows.ptr, rows.mass, rows.key, rows.head, values)
-        return LateQuadratic(*kernels.output_linear(*columns), _Products(rows, values))
+        # Only differences matter: about their mean, rows that see every key need no mean.
+        values = values - values.mean(axis=1, keepdims=True)
+
+        def work(mine: slice) -> tuple[Floats, ...]:
+            ptr, entries = rows_at(rows.ptr, mine)
+            columns = (rows.mass[entries], rows.key[entries], rows.head[mine], values)
+            return kernels.output_linear(ptr, *columns)
+
+        offset, linear = by_rows(work, rows.ptr)
+        return LateQuadratic(float(offset.sum()), linear, _Products(rows, values))
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.
@@ -76,18 +85,23 @@ class _Products:
     rows: Rows
     values: Floats
 
+    @property
+    def ptr(self) -> Longs:
+        return self.rows.ptr
+
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         rows = self.rows
         chosen = np.arange(len(rows.key)) if index is None else index
-        return kernels.output_couplers(
-            rows.ptr,
-            rows.mass,
-            rows.key,
-            rows.head,
-            self.values,
-            np.searchsorted(chosen, rows.ptr),
-            chosen,
-        )
+        chosen_ptr = np.searchsorted(chosen, rows.ptr)
+
+        def work(mine: slice) -> tuple[Array, ...]:
+            # Row pointers as they are: the ends of couplers are positions among all chosen.
+            cut = slice(mine.start, mine.stop + 1)
+            columns = (rows.mass, rows.key, rows.head[mine], self.values)
+            return kernels.output_couplers(rows.ptr[cut], *columns, chosen_ptr[cut], chosen)
+
+        i, j, bias = by_rows(work, chosen_ptr)
+        return i, j, bias
 
 
 def level_weights(rows: Rows, k: int, levels: int) -> tuple[Floats, Floats]:

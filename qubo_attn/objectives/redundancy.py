@@ -52,6 +52,10 @@ class _Cosines:
     cosine: Floats
     strength: float
 
+    @property
+    def ptr(self) -> Longs:
+        return self.rows.ptr
+
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         ptr, chosen = rows_of(self.rows.ptr, index)
         return kernels.redundancy_couplers(

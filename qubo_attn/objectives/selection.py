@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
+
 from qubo_attn import kernels
-from qubo_attn.late import LateQuadratic, rows_of
+from qubo_attn.late import LateQuadratic, RowCouplers, rows_of
 from qubo_attn.objectives.base import Objective
 
 if TYPE_CHECKING:
@@ -49,12 +51,27 @@ class Selection(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class _Products:
+class _Products(RowCouplers):
     """The couplers ``2 alpha s_i s_j``."""
 
     rows: Rows
     alpha: float
 
+    @property
+    def ptr(self) -> Longs:
+        return self.rows.ptr
+
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         ptr, chosen = rows_of(self.rows.ptr, index)
         return kernels.selection_couplers(ptr, self.rows.logit[chosen], self.alpha)
+
+    def step_costs(self, linear: Floats, row: Longs, count: Longs) -> tuple[Floats, Floats]:
+        return kernels.product_step_costs(
+            self.ptr, self.rows.logit, 2.0 * self.alpha, linear, row, count
+        )
+
+    def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
+        pairs = int(kernels.count_pairs(self.ptr))
+        i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+        zeros = kernels.selection_into(self.ptr, self.rows.logit, self.alpha, square, i, j, bias)
+        return i, j, bias, int(zeros)
