@@ -107,6 +107,7 @@ def compile_file(
     as_json: AsJson = False,
 ) -> None:
     """Compile attention scores to ready-to-submit models with embeddings."""
+    _check_shaped(passes, slots, tie)
 
     def run() -> CompiledAttention:
         with Progress("compiling", PASSES) as step:
@@ -197,6 +198,15 @@ def _listed(passes: str | None) -> str | None:
         show_passes()
         raise typer.Exit
     return passes
+
+
+def _check_shaped(passes: str | None, slots: int | None, tie: str) -> None:
+    """Reject options of the default passes where these do not run."""
+    if passes is None or "default" in (step.strip() for step in passes.split(",")):
+        return
+    for name, given in (("--slots", slots is not None), ("--tie", tie != "none")):
+        if given:
+            raise typer.BadParameter(f"{name} shapes the default passes: name default in --passes")
 
 
 def _strength(text: str) -> str | float:

@@ -48,12 +48,16 @@ def draw(
     folder: Folder,
     out: Annotated[Path, typer.Option("--out", "-o", help="Picture to write: .png, .svg, .pdf.")],
     submission: Annotated[int, typer.Option(help="Its number.")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Draw the chip with the rows of one submission, coloured by head."""
     import qubo_attn as qa
 
     guarded(lambda: qa.load(folder).draw(submission, out))
-    typer.echo(f"wrote {out}")
+    if as_json:
+        echo_json({"file": str(out), "submission": submission})
+    else:
+        typer.echo(f"wrote {out}")
 
 
 def stage_named(compiled: CompiledAttention, name: str) -> Stage:

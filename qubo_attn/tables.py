@@ -11,26 +11,29 @@ from qubo_attn.report import Report, machine_lines, machine_text
 def show_report(report: Report) -> None:
     """Print a report: stages, submissions, and what they mean to the machine."""
     console = Console()
+
+    def line(text: str) -> None:
+        # As long as it is: a line that goes on in the next is found by no search.
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
     console.print(_stages(report))
     for stage in report.stages:
         for note in stage["notes"]:  # type: ignore[attr-defined]  # a list of str
-            console.print(f"{stage['name']}: {note}", highlight=False, markup=False)
+            line(f"{stage['name']}: {note}")
     console.print(_submissions(report))
     for part in report.submissions:
-        for line in machine_lines(part):
-            console.print(f"submission {part['index']}: {line}", highlight=False)
+        for told in machine_lines(part):
+            line(f"submission {part['index']}: {told}")
     if report.machine:
-        console.print(f"machine: {machine_text(report.machine)}", highlight=False)
-    console.print("rows: " + ", ".join(f"{count} {name}" for name, count in report.rows.items()))
-    console.print(f"target: {report.target or 'none, logical models alone'}")
+        line(f"machine: {machine_text(report.machine)}")
+    line("rows: " + ", ".join(f"{count} {name}" for name, count in report.rows.items()))
+    line(f"target: {report.target or 'none, logical models alone'}")
     if report.chains:
-        shown = ", ".join(f"{count} of length {size}" for size, count in report.chains.items())
-        console.print(f"chains: {shown}")
+        lengths = (f"{count} of length {size}" for size, count in report.chains.items())
+        line(f"chains: {', '.join(lengths)}")
     if report.cache:
-        console.print(
-            "embedding cache: "
-            + ", ".join(f"{name} {value}" for name, value in report.cache.items())
-        )
+        counts = (f"{name} {value}" for name, value in report.cache.items())
+        line(f"embedding cache: {', '.join(counts)}")
 
 
 def _stages(report: Report) -> Table:

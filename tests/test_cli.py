@@ -72,6 +72,7 @@ def test_draw(compiled: str, tmp_path: Path) -> None:
     out = tmp_path / "chip.png"
     assert f"wrote {out}" in run("draw", compiled, "-o", str(out))
     assert out.stat().st_size > 10_000
+    assert json.loads(run("draw", compiled, "-o", str(out), "--json"))["file"] == str(out)
     text = run("draw", compiled, "-o", str(out), "--submission", "9", code=3)
     assert "there is no submission 9" in text
 
@@ -163,6 +164,8 @@ def test_tying(tie: str, tmp_path: Path) -> None:
         ((FILE, "--target", "zephyr:1", "--keys", "18"), "would fit", 5),
         ((FILE, "--select", "one-hot", "--keys", "2"), "takes no --keys", 2),
         ((FILE, "--select", "exactly", "--levels", "2"), "--levels goes with", 2),
+        ((FILE, "--passes", "sparsify", "--slots", "4"), "--slots shapes the default", 2),
+        ((FILE, "--passes", "sparsify", "--tie", "kv"), "--tie shapes the default", 2),
         ((FILE, "--kys", "2"), "--kys", 2),
     ],
 )
