@@ -38,6 +38,19 @@ class BinarizeWeights:
             ``"arithmetic"``, ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
         topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"``, ``"pegasus"``, or
             ``"all-to-all"``, where every bit is one.
+
+    Example:
+        >>> from qubo_attn import BinarizeWeights, Program
+        >>> program = Program.parse("w[0,0,0] in 0..3 : -2")
+        >>> rewrite = BinarizeWeights("binary").apply(program)
+        >>> print(rewrite.program)
+        program variables=2 terms=0 constraints=0
+        offset 0
+        w[0,0,0,0] : -2
+        w[0,0,0,1] : -4
+        <BLANKLINE>
+        >>> rewrite.lift.lift([[1, 1]])
+        array([[3.]])
     """
 
     encoding: str = "auto"

@@ -51,6 +51,19 @@ class Embed:
         longest_chain: qubits that a chain may have; None for any number.
         chain_strength: see `qubo_attn.hardware.coefficients`; it does not change the placement.
         kept: an earlier placement; taken over where the program's components are the same.
+
+    Example:
+        >>> from qubo_attn import Embed, InsertPenalties, Pipeline, Program, Target
+        >>> program = Program.parse('''
+        ... x[0,0,0] : -2
+        ... x[0,0,1] : -1
+        ... pick[0,0]: x[0,0,0] + x[0,0,1] == 1
+        ... ''')
+        >>> stages = Pipeline((InsertPenalties(), Embed(Target.zephyr(2)))).run(program)
+        >>> stages[-1].rewrite.notes
+        ('1 components in 1 submissions',)
+        >>> stages[-1].rewrite.placement.chain_lengths
+        array([1, 1])
     """
 
     target: Target

@@ -77,6 +77,19 @@ class InsertPenalties:
             variable changes), ``"network"``, ``"grid"``, or ``"auto"``, which `compile` uses.
         topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"`` (the default),
             ``"pegasus"``, or ``"all-to-all"``, where rows stay dense as couplers cost nothing.
+
+    Example:
+        Here a slope alone holds the row to one key, without any coupler:
+
+        >>> from qubo_attn import InsertPenalties, Program
+        >>> program = Program.parse('''
+        ... x[0,0,0] : -2
+        ... x[0,0,1] : -1
+        ... x[0,0,2] : 3
+        ... pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1
+        ... ''')
+        >>> print(str(InsertPenalties().apply(program).program).splitlines()[-1])
+        pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1 price 0 slope 1.5
     """
 
     margin: float = 0.05

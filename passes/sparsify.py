@@ -58,6 +58,18 @@ class Sparsify:
         nucleus: share of softmax mass to keep, above 0 up to 1; None keeps all.
         sizes: what the number of keys of a row's nucleus is rounded up to, ascending; beyond the
             last, and where there are none, it stays as it is.
+
+    Example:
+        >>> from qubo_attn import Program, Sparsify
+        >>> program = Program.parse('''
+        ... x[0,0,0] mass 0.7 : -2
+        ... x[0,0,1] mass 0.2 : -1
+        ... x[0,0,2] mass 0.1 : 3
+        ... pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1
+        ... ''')
+        >>> rewrite = Sparsify(slots=2).apply(program)
+        >>> len(rewrite.program), rewrite.bound
+        (2, 0.0)
     """
 
     slots: int | None = None

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Selection,
         Sparsemax,
     )
+    from qubo_attn.page import stages_page
     from qubo_attn.passes import (
         BinarizeWeights,
         Canonicalize,
@@ -109,6 +110,7 @@ _HOMES = {
         "Selection",
         "Sparsemax",
     ),
+    "page": ("stages_page",),
     "passes": (
         "BinarizeWeights",
         "Canonicalize",
@@ -194,6 +196,7 @@ __all__ = [
     "qama_program",
     "read_attention",
     "read_bqm",
+    "stages_page",
     "validate",
     "write_bqm",
 ]

@@ -51,6 +51,18 @@ class CompiledAttention(Portable):
         recipe: how it was compiled; `rebind` repeats it.
         stages: the objective's program and the program after every pass.
         known_plan: a plan of an earlier batch, used where it serves.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+        >>> [stage.name for stage in compiled.stages]
+        ['selection', 'sparsify', 'insert-penalties', 'binarize-weights', 'embed']
+        >>> compiled.bound, len(compiled.submissions)
+        (0.0, 1)
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([ True, False, False])
+        >>> compiled.rebind([[[0.5, 1.0, 2.0]]]).solve(seed=1).selected[0, 0]
+        array([False, False,  True])
     """
 
     attention: Attention
@@ -477,11 +489,69 @@ class CompiledAttention(Portable):
         """
         return build_report(self, reads)
 
+    def html(
+        self,
+        result: AttentionResult | None = None,
+        *,
+        tokens: Sequence[object] | None = None,
+        reads: int = 1000,
+    ) -> str:
+        """Return one HTML page on what was done to the attention; it loads nothing.
+
+        Attention as given, as left to choose from and as selected; the program before and after
+        every pass; the chip, precision, machine time; and how the output came out.
+
+        Args:
+            result: what `solve` or `decode` returned; the page ends before it when None.
+            tokens: a label for each key, and for each query where there are as many.
+            reads: of each submission, for the machine time.
+
+        Raises:
+            InputError: there are more or fewer tokens than keys.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+            >>> compiled.html(compiled.solve(seed=1))[:15]
+            '<!DOCTYPE html>'
+        """
+        from qubo_attn.page import attention_page
+
+        return attention_page(self, result, tokens=tokens, reads=reads)
+
+    def write_html(
+        self,
+        path: str | Path,
+        result: AttentionResult | None = None,
+        *,
+        tokens: Sequence[object] | None = None,
+        reads: int = 1000,
+    ) -> None:
+        """Write the page of `html` to a file.
+
+        Args:
+            path: the file.
+            result, tokens, reads: see `html`.
+
+        Raises:
+            InputError: there are more or fewer tokens than keys.
+
+        Example:
+            >>> import pathlib, tempfile, qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     compiled.write_html(pathlib.Path(folder) / "report.html", tokens="abc")
+        """
+        text = self.html(result, tokens=tokens, reads=reads)
+        Path(path).write_text(text, encoding="utf-8")
+
     def __str__(self) -> str:
         return str(self.report())
 
     def _repr_html_(self) -> str:
-        return self.report().html()
+        from qubo_attn.notebook import compiled_html
+
+        return compiled_html(self)
 
 
 def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAttention:
@@ -493,6 +563,16 @@ def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAtt
 
     Raises:
         InputError: the folder holds no readable artifact; names the file.
+
+    Example:
+        >>> import tempfile
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     compiled.save(folder)
+        ...     loaded = qa.load(folder)
+        >>> str(loaded.program) == str(compiled.program)
+        True
     """
     from qubo_attn.storage import load as read
 

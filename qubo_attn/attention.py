@@ -140,7 +140,7 @@ class Attention(Portable):
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class Rows(Portable):
     """Rows of visible keys, in CSR form.
 
     Attributes:

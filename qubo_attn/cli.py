@@ -16,6 +16,7 @@ from qubo_attn.compile_cli import compile_file
 from qubo_attn.formats_cli import formats_app
 from qubo_attn.inspect_cli import draw, inspect
 from qubo_attn.passes_cli import list_passes
+from qubo_attn.report_cli import write_report
 from qubo_attn.solve_cli import solve
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command("compile")(compile_file)
 app.command("solve")(solve)
 app.command("inspect")(inspect)
 app.command("draw")(draw)
+app.command("report")(write_report)
 app.command("bench")(bench)
 app.command("passes")(list_passes)
 app.add_typer(formats_app, name="formats")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from qubo_attn.unembedding import MAJORITY
 
 if TYPE_CHECKING:
     import dimod
+    from matplotlib.figure import Figure
 
     from qubo_attn.artifact import CompiledAttention
     from qubo_attn.submission import Submission
@@ -43,6 +45,15 @@ class AttentionResult:
         energies: float64, shape (H, Q): the row's objective, penalties and constants excluded; of a
             coupling across heads each row has half.
         chain_break_fraction: mean share of broken chains over all samples.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5, -1.0]]], 1, select=qa.ExactlyK(2), target=None)
+        >>> result = compiled.solve(seed=1)
+        >>> result.weights.round(3)
+        array([[[0.731, 0.269, 0.   , 0.   ]]])
+        >>> result.feasible.all(), result.repaired.any()
+        (np.True_, np.False_)
     """
 
     selected: Bools
@@ -67,6 +78,43 @@ class AttentionResult:
         if self.context is None:
             raise DecodeError("output errors need values; compile with values=")
         return relative_errors(self.context, attention)
+
+    def plot(
+        self,
+        attention: Attention | None = None,
+        *,
+        heads: Sequence[int] | None = None,
+        file: str | Path | None = None,
+    ) -> Figure:
+        """Draw what every head selects, kept keys in amber, and above it what was given.
+
+        Args:
+            attention: ``compiled.attention``, for the softmax as given; left out when None.
+            heads: which to draw; all when None.
+            file: where to write the picture, e.g. ``heads.png``; nowhere when None.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            InputError: there is no such head, or the attention is another's.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+            >>> figure = compiled.solve(seed=1).plot(compiled.attention)
+            >>> [axes.get_title() for axes in figure.axes]
+            ['head 0, given', 'head 0, selected']
+        """
+        from qubo_attn.plots import plot
+
+        return plot(self, attention, heads, file)
+
+    def _repr_html_(self) -> str:
+        from qubo_attn.notebook import result_html
+
+        return result_html(self)
 
     def __str__(self) -> str:
         rows = self.feasible.size

@@ -50,7 +50,7 @@ def draw(
     if part.physical is None:
         raise InputError("there is no chip to draw: compile for a structured target")
     target = part.physical.target
-    where = _places(target)
+    where = places(target)
     head = compiled.program.variables.head[part.variables]
     figure = Figure(figsize=(_INCHES, _INCHES), layout="constrained")
     axes = figure.add_subplot()
@@ -74,7 +74,7 @@ def draw(
     return figure
 
 
-def _places(target: Target) -> Floats:
+def places(target: Target) -> Floats:
     """Return where each qubit is drawn."""
     if target.is_grid:
         return layout(target.topology, target.shape, target.qubits)

@@ -44,35 +44,120 @@ class QuboAttnError(Exception):
 
 
 class InputError(QuboAttnError, ValueError):
-    """An argument that cannot be compiled; names it and where in it the trouble is."""
+    """An argument that cannot be compiled; names it and where in it the trouble is.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> try:
+        ...     qa.compile([[1.0, float("nan")]], 1)
+        ... except qa.InputError as error:
+        ...     print(error.head, error.query, error.key)
+        0 0 1
+    """
 
 
 class ParseError(QuboAttnError, ValueError):
-    """Program text that does not read; carries ``line`` and ``column`` (both from 1)."""
+    """Program text that does not read; carries ``line`` and ``column`` (both from 1).
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> try:
+        ...     qa.Program.parse("x[0,0,0] : two")
+        ... except qa.ParseError as error:
+        ...     print(error.line, error.column)
+        1 1
+    """
 
 
 class VerifyError(QuboAttnError, ValueError):
-    """A malformed program; carries ``code`` and ``where``."""
+    """A malformed program; carries ``code`` and ``where``.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> program = qa.Program.parse("x[0,0,0] : 1")
+        >>> try:
+        ...     program.replace(variables=program.variables.take([0, 0])).verify()
+        ... except qa.VerifyError as error:
+        ...     print(error.code, error.where)
+        shape objective.linear
+    """
 
 
 class PassError(QuboAttnError):
-    """A pass that cannot run on the program it was given."""
+    """A pass that cannot run on the program it was given.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> program = qa.Program.parse("w[0,0,0] in 0..3 : -2")
+        >>> try:
+        ...     qa.Pipeline((qa.Embed(qa.Target.zephyr(2)),)).run(program)
+        ... except qa.PassError as error:
+        ...     print(error)
+        embed needs a program that has bits only; this one does not
+    """
 
 
 class OrderError(PassError):
-    """Passes in an order that cannot work; the message says which to move and why."""
+    """Passes in an order that cannot work; the message says which to move and why.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> try:
+        ...     qa.Pipeline((qa.InsertPenalties(), qa.Sparsify()))
+        ... except qa.OrderError as error:
+        ...     print(error.needs)
+        unpriced
+    """
 
 
 class InfeasibleError(QuboAttnError):
-    """Constraints that no assignment satisfies; carries their ``labels``."""
+    """Constraints that no assignment satisfies; carries their ``labels``.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> program = qa.Program.parse('''
+        ... x[0,0,0] : -2
+        ... x[1,0,0] : -1
+        ... pick[0,0]: x[0,0,0] == 1
+        ... pick[1,0]: x[1,0,0] == 0
+        ... ''')
+        >>> try:
+        ...     qa.TieVariables(((0, 1),)).apply(program)
+        ... except qa.InfeasibleError as error:
+        ...     print(error.labels)
+        ('pick[0,0]', 'pick[1,0]')
+    """
 
 
 class PromiseError(QuboAttnError):
-    """A rewrite whose promise does not hold on a checked point."""
+    """A rewrite whose promise does not hold on a checked point.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> program = qa.Program.parse('''
+        ... x[0,0,0] : -2
+        ... x[0,0,1] : -1
+        ... ''')
+        >>> swapped = qa.Rewrite(program, qa.Lift.select([1, 0], n_after=2))
+        >>> try:
+        ...     qa.validate(program, swapped)
+        ... except qa.PromiseError as error:
+        ...     print(error)
+        energy changes by 1 at x[0,0,1]=1
+    """
 
 
 class TargetError(QuboAttnError, ValueError):
-    """A target that cannot be read or is not known."""
+    """A target that cannot be read or is not known.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> try:
+        ...     qa.Target.of("heavy-hex:3")
+        ... except qa.TargetError as error:
+        ...     print(error)
+        unknown target 'heavy-hex:3': expected zephyr:M, pegasus:M, all-to-all or a JSON file
+    """
 
 
 class SubmissionError(TargetError):
@@ -80,23 +165,63 @@ class SubmissionError(TargetError):
 
     Carries ``code`` and ``submission`` and, as the case is, ``qubit``, ``coupler``, ``variable``,
     ``found`` and ``limits``.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+        >>> try:
+        ...     compiled.submissions[0].validate(reads=100_000)
+        ... except qa.SubmissionError as error:
+        ...     print(error.code, error.found, error.limits)
+        reads 100000 (1, 10000)
     """
 
 
 class EmbeddingError(QuboAttnError):
-    """A problem that does not fit; carries ``requested`` and ``fits`` (keys a row may have)."""
+    """A problem that does not fit; carries ``requested`` and ``fits`` (keys a row may have).
+
+    Example:
+        >>> import numpy as np
+        >>> import qubo_attn as qa
+        >>> try:
+        ...     qa.compile(np.zeros((1, 80)), 1, select=qa.ExactlyK(40), target="zephyr:1")
+        ... except qa.EmbeddingError as error:
+        ...     print(error.requested, error.fits)
+        80 12
+    """
 
 
 class DecodeError(QuboAttnError, ValueError):
-    """Sample sets that do not belong to the compiled submissions."""
+    """Sample sets that do not belong to the compiled submissions.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+        >>> try:
+        ...     compiled.decode([])
+        ... except qa.DecodeError as error:
+        ...     print(error)
+        0 sample sets for 1 submissions
+    """
 
 
 class WorkerError(QuboAttnError):
     """Processes that were lost while they compiled a batch.
 
     Carries ``item``, the first that is missing, and ``losses``, how often it was lost.
+
+    Example:
+        >>> error = WorkerError("item 3 was lost 3 times", item=3, losses=3)
+        >>> error.item, error.losses
+        (3, 3)
     """
 
 
 class MissingExtraError(QuboAttnError, ImportError):
-    """An optional package that is not installed; carries the ``extra`` that brings it."""
+    """An optional package that is not installed; carries the ``extra`` that brings it.
+
+    Example:
+        >>> error = MissingExtraError("drawing needs qubo-attn[plot]", extra="plot")
+        >>> error.extra, isinstance(error, ImportError)
+        ('plot', True)
+    """

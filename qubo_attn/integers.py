@@ -86,6 +86,22 @@ class IntegerIsing:
         coupling: int32, its value.
         scale: float64, energy per unit, for each spin but the last.
         offset: float, energy of no coupling at all.
+
+    Example:
+        >>> from qubo_attn import Program, integer_ising
+        >>> program = Program.parse('''
+        ... x[0,0,0] : -2
+        ... x[0,0,1] : 4
+        ... x[0,0,0] * x[0,0,1] : -4
+        ... ''')
+        >>> problem = integer_ising(program)
+        >>> problem.matrix
+        array([[ 0, -1, -2],
+               [-1,  0,  1],
+               [-2,  1,  0]], dtype=int32)
+        >>> read = [[1, -1, 1]]  # the last spin is the auxiliary one
+        >>> problem.bits(read), problem.energies(read)
+        (array([[1, 0]], dtype=uint8), array([-2.]))
     """
 
     variables: Longs

@@ -396,6 +396,11 @@ class Program(Portable):
     def __str__(self) -> str:
         return self.text(limit=400)
 
+    def _repr_html_(self) -> str:
+        from qubo_attn.notebook import program_html
+
+        return program_html(self)
+
     def text(self, *, exact: bool = False, limit: int | None = None) -> str:
         """Return the program as text.
 

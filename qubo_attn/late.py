@@ -8,7 +8,7 @@ couplers follow from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -75,6 +75,10 @@ class LateQuadratic(Quadratic):
         object.__setattr__(self, "offset", float(offset))
         object.__setattr__(self, "linear", own_array(linear))
         object.__setattr__(self, "couplers", couplers)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what the couplers follow from, in place of the couplers."""
+        return {name: self.__dict__[name] for name in ("offset", "linear", "couplers")}
 
     def __getattr__(self, name: str) -> Array:
         if name not in ("i", "j", "bias"):

@@ -123,6 +123,11 @@ class Stage(Portable):
             "priced": int(constraints.priced.sum()),
         }
 
+    def _repr_html_(self) -> str:
+        from qubo_attn.notebook import stage_html
+
+        return stage_html(self)
+
 
 BeforeHook = Callable[[Pass, Program], None]
 AfterHook = Callable[[Stage], None]

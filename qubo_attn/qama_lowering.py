@@ -29,6 +29,17 @@ class QamaResult:
         weights: soft selection w, shape (H, N).
         output: the layer's output, shape (H, N, d).
         gradient: dE/dJ, shape (H, N, N), and dE/dh, shape (H, N), with the bits held.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> q, k, v = np.random.default_rng(0).normal(size=(3, 2, 3, 4))
+        >>> result = qa.qama_decode(np.ones((1, 12)), q, k, np.abs(v), bits=2)
+        >>> result.weights
+        array([[1., 1., 1.],
+               [1., 1., 1.]])
+        >>> by_coupling, by_field = result.gradient
+        >>> by_coupling.shape, by_field.shape
+        ((2, 3, 3), (2, 3))
     """
 
     bits: Floats
@@ -123,6 +134,15 @@ def qama_decode(
     Raises:
         DecodeError: the samples are not bits of that program.
         InputError: an argument has the wrong shape or is not finite; names it.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> rng = np.random.default_rng(0)
+        >>> q, k, v = rng.normal(size=(3, 2, 3, 4))
+        >>> samples = rng.integers(0, 2, size=(100, 12))  # from any sampler
+        >>> result = qa.qama_decode(samples, q, k, np.abs(v), bits=2)
+        >>> result.weights.shape, result.output.shape
+        ((2, 3), (2, 3, 4))
     """
     coupling, field, terms = _coefficients(query, key, value, smoothing)
     heads, tokens = field.shape

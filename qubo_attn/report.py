@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -95,8 +94,20 @@ class Report:
         return "\n".join(lines)
 
     def html(self) -> str:
-        """Return the text for a notebook."""
-        return f"<pre>{html.escape(str(self))}</pre>"
+        """Return the facts as HTML tables; `CompiledAttention.html` is the page with pictures.
+
+        Example:
+            >>> import numpy as np, qubo_attn as qa
+            >>> compiled = qa.compile(np.zeros((1, 1, 9)), 1, target=None)
+            >>> "<table>" in compiled.report().html()
+            True
+        """
+        from qubo_attn.notebook import report_html
+
+        return report_html(self)
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def machine_lines(part: dict[str, Any]) -> list[str]:
@@ -129,19 +140,7 @@ def _microseconds(facts: dict[str, Any]) -> float | None:
 def build_report(compiled: CompiledAttention, reads: int = 1000) -> Report:
     """Return the facts of ``compiled``; see `CompiledAttention.report`."""
     recipe, placement = compiled.recipe, compiled.placement
-    submissions = _submissions(compiled)
-    machine: dict[str, object] = {}
-    if placement is not None:
-        calls = compiled.schedule(reads)
-        submissions = tuple(
-            part | facts for part, facts in zip(submissions, _ready(compiled, calls), strict=True)
-        )
-        machine = {
-            "reads": calls.reads,
-            "calls": len(calls.calls),
-            "milliseconds": _milliseconds(calls.microseconds),
-            "stated": calls.stated,
-        }
+    submissions, machine = submission_facts(compiled, reads)
     return Report(
         stages=tuple(_stage(compiled, index) for index in range(len(compiled.stages))),
         rows=_rows(compiled),
@@ -151,6 +150,24 @@ def build_report(compiled: CompiledAttention, reads: int = 1000) -> Report:
         cache=_cache(compiled),
         machine=machine,
     )
+
+
+def submission_facts(
+    compiled: CompiledAttention, reads: int
+) -> tuple[tuple[dict[str, object], ...], dict[str, object]]:
+    """Return the ``submissions`` and the ``machine`` of a report."""
+    submissions = _submissions(compiled)
+    if compiled.placement is None:
+        return submissions, {}
+    calls = compiled.schedule(reads)
+    machine: dict[str, object] = {
+        "reads": calls.reads,
+        "calls": len(calls.calls),
+        "milliseconds": _milliseconds(calls.microseconds),
+        "stated": calls.stated,
+    }
+    ready = _ready(compiled, calls)
+    return tuple(part | facts for part, facts in zip(submissions, ready, strict=True)), machine
 
 
 def _stage(compiled: CompiledAttention, index: int) -> dict[str, object]:

@@ -60,6 +60,20 @@ class Rewrite(Portable):
         certificates: the proofs of the weights; only a pass that prices sets them.
         placement: where the program sits on a target; only the last pass sets it.
         error: largest change of a feasible point's energy, in energy units; 0 but for rounding.
+
+    Example:
+        >>> from qubo_attn import Program, TieVariables
+        >>> program = Program.parse('''
+        ... x[0,0,0] : -2
+        ... x[1,0,0] : -1
+        ... ''')
+        >>> rewrite = TieVariables(((0, 1),)).apply(program)
+        >>> rewrite.program.objective.linear  # one variable for both
+        array([-3.])
+        >>> rewrite.lift.lift([[1]])  # and back
+        array([[1., 1.]])
+        >>> rewrite.restricts, rewrite.bound
+        (True, 0.0)
     """
 
     program: Program
@@ -71,6 +85,11 @@ class Rewrite(Portable):
     certificates: Certificates | None = None
     placement: Placement | None = None
     error: float = 0.0
+
+    def _repr_html_(self) -> str:
+        from qubo_attn.notebook import rewrite_html
+
+        return rewrite_html(self)
 
 
 def unchanged(program: Program, *notes: str) -> Rewrite:

@@ -169,8 +169,9 @@ class SoftWeights:
 
     Without ``k`` the levels of a row add up to a number T, and the key's weight is its level over
     T. With ``k`` exactly k keys have a weight at all (or all there are, where a row sees fewer), on
-    a level 0..``levels`` about their softmax weight, so that they can take over what the other keys
-    would have had; the ``output`` objective needs these, see `qubo_attn.objectives.output`.
+    a level from 0 to ``levels`` about their softmax weight, so that they can take over what the
+    other keys would have had; the ``output`` objective needs these, see
+    `qubo_attn.objectives.output`.
 
     Attributes:
         levels: largest level of a key, at least 1. The default 3 takes two bits a key.

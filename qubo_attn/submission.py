@@ -80,6 +80,16 @@ class Submission:
         vartype: ``"SPIN"`` or ``"BINARY"``.
         scale: float64, program energy per unit of the model's, for each variable.
         physical: chains and physical arrays; None without a structured target.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+        >>> part = compiled.submissions[0]
+        >>> part.rows, part.bqm.num_variables
+        (((0, 0),), 3)
+        >>> part.embedded_bqm.num_variables == sum(map(len, part.embedding.values()))  # qubits
+        True
+        >>> part.validate(reads=1000)  # silent where a machine would take it
     """
 
     index: int

@@ -44,6 +44,14 @@ class SolverOrder:
         ends: int64, shape (couplers, 2), the same for both qubits of each coupler listed.
         place: int64, number in the solver's list of each coupler of the target; -1 where it has
             none.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+        >>> order = qa.SolverOrder.of(compiled.recipe.target)  # or of a solver, as second argument
+        >>> h, j = compiled.hardware_arrays(order)
+        >>> h.shape, j.shape
+        ((1, 160), (1, 1224))
     """
 
     target: Target

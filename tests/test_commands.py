@@ -23,9 +23,9 @@ from tests.conftest import ROOT
 
 FILE = str(ROOT / "fixtures" / "attention" / "minilm_d02_L1_n10.npz")
 COMMANDS = [
-    (), ("compile",), ("solve",), ("inspect",), ("draw",), ("bench",), ("passes",), ("formats",),
-    ("formats", "convert"), ("cache",), ("cache", "ls"), ("cache", "verify"), ("cache", "clear"),
-    ("cache", "export"), ("cache", "import"), ("cache", "warm"),
+    (), ("compile",), ("solve",), ("inspect",), ("draw",), ("report",), ("bench",), ("passes",),
+    ("formats",), ("formats", "convert"), ("cache",), ("cache", "ls"), ("cache", "verify"),
+    ("cache", "clear"), ("cache", "export"), ("cache", "import"), ("cache", "warm"),
 ]  # fmt: skip
 
 

@@ -93,5 +93,28 @@ def test_whole_rows_are_told_from_parts_of_rows() -> None:
     assert whole_rows(plain(program.objective), rows) is None
 
 
+@pytest.mark.parametrize("objective", ["selection", "redundancy", "output"])
+def test_programs_travel_without_their_couplers(objective: str) -> None:
+    generator = np.random.default_rng(4)
+    vectors = generator.normal(size=(1, 5, 3))
+    made = qa.compile(
+        generator.normal(size=(1, 3, 5)),
+        1,
+        select=qa.ExactlyK(2),
+        objective=objective,
+        values=vectors,
+        keys=vectors,
+        passes=(),
+        target=None,
+    )
+    travelled = pickle.loads(pickle.dumps(made.program))
+    assert not travelled.objective.made
+    priced = [
+        qa.InsertPenalties(relax=False).apply(program) for program in (made.program, travelled)
+    ]
+    assert priced[0].program.total().bias.tobytes() == priced[1].program.total().bias.tobytes()
+    assert travelled.same(made.program)
+
+
 def plain(form: Quadratic) -> Quadratic:
     return Quadratic(form.offset, **form.arrays())

@@ -29,6 +29,7 @@ from qubo_attn.arrays import segment_ids
 from qubo_attn.late import LateQuadratic
 from qubo_attn.objectives.base import Objective, needed
 from qubo_attn.objectives.forms import quadratic
+from qubo_attn.portable import Portable
 from qubo_attn.threads import by_rows, rows_at
 
 if TYPE_CHECKING:
@@ -39,7 +40,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output(Objective):
-    """Smallest squared error of the attention output; needs the value vectors."""
+    """Smallest squared error of the attention output; needs the value vectors.
+
+    Example:
+        Key 0 is the heaviest, but what is left out cancels better where key 1 is kept:
+
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile(
+        ...     [[[0.5, 0.3, 0.0]]],
+        ...     1,
+        ...     select=qa.OneHot(),
+        ...     objective=qa.Output(),
+        ...     values=[[[1.0], [1.0], [-2.0]]],
+        ...     target=None,
+        ... )
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([False,  True, False])
+    """
 
     name: ClassVar[str] = "output"
     decoder: ClassVar[str] = "residual"
@@ -79,7 +96,7 @@ class Output(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class _Products:
+class _Products(Portable):
     """The couplers ``2 w_i.w_j``."""
 
     rows: Rows

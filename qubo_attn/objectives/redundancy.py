@@ -16,6 +16,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.late import LateQuadratic, rows_of
 from qubo_attn.objectives.base import Objective, needed
+from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
     from qubo_attn.arrays import Floats, Ints, Longs
@@ -30,6 +31,21 @@ class Redundancy(Objective):
     Attributes:
         strength: energy of choosing two equal keys, in logits. The default 1 makes a twin cost as
             much as a factor e of its softmax weight.
+
+    Example:
+        Keys 0 and 1 say the same, so the second one kept is key 2:
+
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile(
+        ...     [[[2.0, 1.9, 1.5]]],
+        ...     1,
+        ...     select=qa.ExactlyK(2),
+        ...     objective=qa.Redundancy(strength=1.0),
+        ...     keys=[[[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0]]],
+        ...     target=None,
+        ... )
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([ True, False,  True])
     """
 
     strength: float = 1.0
@@ -45,7 +61,7 @@ class Redundancy(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class _Cosines:
+class _Cosines(Portable):
     """The couplers ``strength c_ij``."""
 
     rows: Rows

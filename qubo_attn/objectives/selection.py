@@ -16,6 +16,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.late import LateQuadratic, RowCouplers, rows_of
 from qubo_attn.objectives.base import Objective
+from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
     from qubo_attn.arrays import Floats, Ints, Longs
@@ -51,7 +52,7 @@ class Selection(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class _Products(RowCouplers):
+class _Products(RowCouplers, Portable):
     """The couplers ``2 alpha s_i s_j``."""
 
     rows: Rows

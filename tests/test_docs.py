@@ -1,0 +1,143 @@
+"""The documentation: every example on its pages runs, every public name has one that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import inspect
+import io
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner
+
+import qubo_attn as qa
+from tests.conftest import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+# Blocks marked ``python no-run``, by page: each needs something that no test has.
+NOT_RUN = {"submit_qpu.md": 1}
+# Pages that another test follows block by block, as they install a package of their own.
+ELSEWHERE = {"own_pass.md": "test_newcomer.py"}
+# Packages that a page's examples need beyond the package's own.
+NEEDS = {"torch.md": "torch"}
+
+FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+CHECKER = doctest.OutputChecker()
+LENIENT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    info: str
+    text: str
+    line: int
+
+    @cached_property
+    def language(self) -> str:
+        return (self.info.split() or [""])[0]
+
+    @property
+    def runs(self) -> bool:
+        return self.language == "python" and "no-run" not in self.info
+
+
+def blocks_of(page: str) -> list[Block]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return [
+        Block(match["info"], match["text"], text.count("\n", 0, match.start()) + 1)
+        for match in FENCE.finditer(text)
+    ]
+
+
+def run_python(block: Block, page: str, module: ModuleType) -> str:
+    """Run a block in the page's module; return what it printed."""
+    # Blank lines before it give tracebacks the page's own line numbers.
+    code = compile("\n" * block.line + block.text, page, "exec", dont_inherit=True)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, module.__dict__)
+    return printed.getvalue()
+
+
+def run_shell(block: Block) -> str:
+    """Run the commands of our own in a shell block; return what they printed."""
+    from qubo_attn.cli import app
+
+    printed = ""
+    for line in block.text.replace("\\\n", " ").splitlines():
+        for command in line.split("&&"):
+            words = shlex.split(command, comments=True)
+            if words[:1] == ["qubo-attn"]:
+                result = CliRunner().invoke(app, words[1:])
+                assert result.exit_code == 0, f"{command}: {result.output}"
+                printed += result.output
+    return printed
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
+def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, in one namespace; an ``output`` block is what the block before it prints."""
+    if page in NEEDS:
+        pytest.importorskip(NEEDS[page])
+    # As in a checkout, but what the page writes goes elsewhere.
+    (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    printed = None
+    for block in blocks_of(page):
+        if block.runs:
+            printed = run_python(block, page, module)
+        elif block.language == "sh":
+            printed = run_shell(block)
+        elif block.language == "output":
+            assert printed is not None, f"{page}:{block.line} follows no block that runs"
+            same = CHECKER.check_output(block.text, printed, LENIENT)
+            assert same, f"{page}:{block.line} should read\n{printed}"
+
+
+def test_blocks_that_do_not_run_are_known() -> None:
+    found = {page: sum("no-run" in block.info for block in blocks_of(page)) for page in PAGES}
+    assert {page: count for page, count in found.items() if count} == NOT_RUN
+
+
+def public() -> list[str]:
+    return [name for name in qa.__all__ if name != "__version__"]
+
+
+@pytest.mark.parametrize("name", public())
+def test_public_name_has_an_example_that_runs(name: str) -> None:
+    value = getattr(qa, name)
+    # Doctests are collected where a name lives, so there they have to be.
+    assert value.__module__.split(".")[0] == "qubo_attn"
+    tests = doctest.DocTestFinder(recurse=False).find(value, name, module=False)
+    assert tests, f"{name} has no docstring"
+    assert any(test.examples for test in tests), f"{name} has no example in its docstring"
+
+
+@pytest.mark.parametrize("name", [name for name in public() if inspect.isclass(getattr(qa, name))])
+def test_public_members_have_docstrings(name: str) -> None:
+    for base in getattr(qa, name).__mro__:
+        if not base.__module__.startswith("qubo_attn"):
+            continue
+        for member, value in vars(base).items():
+            function = getattr(value, "__func__", value)
+            told = inspect.isroutine(function) or isinstance(function, (property, cached_property))
+            if told and not member.startswith("_"):
+                assert function.__doc__, f"{name}.{member} has no docstring"
+
+
+def test_reference_has_every_public_name_once() -> None:
+    pages = sorted((DOCS / "reference").glob("*.rst"))
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    found = re.findall(r"^\.\. auto(?:class|function|exception):: (\w+)$", text, re.MULTILINE)
+    assert sorted(found) == public(), "docs/reference/*.rst list the names of qubo_attn.__all__"
