@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         WorkerError,
     )
     from qubo_attn.integers import IntegerIsing, integer_ising
+    from qubo_attn.interchange import read_bqm, write_bqm
     from qubo_attn.ir import Program
     from qubo_attn.laws import validate
     from qubo_attn.lift import Lift
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     )
     from qubo_attn.pipeline import Pipeline
     from qubo_attn.qama_lowering import QamaResult, qama_decode, qama_program
+    from qubo_attn.readers import read_attention
     from qubo_attn.rewrite import Rewrite
     from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
     from qubo_attn.submission import Submission
@@ -98,6 +100,7 @@ _HOMES = {
         "WorkerError",
     ),
     "integers": ("IntegerIsing", "integer_ising"),
+    "interchange": ("read_bqm", "write_bqm"),
     "ir": ("Program",),
     "laws": ("validate",),
     "lift": ("Lift",),
@@ -124,6 +127,7 @@ _HOMES = {
     ),
     "pipeline": ("Pipeline",),
     "qama_lowering": ("QamaResult", "qama_decode", "qama_program"),
+    "readers": ("read_attention",),
     "rewrite": ("Rewrite",),
     "select": ("AtMostK", "Budget", "ExactlyK", "OneHot", "SoftWeights", "Unconstrained"),
     "submission": ("Submission",),
@@ -197,8 +201,11 @@ __all__ = [
     "load",
     "qama_decode",
     "qama_program",
+    "read_attention",
+    "read_bqm",
     "stages_page",
     "validate",
+    "write_bqm",
 ]
 
 

@@ -72,7 +72,7 @@ class Options(TypedDict, total=False):
     tie: TieVariables | None
     coupling: Coupling | Sequence[Coupling] | None
     slots: int | Literal["auto"] | None
-    passes: Sequence[Pass] | None
+    passes: Sequence[Pass | str] | str | None
     target: Target | str | nx.Graph | object | None
     cache: EmbeddingCache | str | os.PathLike[str] | None
     seed: int

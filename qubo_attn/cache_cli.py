@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.console import AsJson, guarded
+from qubo_attn.console import FOUND_BAD, AsJson, echo_json, guarded
 
 if TYPE_CHECKING:
     from qubo_attn.embedding.cache import EmbeddingCache
@@ -23,8 +22,6 @@ Folder = Annotated[
 ]
 Machine = "zephyr:M, pegasus:M, or a working graph's JSON."
 
-BAD_ENTRIES = 1
-
 
 @cache_app.command("ls")
 def ls(folder: Folder = None, as_json: AsJson = False) -> None:
@@ -36,7 +33,7 @@ def ls(folder: Folder = None, as_json: AsJson = False) -> None:
             {"file": str(e.path), "bytes": e.bytes, "readable": e.readable, **e.facts}
             for e in entries
         ]
-        typer.echo(json.dumps(facts))
+        echo_json(facts)
         return
     typer.echo(f"{cache.folder}: {len(entries)} embeddings, {sum(e.bytes for e in entries)} bytes")
     for entry in entries:
@@ -51,19 +48,19 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check every kept embedding, chain by chain; exit code 1 where one is bad."""
+    """Check every kept embedding, chain by chain; exit code 11 where one is bad."""
     cache = _cache(folder)
     machine = None if target is None else guarded(lambda: _machine(target))
     found = list(cache.verify(machine))
     bad = {str(path): problem for path, problem in found if problem}
     if as_json:
-        typer.echo(json.dumps({"folder": str(cache.folder), "checked": len(found), "bad": bad}))
+        echo_json({"folder": str(cache.folder), "checked": len(found), "bad": bad})
     else:
         for path, problem in bad.items():
             typer.echo(f"{path}: {problem}")
         typer.echo(f"{len(found)} embeddings checked, {len(bad)} bad")
     if bad:
-        raise typer.Exit(BAD_ENTRIES)
+        raise typer.Exit(FOUND_BAD)
 
 
 @cache_app.command("clear")
@@ -72,7 +69,7 @@ def clear(folder: Folder = None, as_json: AsJson = False) -> None:
     cache = _cache(folder)
     count = cache.clear()
     if as_json:
-        typer.echo(json.dumps({"folder": str(cache.folder), "deleted": count}))
+        echo_json({"folder": str(cache.folder), "deleted": count})
     else:
         typer.echo(f"{count} embeddings deleted from {cache.folder}")
 
@@ -89,7 +86,7 @@ def export_archive(
     cache = _cache(folder)
     written, bad = guarded(lambda: export_cache(cache, file))
     if as_json:
-        typer.echo(json.dumps({"file": str(file), "written": written, "bad": bad}))
+        echo_json({"file": str(file), "written": written, "bad": bad})
         return
     _list_bad(bad)
     typer.echo(f"{written} embeddings written to {file}, {len(bad)} bad ones left out")
@@ -101,19 +98,19 @@ def import_archive(
     folder: Folder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add the embeddings of an archive, each checked; exit code 1 where one is bad."""
+    """Add the embeddings of an archive, each checked; exit code 11 where one is bad."""
     from qubo_attn.embedding.archive import import_cache
 
     cache = _cache(folder)
     taken, known, bad = guarded(lambda: import_cache(cache, file))
     if as_json:
         facts = {"folder": str(cache.folder), "imported": taken, "known": known, "bad": bad}
-        typer.echo(json.dumps(facts))
+        echo_json(facts)
     else:
         _list_bad(bad)
         typer.echo(f"{taken} imported, {known} known before, {len(bad)} refused")
     if bad:
-        raise typer.Exit(BAD_ENTRIES)
+        raise typer.Exit(FOUND_BAD)
 
 
 @cache_app.command("warm")
@@ -153,7 +150,7 @@ def warm(
 
     facts = guarded(run)
     if as_json:
-        typer.echo(json.dumps(facts))
+        echo_json(facts)
 
 
 def _cache(folder: Path | None, *, repair: bool = True) -> EmbeddingCache:

@@ -36,6 +36,7 @@ from qubo_attn.passes import (
 )
 from qubo_attn.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
 from qubo_attn.portable import Portable
+from qubo_attn.registry import passes_of
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.select import ExactlyK, Select, SoftWeights
 from qubo_attn.target import Target
@@ -65,7 +66,7 @@ def compile(
     tie: TieVariables | None = None,
     coupling: Coupling | Sequence[Coupling] | None = None,
     slots: int | Literal["auto"] | None = "auto",
-    passes: Sequence[Pass] | None = None,
+    passes: Sequence[Pass | str] | str | None = None,
     target: Target | str | nx.Graph | object | None = "zephyr:12",
     cache: EmbeddingCache | str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -99,7 +100,9 @@ def compile(
             ``[Diversity(1.0, pairs=[(0, 1)]), Agreement(0.5, pairs=[(2, 3)])]``; none by default.
         slots: most keys a row keeps to choose from, those of largest softmax mass. ``"auto"`` is 16
             or twice the largest k, whichever is more; None keeps all.
-        passes: all passes before the embedding, in place of the default ones.
+        passes: all passes before the embedding, in place of the default ones: passes, or texts such
+            as ``"sparsify{slots=12}"``, or one text of several parted by commas. ``"default"``
+            stands for the default ones; passes of other packages have names as well.
         target: a `Target`, ``"zephyr:12"`` (the default: the current machine generation, ideal
             until a working graph is given), ``"pegasus:16"``, ``"all-to-all"``, a JSON file of a
             working graph, a networkx graph, a sampler with a structure, or None for logical
@@ -149,17 +152,16 @@ def compile(
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
     # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
     # numbers than for their bits.
-    steps: tuple[Pass, ...] = (
-        tuple(passes)
-        if passes is not None
-        else (
+    steps = passes_of(
+        passes,
+        lambda: (
             *_ties(tie, each),
             *((Canonicalize(),) if required is not None or forbidden is not None else ()),
             Sparsify(slots=_slots(slots, selects)),
             InsertPenalties(cardinality="auto", topology=_family(machine)),
             BinarizeWeights(_encoding(selects), _family(machine)),
             *_integers(machine),
-        )
+        ),
     )
     embed = None
     if machine is not None and machine.is_structured:

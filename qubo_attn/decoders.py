@@ -13,6 +13,7 @@ import numpy as np
 
 from qubo_attn.arrays import Bools, Floats
 from qubo_attn.errors import InputError
+from qubo_attn.nearest import nearest
 
 DECODERS = ("levels", "marginals", "renormalise", "residual")
 
@@ -63,7 +64,10 @@ def check_decoder(decoder: str) -> None:
     """
     if decoder not in DECODERS:
         known = ", ".join(DECODERS)
-        raise InputError(f"unknown decoder {decoder!r}; one of {known}", decoder=decoder)
+        raise InputError(
+            f"unknown decoder {decoder!r}; one of {known}{nearest(decoder, DECODERS)}",
+            decoder=decoder,
+        )
 
 
 def top_k(softmax: Floats, visible: Bools, counts: Floats | np.ndarray) -> Bools:

@@ -20,22 +20,13 @@ from qubo_attn.certificates import Certificates
 from qubo_attn.coupling import Agreement, Diversity
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.placement import Placement
-from qubo_attn.errors import InputError
+from qubo_attn.errors import InputError, PassError
 from qubo_attn.ir import Program, unpriced
 from qubo_attn.lift import Lift
 from qubo_attn.objectives import OBJECTIVES
-from qubo_attn.passes import (
-    BinarizeWeights,
-    Canonicalize,
-    Compress,
-    DropCouplers,
-    Embed,
-    InsertPenalties,
-    Quantize,
-    Sparsify,
-    TieVariables,
-)
-from qubo_attn.pipeline import Stage
+from qubo_attn.passes import Embed
+from qubo_attn.pipeline import Pass, Stage
+from qubo_attn.registry import SHIPPED, package_of, pass_named
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
 from qubo_attn.target import Target
@@ -45,23 +36,10 @@ if TYPE_CHECKING:
 
 # 2: a program that a pass left alone is not written again; certificates.
 FORMAT = 2
-_PASSES = {
-    p.name: p
-    for p in (
-        BinarizeWeights,
-        Canonicalize,
-        Compress,
-        DropCouplers,
-        InsertPenalties,
-        Quantize,
-        Sparsify,
-        TieVariables,
-    )
-}
 _SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
 _COUPLINGS = {c.__name__: c for c in (Agreement, Diversity)}
 
-_KNOWN: dict[str, type] = {**_PASSES, **_SELECTS, **OBJECTIVES, **_COUPLINGS}
+_KNOWN: dict[str, type] = {**SHIPPED, **_SELECTS, **OBJECTIVES, **_COUPLINGS}
 
 
 def save(compiled: CompiledAttention, folder: Path) -> None:
@@ -145,7 +123,7 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
         ],
         "selects": [_options(type(select).__name__, select) for select in recipe.selects],
         "objectives": [_options(objective.name, objective) for objective in recipe.objectives],
-        "passes": [_options(pass_.name, pass_) for pass_ in recipe.passes],
+        "passes": [_pass_options(pass_) for pass_ in recipe.passes],
         "couplings": [_options(type(entry).__name__, entry) for entry in recipe.couplings],
         "embed": None
         if recipe.embed is None
@@ -178,6 +156,39 @@ def _options(name: str, thing: object) -> dict[str, Any]:
             name=name,
         )
     return {"name": name, "options": {f.name: _plain(getattr(thing, f.name)) for f in fields}}
+
+
+def _pass_options(pass_: Pass) -> dict[str, Any]:
+    """Return a pass as JSON holds it; one of another package says which that is."""
+    if pass_.name in SHIPPED:
+        return _options(pass_.name, pass_)
+    facts: dict[str, Any] = {"name": pass_.name, "package": package_of(pass_.name)}
+    if not facts["package"] or pass_named(pass_.name) is not type(pass_):
+        raise InputError(
+            f"{type(pass_).__name__} cannot be saved: only what qubo_attn ships can be read back, "
+            "and passes that a package registers as entry points (docs/own_pass.md)",
+            name=pass_.name,
+        )
+    options = dataclasses.fields(pass_)  # type: ignore[arg-type]  # the registry takes no other
+    facts["options"] = {field.name: _plain(getattr(pass_, field.name)) for field in options}
+    if type(pass_)(**_tuples(facts["options"])) != pass_:
+        raise InputError(
+            f"{pass_.name} cannot be saved: its options are not numbers, texts and tuples of such",
+            name=pass_.name,
+        )
+    return facts
+
+
+def _saved_pass(facts: dict[str, Any]) -> Pass:
+    """Return the pass behind `_pass_options`."""
+    name = facts["name"]
+    if not package_of(name):
+        raise PassError(
+            f"pass {name!r} of {facts.get('package') or 'another version'} is not installed here; "
+            "install it to read what it made",
+            name=name,
+        )
+    return pass_named(name)(**_tuples(facts["options"]))
 
 
 def _plain(value: Any) -> Any:
@@ -273,7 +284,7 @@ def _recipe(
         tuple(
             OBJECTIVES[entry["name"]](**_tuples(entry["options"])) for entry in facts["objectives"]
         ),
-        tuple(_PASSES[entry["name"]](**_tuples(entry["options"])) for entry in facts["passes"]),
+        tuple(_saved_pass(entry) for entry in facts["passes"]),
         embed,
         target,
         mask=arrays.get("mask"),

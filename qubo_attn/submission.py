@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.arrays import Array, Floats, Longs
+from qubo_attn.embedding.folder import write_file
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.portable import Portable
 from qubo_attn.scaling import range_use
@@ -251,6 +255,37 @@ class Submission(Portable):
         order = SolverOrder.of(physical.target, solver)
         layout = layout_of(physical.plan, order, True)
         return wire_data(*layout.place(self.index, physical.h, physical.j), self.embedded_offset)
+
+    def export(
+        self, path: str | os.PathLike[str], format: str | None = None, *, embedded: bool = False
+    ) -> None:
+        """Write the model to a file that others read; see `qubo_attn.interchange`.
+
+        Args:
+            path: of the file.
+            format: ``"bqm"``, ``"json"``, ``"coo"``, ``"bqpjson"``, or ``"qp"`` (what a D-Wave
+                solver's client sends, over the target's own order of qubits); what the name ends
+                in when None.
+            embedded: write `embedded_bqm` in place of `bqm`.
+
+        Raises:
+            InputError: no such format, or labels that it cannot hold.
+            DecodeError: the physical model is asked for, but there is no structured target.
+
+        Example:
+            >>> import tempfile, qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     compiled.submissions[0].export(f"{folder}/row.bqm")
+            ...     qa.read_bqm(f"{folder}/row.bqm") == compiled.submissions[0].bqm
+            True
+        """
+        from qubo_attn.interchange.formats import format_of, write_bqm
+
+        if format_of(Path(path), format).name == "qp":
+            write_file(Path(path), (json.dumps(self.wire()) + "\n").encode())
+        else:
+            write_bqm(self.embedded_bqm if embedded else self.bqm, path, format)
 
     @cached_property
     def _chain_names(self) -> list[Hashable]:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from qubo_attn.arrays import Array, Longs, own_array, pointers
 from qubo_attn.errors import TargetError
 from qubo_attn.limits import Limits, stated
+from qubo_attn.nearest import nearest
 from qubo_attn.portable import Portable
 from qubo_attn.timing import Timing
 from qubo_attn.topology import GRIDS, coupling_groups, ideal_graph, ordered, working_graph
@@ -230,7 +231,8 @@ class Target(Portable):
         if Path(name).suffix == ".json" or Path(name).exists():
             return cls.from_json(name)
         raise TargetError(
-            f"unknown target {name!r}: expected zephyr:M, pegasus:M, all-to-all or a JSON file",
+            f"unknown target {name!r}: expected zephyr:M, pegasus:M, all-to-all or a JSON file"
+            f"{nearest(family, [*GRIDS, 'all-to-all'])}",
             target=name,
         )
 

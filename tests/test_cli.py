@@ -64,7 +64,7 @@ def test_machine_time_is_told(compiled: str) -> None:
     assert facts["machine"]["calls"] == 3 * len(facts["submissions"])
     assert "auto-scale" in run("inspect", compiled)
     assert "a machine would take" in run("solve", compiled, "--reads", "4")
-    assert "reads must be a whole number" in run("inspect", compiled, "--reads", "0", code=2)
+    assert "reads must be a whole number" in run("inspect", compiled, "--reads", "0", code=3)
 
 
 def test_draw(compiled: str, tmp_path: Path) -> None:
@@ -72,7 +72,8 @@ def test_draw(compiled: str, tmp_path: Path) -> None:
     out = tmp_path / "chip.png"
     assert f"wrote {out}" in run("draw", compiled, "-o", str(out))
     assert out.stat().st_size > 10_000
-    text = run("draw", compiled, "-o", str(out), "--submission", "9", code=2)
+    assert json.loads(run("draw", compiled, "-o", str(out), "--json"))["file"] == str(out)
+    text = run("draw", compiled, "-o", str(out), "--submission", "9", code=3)
     assert "there is no submission 9" in text
 
 
@@ -98,7 +99,7 @@ def test_cache_commands(tmp_path: Path) -> None:
     assert "0 imported, 2 known before" in run("cache", "import", file, "--folder", b)
     (bad, _) = sorted((tmp_path / "b").glob("*/*.packing"))
     bad.write_bytes(b"damaged")
-    facts = json.loads(run("cache", "verify", "--folder", b, "--json", code=1))
+    facts = json.loads(run("cache", "verify", "--folder", b, "--json", code=11))
     assert list(facts["bad"]) == [str(bad)]
     assert f"{bad.parent.name}/{bad.name}" in run("cache", "export", file, "--folder", b)
     assert "damaged" in run("cache", "ls", "--folder", b)
@@ -108,17 +109,17 @@ def test_cache_commands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "code"),
     [
-        (("warm", "--target", "zephyr:2", "--shapes", "K4,Q8"), "not 'Q8'"),
-        (("warm", "--target", "all-to-all", "--shapes", "K4"), "has no working graph"),
-        (("warm", "--target", "zephyr:1", "--shapes", "K40"), "would fit"),
-        (("import", FILE + ".absent"), "No such file"),
-        (("import", __file__), "is not a zip archive"),
+        (("warm", "--target", "zephyr:2", "--shapes", "K4,Q8"), "not 'Q8'", 3),
+        (("warm", "--target", "all-to-all", "--shapes", "K4"), "has no working graph", 6),
+        (("warm", "--target", "zephyr:1", "--shapes", "K40"), "would fit", 5),
+        (("import", FILE + ".absent"), "No such file", 3),
+        (("import", __file__), "is not a zip archive", 3),
     ],
 )
-def test_cache_errors(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    text = run("cache", *arguments, "--folder", str(tmp_path), code=2)
+def test_cache_errors(arguments: tuple[str, ...], message: str, code: int, tmp_path: Path) -> None:
+    text = run("cache", *arguments, "--folder", str(tmp_path), code=code)
     assert message in text
     assert "Traceback" not in text
 
@@ -141,21 +142,37 @@ def test_tying(tie: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "code"),
     [
-        (("absent.npz",), "absent.npz does not read as .npy or .npz"),
-        ((FILE, "--keys", "0"), "k must be a whole number of at least 1, not 0"),
-        ((FILE, "--objective", "best"), "unknown objective 'best'"),
-        ((FILE, "--target", "moon"), "unknown target 'moon'"),
-        ((FILE, "--tie", "all"), "unknown --tie 'all'; one of none, kv-head, kv"),
-        ((FILE, "--tie", "kv"), "cannot share one selection"),
-        ((FILE, "--slots", "0"), "slots must be at least 1"),
+        (("absent.npz",), "absent.npz does not read as .npy or .npz", 3),
+        ((FILE, "--keys", "0"), "k must be a whole number of at least 1, not 0", 3),
+        ((FILE, "--objective", "best"), "unknown objective 'best'", 3),
+        ((FILE, "--objective", "ouput"), "; did you mean 'output'?", 3),
+        ((FILE, "--scores", "score"), "did you mean 'scores'?", 3),
+        ((FILE, "--select", "atmost"), "; did you mean 'at-most'?", 3),
+        ((FILE, "--chain-strength", "torqe"), "; did you mean 'torque'?", 3),
+        ((FILE, "--target", "moon"), "unknown target 'moon'", 6),
+        ((FILE, "--target", "zephr:12"), "; did you mean 'zephyr'?", 6),
+        ((FILE, "--tie", "all"), "unknown --tie 'all'; one of none, kv-head, kv", 3),
+        ((FILE, "--tie", "kv"), "cannot share one selection", 7),
+        ((FILE, "--slots", "0"), "slots must be at least 1", 3),
+        ((FILE, "--passes", "sparsfy"), "unknown pass 'sparsfy'; did you mean 'sparsify'?", 7),
+        ((FILE, "--passes", "sparsify{slot=4}"), "no option 'slot'; did you mean 'slots'?", 7),
+        ((FILE, "--passes", "default, sparsify"), "put sparsify before insert-penalties", 7),
+        ((FILE, "--passes", "default, embed"), "embed is not named: a target brings it", 7),
+        ((FILE, "--slots", "few"), "--slots", 2),
+        ((FILE, "--target", "zephyr:1", "--keys", "18"), "would fit", 5),
+        ((FILE, "--select", "one-hot", "--keys", "2"), "takes no --keys", 2),
+        ((FILE, "--select", "exactly", "--levels", "2"), "--levels goes with", 2),
+        ((FILE, "--passes", "sparsify", "--slots", "4"), "--slots shapes the default", 2),
+        ((FILE, "--passes", "sparsify", "--tie", "kv"), "--tie shapes the default", 2),
+        ((FILE, "--kys", "2"), "--kys", 2),
     ],
 )
-def test_errors_are_one_line_and_exit_two(
-    arguments: tuple[str, ...], message: str, tmp_path: Path
+def test_errors_are_one_line_and_a_code(
+    arguments: tuple[str, ...], message: str, code: int, tmp_path: Path
 ) -> None:
-    text = run("compile", *arguments, "-o", str(tmp_path / "out"), code=2)
+    text = run("compile", *arguments, "-o", str(tmp_path / "out"), code=code)
     assert f"error: {message}" in text or message in text
     assert "Traceback" not in text
 
@@ -163,5 +180,5 @@ def test_errors_are_one_line_and_exit_two(
 def test_files_without_scores_are_named(tmp_path: Path) -> None:
     file = tmp_path / "odd.npz"
     np.savez(file, weights=np.zeros(3))
-    text = run("compile", str(file), "-o", str(tmp_path / "out"), code=2)
+    text = run("compile", str(file), "-o", str(tmp_path / "out"), code=3)
     assert "holds no array named scores (found weights)" in text

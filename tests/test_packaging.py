@@ -122,3 +122,14 @@ def test_the_newest_release_is_the_version() -> None:
     released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", text, re.MULTILINE)
     assert released[0] == qa.__version__
     assert text.index("## [Unreleased]") < text.index(f"## [{released[0]}]")
+
+
+def test_the_citation_names_this_version() -> None:
+    text = (ROOT / "CITATION.cff").read_text()
+    assert re.findall(r"^version: (.+)$", text, re.MULTILINE) == [qa.__version__]
+
+
+def test_documents_link_to_what_there_is() -> None:
+    for document in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([\w./-]+)\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"

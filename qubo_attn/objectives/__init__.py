@@ -6,6 +6,7 @@ The sign flips here and nowhere else: scores are maximised, energies minimised.
 from __future__ import annotations
 
 from qubo_attn.errors import InputError
+from qubo_attn.nearest import nearest
 from qubo_attn.objectives.base import Objective, SoftObjective
 from qubo_attn.objectives.boltzmann import Boltzmann
 from qubo_attn.objectives.hard import Hard
@@ -54,6 +55,8 @@ def objective_named(objective: str | Objective) -> Objective:
         return objective
     if objective not in OBJECTIVES:
         raise InputError(
-            f"unknown objective {objective!r}; one of {', '.join(OBJECTIVES)}", objective=objective
+            f"unknown objective {objective!r}; one of {', '.join(OBJECTIVES)}"
+            f"{nearest(objective, OBJECTIVES)}",
+            objective=objective,
         )
     return OBJECTIVES[objective]()
