@@ -24,7 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Floats, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats
 from qubo_attn.blocks import blocks_of
 from qubo_attn.cardinality import OPTIONS, Cardinality, cheapest, uncoupled
 from qubo_attn.certificates import (
@@ -243,7 +243,7 @@ class InsertPenalties:
     ) -> tuple[Floats, Floats]:
         """Return weight and margin of other constraints: the range of their block."""
         c = program.constraints
-        row = segment_ids(c.ptr)
+        row = c.row
         fractions = np.bincount(row[c.coef != np.rint(c.coef)], minlength=len(c)) > 0
         bad = others & (fractions | (c.rhs != np.rint(c.rhs)))
         walls = c.implications & bit_rows(program)

@@ -34,7 +34,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Program
 from qubo_attn.kinds import bit_rows, exact_rows, gate_pairs, open_rows
@@ -140,7 +140,7 @@ class Sparsify:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
         exact = exact_rows(program.replace(constraints=rows))
         ungated = exact & ~_leveled(program, rows)
-        row, state = segment_ids(rows.ptr), np.zeros(len(rows.var), np.int8)
+        row, state = rows.row, np.zeros(len(rows.var), np.int8)
         if self.dominance and ungated.any():
             part = rows.take(ungated)
             columns = _columns(program)
@@ -153,13 +153,14 @@ class Sparsify:
         """Return which entries stay: those taken, then open ones by falling mass."""
         if self.slots is None and self.nucleus is None:
             return np.ones(len(rows.var), bool)
-        row = segment_ids(rows.ptr)
+        row = rows.row
         mass = _priority(program)[rows.var]
-        rank = kernels.ranks(rows.ptr, state, mass)
-        kept = np.ones(len(rank), bool)
+        kept = np.ones(len(mass), bool)
         if self.slots is not None:
-            kept = rank < self._room(program, rows, count)[row]
+            room = self._room(program, rows, count)
+            kept = kernels.heaviest(rows.ptr, state, mass, room)
         if self.nucleus is not None:
+            rank = kernels.ranks(rows.ptr, state, mass)
             held, order = np.maximum(mass, 0), np.empty(len(rank), np.int64)
             order[rows.ptr[row] + rank] = np.arange(len(rank))
             total = np.bincount(row, weights=held, minlength=len(rows))
@@ -186,7 +187,7 @@ def _columns(program: Program) -> tuple[Floats, Ints, Longs, Ints, Floats]:
 def _loss(program: Program, rows: Constraints, count: Longs, kept: Bools) -> float:
     """Return how much the optimum rises at most when only ``kept`` entries of the rows stay."""
     bits = bit_rows(program.replace(constraints=rows)) & ~_leveled(program, rows)
-    row = segment_ids(rows.ptr)
+    row = rows.row
     part, columns = rows.take(bits), _columns(program)
     counts, stays = count[bits], kept[bits[row]]
 
@@ -215,9 +216,11 @@ def _loss(program: Program, rows: Constraints, count: Longs, kept: Bools) -> flo
 
 def _leveled(program: Program, rows: Constraints) -> Bools:
     """Return which rows have keys with levels."""
+    if not program.constraints.gated:
+        return np.zeros(len(rows), bool)
     opens = np.zeros(len(program), bool)
     opens[gate_pairs(program)[1]] = True
-    row = segment_ids(rows.ptr)
+    row = rows.row
     return np.asarray(np.bincount(row, weights=opens[rows.var], minlength=len(rows)) > 0)
 
 
@@ -239,7 +242,7 @@ def _moves(program: Program) -> tuple[Floats, Floats]:
 
 def _lost_mass(program: Program, rows: Constraints, kept: Bools) -> tuple[str, ...]:
     """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
-    mass, row = program.variables.mass[rows.var], segment_ids(rows.ptr)
+    mass, row = program.variables.mass[rows.var], rows.row
     if kept.all() or np.isnan(mass).any():
         return ()
     total = np.bincount(row, weights=mass, minlength=len(rows))

@@ -125,17 +125,16 @@ class Attention(Portable):
     @cached_property
     def rows(self) -> Rows:
         """The visible keys of all heads, one row per head and query that sees any."""
-        head, query, key = np.nonzero(self.visible)
-        queries = self.logits.shape[1]
+        _, queries, keys = self.logits.shape
         sizes = self.visible.sum(axis=-1).ravel()
-        seen = np.flatnonzero(sizes)
+        seen, entry = np.flatnonzero(sizes), np.flatnonzero(self.visible)
         return Rows(
             ptr=pointers(sizes[seen]),
-            key=key.astype(np.int32),
+            key=(entry % max(keys, 1)).astype(np.int32),
             head=(seen // max(queries, 1)).astype(np.int32),
             query=(seen % max(queries, 1)).astype(np.int32),
-            logit=self.logits[head, query, key],
-            mass=self.softmax[head, query, key],
+            logit=self.logits.ravel()[entry],
+            mass=self.softmax.ravel()[entry],
         )
 
 
@@ -155,6 +154,10 @@ class Rows(Portable):
     query: Ints
     logit: Floats
     mass: Floats
+
+    def __post_init__(self) -> None:
+        for array in vars(self).values():
+            own_array(array)
 
     def __len__(self) -> int:
         return len(self.head)

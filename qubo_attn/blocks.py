@@ -21,7 +21,7 @@ def blocks_of(program: Program) -> Longs:
     known: tuple[Longs, Longs, Longs] | None = o.__dict__.get("_blocks")
     if known is not None and known[0] is c.ptr and known[1] is c.var:
         return known[2]
-    anchors = c.var[c.ptr[segment_ids(c.ptr)]]
+    anchors = c.var[c.ptr[c.row]]
     if isinstance(o, LateQuadratic):
         ptr = o.couplers.ptr
         ends = ptr[segment_ids(ptr)], np.arange(ptr[-1])

@@ -56,7 +56,7 @@ from typing import Any
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, Longs, csr_rows
 from qubo_attn.grids import reach
 from qubo_attn.ir import Constraints, Kind, Program
 from qubo_attn.kinds import row_classes
@@ -309,7 +309,7 @@ def certify(
         row = np.flatnonzero(alone)
         weight[row[better]], slope[row[better]] = found[0][better], found[1][better]
         method[row[better]], upper[row] = 1, found[2]
-        entries = alone[segment_ids(rows.ptr)]
+        entries = alone[rows.row]
         lower[np.repeat(alone, np.diff(rows.ptr) + 1)], witness[entries] = found[3], found[5]
     return Certificates(program, index, weight, slope, margin, method, upper, lower, witness, steps)
 
@@ -344,7 +344,7 @@ def wall_costs(program: Program, index: Longs) -> tuple[Floats, Floats]:
     down[most <= 1], up[least >= 0] = -np.inf, -np.inf
     rows = c.take(index)
     high, low = np.full(len(rows), -np.inf), np.full(len(rows), -np.inf)
-    owner = segment_ids(rows.ptr)
+    owner = rows.row
     np.maximum.at(high, owner, down[rows.var])
     np.maximum.at(low, owner, up[rows.var])
     return high, low
@@ -399,11 +399,11 @@ def _alone(program: Program, rows: Constraints) -> Bools:
     """Return which rows are of bits, and coupled to no variable of another row or of none."""
     o = program.objective
     owner = np.full(len(program), -1, np.int64)
-    owner[rows.var] = segment_ids(rows.ptr)
+    owner[rows.var] = rows.row
     crossing = owner[o.i] != owner[o.j]
     alone = np.ones(len(rows), bool)
     ends = np.concatenate([owner[o.i[crossing]], owner[o.j[crossing]]])
     alone[ends[ends >= 0]] = False
     wide = program.variables.upper[rows.var] > 1
-    alone[segment_ids(rows.ptr)[wide]] = False
+    alone[rows.row[wide]] = False
     return alone

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Floats, Longs, own_array, pointers, same_array, segment_ids
+from qubo_attn.arrays import Floats, Longs, own_array, pointers, same_array
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Constraints, Quadratic
 from qubo_attn.late import LateQuadratic, whole_rows
@@ -85,7 +85,7 @@ def _coupled_alike(one: Quadratic, other: Quadratic) -> bool:
 
 def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:
     """Add ``A (c.u) (1 - v)`` for every ``c.u - U v <= 0``; implications have one u."""
-    n, row = len(form.linear), segment_ids(gates.ptr)
+    n, row = len(form.linear), gates.row
     opens = gates.coef < 0
     gate = np.zeros(len(gates), np.int64)
     gate[row[opens]] = gates.var[opens]
@@ -116,7 +116,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
         return dataclasses.replace(form.plus(square), offset=offset, linear=own_array(linear))
     if uses.max(initial=0) <= 1:
         owner, position = np.full(n, -1), np.zeros(n, np.int64)
-        owner[curved.var] = segment_ids(curved.ptr)
+        owner[curved.var] = curved.row
         position[curved.var] = np.arange(len(curved.var))
         i, j, sizes = form.i, form.j, np.diff(curved.ptr)
         # Where an objective couples every pair of a row, its couplers stay where they are.
@@ -141,7 +141,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
     else:
         first, second = row_pairs(curved)
         u, v = curved.var[first], curved.var[second]
-        value = 2.0 * curved.weight[segment_ids(curved.ptr)[first]]
+        value = 2.0 * curved.weight[curved.row[first]]
         value = value * curved.coef[first] * curved.coef[second]
         i, j, bias = kernels.collect_couplers(
             n,
@@ -154,7 +154,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
 
 def _add_fields(form: Quadratic, rows: Constraints) -> tuple[float, Floats]:
     """Return offset and linear part of a form plus what `_add_squares` adds."""
-    row = segment_ids(rows.ptr)
+    row = rows.row
     weight, slope, rhs = rows.weight[row], rows.slope[row], rows.rhs[row]
     added = weight * rows.coef * (rows.coef - 2.0 * rhs) + slope * rows.coef
     linear = form.linear + np.bincount(rows.var, weights=added, minlength=len(form.linear))
@@ -166,7 +166,7 @@ def _add_fields(form: Quadratic, rows: Constraints) -> tuple[float, Floats]:
 
 def row_pairs(rows: Constraints) -> tuple[Longs, Longs]:
     """Return both entries of every pair of variables within a row."""
-    row = segment_ids(rows.ptr)
+    row = rows.row
     later = rows.ptr[row + 1] - np.arange(len(row)) - 1
     first = np.repeat(np.arange(len(row)), later)
     second = first + 1 + np.arange(len(first)) - np.repeat(pointers(later)[:-1], later)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from qubo_attn.arrays import Longs, segment_ids
+from qubo_attn.arrays import Longs, own_array, segment_ids
 from qubo_attn.attention import Attention, Rows
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Role, Sense, Variables, replaced
@@ -87,6 +87,8 @@ def leveled_entries(rows: Rows, selects: tuple[Select, ...]) -> Longs:
     They are those of heads with `SoftWeights` of k keys, in rows that see more than k.
     """
     k = np.array([(isinstance(s, SoftWeights) and s.k) or 0 for s in selects], np.int64)
+    if not k.any():
+        return np.zeros(0, np.int64)
     mine = (k > 0)[rows.head] & (rows.sizes > k[rows.head])
     return np.flatnonzero(mine[segment_ids(rows.ptr)])
 
@@ -129,6 +131,16 @@ def _variables(rows: Rows, levels: Longs, selects: tuple[Select, ...]) -> Variab
     kept = np.array([getattr(select, "k", None) is not None for select in selects])
     head = rows.head[row]
     extra = leveled_entries(rows, selects)
+    if not soft.any():
+        return Variables(
+            head=own_array(head),
+            query=own_array(rows.query[row]),
+            key=rows.key,
+            bit=own_array(np.full(n, -1, np.int32)),
+            upper=own_array(np.ones(n, np.int32)),
+            role=own_array(np.full(n, Role.SELECT, np.uint8)),
+            mass=rows.mass,
+        )
     entry = np.concatenate([np.arange(n), extra])
     weight = np.concatenate([(soft & ~kept)[head], np.ones(len(extra), bool)])
     return Variables(
@@ -252,6 +264,8 @@ def _budgets(
         leader: the first variable of those tied to each; owner: the first head of those tied.
     """
     budgets = [select if isinstance(select, Budget) else None for select in selects]
+    if not any(budgets):
+        return Constraints.none()
     head = owner[program.variables.head]
     single = leader == np.arange(len(program))
     parts = []

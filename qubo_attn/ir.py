@@ -41,6 +41,7 @@ from qubo_attn.arrays import (
     frozen_array,
     own_array,
     pointers,
+    segment_ids,
 )
 from qubo_attn.portable import Portable
 
@@ -237,6 +238,8 @@ class Constraints(Columns):
     def take(self, index: Longs | Bools) -> Constraints:
         """Return the constraints at ``index``, an index or boolean array, in that order."""
         rows = np.flatnonzero(index) if index.dtype == bool else np.asarray(index, np.int64)
+        if len(rows) == len(self) and (np.diff(rows) == 1).all():
+            return self
         ptr, entries = csr_rows(self.ptr, rows)
         columns = {
             name: a[entries if name in ("var", "coef") else rows]
@@ -244,6 +247,16 @@ class Constraints(Columns):
             if name != "ptr"
         }
         return Constraints(ptr=ptr, **columns)
+
+    @cached_property
+    def row(self) -> Longs:
+        """The constraint of each entry."""
+        return own_array(segment_ids(self.ptr))
+
+    @cached_property
+    def gated(self) -> bool:
+        """Whether there is any gate."""
+        return bool((self.kind == Kind.GATE).any())
 
     @cached_property
     def priced(self) -> Bools:

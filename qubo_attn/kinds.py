@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Bools, Longs, segment_ids
+from qubo_attn.arrays import Bools, Longs
 from qubo_attn.blocks import blocks_of
 from qubo_attn.ir import Kind, Program, Sense
 
@@ -26,7 +26,9 @@ def open_rows(program: Program) -> Bools:
     A gate lets a key have a level; it does not say which keys are chosen.
     """
     c = program.constraints
-    listed = c.kind[segment_ids(c.ptr)] != Kind.GATE
+    if not c.gated:
+        return count_rows(program)
+    listed = c.kind[c.row] != Kind.GATE
     return _counts(program, np.bincount(c.var[listed], minlength=len(program)))
 
 
@@ -53,8 +55,10 @@ def at_most_rows(program: Program) -> Bools:
 def bit_rows(program: Program) -> Bools:
     """Return which constraints stand over bits alone."""
     c = program.constraints
+    if program.is_binary:
+        return np.ones(len(c), bool)
     wide = program.variables.upper[c.var] > 1
-    return np.asarray(np.bincount(segment_ids(c.ptr), weights=wide, minlength=len(c)) == 0)
+    return np.asarray(np.bincount(c.row, weights=wide, minlength=len(c)) == 0)
 
 
 def lone_rows(program: Program) -> Bools:
@@ -62,8 +66,8 @@ def lone_rows(program: Program) -> Bools:
     c, o = program.constraints, program.objective
     exact = exact_rows(program)
     owner = np.full(len(program), -1, np.int64)
-    entry = exact[segment_ids(c.ptr)]
-    owner[c.var[entry]] = segment_ids(c.ptr)[entry]
+    entry = exact[c.row]
+    owner[c.var[entry]] = c.row[entry]
     crossing = owner[o.i] != owner[o.j]
     touched = np.concatenate([owner[o.i[crossing]], owner[o.j[crossing]]])
     exact[touched[touched >= 0]] = False
@@ -92,7 +96,9 @@ def leveled_rows(program: Program) -> Bools:
 
 def gate_pairs(program: Program) -> tuple[Longs, Longs]:
     """Return each variable that a gate holds back, and the bit that opens the gate."""
-    c, row = program.constraints, segment_ids(program.constraints.ptr)
+    c, row = program.constraints, program.constraints.row
+    if not c.gated:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     mine = (c.kind == Kind.GATE)[row]
     opener = np.full(len(c), -1, np.int64)
     opens = mine & (c.coef < 0)

@@ -8,7 +8,7 @@ ancilla is an empty column. Maps compose by matrix product and apply to a whole 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +77,7 @@ class Lift(Portable):
     @classmethod
     def identity(cls, n: int) -> Lift:
         """Return the map that changes nothing."""
-        return cls.select(np.arange(n), n)
+        return _identity(n)
 
     @classmethod
     def select(cls, source: ArrayLike, n_after: int, constant: ArrayLike | None = None) -> Lift:
@@ -137,3 +137,9 @@ class Lift(Portable):
         """Return whether both maps are equal, bit for bit."""
         mine, theirs = self.arrays(), other.arrays()
         return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+@lru_cache(maxsize=8)
+def _identity(n: int) -> Lift:
+    """Return the map of n variables that changes nothing; passes over one program share it."""
+    return Lift.select(np.arange(n), n)

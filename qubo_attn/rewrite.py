@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Longs, own_array, pointers, segment_ids
+from qubo_attn.arrays import Array, Bools, Floats, Longs, own_array, pointers
 from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense, Variables
 from qubo_attn.late import LateQuadratic
@@ -175,7 +175,7 @@ def _change_constraints(program: Program, lift: Lift, variables: Variables) -> C
     old = program.constraints
     if not len(old):
         return old
-    row = segment_ids(old.ptr)
+    row = old.row
     shift = np.bincount(row, weights=old.coef * lift.constant[old.var], minlength=len(old))
     source = lift.sources
     if source is not None and _keeps_order(source):
@@ -199,7 +199,9 @@ def _product(before: sparse.csr_array, matrix: sparse.csr_array) -> tuple[Array,
 
 def _open_gates(constraints: Constraints, variables: Variables) -> Bools:
     """Return which gates are open for good, as their bit is fixed at one."""
-    row = segment_ids(constraints.ptr)
+    if not constraints.gated:
+        return np.zeros(len(constraints), bool)
+    row = constraints.row
     most = np.maximum(constraints.coef, 0) * variables.upper[constraints.var]
     reach = np.bincount(row, weights=most, minlength=len(constraints))
     return np.asarray((constraints.kind == Kind.GATE) & (reach <= constraints.rhs + 1e-9))

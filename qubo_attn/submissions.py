@@ -19,6 +19,12 @@ class Vectors(NamedTuple):
         offset: the constant.
         labels: int64, shape (n,), ids of the variables in ``compiled.program``.
         vartype: ``"SPIN"`` or ``"BINARY"``.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+        >>> compiled.submissions[0].to_vectors().vartype
+        'BINARY'
     """
 
     linear: Floats

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, segment_ids
+from qubo_attn.arrays import Array, Bools
 from qubo_attn.errors import VerifyError
 from qubo_attn.ir import Kind, Role, Sense
 
@@ -139,7 +139,7 @@ _TERMS = (
 
 def _constraints(program: Program) -> Iterator[Diagnostic]:
     c, n = program.constraints, len(program)
-    row = segment_ids(c.ptr)
+    row = c.row
 
     def first(code: str, bad: Array, text: str) -> Iterator[Diagnostic]:
         if bad.any():
@@ -171,8 +171,8 @@ def _constraints(program: Program) -> Iterator[Diagnostic]:
 
 def _crooked_gates(program: Program) -> Bools:
     """Return which constraints are called gates and are none."""
-    c, row = program.constraints, segment_ids(program.constraints.ptr)
-    if (c.var < 0).any() or (c.var >= len(program)).any():
+    c, row = program.constraints, program.constraints.row
+    if not c.gated or (c.var < 0).any() or (c.var >= len(program)).any():
         return np.zeros(len(c), bool)
     upper = program.variables.upper[c.var]
     balance = np.bincount(row, weights=c.coef * upper, minlength=len(c))

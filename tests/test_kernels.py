@@ -298,6 +298,12 @@ def ranks(g: Generator) -> tuple[Any, ...]:
     return ptr, g.integers(-1, 2, ptr[-1]).astype(np.int8), g.integers(0, 3, ptr[-1]) / 4.0
 
 
+@case
+def heaviest(g: Generator) -> tuple[Any, ...]:
+    columns = ranks(g)
+    return *columns, g.integers(0, 7, len(columns[0]) - 1)
+
+
 def _choice(g: Generator, wide: bool = False) -> tuple[Any, ...]:
     ptr, var, sizes, n = rows(g, 4 if wide else 5)
     upper = g.integers(1, 3, n).astype(np.int32)

@@ -216,6 +216,11 @@ def ranks(ptr: Array, first: Array, mass: Array) -> Array:
     return rank
 
 
+@twin
+def heaviest(ptr: Array, first: Array, mass: Array, room: Array) -> Array:
+    return ranks(ptr, first, mass) < room[row_of(ptr)]
+
+
 def _exchange(matrix: Array, linear: Array, weight: Array, u: int, v: int) -> float:
     """The most that taking v for u can cost, others at most at ``weight``."""
     change = (matrix[v] - matrix[u]) * weight

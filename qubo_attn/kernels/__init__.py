@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from qubo_attn.kernels.rows import (
         adjacency,
         dominated_keys,
+        heaviest,
         plain_counts,
         ranks,
         step_costs,
@@ -158,6 +159,7 @@ _HOMES = {
     "rows": (
         "adjacency",
         "dominated_keys",
+        "heaviest",
         "plain_counts",
         "ranks",
         "step_costs",
@@ -208,6 +210,7 @@ __all__ = [
     "first_bad_copy",
     "first_bad_terms",
     "fixed_terms",
+    "heaviest",
     "ising_fields",
     "leveled_coefficients",
     "match_couplers",

@@ -223,6 +223,37 @@ def ranks(ptr: Longs, first: Array, mass: Floats) -> Longs:
 
 
 @kernel
+def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
+    """Return which entries have a rank below their row's ``room``; see `ranks`."""
+    kept = np.ones(len(mass), np.bool_)
+    for r in range(len(room)):
+        start, n, most = ptr[r], ptr[r + 1] - ptr[r], room[r]
+        if most >= n:
+            continue
+        kept[start : start + n] = False
+        # The best so far, best first; a newcomer goes behind those that tie with it.
+        held, count = np.empty(max(most, 1), np.int64), 0
+        for a in range(start, start + n):
+            place = count
+            while place > 0:
+                before = held[place - 1]
+                if first[before] > first[a]:
+                    break
+                if first[before] == first[a] and mass[before] >= mass[a]:
+                    break
+                place -= 1
+            if place >= most:
+                continue
+            count = min(count + 1, most)
+            for b in range(count - 1, place, -1):
+                held[b] = held[b - 1]
+            held[place] = a
+        for b in range(count):
+            kept[held[b]] = True
+    return kept
+
+
+@kernel
 def dominated_keys(
     ptr: Longs,
     var: Ints,
