@@ -62,7 +62,7 @@ from qubo_attn.ir import Constraints, Kind, Program
 from qubo_attn.kinds import row_classes
 from qubo_attn.late import whole_rows
 from qubo_attn.portable import Portable
-from qubo_attn.threads import by_rows, rows_at
+from qubo_attn.threads import SUMS, by_rows, rows_at
 
 METHODS = ("steps", "relaxation", "switches", "walls", "levels")
 BY_STEPS, RELAXATION, SWITCHES, WALLS, LEVELS = range(5)
@@ -244,7 +244,7 @@ def step_costs(program: Program, rows: Constraints) -> tuple[Floats, Floats]:
         columns = (rows.var[entries], count[mine], o.linear, program.variables.upper, curvature)
         return kernels.step_costs(ptr, *columns, *adjacency)
 
-    up, down = by_rows(costs, rows.ptr)
+    up, down = by_rows(costs, rows.ptr, SUMS)
     return up, down
 
 

@@ -115,8 +115,7 @@ def bounds(
     Returns:
         0 for chains of one qubit, infinity for chains that do not hang together.
     """
-    weights = np.repeat(np.abs(coupling), 2)
-    sums = np.bincount(between.ravel(), weights, minlength=qubits).astype(np.float64)
+    sums = kernels.outside_couplings(np.ascontiguousarray(between), coupling, qubits)
     place = np.full(qubits, -1, np.int64)
     place[qubit] = np.arange(len(qubit))
     order = np.argsort(chain, kind="stable")

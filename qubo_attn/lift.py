@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.arrays import Array, Floats, Longs, frozen_array
+from qubo_attn.arrays import Array, Floats, Longs, frozen_array, own_array
 from qubo_attn.portable import Portable
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Lift(Portable):
         shifts = np.zeros(len(source)) if constant is None else np.asarray(constant)
         return cls(np.ones(len(rows)), source[rows], ptr, (len(source), n_after), shifts)
 
-    @property
+    @cached_property
     def sources(self) -> Longs | None:
         """The ``source`` array where the map was made of one, else None."""
         counts = np.diff(self.indptr)
@@ -103,7 +103,7 @@ class Lift(Portable):
             return None
         source = np.full(self.n_before, -1, np.int64)
         source[counts == 1] = self.indices
-        return source
+        return own_array(source)
 
     def lift(self, samples: ArrayLike) -> Floats:
         """Map samples after the pass, shape (m, n_after), to samples before it, (m, n_before)."""

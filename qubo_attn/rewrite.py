@@ -175,8 +175,10 @@ def _change_constraints(program: Program, lift: Lift, variables: Variables) -> C
     old = program.constraints
     if not len(old):
         return old
-    row = old.row
-    shift = np.bincount(row, weights=old.coef * lift.constant[old.var], minlength=len(old))
+    row, rhs = old.row, old.rhs
+    if lift.constant.any():
+        shift = np.bincount(row, weights=old.coef * lift.constant[old.var], minlength=len(old))
+        rhs = rhs - shift + 0.0
     source = lift.sources
     if source is not None and _keeps_order(source):
         kept = (source[old.var] >= 0) & (old.coef != 0)
@@ -185,7 +187,7 @@ def _change_constraints(program: Program, lift: Lift, variables: Variables) -> C
     else:
         entries = _product(old.matrix(len(program)), lift.matrix)
     columns = dict(zip(("ptr", "var", "coef"), entries, strict=True))
-    changed = Constraints(**(old.arrays() | columns | {"rhs": old.rhs - shift + 0.0}))
+    changed = Constraints(**(old.arrays() | columns | {"rhs": rhs}))
     return changed.take(_needed(program, changed) & ~_open_gates(changed, variables))
 
 

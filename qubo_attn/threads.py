@@ -16,8 +16,9 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Longs, own_array
 
-# Fewer entries than this are done before threads have started.
-_LEAST = 4096
+# Fewer entries than this are done before threads have started, where each is a proof; and where
+# each is a few sums.
+PROOFS, SUMS = 1 << 12, 1 << 17
 _limit: contextvars.ContextVar[int | None] = contextvars.ContextVar("limit", default=None)
 
 
@@ -42,15 +43,18 @@ def limited(most: int) -> Iterator[None]:
         _limit.reset(token)
 
 
-def by_rows(work: Callable[[slice], tuple[Array, ...]], ptr: Longs) -> tuple[Array, ...]:
+def by_rows(
+    work: Callable[[slice], tuple[Array, ...]], ptr: Longs, least: int = PROOFS
+) -> tuple[Array, ...]:
     """Return what ``work`` makes of rows, done in parts side by side.
 
     Args:
         work: takes a slice of the rows, returns columns of them; it runs in threads.
         ptr: row pointer of the rows; parts are of about as many entries.
+        least: entries of a part.
     """
     rows, entries = len(ptr) - 1, int(ptr[-1] - ptr[0])
-    count = min(threads(), rows, max(entries // _LEAST, 1))
+    count = min(threads(), rows, max(entries // least, 1))
     if count < 2:
         return work(slice(0, rows))
     cuts = np.searchsorted(ptr, ptr[0] + np.arange(count + 1) * entries // count)

@@ -434,6 +434,11 @@ def range_shares(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def outside_couplings(g: Generator) -> tuple[Any, ...]:
+    return g.integers(0, 5, (7, 2)), g.normal(size=7), 5
+
+
+@case
 def chain_bounds(g: Generator) -> tuple[Any, ...]:
     sizes = g.integers(1, 5, 4)
     ptr = np.r_[0, np.cumsum(sizes)]

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
-from qubo_attn import threads
+from qubo_attn import certificates, threads
+from qubo_attn.objectives import output
 
 
 @pytest.mark.parametrize("ptr", [[0], [0, 0, 0], [0, 5], [0, 1, 1, 9, 9, 10, 14], [3, 4, 8]])
-def test_parts_hold_every_row_once(ptr: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_LEAST", 1)
+def test_parts_hold_every_row_once(ptr: list[int]) -> None:
     for count in (1, 2, 3, 9):
         with threads.limited(count):
             (found,) = threads.by_rows(
-                lambda mine: (np.arange(mine.start, mine.stop),), np.array(ptr)
+                lambda mine: (np.arange(mine.start, mine.stop),), np.array(ptr), 1
             )
         assert found.tolist() == list(range(len(ptr) - 1))
 
@@ -35,7 +35,9 @@ def test_threads_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_same_bytes_however_many(
     minilm: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "_LEAST", 64)
+    plain = threads.by_rows
+    for module in (certificates, output):
+        monkeypatch.setattr(module, "by_rows", lambda work, ptr, least=0: plain(work, ptr, 64))
     found = set()
     for count in (1, 2, 5):
         with threads.limited(count):

@@ -218,7 +218,7 @@ def ranks(ptr: Array, first: Array, mass: Array) -> Array:
 
 @twin
 def heaviest(ptr: Array, first: Array, mass: Array, room: Array) -> Array:
-    return ranks(ptr, first, mass) < room[row_of(ptr)]
+    return np.asarray(ranks(ptr, first, mass) < room[row_of(ptr)])
 
 
 def _exchange(matrix: Array, linear: Array, weight: Array, u: int, v: int) -> float:
@@ -470,6 +470,13 @@ def match_couplers(
             elif (u, v) in logical:
                 between.add((logical[u, v], int(c)))
     return between, within
+
+
+@twin
+def outside_couplings(ends: Array, coupling: Array, size: int) -> Array:
+    sums = np.zeros(size)
+    np.add.at(sums, ends, np.abs(coupling)[:, None])
+    return sums
 
 
 @twin

@@ -54,9 +54,7 @@ class Spread:
         Args:
             fields: of all submissions; couplings: those between chains.
         """
-        weights = np.repeat(np.abs(couplings), 2)
-        touched = self.ends[: len(couplings)].ravel()
-        outside = np.bincount(touched, weights, minlength=len(fields)).astype(np.float64)
+        outside = kernels.outside_couplings(self.ends[: len(couplings)], couplings, len(fields))
         return kernels.chain_bounds(self.ptr, fields, outside, self.link_ptr, self.u, self.v, EXACT)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from qubo_attn.kernels.chains import (
         chain_bounds,
+        outside_couplings,
     )
     from qubo_attn.kernels.coefficients import (
         count_pairs,
@@ -106,7 +107,10 @@ _HOMES = {
         "encode_triples",
     ),
     "certify": ("certify_rows",),
-    "chains": ("chain_bounds",),
+    "chains": (
+        "chain_bounds",
+        "outside_couplings",
+    ),
     "coefficients": (
         "count_pairs",
         "distance_coefficients",
@@ -217,6 +221,7 @@ __all__ = [
     "mend_clique",
     "output_couplers",
     "output_linear",
+    "outside_couplings",
     "pack_tiles",
     "plain_counts",
     "product_step_costs",

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Floats, Longs
+from qubo_attn.arrays import Array, Floats, Longs
 from qubo_attn.kernels._jit import kernel
+
+
+@kernel
+def outside_couplings(ends: Array, coupling: Floats, size: int) -> Floats:
+    """Return the sum of the absolute couplings at each of ``size`` places; ends: shape (m, 2)."""
+    sums = np.zeros(size)
+    for e in range(len(coupling)):
+        strength = abs(coupling[e])
+        sums[ends[e, 0]] += strength
+        sums[ends[e, 1]] += strength
+    return sums
 
 
 @kernel

@@ -30,7 +30,7 @@ from qubo_attn.late import LateQuadratic
 from qubo_attn.objectives.base import Objective, needed
 from qubo_attn.objectives.forms import quadratic
 from qubo_attn.portable import Portable
-from qubo_attn.threads import by_rows, rows_at
+from qubo_attn.threads import SUMS, by_rows, rows_at
 
 if TYPE_CHECKING:
     from qubo_attn.arrays import Array, Floats, Ints, Longs
@@ -73,7 +73,7 @@ class Output(Objective):
             columns = (rows.mass[entries], rows.key[entries], rows.head[mine], values)
             return kernels.output_linear(ptr, *columns)
 
-        offset, linear = by_rows(work, rows.ptr)
+        offset, linear = by_rows(work, rows.ptr, SUMS)
         return LateQuadratic(float(offset.sum()), linear, _Products(rows, values))
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
@@ -117,7 +117,7 @@ class _Products(Portable):
             columns = (rows.mass, rows.key, rows.head[mine], self.values)
             return kernels.output_couplers(rows.ptr[cut], *columns, chosen_ptr[cut], chosen)
 
-        i, j, bias = by_rows(work, chosen_ptr)
+        i, j, bias = by_rows(work, chosen_ptr, SUMS)
         return i, j, bias
 
 
