@@ -19,10 +19,9 @@ from pathlib import Path
 
 import numba
 import numpy as np
-import platformdirs
 import pytest
 
-import qubo_attn as qa
+from qubo_attn.kernels import _jit
 from tests.conftest import ROOT
 from tests.documents import Block, blocks
 
@@ -104,9 +103,8 @@ class Newcomer:
 
 def _code_of(kernels: Path) -> Path:
     """Return where Numba keeps the machine code of a folder of sources."""
-    own = Path(platformdirs.user_cache_dir("qubo-attn"), f"v{qa.__version__}")
     folder = hashlib.sha1(str(kernels).encode()).hexdigest()
-    return Path(numba.config.CACHE_DIR or own) / f"{kernels.name}_{folder}"
+    return Path(numba.config.CACHE_DIR or _jit._folder()) / f"{kernels.name}_{folder}"
 
 
 def _commands(block: Block) -> list[list[str]]:
