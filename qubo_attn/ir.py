@@ -225,10 +225,11 @@ class Constraints(Columns):
     @classmethod
     def concatenate(cls, parts: list[Constraints]) -> Constraints:
         """Return the constraints of all ``parts``, in order; they index the same variables."""
-        if not parts:
-            return cls.none()
+        parts = [part for part in parts if len(part)]
+        if len(parts) < 2:
+            return parts[0] if parts else cls.none()
         columns = {
-            name: np.concatenate([part.arrays()[name] for part in parts])
+            name: own_array(np.concatenate([getattr(part, name) for part in parts]))
             for name in cls._dtypes
             if name != "ptr"
         }
