@@ -242,11 +242,11 @@ def _moves(program: Program) -> tuple[Floats, Floats]:
 
 def _lost_mass(program: Program, rows: Constraints, kept: Bools) -> tuple[str, ...]:
     """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
-    mass, row = program.variables.mass[rows.var], rows.row
+    mass = program.variables.mass[rows.var]
     if kept.all() or np.isnan(mass).any():
         return ()
-    total = np.bincount(row, weights=mass, minlength=len(rows))
-    lost = np.bincount(row, weights=np.where(kept, 0.0, mass), minlength=len(rows))
+    total = np.add.reduceat(mass, rows.ptr[:-1])
+    lost = np.add.reduceat(np.where(kept, 0.0, mass), rows.ptr[:-1])
     share = np.divide(lost, total, out=np.zeros(len(rows)), where=total > 0)
     return (
         f"lost softmax mass: {share.max():.3g} at most in a row, {share.mean():.3g} on average",

@@ -374,6 +374,43 @@ def _best(values: Floats, sign: float, count: int, held: Floats) -> float:
 
 
 @kernel
+def _extremes_of_all(local: Floats, k: int, largest: Floats, smallest: Floats) -> None:
+    """Fill in what `_extremes` gives of each row of a symmetric matrix, at most k - 1, at least k.
+
+    All of them at once: the same step of each is one vector.
+    """
+    n = len(local)
+    best, least = np.zeros((max(k - 1, 0), n)), np.full((k, n), np.inf)
+    value = np.empty(n)
+    largest[:], smallest[:] = 0.0, 0.0
+    for s in range(n):
+        column = local[s]
+        for a in range(n):
+            smallest[a] += min(column[a], 0.0)
+        # Those held fall; each newcomer sinks to its place, and the last drops out.
+        value[:] = column
+        value[s] = 0.0
+        for t in range(len(best)):
+            held = best[t]
+            for a in range(n):
+                high, low = max(value[a], held[a]), min(value[a], held[a])
+                held[a], value[a] = high, low
+        value[:] = column
+        value[s] = np.inf
+        for t in range(k):
+            held = least[t]
+            for a in range(n):
+                high, low = max(value[a], held[a]), min(value[a], held[a])
+                held[a], value[a] = low, high
+    for t in range(len(best)):
+        largest += best[t]
+    # All below zero, and of the k smallest those above it.
+    for t in range(k):
+        for a in range(n):
+            smallest[a] += max(least[t, a], 0.0)
+
+
+@kernel
 def _most(values: Floats, rooms: Array, most: float) -> float:
     """Return the largest ``sum v_s w_s`` over 0 <= w_s <= rooms_s with ``sum w_s <= most``."""
     total, left = 0.0, most
@@ -440,16 +477,19 @@ def step_costs(
         bits = full == n
         up, down = np.empty(n), np.empty(n)
         own, held = np.empty(n), np.empty(n)
+        few = bits and n <= 64 and 0 < k < min(n, 17)
+        local = np.zeros((n, n) if few else (0, 0))
         for a in range(n):
             v = members[a]
             high, low = 0.0, 0.0
-            own[:] = 0.0
-            filled = 0
+            if not few:
+                own[:] = 0.0
             for e in range(first[v], first[v + 1]):
-                if slot[neighbour[e]] >= 0:
-                    # Of bits, which is which does not matter.
-                    own[filled if bits else slot[neighbour[e]]] = value[e]
-                    filled += 1
+                s = slot[neighbour[e]]
+                if s >= 0 and few:
+                    local[a, s] = value[e]
+                elif s >= 0:
+                    own[s] = value[e]
                 else:
                     high += max(value[e], 0.0) * upper[neighbour[e]]
                     low += min(value[e], 0.0) * upper[neighbour[e]]
@@ -457,7 +497,11 @@ def step_costs(
             rooms[a] = 0.0
             # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
             steep, flat = square[v] * (2.0 * room - 1.0), square[v]
-            if bits:
+            if few:
+                most, least = 0.0, 0.0
+            elif bits:
+                # The last takes the place of its own, which is zero.
+                own[a] = own[n - 1]
                 most, least = _extremes(own[: n - 1], max(k - 1, 0), k, held)
             else:
                 most, least = _most(own, rooms, k - 1.0), _least(own, rooms, k + 1.0 - room)
@@ -467,9 +511,13 @@ def step_costs(
         raise_costs[r], lower_costs[r] = -np.inf, -np.inf
         for s in range(n):
             slot[members[s]] = -1
+        if few:
+            _extremes_of_all(local, k, own, held)
+            up += own
+            down -= held
         if bits:
             if k > 0:
-                raise_costs[r] = np.partition(up, k - 1)[k - 1]
+                raise_costs[r] = np.partition(up, min(k, n) - 1)[min(k, n) - 1]
             if k < n:
                 lower_costs[r] = np.partition(down, n - k - 1)[n - k - 1]
             continue
