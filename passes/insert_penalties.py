@@ -36,7 +36,7 @@ from qubo_attn.certificates import (
     step_costs,
     step_scale,
 )
-from qubo_attn.errors import InputError, PassError
+from qubo_attn.errors import InfeasibleError, InputError, PassError
 from qubo_attn.grids import to_grids, without_pairs
 from qubo_attn.ir import Kind, Program, Sense, replaced
 from qubo_attn.kinds import (
@@ -123,6 +123,7 @@ class InsertPenalties:
 
         Raises:
             PassError: a constraint that cannot be priced; names it.
+            InfeasibleError: a constraint that no assignment satisfies; names it.
         """
         if not len(program.constraints):
             return unchanged(program, "no constraints")
@@ -244,6 +245,20 @@ class InsertPenalties:
         """Return weight and margin of other constraints: the range of their block."""
         c = program.constraints
         row = c.row
+        reach = c.coef * program.variables.upper[c.var]
+        most, least = (
+            np.bincount(row, weights=clip(reach, 0), minlength=len(c))
+            for clip in (np.maximum, np.minimum)
+        )
+        never = others & ((least > c.rhs + 1e-9) | ((c.sense == Sense.EQ) & (most < c.rhs - 1e-9)))
+        if never.any():
+            r = int(np.flatnonzero(never)[0])
+            label = program.constraint_label(r)
+            raise InfeasibleError(
+                f"{label} cannot hold: its variables reach {least[r]:g} to {most[r]:g}, and its "
+                f"right-hand side is {c.rhs[r]:g}",
+                labels=(label,),
+            )
         fractions = np.bincount(row[c.coef != np.rint(c.coef)], minlength=len(c)) > 0
         bad = others & (fractions | (c.rhs != np.rint(c.rhs)))
         walls = c.implications & bit_rows(program)

@@ -165,3 +165,10 @@ def test_a_bound_that_is_always_reached_is_an_equality() -> None:
 def test_unknown_slack_is_named() -> None:
     with pytest.raises(qa.InputError, match="at_most must be one of unary, binary, unbalanced"):
         qa.InsertPenalties(at_most="soft")
+
+
+@pytest.mark.parametrize("rhs", ["== 3", "== -1", "<= -1"])
+def test_rows_that_cannot_hold_are_named(rhs: str) -> None:
+    program = qa.Program.parse(f"x[0,4,0] : -1\nx[0,4,1] : 1\npick[0,4]: x[0,4,0] + x[0,4,1] {rhs}")
+    with pytest.raises(qa.InfeasibleError, match=r"pick\[0,4\] cannot hold.* reach 0 to 2"):
+        qa.InsertPenalties().apply(program)
