@@ -130,13 +130,23 @@ class AttentionResult:
 
 def relative_errors(context: Floats, attention: Attention) -> Floats:
     """Return the relative error of ``context``, shape (H, Q, d), per row; NaN in empty rows."""
-    if attention.values is None:
-        raise DecodeError("output errors need values; compile with values=")
-    exact = attention.softmax @ attention.values
+    exact = attention.softmax @ _values(attention)
     size = np.linalg.norm(exact, axis=-1)
     gap = np.linalg.norm(context - exact, axis=-1)
     seen = attention.visible.any(axis=-1)
     return np.where(seen, gap / np.where(size > 0, size, 1.0), np.nan)
+
+
+def _values(attention: Attention) -> Floats:
+    if attention.values is None:
+        raise DecodeError("output errors need values; compile with values=")
+    return attention.values
+
+
+def selection_errors(decoder: str, selected: Bools, attention: Attention) -> Floats:
+    """Return the relative output error of a selection, shape (H, Q, K), as a decoder weighs it."""
+    weights = weights_of(decoder, attention.softmax, selected, attention.visible)
+    return relative_errors(weights @ _values(attention), attention)
 
 
 def decode(

@@ -103,10 +103,7 @@ class LateQuadratic(Quadratic):
             Both ends, as positions in ``index``, and values.
         """
         i, j, bias = self.couplers.among(index)
-        if not bias.all():
-            keep = bias != 0
-            i, j, bias = i[keep], j[keep], bias[keep]
-        return own_array(i), own_array(j), own_array(bias)
+        return _owned(i, j, bias, not bias.all())
 
     def plus(self, square: Floats) -> Quadratic:
         """Return the form with each row's entry of ``square`` added to the row's couplers.
@@ -120,10 +117,15 @@ class LateQuadratic(Quadratic):
         if not isinstance(self.couplers, RowCouplers):
             raise TypeError(f"{type(self.couplers).__name__} has not every pair of a row")
         i, j, bias, zeros = self.couplers.plus(square)
-        if zeros:
-            keep = bias != 0
-            i, j, bias = i[keep], j[keep], bias[keep]
-        return Quadratic(self.offset, self.linear, own_array(i), own_array(j), own_array(bias))
+        return Quadratic(self.offset, self.linear, *_owned(i, j, bias, zeros > 0))
+
+
+def _owned(i: Ints, j: Ints, bias: Floats, zeros: bool) -> tuple[Ints, Ints, Floats]:
+    """Return fresh couplers frozen, and without their zeros where there are any."""
+    if zeros:
+        keep = bias != 0
+        i, j, bias = i[keep], j[keep], bias[keep]
+    return own_array(i), own_array(j), own_array(bias)
 
 
 def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] | None:

@@ -116,11 +116,13 @@ def substitute(program: Program, lift: Lift, variables: Variables) -> Program:
         InfeasibleError: a constraint cannot hold any more, or two contradict each other.
     """
     source = lift.sources
-    if source is not None and _keeps_order(source):
+    if source is not None and not _keeps_order(source):
+        source = None
+    if source is not None:
         objective = _drop(program.objective, source, lift.constant, len(variables))
     else:
         objective = _change(program.objective, lift, variables)
-    return Program(variables, objective, _change_constraints(program, lift, variables))
+    return Program(variables, objective, _change_constraints(program, lift, source, variables))
 
 
 def _keeps_order(source: Longs) -> bool:
@@ -170,8 +172,13 @@ def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
     return Quadratic(offset, linear, i[~square], j[~square], bias[~square])
 
 
-def _change_constraints(program: Program, lift: Lift, variables: Variables) -> Constraints:
-    """Change variables in the constraints; merge equal ones, drop those that always hold."""
+def _change_constraints(
+    program: Program, lift: Lift, source: Longs | None, variables: Variables
+) -> Constraints:
+    """Change variables in the constraints; merge equal ones, drop those that always hold.
+
+    ``source`` is that of a lift that keeps the order of variables, else None.
+    """
     old = program.constraints
     if not len(old):
         return old
@@ -179,8 +186,7 @@ def _change_constraints(program: Program, lift: Lift, variables: Variables) -> C
     if lift.constant.any():
         shift = np.bincount(row, weights=old.coef * lift.constant[old.var], minlength=len(old))
         rhs = rhs - shift + 0.0
-    source = lift.sources
-    if source is not None and _keeps_order(source):
+    if source is not None:
         kept = (source[old.var] >= 0) & (old.coef != 0)
         counts = np.bincount(row[kept], minlength=len(old))
         entries = pointers(counts), source[old.var[kept]], old.coef[kept]

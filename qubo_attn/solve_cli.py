@@ -83,8 +83,8 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     """Return feasibility and, where there are values, output errors of ours and of top-k."""
     import numpy as np
 
-    from qubo_attn.decode import relative_errors
-    from qubo_attn.decoders import top_k, weights_of
+    from qubo_attn.decode import selection_errors
+    from qubo_attn.decoders import top_k
 
     facts: dict[str, Any] = {
         "rows": int(result.feasible.size),
@@ -101,7 +101,6 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     facts["error_ours"] = float(np.nanmean(result.output_errors(attention)))
     chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
     for decoder in ("renormalise", "residual"):
-        weights = weights_of(decoder, attention.softmax, chosen, attention.visible)
-        errors = relative_errors(weights @ attention.values, attention)
+        errors = selection_errors(decoder, chosen, attention)
         facts[f"error_top-k {decoder}"] = float(np.nanmean(errors))
     return facts

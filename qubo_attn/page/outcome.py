@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.arrays import Bools, Floats
-from qubo_attn.decode import relative_errors
+from qubo_attn.decode import selection_errors
 from qubo_attn.decoders import top_k, weights_of
 from qubo_attn.page.bars import bars
 from qubo_attn.page.markup import count, details, plural, section, share, table
@@ -50,11 +50,10 @@ def compared(compiled: CompiledAttention, result: AttentionResult) -> tuple[Comp
     names = ["renormalise", "residual" if same is None else same]
     others = []
     for name in dict.fromkeys(names):
-        weights = weights_of(name, attention.softmax, chosen, attention.visible)
         label = {"renormalise": "top-k, renormalised", "residual": "top-k, residual"}[name]
         if name == same:
             label += " (same decoder)"
-        found = relative_errors(weights @ attention.values, attention)
+        found = selection_errors(name, chosen, attention)
         others.append(Comparison(label, _FAIR if name == same else _PLAIN, chosen, found))
     return (ours, *others)
 
