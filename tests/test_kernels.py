@@ -328,6 +328,29 @@ def dominated_keys(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def gram_matrices(g: Generator) -> tuple[Any, ...]:
+    return (g.normal(size=g.integers(1, 7, 3)),)
+
+
+@case
+def gram_linear(g: Generator) -> tuple[Any, ...]:
+    heads, keys, count = g.integers(1, 7, 3)
+    ptr, key = frozen(np.arange(count + 1) * keys), np.tile(g.permutation(keys), count)
+    values = g.normal(size=(heads, keys, 3))
+    head = frozen(g.integers(0, heads, count), np.int32)
+    gram = np.ascontiguousarray(values @ values.transpose(0, 2, 1))
+    return ptr, frozen(g.random(ptr[-1])), frozen(key, np.int32), head, gram
+
+
+@case
+def gram_couplers(g: Generator) -> tuple[Any, ...]:
+    _, mass, key, head, gram = gram_linear(g)
+    chosen = np.flatnonzero(g.random(len(mass)) < 0.7)
+    ptr = np.searchsorted(chosen, np.arange(len(head) + 1) * len(gram[0]))
+    return mass[chosen], key[chosen], head, gram, ptr
+
+
+@case
 def step_costs(g: Generator) -> tuple[Any, ...]:
     ptr, var, count, linear, upper, couplers, _ = _choice(g, wide=bool(g.integers(2)))
     square = np.where(upper > 1, g.normal(size=len(upper)), 0.0)

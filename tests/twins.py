@@ -300,6 +300,33 @@ def dominated_keys(
 
 
 @twin
+def gram_matrices(values: Array) -> Array:
+    return np.asarray(values @ values.transpose(0, 2, 1))
+
+
+@twin
+def gram_linear(
+    ptr: Array, mass: Array, key: Array, head: Array, gram: Array
+) -> tuple[Array, Array]:
+    offset, linear = np.zeros(len(ptr) - 1), np.zeros(len(mass))
+    for r, (a, b) in enumerate(pairwise(ptr)):
+        p, own = mass[a:b], gram[head[r]][np.ix_(key[a:b], key[a:b])]
+        offset[r] = p @ own @ p
+        linear[a:b] = p * p * np.diag(own) - 2 * p * (own @ p)
+    return offset, linear
+
+
+@twin
+def gram_couplers(
+    mass: Array, key: Array, head: Array, gram: Array, ptr: Array
+) -> tuple[Array, Array, Array]:
+    row = row_of(ptr)
+    i, j = np.nonzero(np.triu(row[:, None] == row, 1))
+    bias = 2 * mass[i] * mass[j] * gram[head[row[i]], key[i], key[j]]
+    return i.astype(np.int32), j.astype(np.int32), bias
+
+
+@twin
 def step_costs(
     ptr: Array,
     var: Array,

@@ -45,6 +45,11 @@ if TYPE_CHECKING:
         squares_on,
         terms_among,
     )
+    from qubo_attn.kernels.gram import (
+        gram_couplers,
+        gram_linear,
+        gram_matrices,
+    )
     from qubo_attn.kernels.integers import (
         binary_table,
         common_steps,
@@ -62,6 +67,10 @@ if TYPE_CHECKING:
     from qubo_attn.kernels.mending import (
         mend_clique,
         regrow_clique,
+    )
+    from qubo_attn.kernels.order import (
+        heaviest,
+        ranks,
     )
     from qubo_attn.kernels.packing import (
         pack_tiles,
@@ -83,15 +92,15 @@ if TYPE_CHECKING:
     from qubo_attn.kernels.rows import (
         adjacency,
         dominated_keys,
-        heaviest,
         plain_counts,
-        ranks,
-        step_costs,
         swap_costs,
     )
     from qubo_attn.kernels.shapes import (
         carve_paths,
         first_bad_copy,
+    )
+    from qubo_attn.kernels.steps import (
+        step_costs,
     )
     from qubo_attn.kernels.unembedding import (
         block_energies,
@@ -133,6 +142,11 @@ _HOMES = {
         "squares_on",
         "terms_among",
     ),
+    "gram": (
+        "gram_couplers",
+        "gram_linear",
+        "gram_matrices",
+    ),
     "integers": (
         "binary_table",
         "common_steps",
@@ -149,6 +163,10 @@ _HOMES = {
         "mend_clique",
         "regrow_clique",
     ),
+    "order": (
+        "heaviest",
+        "ranks",
+    ),
     "packing": (
         "pack_tiles",
         "whole_cliques",
@@ -163,16 +181,14 @@ _HOMES = {
     "rows": (
         "adjacency",
         "dominated_keys",
-        "heaviest",
         "plain_counts",
-        "ranks",
-        "step_costs",
         "swap_costs",
     ),
     "shapes": (
         "carve_paths",
         "first_bad_copy",
     ),
+    "steps": ("step_costs",),
     "unembedding": (
         "block_energies",
         "chain_votes",
@@ -214,6 +230,9 @@ __all__ = [
     "first_bad_copy",
     "first_bad_terms",
     "fixed_terms",
+    "gram_couplers",
+    "gram_linear",
+    "gram_matrices",
     "heaviest",
     "ising_fields",
     "leveled_coefficients",

@@ -11,6 +11,7 @@ import numpy as np
 
 from qubo_attn.arrays import Floats, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.order import kth_smallest
 
 
 @kernel
@@ -70,7 +71,7 @@ def product_step_costs(
                     costs[a] = own[a] + share * _largest(ordered, sums, above, s[a], k - 1)
                 else:
                     costs[a] = own[a] - share * _largest(mirrored, back, below, -s[a], k - 1)
-            raised[r] = np.partition(costs, k - 1)[k - 1]
+            raised[r] = kth_smallest(costs, k)
         if k < n:
             for a in range(n):
                 share = scale * s[a]
@@ -78,5 +79,5 @@ def product_step_costs(
                     costs[a] = -own[a] - share * _smallest(ordered, sums, below, s[a], k)
                 else:
                     costs[a] = -own[a] + share * _smallest(mirrored, back, above, -s[a], k)
-            lowered[r] = np.partition(costs, n - k - 1)[n - k - 1]
+            lowered[r] = kth_smallest(costs, n - k)
     return raised, lowered

@@ -20,6 +20,7 @@ times its softmax weight.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -68,13 +69,18 @@ class Output(Objective):
         # Only differences matter: about their mean, rows that see every key need no mean.
         values = values - values.mean(axis=1, keepdims=True)
 
+        products = _Products(rows, values)
+        gram = products.gram
+
         def work(mine: slice) -> tuple[Floats, ...]:
             ptr, entries = rows_at(rows.ptr, mine)
-            columns = (rows.mass[entries], rows.key[entries], rows.head[mine], values)
-            return kernels.output_linear(ptr, *columns)
+            columns = ptr, rows.mass[entries], rows.key[entries], rows.head[mine]
+            if gram is not None:
+                return kernels.gram_linear(*columns, gram)
+            return kernels.output_linear(*columns, values)
 
         offset, linear = by_rows(work, rows.ptr, SUMS)
-        return LateQuadratic(float(offset.sum()), linear, _Products(rows, values))
+        return LateQuadratic(float(offset.sum()), linear, products)
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.
@@ -106,14 +112,30 @@ class _Products(Portable):
     def ptr(self) -> Longs:
         return self.rows.ptr
 
+    @cached_property
+    def gram(self) -> Floats | None:
+        """Products of all vectors of each head, where they serve every row of it.
+
+        Rows that do not see all keys have mean values of their own; and the products of many keys
+        would be more than a few rows ask for.
+        """
+        heads, keys, _ = self.values.shape
+        entries = len(self.rows.key)
+        if entries < len(self.rows) * keys or heads * keys * keys > 2 * entries:
+            return None
+        return kernels.gram_matrices(self.values)
+
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
-        rows = self.rows
+        rows, gram = self.rows, self.gram
         chosen = np.arange(len(rows.key)) if index is None else index
         chosen_ptr = np.searchsorted(chosen, rows.ptr)
+        mass, key = rows.mass[chosen], rows.key[chosen]
 
         def work(mine: slice) -> tuple[Array, ...]:
             # Row pointers as they are: the ends of couplers are positions among all chosen.
             cut = slice(mine.start, mine.stop + 1)
+            if gram is not None:
+                return kernels.gram_couplers(mass, key, rows.head[mine], gram, chosen_ptr[cut])
             columns = (rows.mass, rows.key, rows.head[mine], self.values)
             return kernels.output_couplers(rows.ptr[cut], *columns, chosen_ptr[cut], chosen)
 

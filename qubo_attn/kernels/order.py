@@ -1,0 +1,96 @@
+"""Order within rows: the k-th smallest, ranks, and the heaviest few."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Bools, Floats, Longs
+from qubo_attn.kernels._jit import kernel
+
+
+@kernel
+def kth_smallest(values: Floats, k: int) -> float:
+    """Return the k-th smallest of ``values``, counted from 1; they are rearranged.
+
+    Hoare's selection in place: ``np.partition`` copies, which for short rows takes longer.
+    """
+    wanted, low, high = k - 1, 0, len(values) - 1
+    while low < high:
+        pivot, i, j = values[wanted], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while pivot < values[j]:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if j < wanted:
+            low = i
+        if wanted < i:
+            high = j
+    return float(values[wanted])
+
+
+@kernel
+def ranks(ptr: Longs, first: Array, mass: Floats) -> Longs:
+    """Return the rank of each entry in its row: by falling ``first``, then by falling ``mass``.
+
+    Entries that tie stay in their order; ``first`` has few different values.
+    """
+    rank = np.empty(len(mass), np.int64)
+    for r in range(len(ptr) - 1):
+        start, n = ptr[r], ptr[r + 1] - ptr[r]
+        order = np.argsort(-mass[start : start + n], kind="mergesort")
+        place, level = 0, 127
+        while place < n:
+            # The next lower value of ``first``, and all that have it.
+            below = -128
+            for a in range(n):
+                if first[start + a] < level:
+                    below = max(below, first[start + a])
+            level = below
+            for a in order:
+                if first[start + a] == level:
+                    rank[start + a] = place
+                    place += 1
+    return rank
+
+
+@kernel
+def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
+    """Return which entries have a rank below their row's ``room``; see `ranks`."""
+    kept = np.ones(len(mass), np.bool_)
+    longest = 0
+    for r in range(len(room)):
+        longest = max(longest, ptr[r + 1] - ptr[r])
+    light, at = np.empty(longest), np.empty(longest, np.int64)
+    for r in range(len(room)):
+        start, stop, left = ptr[r], ptr[r + 1], room[r]
+        if left >= stop - start:
+            continue
+        kept[start:stop] = False
+        level = 127
+        while left > 0:
+            # The next lower value of ``first``, and all that have it.
+            below = -128
+            for a in range(start, stop):
+                if first[a] < level:
+                    below = max(below, first[a])
+            level, count = below, 0
+            for a in range(start, stop):
+                at[count], light[count] = a, -mass[a]
+                count += first[a] == level
+            taken = min(left, count)
+            least = -kth_smallest(light[:count], taken)
+            # Of those that tie with the last one in, the first.
+            ties = taken
+            for b in range(count):
+                ties -= mass[at[b]] > least
+            for b in range(count):
+                tied = mass[at[b]] == least
+                kept[at[b]] = (mass[at[b]] > least) | (tied & (ties > 0))
+                ties -= tied
+            left -= taken
+    return kept

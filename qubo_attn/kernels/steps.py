@@ -1,0 +1,272 @@
+"""What one corrective step costs in a row that adds up to too little, or to too much.
+
+Couplers come as an adjacency in both directions, as in `qubo_attn.kernels.rows`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.order import kth_smallest
+
+# Rows of bits up to this size that keep at most so many have all their bits looked at side by side.
+_SIZE, _KEPT = 64, 16
+
+
+@kernel
+def _extremes(values: Floats, most: int, least: int, held: Floats) -> tuple[float, float]:
+    """Return the largest sum of at most ``most``, and the smallest of at least ``least``, values.
+
+    ``held`` has room for as many; the values may be rearranged.
+    """
+    n = len(values)
+    largest, smallest, below, above = 0.0, 0.0, 0, 0
+    for s in range(n):
+        # No branches: signs are as good as random.
+        smallest += min(values[s], 0.0)
+        largest += max(values[s], 0.0)
+        below += values[s] < 0.0
+        above += values[s] > 0.0
+    if below < least:
+        if n > 48:
+            kth_smallest(values, min(least, n))
+            smallest = values[: min(least, n)].sum()
+        else:
+            smallest = -_best(values, -1.0, min(least, n), held)
+    if above > most:
+        if n > 48 and most > 0:
+            kth_smallest(values, n - most + 1)
+            largest = values[n - most :].sum()
+        else:
+            largest = _best(values, 1.0, most, held)
+    return largest, smallest
+
+
+@kernel
+def _best(values: Floats, sign: float, count: int, held: Floats) -> float:
+    """Return the largest sum of ``count`` of the values times ``sign``."""
+    _sink(values, sign, held[:count])
+    return float(held[:count].sum())
+
+
+@kernel
+def _sink(values: Floats, sign: float, best: Floats) -> None:
+    """Fill ``best`` with the largest of the values times ``sign``, largest first."""
+    best[:] = -np.inf
+    for s in range(len(values)):
+        value = sign * values[s]
+        # Those held fall; each newcomer sinks to its place, and the least drops out.
+        for t in range(len(best)):
+            high, low = max(value, best[t]), min(value, best[t])
+            best[t], value = high, low
+
+
+@kernel
+def _extremes_of_all(
+    local: Floats, k: int, held: Floats, value: Floats, largest: Floats, smallest: Floats
+) -> None:
+    """Fill in what `_extremes` gives of each row of a symmetric matrix, at most k - 1, at least k.
+
+    All of them at once: the same step of each is one vector.
+
+    Args:
+        local: shape (n, n).
+        k: from 1.
+        held, value: room for 2 k - 1 vectors, shape (2 k - 1, n), and for one.
+        largest, smallest: filled, shape (n,).
+    """
+    n = len(local)
+    held[:], largest[:], smallest[:], value[:] = 0.0, 0.0, 0.0, 0.0
+    for s in range(n):
+        column = local[s]
+        for a in range(n):
+            smallest[a] += min(column[a], 0.0)
+            value[a] += 1.0 if column[a] < 0.0 else 0.0
+    enough = value.min() >= k
+    best = held[: k - 1]
+    for s in range(n):
+        # Those held fall; each newcomer sinks to its place, and the last drops out.
+        value[:] = local[s]
+        value[s] = 0.0
+        for t in range(k - 1):
+            own = best[t]
+            for a in range(n):
+                high, low = max(value[a], own[a]), min(value[a], own[a])
+                own[a], value[a] = high, low
+    for t in range(k - 1):
+        for a in range(n):
+            largest[a] += best[t, a]
+    if enough:
+        return
+    # All below zero, and of the k smallest those above it.
+    least = held[k - 1 :]
+    least[:] = np.inf
+    for s in range(n):
+        value[:] = local[s]
+        value[s] = np.inf
+        for t in range(k):
+            own = least[t]
+            for a in range(n):
+                high, low = max(value[a], own[a]), min(value[a], own[a])
+                own[a], value[a] = low, high
+    for t in range(k):
+        for a in range(n):
+            smallest[a] += max(least[t, a], 0.0)
+
+
+@kernel
+def _most(values: Floats, rooms: Array, most: float) -> float:
+    """Return the largest ``sum v_s w_s`` over 0 <= w_s <= rooms_s with ``sum w_s <= most``."""
+    total, left = 0.0, most
+    for s in np.argsort(-values):
+        if values[s] <= 0.0 or left <= 0.0:
+            break
+        taken = min(float(rooms[s]), left)
+        total += values[s] * taken
+        left -= taken
+    return total
+
+
+@kernel
+def _least(values: Floats, rooms: Array, least: float) -> float:
+    """Return the smallest ``sum v_s w_s`` over 0 <= w_s <= rooms_s with ``sum w_s >= least``."""
+    total, left = 0.0, least
+    for s in np.argsort(values):
+        if values[s] >= 0.0 and left <= 0.0:
+            break
+        taken = float(rooms[s]) if values[s] < 0.0 else min(float(rooms[s]), left)
+        total += values[s] * taken
+        left -= taken
+    return total
+
+
+@kernel
+def step_costs(
+    ptr: Longs,
+    var: Ints,
+    count: Longs,
+    linear: Floats,
+    upper: Ints,
+    square: Floats,
+    first: Longs,
+    neighbour: Ints,
+    value: Floats,
+) -> tuple[Floats, Floats]:
+    """Bound what one corrective unit step costs in a row that adds up to too little, or too much.
+
+    Below its count k, a row's other variables add up to at most k - 1. The variable that is raised
+    may be picked; those at their largest value cannot be, and their largest values add up to at
+    most k - 1, so the cheapest variables are passed over only so far. Likewise above k, where at
+    least k lie on the others, and only variables above zero can be lowered. For bits this reads:
+    the k-th cheapest addition and the (n - k)-th cheapest removal.
+
+    Args:
+        ptr, var, count: the rows and what each adds up to.
+        linear, upper: of each variable; square: the coefficient of its square, 0 for bits.
+        first, neighbour, value: couplers of different variables, in both directions.
+
+    Returns:
+        The cost of a step up and of a step down, per row, in energy units; -inf where no step of
+        that direction is ever needed.
+    """
+    slot = np.full(len(linear), -1, np.int64)
+    raised, lowered = np.full(len(count), -np.inf), np.full(len(count), -np.inf)
+    longest = 0
+    for r in range(len(count)):
+        longest = max(longest, ptr[r + 1] - ptr[r])
+    # Made once for all rows: to ask for memory takes longer than to look at a short row.
+    most_few = min(longest, _SIZE)
+    matrix, ranked = np.empty(most_few**2), np.empty((2 * _KEPT - 1) * most_few)
+    every = np.empty(6 * longest)
+    for r in range(len(count)):
+        members = var[ptr[r] : ptr[r + 1]]
+        n, k = len(members), count[r]
+        up, down, own, held = (
+            every[:n],
+            every[n : 2 * n],
+            every[2 * n : 3 * n],
+            every[3 * n : 4 * n],
+        )
+        most, least = every[4 * n : 5 * n], every[5 * n : 6 * n]
+        full = 0
+        for s in range(n):
+            slot[members[s]] = s
+            full += upper[members[s]]
+        bits = full == n
+        few = bits and n <= _SIZE and 0 < k < min(n, _KEPT + 1)
+        if few:
+            local = matrix[: n * n].reshape(n, n)
+            local[:] = 0.0
+            for a in range(n):
+                v = members[a]
+                high, low = 0.0, 0.0
+                for e in range(first[v], first[v + 1]):
+                    s = slot[neighbour[e]]
+                    if s >= 0:
+                        local[a, s] = value[e]
+                    else:
+                        high += max(value[e], 0.0) * upper[neighbour[e]]
+                        low += min(value[e], 0.0) * upper[neighbour[e]]
+                up[a], down[a] = linear[v] + square[v] + high, -linear[v] - square[v] - low
+            room = ranked[: (2 * k - 1) * n].reshape(2 * k - 1, n)
+            _extremes_of_all(local, k, room, own, most, least)
+            for a in range(n):
+                up[a] += most[a]
+                down[a] -= least[a]
+        else:
+            for a in range(n):
+                v = members[a]
+                high, low = 0.0, 0.0
+                own[:] = 0.0
+                for e in range(first[v], first[v + 1]):
+                    s = slot[neighbour[e]]
+                    if s >= 0:
+                        own[s] = value[e]
+                    else:
+                        high += max(value[e], 0.0) * upper[neighbour[e]]
+                        low += min(value[e], 0.0) * upper[neighbour[e]]
+                if bits:
+                    # The last takes the place of its own, which is zero.
+                    own[a] = own[n - 1]
+                    most[a], least[a] = _extremes(own[: n - 1], max(k - 1, 0), k, held)
+                else:
+                    for s in range(n):
+                        held[s] = upper[members[s]]
+                    held[a] = 0.0
+                    most[a] = _most(own, held, k - 1.0)
+                    least[a] = _least(own, held, k + 1.0 - upper[v])
+                # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
+                steep, flat = square[v] * (2.0 * upper[v] - 1.0), square[v]
+                up[a] = linear[v] + max(steep, flat) + high + most[a]
+                down[a] = -linear[v] - min(steep, flat) - low - least[a]
+        for s in range(n):
+            slot[members[s]] = -1
+        if few:
+            # Short and without branches, which would be as good as random.
+            _sink(up, -1.0, held[:k])
+            _sink(down, 1.0, own[: k + 1])
+            raised[r], lowered[r] = -held[k - 1], own[k]
+            continue
+        if bits:
+            if k > 0:
+                raised[r] = kth_smallest(up, min(k, n))
+            if k < n:
+                lowered[r] = kth_smallest(down, n - k)
+            continue
+        passed = 0.0
+        if k > 0:
+            for s in np.argsort(up):
+                raised[r] = up[s]
+                passed += upper[members[s]]
+                if passed > k - 1.0:
+                    break
+        passed = 0.0
+        if k < full:
+            for s in np.argsort(down):
+                lowered[r] = down[s]
+                passed += upper[members[s]]
+                if full - passed < k + 1.0:
+                    break
+    return raised, lowered
