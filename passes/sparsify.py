@@ -34,7 +34,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs, own_array
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Constraints, Program
 from qubo_attn.kinds import bit_rows, exact_rows, gate_pairs, open_rows
@@ -109,17 +109,17 @@ class Sparsify:
         kept = self._kept(program, rows, count, state)
         # The proof looks at every coupler, the rest at those that stay: it waits to be asked for.
         bound = 0.0 if kept.all() else partial(_loss, program, rows, count, kept)
-        value = np.where(state > 0, 1.0, 0.0)
         gone = (state != 0) | ~kept
-        out = np.zeros(len(program), bool)
-        out[rows.var[gone & (value == 0)]] = True
+        var, value = rows.var[gone], (state[gone] > 0).astype(np.float64)
         level, opener = gate_pairs(program)
-        level = level[out[opener]]
-        lift, index = _fix(
-            len(program),
-            np.concatenate([rows.var[gone], level]),
-            np.concatenate([value[gone], np.zeros(len(level))]),
-        )
+        if len(level):
+            # A level goes with its key.
+            out = np.zeros(len(program), bool)
+            out[var[value == 0]] = True
+            level = level[out[opener]]
+            var = np.concatenate([var, level])
+            value = np.concatenate([value, np.zeros(len(level))])
+        lift, index = _fix(len(program), var, value)
         sparse_program = substitute(program, lift, program.variables.take(index))
         notes = (
             f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
@@ -147,7 +147,9 @@ class Sparsify:
             found = kernels.dominated_keys(part.ptr, part.var, count[ungated], *columns)
             state[ungated[row]] = found
         full, none = exact & (count == np.diff(rows.ptr)), count == 0
-        return np.where(full[row], 1, np.where(none[row], -1, state)).astype(np.int8)
+        if full.any() or none.any():
+            state = np.where(full[row], 1, np.where(none[row], -1, state)).astype(np.int8)
+        return state
 
     def _kept(self, program: Program, rows: Constraints, count: Longs, state: Array) -> Bools:
         """Return which entries stay: those taken, then open ones by falling mass."""
@@ -242,12 +244,11 @@ def _moves(program: Program) -> tuple[Floats, Floats]:
 
 def _lost_mass(program: Program, rows: Constraints, kept: Bools) -> tuple[str, ...]:
     """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
-    mass = program.variables.mass[rows.var]
-    if kept.all() or np.isnan(mass).any():
+    if kept.all():
         return ()
-    total = np.add.reduceat(mass, rows.ptr[:-1])
-    lost = np.add.reduceat(np.where(kept, 0.0, mass), rows.ptr[:-1])
-    share = np.divide(lost, total, out=np.zeros(len(rows)), where=total > 0)
+    share = kernels.lost_shares(rows.ptr, rows.var, kept, program.variables.mass)
+    if np.isnan(share).any():
+        return ()
     return (
         f"lost softmax mass: {share.max():.3g} at most in a row, {share.mean():.3g} on average",
     )
@@ -256,7 +257,8 @@ def _lost_mass(program: Program, rows: Constraints, kept: Bools) -> tuple[str, .
 def _priority(program: Program) -> Floats:
     """Return the mass of each variable or, where it has none, its own gain."""
     mass = program.variables.mass
-    return np.where(np.isnan(mass), -program.objective.linear, mass)
+    bare = np.isnan(mass)
+    return np.where(bare, -program.objective.linear, mass) if bare.any() else mass
 
 
 def _fix(n: int, var: Array, value: Floats) -> tuple[Lift, Longs]:
@@ -266,4 +268,5 @@ def _fix(n: int, var: Array, value: Floats) -> tuple[Lift, Longs]:
     index = np.flatnonzero(~gone)
     source = np.full(n, -1, np.int64)
     source[index] = np.arange(len(index))
+    own_array(source)
     return Lift.select(source, len(index), constant), index

@@ -31,6 +31,17 @@ def own_array(array: Array) -> Array:
     return array
 
 
+def coupler_columns(count: int) -> tuple[Ints, Ints, Floats]:
+    """Return room for i, j and bias of ``count`` couplers, in one piece.
+
+    An allocator keeps one large piece for the next compilation where it gives three back to the
+    system, and new pages take longer than what is written to them; huge pages serve it sooner.
+    """
+    piece = np.empty(16 * count, np.uint8)
+    ends = piece[8 * count :].view(np.int32)
+    return ends[:count], ends[count:], piece[: 8 * count].view(np.float64)
+
+
 def same_array(one: Array, other: Array) -> bool:
     """Return whether two arrays are equal; an array and itself are so at no cost."""
     if one is other:

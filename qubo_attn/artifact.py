@@ -326,10 +326,13 @@ class CompiledAttention(Portable):
 
     def _rows_of(self, members: Longs) -> tuple[tuple[int, int], ...]:
         c, v = self.program.constraints, self.program.variables
-        mine = np.isin(c.var[c.ptr[:-1]], members) & (c.kind == Kind.PICK)
+        inside = np.zeros(len(v), bool)
+        inside[members] = True
+        mine = inside[c.var[c.ptr[:-1]]] & (c.kind == Kind.PICK)
         # A row in another shape than a sum is known by its ancillas.
-        own = members[(v.role[members] == Role.ANCILLA) & (v.query[members] >= 0)]
-        head, query = np.r_[c.head[mine], v.head[own]], np.r_[c.query[mine], v.query[own]]
+        own = np.flatnonzero(inside & (v.role == Role.ANCILLA) & (v.query >= 0))
+        head = np.concatenate([c.head[mine], v.head[own]])
+        query = np.concatenate([c.query[mine], v.query[own]])
         return tuple(dict.fromkeys(zip(head.tolist(), query.tolist(), strict=True)))
 
     def schedule(self, reads: int = 1000, **options: object) -> Schedule:

@@ -126,15 +126,22 @@ class Attention(Portable):
     def rows(self) -> Rows:
         """The visible keys of all heads, one row per head and query that sees any."""
         _, queries, keys = self.logits.shape
-        sizes = self.visible.sum(axis=-1).ravel()
-        seen, entry = np.flatnonzero(sizes), np.flatnonzero(self.visible)
+        sizes = np.count_nonzero(self.visible, axis=-1).ravel()
+        seen = np.flatnonzero(sizes)
+        key = np.broadcast_to(np.arange(keys, dtype=np.int32), self.logits.shape)
+
+        def entries(array: Array) -> Array:
+            # Where every key is seen, as it is.
+            whole = len(seen) == len(sizes) and (sizes == keys).all()
+            return array.reshape(-1) if whole else array[self.visible]
+
         return Rows(
             ptr=pointers(sizes[seen]),
-            key=(entry % max(keys, 1)).astype(np.int32),
+            key=entries(key),
             head=(seen // max(queries, 1)).astype(np.int32),
             query=(seen % max(queries, 1)).astype(np.int32),
-            logit=self.logits.ravel()[entry],
-            mass=self.softmax.ravel()[entry],
+            logit=entries(self.logits),
+            mass=entries(self.softmax),
         )
 
 

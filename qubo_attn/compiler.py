@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,7 +38,7 @@ from qubo_attn.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
 from qubo_attn.portable import Portable
 from qubo_attn.registry import passes_of
 from qubo_attn.rewrite import Rewrite
-from qubo_attn.select import ExactlyK, Select, SoftWeights
+from qubo_attn.select import ExactlyK, Select, SoftWeights, is_select
 from qubo_attn.target import Target
 
 if TYPE_CHECKING:
@@ -256,8 +256,8 @@ def _heads(
 
 
 def _checked(select: object) -> Select:
-    if isinstance(select, Select) and not isinstance(select, type):
-        return select
+    if is_select(select):
+        return cast(Select, select)
     raise InputError(
         f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), not {select!r}",
         select=select,

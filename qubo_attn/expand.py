@@ -154,14 +154,13 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
 
 def _add_fields(form: Quadratic, rows: Constraints) -> tuple[float, Floats]:
     """Return offset and linear part of a form plus what `_add_squares` adds."""
-    row = rows.row
-    weight, slope, rhs = rows.weight[row], rows.slope[row], rows.rhs[row]
-    added = weight * rows.coef * (rows.coef - 2.0 * rhs) + slope * rows.coef
-    linear = form.linear + np.bincount(rows.var, weights=added, minlength=len(form.linear))
+    linear = kernels.squared_fields(
+        form.linear, rows.ptr, rows.var, rows.coef, rows.rhs, rows.weight, rows.slope
+    )
     offset = form.offset + float(
         (rows.weight * rows.rhs * rows.rhs).sum() - (rows.slope * rows.rhs).sum()
     )
-    return offset, np.asarray(linear, np.float64)
+    return offset, linear
 
 
 def row_pairs(rows: Constraints) -> tuple[Longs, Longs]:

@@ -65,7 +65,10 @@ def kept_counts(
 ) -> Longs:
     """Return what each row adds up to: keys to keep or, for soft weights, levels to give out."""
     counts = np.zeros(len(rows), np.int64)
-    for objective, select, heads in _groups(objectives, selects):
+    groups = _groups(objectives, selects)
+    if len(groups) == 1 and not isinstance(selects[0], SoftWeights):
+        return selects[0].counts(rows.sizes)
+    for objective, select, heads in groups:
         mine = np.isin(rows.head, heads)
         if isinstance(select, SoftWeights) and select.scale == "unit" and select.k is None:
             counts[mine] = select.levels

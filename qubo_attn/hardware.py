@@ -7,8 +7,8 @@ large ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,16 +32,33 @@ class Coefficients:
         scale: program energy per unit of hardware energy, one entry per component.
         h, coupling: logical fields and couplings, divided by their component's scale.
         strength: chain strength of each variable, divided by its component's scale.
-        fields, couplings, chains: physical arrays in the order of the plan.
+        plan: where they go.
     """
 
     scale: Floats
     h: Floats
     coupling: Floats
     strength: Floats
-    fields: Floats
-    couplings: Floats
-    chains: Floats
+    plan: Plan
+
+    @cached_property
+    def _physical(self) -> tuple[Floats, Floats]:
+        return self.plan.fill(self.h, self.coupling, self.strength)
+
+    @property
+    def fields(self) -> Floats:
+        """Physical fields, in the order of the plan."""
+        return self._physical[0]
+
+    @property
+    def couplings(self) -> Floats:
+        """Physical couplings between chains, in the order of the plan."""
+        return self._physical[1][: len(self.plan.coupling_of)]
+
+    @property
+    def chains(self) -> Floats:
+        """Physical couplings within chains, in the order of the plan."""
+        return self._physical[1][len(self.plan.coupling_of) :]
 
 
 def coefficients(
@@ -60,55 +77,40 @@ def coefficients(
     component, spread = placement.component, spread_of(placement, plan)
     h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
     coupling = form.bias / 4.0
-    strength, margin = _strengths(placement, plan, h, coupling, chain_strength)
-    scale = _scales(plan.fill(h, coupling, strength), placement, spread)
-    if margin is not None:
+    prefactor = chains.PREFACTOR if isinstance(chain_strength, str) else float(chain_strength)
+    strength = chains.torque_strengths(coupling, component, spread.edge, prefactor)[component]
+    fields, couplings = plan.fill(h, coupling, strength)
+    between = len(plan.coupling_of)
+
+    def scaled(strength: Floats) -> Floats:
+        """Return the scale of each component with these chain strengths; the rest stays."""
+        couplings[between:] = -strength[plan.chain_of]
+        return _scales(fields, couplings, placement, spread)
+
+    if chain_strength in ("bound", "auto"):
+        proved = np.empty(len(h))
+        proved[spread.variable] = spread.chain_bounds(fields, couplings[:between])
+        proved *= 1.0 + chains.ABOVE
+        torque = proved if chain_strength == "bound" else strength
         # Errors come in hardware units whatever the scale; the scale moves little by their margin.
-        strength = margin(scale[component])
-        scale = _scales(plan.fill(h, coupling, strength), placement, spread)
-    each, edge = scale[component], scale[spread.edge]
-    h, coupling, strength = h / each, coupling / edge, strength / each
-    return Coefficients(scale, h, coupling, strength, *plan.fill(h, coupling, strength))
-
-
-def _strengths(
-    placement: Placement, plan: Plan, h: Floats, coupling: Floats, chosen: ChainStrength
-) -> tuple[Floats, Callable[[Floats], Floats] | None]:
-    """Return the chain strength of each variable, in program energy.
-
-    And, where that leaves no room for the machine's errors, the strength that does, given the scale
-    of each variable.
-    """
-    prefactor = chains.PREFACTOR if isinstance(chosen, str) else float(chosen)
-    component, spread = placement.component, spread_of(placement, plan)
-    torque = chains.torque_strengths(coupling, component, spread.edge, prefactor)[component]
-    if chosen not in ("bound", "auto"):
-        return torque, None
-    fields, couplings, _ = plan.fill(h, coupling, torque)
-    proved = np.empty(len(h))
-    proved[spread.variable] = spread.chain_bounds(fields, couplings)
-    proved *= 1.0 + chains.ABOVE
-
-    def margin(scale: Floats) -> Floats:
-        room = spread.errors * scale
+        room = spread.errors * scaled(np.minimum(torque, proved))[component]
         held = proved + room
-        return held if chosen == "bound" else np.clip(torque, room, held)
+        strength = held if chain_strength == "bound" else np.clip(torque, room, held)
+    scale = scaled(strength)
+    each, edge = scale[component], scale[spread.edge]
+    return Coefficients(scale, h / each, coupling / edge, strength / each, plan)
 
-    return proved if chosen == "bound" else np.minimum(proved, torque), margin
 
-
-def _scales(raw: tuple[Floats, Floats, Floats], placement: Placement, spread: Spread) -> Floats:
+def _scales(fields: Floats, couplings: Floats, placement: Placement, spread: Spread) -> Floats:
     """Return the smallest divisor of each component that brings it within every range."""
-    fields, couplings, links = raw
-    count = int(placement.component.max(initial=-1)) + 1
     scale = shares(
         placement.target,
         spread.owner,
-        count,
+        int(placement.component.max(initial=-1)) + 1,
         np.arange(len(fields)),
         fields,
         spread.ends,
         spread.groups,
-        np.concatenate([couplings, links]),
+        couplings,
     )
     return np.where(scale > 0, scale * (1.0 + _HEADROOM), 1.0)

@@ -25,7 +25,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -217,6 +217,7 @@ class Constraints(Columns):
         return len(self.rhs)
 
     @classmethod
+    @cache
     def none(cls) -> Constraints:
         """Return no constraints at all."""
         empty: dict[str, Array] = {name: np.empty(0, dtype) for name, dtype in cls._dtypes.items()}
@@ -268,15 +269,20 @@ class Constraints(Columns):
     def implications(self) -> Bools:
         """Which constraints read ``u - v <= 0``; their price is a product (between bits)."""
         pairs = (np.diff(self.ptr) == 2) & (self.sense == Sense.LE) & (self.rhs == 0)
+        if not pairs.any():
+            return own_array(pairs)
         first = np.minimum(self.ptr[:-1], max(len(self.coef) - 2, 0))
-        if len(self.coef) >= 2:
-            pairs &= (np.abs(self.coef[first]) == 1) & (self.coef[first] == -self.coef[first + 1])
+        pairs &= (np.abs(self.coef[first]) == 1) & (self.coef[first] == -self.coef[first + 1])
         return own_array(pairs)
 
     @cached_property
     def one_sided(self) -> Bools:
         """Which constraints are implications or gates: their price is ``A max(c.x - d, 0)``."""
-        return own_array(self.implications | (self.kind == Kind.GATE))
+        return (
+            own_array(self.implications | (self.kind == Kind.GATE))
+            if self.gated
+            else self.implications
+        )
 
     def matrix(self, n: int) -> sparse.csr_array:
         """Return the coefficients as a sparse matrix of shape (constraints, n)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Bools, Longs
+from qubo_attn.arrays import Array, Bools, Longs, own_array
 from qubo_attn.blocks import blocks_of
 from qubo_attn.ir import Kind, Program, Sense
 
@@ -16,8 +16,15 @@ def count_rows(program: Program) -> Bools:
     Coefficients are one, the variables stand in no other constraint, and the right-hand side is a
     whole number that the variables can reach. Equalities and upper bounds alike.
     """
-    c = program.constraints
-    return _counts(program, np.bincount(c.var, minlength=len(program)))
+    c, upper = program.constraints, program.variables.upper
+    if not len(c):
+        return np.zeros(0, bool)
+    # Several passes ask, and each more than once.
+    known: tuple[Array, Bools] | None = c.__dict__.get("_count_rows")
+    if known is None or known[0] is not upper:
+        plain = own_array(_counts(program, np.bincount(c.var, minlength=len(program))))
+        known = c.__dict__["_count_rows"] = upper, plain
+    return known[1]
 
 
 def open_rows(program: Program) -> Bools:

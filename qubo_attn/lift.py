@@ -89,11 +89,14 @@ class Lift(Portable):
             constant: one entry per variable before; zeros when None.
         """
         source = np.asarray(source, dtype=np.int64)
-        rows = np.flatnonzero(source >= 0)
+        seen = source >= 0
+        kept = source[seen]
         ptr = np.zeros(len(source) + 1, np.int64)
-        np.cumsum(source >= 0, out=ptr[1:])
+        np.cumsum(seen, out=ptr[1:])
         shifts = np.zeros(len(source)) if constant is None else np.asarray(constant)
-        return cls(np.ones(len(rows)), source[rows], ptr, (len(source), n_after), shifts)
+        made = cls(np.ones(len(kept)), kept, ptr, (len(source), n_after), shifts)
+        vars(made)["sources"] = frozen_array(source, np.int64)
+        return made
 
     @cached_property
     def sources(self) -> Longs | None:

@@ -24,7 +24,7 @@ from qubo_attn.passes import (
     Sparsify,
     TieVariables,
 )
-from qubo_attn.pipeline import Pass
+from qubo_attn.pipeline import Pass, is_pass
 
 GROUP = "qubo_attn.passes"
 DEFAULT = "default"
@@ -170,7 +170,7 @@ def passes_of(
     steps: list[Pass] = []
     for step in _split(passes) if isinstance(passes, str) else passes:
         if not isinstance(step, str):
-            if isinstance(step, type) or not isinstance(step, Pass):
+            if not is_pass(step):
                 raise PassError(f"passes holds {step!r}, which is no pass and no name of one")
             steps.append(step)
         elif step.strip() == DEFAULT:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Longs, own_array, pointers
+from qubo_attn.arrays import Array, Bools, Floats, Longs, own_array
 from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir import Constraints, Kind, Program, Quadratic, Sense, Variables
 from qubo_attn.late import LateQuadratic
@@ -116,18 +116,14 @@ def substitute(program: Program, lift: Lift, variables: Variables) -> Program:
         InfeasibleError: a constraint cannot hold any more, or two contradict each other.
     """
     source = lift.sources
-    if source is not None and not _keeps_order(source):
+    # The sources of the variables that have one, in order.
+    if source is not None and not (lift.indices[1:] > lift.indices[:-1]).all():
         source = None
     if source is not None:
         objective = _drop(program.objective, source, lift.constant, len(variables))
     else:
         objective = _change(program.objective, lift, variables)
     return Program(variables, objective, _change_constraints(program, lift, source, variables))
-
-
-def _keeps_order(source: Longs) -> bool:
-    kept = source[source >= 0]
-    return bool((np.diff(kept) > 0).all())
 
 
 def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic:
@@ -182,14 +178,14 @@ def _change_constraints(
     old = program.constraints
     if not len(old):
         return old
-    row, rhs = old.row, old.rhs
+    rhs = old.rhs
     if lift.constant.any():
-        shift = np.bincount(row, weights=old.coef * lift.constant[old.var], minlength=len(old))
+        shift = np.bincount(old.row, weights=old.coef * lift.constant[old.var], minlength=len(old))
         rhs = rhs - shift + 0.0
     if source is not None:
-        kept = (source[old.var] >= 0) & (old.coef != 0)
-        counts = np.bincount(row[kept], minlength=len(old))
-        entries = pointers(counts), source[old.var[kept]], old.coef[kept]
+        entries: tuple[Array, ...] = kernels.entries_among(old.ptr, old.var, old.coef, source)
+        for column in entries:
+            own_array(column)
     else:
         entries = _product(old.matrix(len(program)), lift.matrix)
     columns = dict(zip(("ptr", "var", "coef"), entries, strict=True))

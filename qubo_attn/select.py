@@ -36,6 +36,15 @@ class Select(Protocol):
         ...
 
 
+def is_select(value: object) -> bool:
+    """Return whether ``value`` says what a row may select.
+
+    What ``isinstance`` tells by the protocol, which looks at its members anew for every head.
+    """
+    members = ("sense", "levels", "counts")
+    return not isinstance(value, type) and all(hasattr(value, name) for name in members)
+
+
 def _whole(name: str, value: object) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
         raise InputError(

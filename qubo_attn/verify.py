@@ -137,27 +137,29 @@ _TERMS = (
 )
 
 
+_ROWS = (
+    ("row-empty", "has no variable"),
+    ("row-range", "names no variable"),
+    ("row-sorted", "has variables out of order or twice"),
+    ("row-zero", "has a zero coefficient"),
+    ("finite-row", "is not finite"),
+)
+
+
 def _constraints(program: Program) -> Iterator[Diagnostic]:
-    c, n = program.constraints, len(program)
-    row = c.row
+    c = program.constraints
 
-    def first(code: str, bad: Array, text: str) -> Iterator[Diagnostic]:
+    def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
         if bad.any():
-            r = int(np.flatnonzero(bad)[0])
+            yield Diagnostic(code, program.constraint_label(int(np.flatnonzero(bad)[0])), text)
+
+    for r, (code, text) in zip(
+        kernels.first_bad_rows(len(program), c.ptr, c.var, c.coef, c.rhs).tolist(),
+        _ROWS,
+        strict=True,
+    ):
+        if r >= 0:
             yield Diagnostic(code, program.constraint_label(r), text)
-
-    def entries(bad: Bools) -> Bools:
-        return np.bincount(row[bad], minlength=len(c)) > 0
-
-    yield from first("row-empty", np.diff(c.ptr) == 0, "has no variable")
-    yield from first("row-range", entries((c.var < 0) | (c.var >= n)), "names no variable")
-    disorder = np.zeros(len(c.var), bool)
-    disorder[1:] = (np.diff(c.var) <= 0) & (np.diff(row) == 0)
-    yield from first("row-sorted", entries(disorder), "has variables out of order or twice")
-    yield from first("row-zero", entries(c.coef == 0), "has a zero coefficient")
-    yield from first(
-        "finite-row", entries(~np.isfinite(c.coef)) | ~np.isfinite(c.rhs), "is not finite"
-    )
     yield from first("sense", c.sense > max(Sense), "has an unknown sense")
     text = "is no gate: expected c.u - U v <= 0 with a bit v and U the largest c.u"
     yield from first("gate", _crooked_gates(program), text)
@@ -184,15 +186,13 @@ def _crooked_gates(program: Program) -> Bools:
 
 
 def _duplicate(*columns: Array) -> int | None:
-    """Return a row of the table that stands in it twice, or None."""
-    if len(columns[0]) < 2:
+    """Return a row of the table of labels that stands in it twice, or None."""
+    if kernels.ascending(*columns):
         return None
     key = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         low, high = int(column.min()), int(column.max())
         key = key * (high - low + 1) + (column.astype(np.int64) - low)
-    if (np.diff(key) > 0).all():
-        return None
     order = np.argsort(key, kind="stable")
     twins = np.flatnonzero(np.diff(key[order]) == 0)
     return int(order[twins[0] + 1]) if len(twins) else None

@@ -328,6 +328,49 @@ def dominated_keys(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def ascending(g: Generator) -> tuple[Any, ...]:
+    table = np.unique(g.integers(-1, 2, (5, 6)), axis=1)
+    if g.random() < 0.5:
+        table = table[:, g.integers(0, table.shape[1], 6)]
+    kind = frozen(table[0] + 1, np.uint8)
+    return kind, *(frozen(column, np.int32) for column in table[1:])
+
+
+@case
+def first_bad_rows(g: Generator) -> tuple[Any, ...]:
+    ptr = frozen(ragged(g), np.int64)
+    var = np.concatenate([np.arange(n) for n in np.diff(ptr)]) if ptr[-1] else np.zeros(0)
+    coef, rhs = g.normal(size=ptr[-1]), g.normal(size=len(ptr) - 1)
+    for column, odd in ((var, (-1, 0, 9)), (coef, (0.0, np.nan)), (rhs, (np.inf,))):
+        if len(column) and g.random() < 0.5:
+            column[g.integers(len(column))] = g.choice(odd)
+    return 6, ptr, frozen(var, np.int32), frozen(coef), frozen(rhs)
+
+
+@case
+def entries_among(g: Generator) -> tuple[Any, ...]:
+    ptr = frozen(ragged(g), np.int64)
+    source = np.where(g.random(6) < 0.6, np.arange(6), -1)
+    var = frozen(g.integers(0, 6, ptr[-1]), np.int32)
+    return ptr, var, frozen(g.integers(0, 3, ptr[-1]), np.float64), frozen(source)
+
+
+@case
+def lost_shares(g: Generator) -> tuple[Any, ...]:
+    ptr = frozen(ragged(g), np.int64)
+    var, mass = frozen(g.integers(0, 6, ptr[-1]), np.int32), g.random(6) * g.integers(0, 2)
+    return ptr, var, g.random(ptr[-1]) < 0.5, frozen(mass)
+
+
+@case
+def squared_fields(g: Generator) -> tuple[Any, ...]:
+    ptr = frozen(ragged(g), np.int64)
+    columns = [frozen(g.normal(size=size)) for size in (ptr[-1], *3 * [len(ptr) - 1])]
+    linear = frozen(g.normal(size=6))
+    return linear, ptr, frozen(g.integers(0, 6, ptr[-1]), np.int32), *columns
+
+
+@case
 def gram_matrices(g: Generator) -> tuple[Any, ...]:
     return (g.normal(size=g.integers(1, 7, 3)),)
 

@@ -300,6 +300,59 @@ def dominated_keys(
 
 
 @twin
+def ascending(kind: Array, head: Array, query: Array, key: Array, bit: Array) -> bool:
+    labels = list(zip(kind, head, query, key, bit, strict=True))
+    return labels == sorted(set(labels))
+
+
+@twin
+def first_bad_rows(n: int, ptr: Array, var: Array, coef: Array, rhs: Array) -> Array:
+    bad = np.full(5, -1, np.int64)
+    for r, (a, b) in reversed(list(enumerate(pairwise(ptr)))):
+        own, factors = var[a:b], coef[a:b]
+        kinds = (
+            a == b,
+            ((own < 0) | (own >= n)).any(),
+            (np.diff(own) <= 0).any(),
+            (factors == 0).any(),
+            not np.isfinite([*factors, rhs[r]]).all(),
+        )
+        bad[list(kinds)] = r
+    return bad
+
+
+@twin
+def entries_among(ptr: Array, var: Array, coef: Array, source: Array) -> tuple[Array, Array, Array]:
+    kept = (source[var] >= 0) & (coef != 0)
+    before = np.r_[0, np.cumsum(kept)]
+    return before[ptr], source[var[kept]].astype(np.int32), coef[kept]
+
+
+@twin
+def lost_shares(ptr: Array, var: Array, kept: Array, mass: Array) -> Array:
+    total, lost = (
+        np.bincount(row_of(ptr), weights, len(ptr) - 1)
+        for weights in (mass[var], np.where(kept, 0, mass[var]))
+    )
+    return np.divide(lost, total, out=np.zeros(len(total)), where=total != 0)
+
+
+@twin
+def squared_fields(
+    linear: Array,
+    ptr: Array,
+    var: Array,
+    coef: Array,
+    rhs: Array,
+    weight: Array,
+    slope: Array,
+) -> Array:
+    row, fields = row_of(ptr), linear.copy()
+    np.add.at(fields, var, weight[row] * coef * (coef - 2 * rhs[row]) + slope[row] * coef)
+    return fields
+
+
+@twin
 def gram_matrices(values: Array) -> Array:
     return np.asarray(values @ values.transpose(0, 2, 1))
 

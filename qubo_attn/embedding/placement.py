@@ -210,8 +210,8 @@ class Plan(Columns):
         total = np.cumsum(strength * self.links[members])
         return float(total[-1]) if len(total) else 0.0
 
-    def fill(self, h: Floats, coupling: Floats, strength: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return physical fields, couplings between chains, and couplings within chains.
+    def fill(self, h: Floats, coupling: Floats, strength: Floats) -> tuple[Floats, Floats]:
+        """Return physical fields, and couplings: those between chains, then those within chains.
 
         Args:
             h: field of each variable; coupling: value of each logical coupler; both for spins.
@@ -231,5 +231,4 @@ class Plan(Columns):
             fields,
             couplings,
         )
-        between = len(self.coupling_of)
-        return fields, couplings[:between], couplings[between:]
+        return fields, couplings

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
         selection_couplers,
         selection_into,
     )
+    from qubo_attn.kernels.columns import (
+        ascending,
+        entries_among,
+        first_bad_rows,
+    )
     from qubo_attn.kernels.components import (
         connected_components,
     )
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
         fixed_terms,
         ising_fields,
         quadratic_energies,
+        squared_fields,
         squares_on,
         terms_among,
     )
@@ -70,6 +76,7 @@ if TYPE_CHECKING:
     )
     from qubo_attn.kernels.order import (
         heaviest,
+        lost_shares,
         ranks,
     )
     from qubo_attn.kernels.packing import (
@@ -130,6 +137,11 @@ _HOMES = {
         "selection_couplers",
         "selection_into",
     ),
+    "columns": (
+        "ascending",
+        "entries_among",
+        "first_bad_rows",
+    ),
     "components": ("connected_components",),
     "forms": (
         "add_couplers",
@@ -139,6 +151,7 @@ _HOMES = {
         "fixed_terms",
         "ising_fields",
         "quadratic_energies",
+        "squared_fields",
         "squares_on",
         "terms_among",
     ),
@@ -165,6 +178,7 @@ _HOMES = {
     ),
     "order": (
         "heaviest",
+        "lost_shares",
         "ranks",
     ),
     "packing": (
@@ -205,6 +219,7 @@ __all__ = [
     "DIGIT_PAIRS",
     "add_couplers",
     "adjacency",
+    "ascending",
     "binary_table",
     "block_energies",
     "carve_paths",
@@ -225,9 +240,11 @@ __all__ = [
     "drop_couplers",
     "dynamic_ranges",
     "encode_triples",
+    "entries_among",
     "fill_layout",
     "fill_physical",
     "first_bad_copy",
+    "first_bad_rows",
     "first_bad_terms",
     "fixed_terms",
     "gram_couplers",
@@ -236,6 +253,7 @@ __all__ = [
     "heaviest",
     "ising_fields",
     "leveled_coefficients",
+    "lost_shares",
     "match_couplers",
     "mend_clique",
     "output_couplers",
@@ -253,6 +271,7 @@ __all__ = [
     "selection_couplers",
     "selection_into",
     "spin_energies",
+    "squared_fields",
     "squares_on",
     "step_costs",
     "swap_costs",

@@ -40,6 +40,12 @@ def chain_bounds(
             get an upper bound.
     """
     bounds = np.zeros(len(ptr) - 1)
+    longest = 0
+    for c in range(len(ptr) - 1):
+        longest = max(longest, ptr[c + 1] - ptr[c])
+    # Made once for all chains: to ask for memory takes longer than to look at a short chain.
+    reached_of, side_of = np.empty(longest, np.bool_), np.empty(longest, np.int64)
+    links = np.empty(min(longest, exact) ** 2, np.int64)
     for c in range(len(ptr) - 1):
         start, n = ptr[c], ptr[c + 1] - ptr[c]
         if n < 2:
@@ -50,7 +56,8 @@ def chain_bounds(
             h_all += field[p]
             h_sum += abs(field[p])
         # Qubits that hang together, found by spreading from the first.
-        reached = np.zeros(n, np.bool_)
+        reached = reached_of[:n]
+        reached[:] = False
         reached[0] = True
         grown = True
         while grown:
@@ -66,13 +73,15 @@ def chain_bounds(
         if n > exact:
             bounds[c] = (x_all + h_sum) / 2.0
             continue
-        linked = np.zeros((n, n), np.int64)
+        linked = links[: n * n].reshape(n, n)
+        linked[:] = 0
         for e in range(link_ptr[c], link_ptr[c + 1]):
             u, v = link_u[e] - start, link_v[e] - start
             linked[u, v] += 1
             linked[v, u] += 1
         # Sides in Gray-code order: one qubit changes sides at a time, the last never does.
-        side = np.zeros(n, np.int64)
+        side = side_of[:n]
+        side[:] = 0
         x_side, h_side, cut = 0.0, 0.0, 0
         best = 0.0
         for code in range(1, 1 << (n - 1)):

@@ -131,6 +131,33 @@ def ising_fields(linear: Floats, i: Ints, j: Ints, bias: Floats) -> Floats:
 
 
 @kernel
+def squared_fields(
+    linear: Floats,
+    ptr: Longs,
+    var: Ints,
+    coef: Floats,
+    rhs: Floats,
+    weight: Floats,
+    slope: Floats,
+) -> Floats:
+    """Return ``linear`` plus the linear part of ``A (c.x - d)^2 + mu (c.x - d)`` of every row.
+
+    Squares of bits are the bits themselves.
+
+    Args:
+        linear: of each variable.
+        ptr, var, coef, rhs: the rows, over bits; weight, slope: A and mu of each.
+    """
+    # Rows first: a variable of several adds up what they pay, then its own.
+    added = np.zeros(len(linear))
+    for r in range(len(rhs)):
+        for e in range(ptr[r], ptr[r + 1]):
+            paid = weight[r] * coef[e] * (coef[e] - 2.0 * rhs[r])
+            added[var[e]] += paid + slope[r] * coef[e]
+    return linear + added
+
+
+@kernel
 def first_bad_terms(n: int, upper: Ints, i: Ints, j: Ints, bias: Floats) -> Longs:
     """Return the first term of each kind of trouble, -1 where there is none.
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from qubo_attn import kernels
+from qubo_attn.arrays import coupler_columns
 from qubo_attn.late import LateQuadratic, RowCouplers, rows_of
 from qubo_attn.objectives.base import Objective
 from qubo_attn.portable import Portable
@@ -72,7 +71,6 @@ class _Products(RowCouplers, Portable):
         )
 
     def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
-        pairs = int(kernels.count_pairs(self.ptr))
-        i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
+        i, j, bias = coupler_columns(int(kernels.count_pairs(self.ptr)))
         zeros = kernels.selection_into(self.ptr, self.rows.logit, self.alpha, square, i, j, bias)
         return i, j, bias, int(zeros)

@@ -21,7 +21,7 @@ from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.ir import Role
 from qubo_attn.objectives import Objective, objective_named
-from qubo_attn.select import Select
+from qubo_attn.select import Select, is_select
 from qubo_attn.target import Target
 from qubo_attn.torch.weights import check_energies
 
@@ -105,7 +105,7 @@ class Annealing:
                     f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}",
                     argument=name,
                 )
-        if not isinstance(self.select, Select) or isinstance(self.select, type):
+        if not is_select(self.select):
             raise InputError(
                 f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), "
                 f"not {self.select!r}",

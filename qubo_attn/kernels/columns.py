@@ -1,0 +1,89 @@
+"""One look at the columns of variables and constraints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.arrays import Array, Floats, Ints, Longs
+from qubo_attn.kernels._jit import kernel
+
+
+@kernel
+def ascending(kind: Array, head: Ints, query: Ints, key: Ints, bit: Ints) -> bool:
+    """Return whether labels ascend strictly, compared column by column: then none is there twice.
+
+    Args:
+        kind: roles or kinds, of a whole number type.
+        head, query, key, bit: the other parts of the labels.
+    """
+    for v in range(1, len(kind)):
+        if kind[v] != kind[v - 1]:
+            rising = kind[v] > kind[v - 1]
+        elif head[v] != head[v - 1]:
+            rising = head[v] > head[v - 1]
+        elif query[v] != query[v - 1]:
+            rising = query[v] > query[v - 1]
+        elif key[v] != key[v - 1]:
+            rising = key[v] > key[v - 1]
+        else:
+            rising = bit[v] > bit[v - 1]
+        if not rising:
+            return False
+    return True
+
+
+@kernel
+def first_bad_rows(n: int, ptr: Longs, var: Ints, coef: Floats, rhs: Floats) -> Longs:
+    """Return the first row of each kind of trouble, -1 where there is none.
+
+    Returns:
+        Rows without variables; with one beyond the ``n`` there are; with variables out of order or
+        twice; with a coefficient of zero; with a number that is not finite.
+    """
+    bad = np.full(5, -1, np.int64)
+    for r in range(len(ptr) - 1):
+        if ptr[r] == ptr[r + 1] and bad[0] < 0:
+            bad[0] = r
+        own, factor = var[ptr[r] : ptr[r + 1]], coef[ptr[r] : ptr[r + 1]]
+        # Plain sums, one loop each: several entries at a time.
+        beyond, disorder, zero, endless = 0, 0, 0, 0
+        for e in range(len(own)):
+            beyond += (own[e] < 0) | (own[e] >= n)
+        for e in range(1, len(own)):
+            disorder += own[e] <= own[e - 1]
+        for e in range(len(factor)):
+            zero += factor[e] == 0.0
+        for e in range(len(factor)):
+            endless += factor[e] - factor[e] != 0.0
+        if beyond > 0 and bad[1] < 0:
+            bad[1] = r
+        if disorder > 0 and bad[2] < 0:
+            bad[2] = r
+        if zero > 0 and bad[3] < 0:
+            bad[3] = r
+        if (endless > 0 or not np.isfinite(rhs[r])) and bad[4] < 0:
+            bad[4] = r
+    return bad
+
+
+@kernel
+def entries_among(ptr: Longs, var: Ints, coef: Floats, source: Longs) -> tuple[Longs, Ints, Floats]:
+    """Return the rows without the variables that go, the others renumbered, and without zeros.
+
+    Args:
+        ptr, var, coef: the rows.
+        source: new number of each variable, -1 for those that go; the order stays.
+    """
+    out_ptr = np.zeros(len(ptr), np.int64)
+    place = 0
+    for e in range(len(var)):
+        place += (source[var[e]] >= 0) & (coef[e] != 0.0)
+    out_var, out_coef = np.empty(place, np.int32), np.empty(place)
+    place = 0
+    for r in range(len(ptr) - 1):
+        for e in range(ptr[r], ptr[r + 1]):
+            if source[var[e]] >= 0 and coef[e] != 0.0:
+                out_var[place], out_coef[place] = source[var[e]], coef[e]
+                place += 1
+        out_ptr[r + 1] = place
+    return out_ptr, out_var, out_coef
