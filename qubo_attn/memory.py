@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-_STATUS = Path("/proc/self/status")
+_STATUS = "/proc/self/status"
+_ENOUGH = 1 << 16
 _FORGET = Path("/proc/self/clear_refs")
 
 
@@ -22,7 +23,8 @@ def peak() -> float | None:
     """
     try:
         # Linux's ru_maxrss would count what the parent held before this process was started.
-        _, _, told = _STATUS.read_bytes().partition(b"VmHWM:")
+        with open(_STATUS, "rb", buffering=0) as file:
+            _, _, told = file.read(_ENOUGH).partition(b"VmHWM:")
         return int(told.split(maxsplit=1)[0]) / 1024
     except (OSError, IndexError):
         pass
