@@ -64,10 +64,10 @@ def kept_counts(
     selects: tuple[Select, ...],
 ) -> Longs:
     """Return what each row adds up to: keys to keep or, for soft weights, levels to give out."""
-    counts = np.zeros(len(rows), np.int64)
     groups = _groups(objectives, selects)
     if len(groups) == 1 and not isinstance(selects[0], SoftWeights):
-        return selects[0].counts(rows.sizes)
+        return np.asarray(selects[0].counts(rows.sizes), np.int64)
+    counts = np.zeros(len(rows), np.int64)
     for objective, select, heads in groups:
         mine = np.isin(rows.head, heads)
         if isinstance(select, SoftWeights) and select.scale == "unit" and select.k is None:

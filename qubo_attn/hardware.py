@@ -91,11 +91,11 @@ def coefficients(
         proved = np.empty(len(h))
         proved[spread.variable] = spread.chain_bounds(fields, couplings[:between])
         proved *= 1.0 + chains.ABOVE
-        torque = proved if chain_strength == "bound" else strength
         # Errors come in hardware units whatever the scale; the scale moves little by their margin.
-        room = spread.errors * scaled(np.minimum(torque, proved))[component]
+        first = proved if chain_strength == "bound" else np.minimum(proved, strength)
+        room = spread.errors * scaled(first)[component]
         held = proved + room
-        strength = held if chain_strength == "bound" else np.clip(torque, room, held)
+        strength = held if chain_strength == "bound" else np.clip(strength, room, held)
     scale = scaled(strength)
     each, edge = scale[component], scale[spread.edge]
     return Coefficients(scale, h / each, coupling / edge, strength / each, plan)
