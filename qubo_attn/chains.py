@@ -74,7 +74,7 @@ def torque_strengths(
     """
     sizes = np.bincount(component)
     edges = np.bincount(edge, minlength=len(sizes))
-    squares = np.bincount(edge, weights=coupling**2, minlength=len(sizes))
+    squares = kernels.square_sums(edge, len(sizes), coupling)
     rms = np.sqrt(squares / np.maximum(edges, 1))
     strength = prefactor * rms * np.sqrt(2.0 * edges / np.maximum(sizes, 1))
     return np.where(strength > 0, strength, 1.0)

@@ -491,6 +491,11 @@ def match_couplers(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def square_sums(g: Generator) -> tuple[Any, ...]:
+    return g.integers(0, 3, 7), 3, g.normal(size=7)
+
+
+@case
 def range_shares(g: Generator) -> tuple[Any, ...]:
     ends = np.sort(g.integers(0, 6, (7, 2)), axis=1)
     groups = 2 * ends + g.integers(0, 2, (7, 2))

@@ -560,6 +560,11 @@ def outside_couplings(ends: Array, coupling: Array, size: int) -> Array:
 
 
 @twin
+def square_sums(owner: Array, owners: int, values: Array) -> Array:
+    return np.bincount(owner, values**2, owners)
+
+
+@twin
 def range_shares(
     owner: Array,
     owners: int,

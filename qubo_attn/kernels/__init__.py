@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     )
     from qubo_attn.kernels.ranges import (
         range_shares,
+        square_sums,
     )
     from qubo_attn.kernels.rows import (
         adjacency,
@@ -191,7 +192,10 @@ _HOMES = {
     ),
     "planning": ("match_couplers",),
     "products": ("product_step_costs",),
-    "ranges": ("range_shares",),
+    "ranges": (
+        "range_shares",
+        "square_sums",
+    ),
     "rows": (
         "adjacency",
         "dominated_keys",
@@ -271,6 +275,7 @@ __all__ = [
     "selection_couplers",
     "selection_into",
     "spin_energies",
+    "square_sums",
     "squared_fields",
     "squares_on",
     "step_costs",

@@ -167,6 +167,18 @@ def first_bad_terms(n: int, upper: Ints, i: Ints, j: Ints, bias: Floats) -> Long
         Where the first kind occurs, the others are not looked for.
     """
     bad = np.full(6, -1, np.int64)
+    # Plain sums, one loop each: several terms at a time. As a rule nothing is found.
+    beyond, odd = 0, 0
+    for t in range(len(bias)):
+        beyond += (i[t] < 0) | (j[t] < 0) | (i[t] >= n) | (j[t] >= n)
+    for t in range(len(bias)):
+        odd += (i[t] >= j[t]) | (bias[t] == 0.0)
+    for t in range(len(bias)):
+        odd += bias[t] - bias[t] != 0.0
+    for t in range(1, len(bias)):
+        odd += (i[t] < i[t - 1]) | ((i[t] == i[t - 1]) & (j[t] <= j[t - 1]))
+    if beyond == 0 and odd == 0:
+        return bad
     for t in range(len(bias)):
         if min(i[t], j[t]) < 0 or max(i[t], j[t]) >= n:
             bad[0] = t
