@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Siz
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from inspect import signature
+from itertools import chain, islice
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack
 
@@ -26,7 +27,7 @@ from qubo_attn import kernels
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention, Head
 from qubo_attn.chains import ChainStrength
-from qubo_attn.compiler import Recipe, compile
+from qubo_attn.compiler import Recipe, compile, prepare
 from qubo_attn.coupling import Coupling
 from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.placement import Placement, Plan
@@ -99,8 +100,9 @@ def compile_batch(
     compiled; only the seconds and peaks of its stages differ. Items of one structure share one
     placement.
 
-    The first item is compiled here, which fills the embedding cache; other processes read from it.
-    A packing that it lacks later is found here, once, and sent to who asked for it.
+    With an executor the first item is compiled here, which fills the embedding cache, while others
+    begin; other processes read from it. A packing that it lacks is found here, once, and sent to
+    who asked for it.
 
     Args:
         items: arrays of scores, or mappings with ``scores`` and, where they differ from item to
@@ -171,10 +173,9 @@ def _results(
     if first is None:
         return
     shared = _Shared()
-    yield shared.adopt(first)
     if executor is None:
         repeater = Repeater(source.recipe)
-        for entry in source:
+        for entry in chain([first], source):
             with entry.named():
                 compiled = repeater.lower(entry.checked())
             yield shared.adopt(dataclasses.replace(compiled, recipe=entry.recipe))
@@ -184,6 +185,11 @@ def _results(
         executor = partial(processes_of_our_own, executor)
     stream = _Stream(source, executor, shared, window or WINDOW, chunk)
     try:
+        # The others begin meanwhile.
+        stream.fill()
+        with first.named():
+            compiled = first.recipe.lower(first.checked())
+        yield shared.adopt(compiled)
         yield from stream
     finally:
         stream.close()
@@ -274,19 +280,18 @@ class _Source:
         self.items, self.heads, self.options = items, heads, options
         self.number = 0
 
-    def first(self) -> CompiledAttention | None:
-        """Compile the first item, if there is one; its recipe is that of all."""
+    def first(self) -> _Entry | None:
+        """Return the first item, if there is one; its recipe is that of all."""
         for item in self.items:
             self.number = 1
             with _Naming(0):
-                columns = _columns(item)
-                compiled = compile(
-                    heads=self.heads,
-                    **{**self.options, **columns},
+                given = signature(compile).bind(
+                    heads=self.heads, **{**self.options, **_columns(item)}
                 )
-            mask = self.options.get("mask")
-            self.recipe = _masked(compiled.recipe, mask)
-            return compiled
+                given.apply_defaults()
+                attention, recipe = prepare(**given.arguments)
+            self.recipe = _masked(recipe, self.options.get("mask"))
+            return _Entry(0, recipe, attention)
         return None
 
     def __iter__(self) -> Iterator[_Entry]:
@@ -360,6 +365,8 @@ class _Shared:
             return compiled
         digest = placement.digest
         if digest in self.plans:
+            # An answer on its way before the first one was known brings a placement of its own.
+            compiled = _placed(compiled, self.placements[digest])
             plan = self.plans[digest]
             if plan is None:
                 plan = self.plans[digest] = compiled.plan
@@ -367,6 +374,15 @@ class _Shared:
         if len(self.placements) < _PLACEMENTS:
             self.placements[digest], self.plans[digest] = placement, None
         return compiled
+
+
+def _placed(compiled: CompiledAttention, placement: Placement) -> CompiledAttention:
+    """Return a result with an equal placement in place of its own."""
+    if compiled.placement is placement:
+        return compiled
+    *stages, last = compiled.stages
+    last = dataclasses.replace(last, rewrite=dataclasses.replace(last.rewrite, placement=placement))
+    return dataclasses.replace(compiled, stages=(*stages, last))
 
 
 @dataclass(eq=False)
@@ -404,7 +420,7 @@ class _Stream:
         self.tasks: deque[_Task] = deque()
 
     def __iter__(self) -> Iterator[CompiledAttention]:
-        while self._fill():
+        while self.fill():
             task = self.tasks[0]
             answer = self._answer(task)
             self.tasks.popleft()
@@ -425,7 +441,7 @@ class _Stream:
         if self.make is not None:
             self.executor.shutdown(wait=True, cancel_futures=True)
 
-    def _fill(self) -> bool:
+    def fill(self) -> bool:
         """Hand out work while there is room; return whether any is on its way."""
         for task in self.tasks:
             if task.future is None:

@@ -134,6 +134,62 @@ def compile(
         >>> compiled.solve(seed=1).selected[0, 0]
         array([ True,  True, False, False])
     """
+    attention, recipe = prepare(
+        scores,
+        heads,
+        select=select,
+        objective=objective,
+        values=values,
+        keys=keys,
+        mask=mask,
+        kv_head=kv_head,
+        required=required,
+        forbidden=forbidden,
+        tie=tie,
+        coupling=coupling,
+        slots=slots,
+        passes=passes,
+        target=target,
+        cache=cache,
+        seed=seed,
+        chain_strength=chain_strength,
+        longest_chain=longest_chain,
+        before=before,
+        after=after,
+        verify_each=verify_each,
+    )
+    return recipe.lower(attention)
+
+
+def prepare(
+    scores: ArrayLike,
+    heads: int | Sequence[Head],
+    *,
+    select: Select,
+    objective: str | Objective,
+    values: ArrayLike | None,
+    keys: ArrayLike | None,
+    mask: ArrayLike | None,
+    kv_head: ArrayLike | None,
+    required: ArrayLike | None,
+    forbidden: ArrayLike | None,
+    tie: TieVariables | None,
+    coupling: Coupling | Sequence[Coupling] | None,
+    slots: int | Literal["auto"] | None,
+    passes: Sequence[Pass | str] | str | None,
+    target: Target | str | nx.Graph | object | None,
+    cache: EmbeddingCache | str | os.PathLike[str] | None,
+    seed: int,
+    chain_strength: ChainStrength,
+    longest_chain: int | None,
+    before: Sequence[BeforeHook],
+    after: Sequence[AfterHook],
+    verify_each: bool,
+) -> tuple[Attention, Recipe]:
+    """Return the checked input of `compile` and how it will be compiled.
+
+    Args and errors are those of `compile`, but for what compiling itself raises.
+    """
     attention = Attention.check(
         scores,
         heads,
@@ -186,7 +242,7 @@ def compile(
         None if kv_head is None else np.array(kv_head),
         _couplings(coupling, each),
     )
-    return recipe.lower(attention)
+    return attention, recipe
 
 
 @dataclass(frozen=True, eq=False)

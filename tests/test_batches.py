@@ -106,6 +106,8 @@ def test_two_processes_give_the_same_bytes(
     found = list(batch)
     for mine, theirs in zip(found, expected, strict=True):
         assert_same(mine, theirs)
+    # Both were on their way before the placement of either was known.
+    assert found[1].placement is found[3].placement
     one, other = found[-1].solve(seed=1), expected[-1].solve(seed=1)
     np.testing.assert_array_equal(one.selected, other.selected)
     np.testing.assert_array_equal(one.energies, other.energies)
