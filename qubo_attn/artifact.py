@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     import dimod
     from matplotlib.figure import Figure
 
-    from qubo_attn.compiler import Recipe
     from qubo_attn.embedding.cache import EmbeddingCache
     from qubo_attn.profiling import Profile
+    from qubo_attn.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)

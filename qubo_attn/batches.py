@@ -27,7 +27,7 @@ from qubo_attn import kernels
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention, Head
 from qubo_attn.chains import ChainStrength
-from qubo_attn.compiler import Recipe, compile, prepare
+from qubo_attn.compiler import compile, prepare
 from qubo_attn.coupling import Coupling
 from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.placement import Placement, Plan
@@ -35,6 +35,7 @@ from qubo_attn.errors import InputError, QuboAttnError, WorkerError
 from qubo_attn.objectives import Objective
 from qubo_attn.passes import TieVariables
 from qubo_attn.pipeline import AfterHook, BeforeHook, Pass
+from qubo_attn.recipe import Recipe
 from qubo_attn.select import Select
 from qubo_attn.target import Target
 from qubo_attn.workers import (

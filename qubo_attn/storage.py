@@ -32,7 +32,7 @@ from qubo_attn.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unc
 from qubo_attn.target import Target
 
 if TYPE_CHECKING:
-    from qubo_attn.compiler import Recipe
+    from qubo_attn.recipe import Recipe
 
 # 2: a program that a pass left alone is not written again; certificates.
 FORMAT = 2
@@ -273,7 +273,7 @@ def _recipe(
     target: Target | None,
     cache: EmbeddingCache | None,
 ) -> Recipe:
-    from qubo_attn.compiler import Recipe
+    from qubo_attn.recipe import Recipe
 
     embed = None
     if facts["embed"] is not None and target is not None:

@@ -24,7 +24,6 @@ from typing import Any, TypeAlias
 
 from qubo_attn.artifact import CompiledAttention
 from qubo_attn.attention import Attention
-from qubo_attn.compiler import Recipe
 from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.placement import Placement
@@ -32,6 +31,7 @@ from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.lift import Lift
 from qubo_attn.pipeline import Pass, Stage
+from qubo_attn.recipe import Recipe
 from qubo_attn.rewrite import Rewrite
 from qubo_attn.target import Target
 from qubo_attn.threads import limited
