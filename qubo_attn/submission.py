@@ -114,10 +114,10 @@ class Submission(Portable):
         Where couplers are those of the batch it was rebound from, and that batch's model is still
         there and unedited, it is a copy of that with new linear biases.
         """
-        from qubo_attn.models import copied, fresh
+        from qubo_attn.models import copied, fresh, kept
 
         made = copied(self, self._earlier)
-        return fresh(self) if made is None else made
+        return kept(self, fresh(self) if made is None else made)
 
     def bqm_into(self, earlier: Submission) -> dimod.BinaryQuadraticModel:
         """Return the logical model, made out of an earlier batch's, which is used up.
@@ -141,7 +141,7 @@ class Submission(Portable):
             >>> again.submissions[0].bqm_into(first.submissions[0]) is model
             True
         """
-        from qubo_attn.models import fresh, into
+        from qubo_attn.models import fresh, into, kept
 
         if not isinstance(earlier, Submission):
             raise InputError(
@@ -150,7 +150,7 @@ class Submission(Portable):
             )
         if "bqm" not in self.__dict__:
             made = into(self, earlier)
-            self.__dict__["bqm"] = fresh(self) if made is None else made
+            self.__dict__["bqm"] = kept(self, fresh(self) if made is None else made)
         return self.bqm
 
     def to_bqm(self, dtype: DTypeLike = np.float64) -> dimod.BinaryQuadraticModel:
