@@ -169,7 +169,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--data", required=True, help="folder of attention files")
     options.add_argument("--rows", type=int, default=1_000_000)
-    options.add_argument("--rounds", type=int, default=8, help="passes over the files per repeat")
+    options.add_argument("--rounds", type=int, default=24, help="passes over the files per repeat")
     options.add_argument("--targets", nargs="*", default=["none", "zephyr:12"])
     options.add_argument("--repeats", type=int, default=5)
     chosen = options.parse_args()
