@@ -82,7 +82,7 @@ def main() -> None:
         ]
 
     def wires() -> tuple[Any, ...]:
-        again.__dict__.pop("_constants", None)  # every batch has its own
+        again.__dict__.pop("_outgoing", None)  # every batch has its own
         return again.wires(order)
 
     fields, couplings = again.hardware_arrays(order)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn import annealer, multipliers
-from qubo_attn.arrays import Bools, Floats, Longs, csr_rows
+from qubo_attn.arrays import Bools, Floats
 from qubo_attn.attention import Attention
 from qubo_attn.certificates import Certificates
 from qubo_attn.chains import ChainStrength
@@ -22,20 +22,20 @@ from qubo_attn.decode import AttentionResult, decode
 from qubo_attn.decoders import check_decoder
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import InputError, PassError
-from qubo_attn.expand import expand_like
 from qubo_attn.hardware import Coefficients, coefficients
-from qubo_attn.ir import Kind, Program, Role, Sense
+from qubo_attn.ir import Program, Sense
 from qubo_attn.lift import Lift
 from qubo_attn.losses import Losses, losses_of
+from qubo_attn.outgoing import Outgoing, logical_submission
 from qubo_attn.pipeline import Stage
 from qubo_attn.portable import Portable
 from qubo_attn.precision import Precision, precision
 from qubo_attn.report import Report, build_report
 from qubo_attn.schedule import Schedule, schedule
-from qubo_attn.submission import Physical, Submission
+from qubo_attn.submission import Submission
 from qubo_attn.submissions import Submissions
 from qubo_attn.unembedding import MAJORITY, check_method
-from qubo_attn.wire import SolverOrder, WireData, layout_of, wire_data
+from qubo_attn.wire import SolverOrder, WireData
 
 if TYPE_CHECKING:
     import dimod
@@ -166,31 +166,16 @@ class CompiledAttention(Portable):
         """The machine programmings, each ready to submit; none where nothing is left to choose."""
         if not len(self.program):
             return Submissions()
-        if self.placement is None:
-            return Submissions((self._logical(),))
-        return Submissions(self._placed(s) for s in range(self.placement.submissions))
+        if self._outgoing is None:
+            return Submissions((logical_submission(self.program, self._earlier),))
+        return Submissions(self._outgoing.submissions())
 
-    def _logical(self) -> Submission:
-        earlier, n = self._earlier, len(self.program)
-        if earlier is None:
-            form = self.program.total()
-        else:
-            form = expand_like(self.program, earlier.program)
-        made = Submission(
-            0,
-            np.arange(n),
-            self._rows_of(np.arange(n)),
-            form.linear,
-            form.i,
-            form.j,
-            form.bias,
-            form.offset,
-            "BINARY",
-            np.ones(n),
-        )
-        if earlier is not None:
-            vars(made)["_known"] = weakref.ref(earlier.submissions[0])
-        return made
+    @cached_property
+    def _outgoing(self) -> Outgoing | None:
+        """All programmings of a machine; None without a placement."""
+        if self.placement is None or self.plan is None or self.coefficients is None:
+            return None
+        return Outgoing(self.program, self.placement, self.plan, self.coefficients)
 
     @property
     def _earlier(self) -> CompiledAttention | None:
@@ -222,19 +207,7 @@ class CompiledAttention(Portable):
             >>> compiled.wires() == tuple(part.wire() for part in compiled.submissions)
             True
         """
-        placement, plan, values = self.placement, self.plan, self.coefficients
-        if placement is None or plan is None or values is None:
-            return ()
-        layout = layout_of(plan, SolverOrder.of(placement.target, solver), True)
-        fields, couplings = layout.fill(values.h, values.coupling, values.strength)
-        return tuple(
-            wire_data(
-                fields[layout.h_ptr[s] : layout.h_ptr[s + 1]],
-                couplings[layout.j_ptr[s] : layout.j_ptr[s + 1]],
-                self._constants[s] + plan.chain_offset(values.strength[members], members),
-            )
-            for s, members in enumerate(placement.members)
-        )
+        return () if self._outgoing is None else self._outgoing.wires(solver)
 
     def hardware_arrays(self, solver: SolverOrder | object = None) -> tuple[Floats, Floats]:
         """Return the physical h and J of every submission over all qubits and couplers.
@@ -249,91 +222,9 @@ class CompiledAttention(Portable):
         Raises:
             TargetError: a qubit or coupler in use is not among the solver's; names it.
         """
-        placement, plan, values = self.placement, self.plan, self.coefficients
-        if placement is None or plan is None or values is None:
+        if self._outgoing is None:
             return np.zeros((0, 0)), np.zeros((0, 0))
-        order = SolverOrder.of(placement.target, solver)
-        layout = layout_of(plan, order, False)
-        fields, couplings = layout.fill(values.h, values.coupling, values.strength)
-        rows = placement.submissions
-        return fields.reshape(rows, len(order.qubit)), couplings.reshape(rows, len(order.ends))
-
-    @cached_property
-    def _constants(self) -> list[float]:
-        """The constant of each submission's model for spins."""
-        placement, plan, values = self.placement, self.plan, self.coefficients
-        assert placement is not None
-        assert plan is not None
-        assert values is not None
-        form, scale = self.program.total(), values.scale[placement.component]
-        # Spins: a x = a (1 + s) / 2, b x y = b (1 + s)(1 + t) / 4; the constants follow the scale.
-        linear, bias = form.linear / 2.0 / scale, form.bias / 4.0 / scale[form.i]
-        return [
-            float(
-                linear[members].sum()
-                + bias[plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]].sum()
-            )
-            for s, members in enumerate(placement.members)
-        ]
-
-    def _placed(self, s: int) -> Submission:
-        placement, plan, values = self.placement, self.plan, self.coefficients
-        assert placement is not None
-        assert plan is not None
-        assert values is not None
-        form = self.program.total()
-        members = placement.members[s]
-        place = np.full(len(self.program), -1, np.int64)
-        place[members] = np.arange(len(members))
-        mine = plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]
-        return Submission(
-            s,
-            members,
-            self._rows_of(members),
-            values.h[members],
-            place[form.i[mine]],
-            place[form.j[mine]],
-            values.coupling[mine],
-            self._constants[s],
-            "SPIN",
-            values.scale[placement.component[members]],
-            self._physical(s, members, placement, plan, values),
-        )
-
-    def _physical(
-        self, s: int, members: Longs, placement: Placement, plan: Plan, values: Coefficients
-    ) -> Physical:
-        ptr, entries = csr_rows(placement.chain_ptr, members)
-        fields = slice(plan.field_ptr[s], plan.field_ptr[s + 1])
-        between = slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1])
-        within = slice(plan.chain_ptr[s], plan.chain_ptr[s + 1])
-        couplers = placement.target.couplers
-        ends = np.concatenate(
-            [couplers[plan.coupling_coupler[between]], couplers[plan.chain_coupler[within]]]
-        )
-        return Physical(
-            placement.target,
-            ptr,
-            placement.chain_qubit[entries],
-            values.strength[members],
-            plan.field_qubit[fields],
-            values.fields[fields],
-            ends[:, 0],
-            ends[:, 1],
-            np.concatenate([values.couplings[between], values.chains[within]]),
-            plan,
-        )
-
-    def _rows_of(self, members: Longs) -> tuple[tuple[int, int], ...]:
-        c, v = self.program.constraints, self.program.variables
-        inside = np.zeros(len(v), bool)
-        inside[members] = True
-        mine = inside[c.var[c.ptr[:-1]]] & (c.kind == Kind.PICK)
-        # A row in another shape than a sum is known by its ancillas.
-        own = np.flatnonzero(inside & (v.role == Role.ANCILLA) & (v.query >= 0))
-        head = np.concatenate([c.head[mine], v.head[own]])
-        query = np.concatenate([c.query[mine], v.query[own]])
-        return tuple(dict.fromkeys(zip(head.tolist(), query.tolist(), strict=True)))
+        return self._outgoing.arrays(solver)
 
     def schedule(self, reads: int = 1000, **options: object) -> Schedule:
         """Return how many calls of how many reads the machine takes, and for how long.

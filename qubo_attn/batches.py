@@ -9,80 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
-from inspect import signature
-from itertools import chain, islice
+from itertools import chain
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeGuard, Unpack
-
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import Unpack
 
 from qubo_attn import kernels
 from qubo_attn.artifact import CompiledAttention
-from qubo_attn.attention import Attention, Head
-from qubo_attn.chains import ChainStrength
-from qubo_attn.compiler import compile, prepare
-from qubo_attn.coupling import Coupling
-from qubo_attn.embedding.cache import EmbeddingCache, Kept
-from qubo_attn.embedding.placement import Placement, Plan
-from qubo_attn.errors import InputError, QuboAttnError, WorkerError
-from qubo_attn.objectives import Objective
-from qubo_attn.passes import TieVariables
-from qubo_attn.pipeline import AfterHook, BeforeHook, Pass
-from qubo_attn.recipe import Recipe
-from qubo_attn.select import Select
-from qubo_attn.target import Target
-from qubo_attn.workers import (
-    Component,
-    Job,
-    PackingWanted,
-    Repeater,
-    unpack,
-    work,
-)
+from qubo_attn.attention import Head
+from qubo_attn.errors import InputError
+from qubo_attn.items import Item, Options, Source
+from qubo_attn.stream import Shared, Stream
+from qubo_attn.workers import Repeater
 
-if TYPE_CHECKING:
-    import networkx as nx
-
-Item: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
-# How often the same work may be lost in a row.
-LOSSES = 3
 # Tasks in flight where the number of workers is not known.
 WINDOW = 16
-# Placements that results share; a stream has a few structures.
-_PLACEMENTS = 32
-_ITEM = ("scores", "values", "keys", "mask")
-
-
-class Options(TypedDict, total=False):
-    """The options of `qubo_attn.compile`, the same for all items."""
-
-    select: Select
-    objective: str | Objective
-    values: ArrayLike | None
-    keys: ArrayLike | None
-    mask: ArrayLike | None
-    kv_head: ArrayLike | None
-    required: ArrayLike | None
-    forbidden: ArrayLike | None
-    tie: TieVariables | None
-    coupling: Coupling | Sequence[Coupling] | None
-    slots: int | Literal["auto"] | None
-    passes: Sequence[Pass | str] | str | None
-    target: Target | str | nx.Graph | object | None
-    cache: EmbeddingCache | str | os.PathLike[str] | None
-    seed: int
-    chain_strength: ChainStrength
-    longest_chain: int | None
-    before: Sequence[BeforeHook]
-    after: Sequence[AfterHook]
-    verify_each: bool
 
 
 def compile_batch(
@@ -146,7 +89,7 @@ def compile_batch(
             argument="executor",
         )
     total = len(items) if isinstance(items, Sized) else None
-    results = _results(_Source(iter(items), heads, options), executor, window, chunk)
+    results = _results(Source(iter(items), heads, options), executor, window, chunk)
     return _shown(results, total) if progress else results
 
 
@@ -165,7 +108,7 @@ def _check(executor: object, window: object, chunk: object) -> None:
 
 
 def _results(
-    source: _Source,
+    source: Source,
     executor: Executor | Callable[[], Executor] | int | None,
     window: int | None,
     chunk: int,
@@ -173,7 +116,7 @@ def _results(
     first = source.first()
     if first is None:
         return
-    shared = _Shared()
+    shared = Shared()
     if executor is None:
         repeater = Repeater(source.recipe)
         for entry in chain([first], source):
@@ -184,7 +127,7 @@ def _results(
     if isinstance(executor, int):
         window = window or 2 * executor
         executor = partial(processes_of_our_own, executor)
-    stream = _Stream(source, executor, shared, window or WINDOW, chunk)
+    stream = Stream(source, executor, shared, window or WINDOW, chunk)
     try:
         # The others begin meanwhile.
         stream.fill()
@@ -219,322 +162,3 @@ def _shown(results: Iterator[CompiledAttention], total: int | None) -> Iterator[
         for compiled in results:
             bar.advance(task)
             yield compiled
-
-
-# -- items ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    """An item that was read: checked attention, or why there is none.
-
-    Attributes:
-        number: from 0.
-        recipe: how it is compiled.
-        attention: checked; None where reading or checking failed.
-        error: that failure.
-    """
-
-    number: int
-    recipe: Recipe
-    attention: Attention | None = None
-    error: Exception | None = None
-
-    def checked(self) -> Attention:
-        """Return the attention, or raise what was wrong with it."""
-        if self.attention is None:
-            assert self.error is not None
-            raise self.error
-        return self.attention
-
-    def named(self) -> _Naming:
-        """Return a context that adds the item's number to errors."""
-        return _Naming(self.number)
-
-
-@dataclass(frozen=True)
-class _Naming:
-    """Adds an item's number to the errors raised within."""
-
-    number: int
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, QuboAttnError):
-            if "item" not in error.facts:
-                error.facts["item"] = self.number
-                error.args = (f"item {self.number}: {error}",)
-        elif isinstance(error, Exception):
-            error.add_note(f"in item {self.number}")
-
-
-class _Source:
-    """Reads and checks items, one at a time, up to the first that fails."""
-
-    recipe: Recipe
-
-    def __init__(
-        self, items: Iterator[Item], heads: int | Sequence[Head], options: Options
-    ) -> None:
-        self.items, self.heads, self.options = items, heads, options
-        self.number = 0
-
-    def first(self) -> _Entry | None:
-        """Return the first item, if there is one; its recipe is that of all."""
-        for item in self.items:
-            self.number = 1
-            with _Naming(0):
-                given = signature(compile).bind(
-                    heads=self.heads, **{**self.options, **_columns(item)}
-                )
-                given.apply_defaults()
-                attention, recipe = prepare(**given.arguments)
-            self.recipe = _masked(recipe, self.options.get("mask"))
-            return _Entry(0, recipe, attention)
-        return None
-
-    def __iter__(self) -> Iterator[_Entry]:
-        while True:
-            number = self.number
-            try:
-                item = next(self.items)
-            except StopIteration:
-                return
-            except Exception as error:
-                # Results of the items before it come first.
-                yield _Entry(number, self.recipe, error=error)
-                return
-            self.number += 1
-            try:
-                entry = self._entry(number, item)
-            except QuboAttnError as error:
-                yield _Entry(number, self.recipe, error=error)
-                return
-            yield entry
-
-    def _entry(self, number: int, item: Item) -> _Entry:
-        columns = _columns(item)
-        mask, options = columns.get("mask", self.options.get("mask")), self.options
-        attention = Attention.check(
-            columns["scores"],
-            self.heads,
-            values=columns.get("values", options.get("values")),
-            keys=columns.get("keys", options.get("keys")),
-            mask=mask,
-            kv_head=options.get("kv_head"),
-            required=options.get("required"),
-            forbidden=options.get("forbidden"),
-        )
-        recipe = _masked(self.recipe, mask) if "mask" in columns else self.recipe
-        return _Entry(number, recipe, attention)
-
-
-def _masked(recipe: Recipe, mask: ArrayLike | None) -> Recipe:
-    return dataclasses.replace(recipe, mask=None if mask is None else np.array(mask))
-
-
-def _columns(item: Item) -> dict[str, Any]:
-    if not isinstance(item, Mapping):
-        return {"scores": item}
-    odd = [name for name in item if name not in _ITEM]
-    if odd or "scores" not in item:
-        found = f"it holds {odd[0]!r}" if odd else "it holds no 'scores'"
-        raise InputError(
-            f"an item is an array of scores or a mapping with scores and, as needed, values, keys "
-            f"and mask; {found}",
-            argument="items",
-        )
-    return {str(name): value for name, value in item.items()}
-
-
-# -- results --------------------------------------------------------------------------------------
-
-
-@dataclass(eq=False)
-class _Shared:
-    """What results have in common: placements, and the plans of those that came up twice."""
-
-    placements: dict[str, Placement] = field(default_factory=dict)
-    plans: dict[str, Plan | None] = field(default_factory=dict)
-
-    def adopt(self, compiled: CompiledAttention) -> CompiledAttention:
-        """Return a result that shares its plan with others of its placement."""
-        placement = compiled.placement
-        if placement is None:
-            return compiled
-        digest = placement.digest
-        if digest in self.plans:
-            # An answer on its way before the first one was known brings a placement of its own.
-            compiled = _placed(compiled, self.placements[digest])
-            plan = self.plans[digest]
-            if plan is None:
-                plan = self.plans[digest] = compiled.plan
-            return dataclasses.replace(compiled, known_plan=plan)
-        if len(self.placements) < _PLACEMENTS:
-            self.placements[digest], self.plans[digest] = placement, None
-        return compiled
-
-
-def _placed(compiled: CompiledAttention, placement: Placement) -> CompiledAttention:
-    """Return a result with an equal placement in place of its own."""
-    if compiled.placement is placement:
-        return compiled
-    *stages, last = compiled.stages
-    last = dataclasses.replace(last, rewrite=dataclasses.replace(last.rewrite, placement=placement))
-    return dataclasses.replace(compiled, stages=(*stages, last))
-
-
-@dataclass(eq=False)
-class _Task:
-    """Items on their way.
-
-    Attributes:
-        entries: the items; only the last may be one that could not be read.
-        future: of the answer; None where it is not handed out.
-        losses: how often it was lost.
-    """
-
-    entries: list[_Entry]
-    future: Future[Any] | None = None
-    losses: int = 0
-
-
-class _Stream:
-    """Hands out work and yields results in order; `close` takes back what is on its way."""
-
-    def __init__(
-        self,
-        source: _Source,
-        executor: Executor | Callable[[], Executor],
-        shared: _Shared,
-        window: int,
-        chunk: int,
-    ) -> None:
-        self.entries, self.recipe = iter(source), source.recipe
-        self.job, self.shared = Job.of(source.recipe), shared
-        self.packings: dict[Component, Kept] = {}
-        self.window, self.chunk = window, chunk
-        self.make = None if isinstance(executor, Executor) else executor
-        self.executor = executor if isinstance(executor, Executor) else executor()
-        self.tasks: deque[_Task] = deque()
-
-    def __iter__(self) -> Iterator[CompiledAttention]:
-        while self.fill():
-            task = self.tasks[0]
-            answer = self._answer(task)
-            self.tasks.popleft()
-            for entry, outcome in zip(task.entries, answer, strict=False):
-                with entry.named():
-                    if isinstance(outcome, Exception):
-                        raise outcome
-                    compiled = unpack(
-                        outcome, entry.recipe, entry.checked(), self.shared.placements
-                    )
-                yield self.shared.adopt(compiled)
-
-    def close(self) -> None:
-        """Cancel what is on its way; shut down an executor of one's own."""
-        for task in self.tasks:
-            if task.future is not None:
-                task.future.cancel()
-        if self.make is not None:
-            self.executor.shutdown(wait=True, cancel_futures=True)
-
-    def fill(self) -> bool:
-        """Hand out work while there is room; return whether any is on its way."""
-        for task in self.tasks:
-            if task.future is None:
-                self._submit(task)
-        while len(self.tasks) < self.window:
-            entries = list(islice(self.entries, self.chunk))
-            if not entries:
-                break
-            task = _Task(entries)
-            self.tasks.append(task)
-            self._submit(task)
-        return bool(self.tasks)
-
-    def _submit(self, task: _Task) -> None:
-        items = [entry.attention for entry in task.entries if entry.attention is not None]
-        known = frozenset(self.shared.placements)
-        if not items:
-            return
-        try:
-            task.future = self.executor.submit(work, self.job, dict(self.packings), known, items)
-        except BrokenExecutor as error:
-            task.future = Future()
-            task.future.set_exception(error)
-
-    def _answer(self, task: _Task) -> list[bytes | Exception]:
-        """Wait for a task; lost work is handed out again, packings asked for are sent."""
-        unread = [entry.error for entry in task.entries if entry.error is not None]
-        if len(unread) == len(task.entries):
-            return list(unread)
-        while True:
-            if task.future is None:
-                self._submit(task)
-            assert task.future is not None
-            try:
-                answer = task.future.result()
-            except Exception as error:  # an item's own errors are among the answers
-                self._lost(task, error)
-                continue
-            if not isinstance(answer, PackingWanted):
-                return [*answer, *unread]
-            self._pack(task, answer)
-
-    def _pack(self, task: _Task, wanted: PackingWanted) -> None:
-        """Find a packing once, for all who asked for it or will."""
-        embed = self.recipe.embed
-        assert embed is not None
-        with task.entries[wanted.place].named():
-            self.packings[wanted.component] = embed.packing(wanted.component)
-        for other in self.tasks:
-            future = other.future
-            if _is_answered(future) and isinstance(future.result(), PackingWanted):
-                self._submit(other)
-
-    def _lost(self, task: _Task, error: Exception) -> None:
-        """Hand out lost work again.
-
-        Raises:
-            WorkerError: it was lost too often, or there is nowhere left to hand it to.
-        """
-        first = task.entries[0].number
-        task.losses += 1
-        broken = isinstance(error, BrokenExecutor)
-        if task.losses > LOSSES or (broken and self.make is None):
-            advice = (
-                "the executor is broken: hand in a number of processes or a function that makes an "
-                "executor, to have another made"
-                if broken and self.make is None
-                else f"it was lost {task.losses} times: look for what ends the processes (memory?)"
-            )
-            raise WorkerError(
-                f"item {first}: its work was lost ({type(error).__name__}: {error}); {advice}",
-                item=first,
-                losses=task.losses,
-            ) from error
-        if not broken:
-            self._submit(task)
-            return
-        assert self.make is not None
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        self.executor = self.make()
-        for other in self.tasks:
-            if not _is_answered(other.future):
-                other.future = None
-                # Lost twice, it goes alone: what ends the process may be another task.
-                if task.losses < 2 or other is task:
-                    self._submit(other)
-
-
-def _is_answered(future: Future[Any] | None) -> TypeGuard[Future[Any]]:
-    return (
-        future is not None
-        and future.done()
-        and not future.cancelled()
-        and future.exception() is None
-    )

@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn import compiler
-from qubo_attn.batches import LOSSES, Options, processes_of_our_own
+from qubo_attn.batches import processes_of_our_own
+from qubo_attn.items import Options
 from qubo_attn.passes import embed
+from qubo_attn.stream import LOSSES
 from qubo_attn.workers import Job, pack, unpack
 from tests.conftest import read
 
