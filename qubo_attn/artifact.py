@@ -370,18 +370,18 @@ class CompiledAttention(Portable):
             InputError: an argument does not fit.
         """
         recipe, old = self.recipe, self.attention
-        if mask is not None:
-            recipe = dataclasses.replace(recipe, mask=np.array(mask))
         attention = Attention.check(
             scores,
             old.shape[0],
             values=old.values if values is None else values,
             keys=old.keys if keys is None else keys,
-            mask=recipe.mask,
+            mask=recipe.mask if mask is None else mask,
             kv_head=recipe.kv_head,
             required=old.required,
             forbidden=old.forbidden,
         )
+        if mask is not None:
+            recipe = dataclasses.replace(recipe, mask=np.array(mask))
         again = recipe.lower(attention, self.placement, self.plan)
         # Not a field: it neither travels nor keeps the batch alive.
         vars(again)["_known"] = weakref.ref(self)

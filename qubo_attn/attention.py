@@ -245,8 +245,15 @@ def _logits(scores: ArrayLike, heads: int) -> Floats:
     return logits
 
 
+def _array(name: str, given: ArrayLike) -> Array:
+    try:
+        return np.asarray(given)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
+
+
 def _mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> Bools:
-    seen = np.asarray(mask)
+    seen = _array(name, mask)
     if seen.dtype != np.bool_:
         raise InputError(
             f"{name} has dtype {seen.dtype}; expected bool",
@@ -280,7 +287,7 @@ def _check_wishes(required: Bools | None, forbidden: Bools | None, logits: Float
 def _owners(kv_head: ArrayLike | None, heads: int) -> Longs | None:
     if kv_head is None:
         return None
-    owner = np.asarray(kv_head)
+    owner = _array("kv_head", kv_head)
     if owner.shape != (heads,) or not np.issubdtype(owner.dtype, np.integer) or owner.min() < 0:
         raise InputError(
             f"kv_head must hold one whole number >= 0 for each of {heads} heads",

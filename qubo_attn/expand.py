@@ -16,6 +16,8 @@ from qubo_attn.late import LateQuadratic, whole_rows
 if TYPE_CHECKING:
     from qubo_attn.ir import Program
 
+_COUPLERS = ("bias", "i", "j")
+
 
 def expand(program: Program) -> Quadratic:
     """Return objective plus penalties of a binary, unconstrained program; see `Program.total`."""
@@ -40,7 +42,7 @@ def expand(program: Program) -> Quadratic:
 
 
 def expand_like(program: Program, known: Program) -> Quadratic:
-    """Return ``program.total()`` in the arrays of ``known.total()`` wherever those are equal.
+    """Return ``program.total()`` with the couplers of ``known.total()`` where those are equal.
 
     Where prices and the objective's couplers are known to be the same, no coupler is written, or
     even looked at; the program's own total is given up for the shared one.
@@ -53,14 +55,13 @@ def expand_like(program: Program, known: Program) -> Quadratic:
             if len(rows)
             else (program.objective.offset, program.objective.linear)
         )
-        shared = form.i, form.j, form.bias
     else:
         own = program.total()
-        if not (same_array(own.i, form.i) and same_array(own.j, form.j)):
+        # All or nothing: columns may lie in one piece of memory, which any of them would keep.
+        if not all(same_array(getattr(own, name), getattr(form, name)) for name in _COUPLERS):
             return own
         fields = own.offset, own.linear
-        shared = form.i, form.j, form.bias if same_array(own.bias, form.bias) else own.bias
-    total = Quadratic(fields[0], own_array(fields[1]), *shared)
+    total = Quadratic(fields[0], own_array(fields[1]), form.i, form.j, form.bias)
     vars(program)["_total"] = total
     return total
 
@@ -80,7 +81,7 @@ def _coupled_alike(one: Quadratic, other: Quadratic) -> bool:
         return True
     if not (one.made and other.made):
         return False
-    return all(same_array(getattr(one, name), getattr(other, name)) for name in ("i", "j", "bias"))
+    return all(same_array(getattr(one, name), getattr(other, name)) for name in _COUPLERS)
 
 
 def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:

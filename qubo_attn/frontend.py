@@ -66,7 +66,9 @@ def kept_counts(
     """Return what each row adds up to: keys to keep or, for soft weights, levels to give out."""
     groups = _groups(objectives, selects)
     if len(groups) == 1 and not isinstance(selects[0], SoftWeights):
-        return np.asarray(selects[0].counts(rows.sizes), np.int64)
+        counts = np.empty(len(rows), np.int64)
+        counts[:] = selects[0].counts(rows.sizes)
+        return counts
     counts = np.zeros(len(rows), np.int64)
     for objective, select, heads in groups:
         mine = np.isin(rows.head, heads)

@@ -142,7 +142,7 @@ class Source:
             self.number += 1
             try:
                 entry = self._entry(number, item)
-            except QuboAttnError as error:
+            except Exception as error:
                 yield Entry(number, self.recipe, error=error)
                 return
             yield entry

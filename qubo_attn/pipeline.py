@@ -204,6 +204,9 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
         start = time.perf_counter()
         rewrite = pass_.apply(program)
         seconds, most = time.perf_counter() - start, memory.peak()
+        var = rewrite.program.constraints.var
+        if len(var) and (var.min() < 0 or var.max() >= len(rewrite.program)):
+            verify(rewrite.program)  # kernels take indices as they are
         if self.verify_each:
             validate(program, rewrite)
         return Stage(pass_.name, spec(pass_), rewrite, seconds, most)

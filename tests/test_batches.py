@@ -285,7 +285,13 @@ def test_errors_name_the_item_after_earlier_results(executor: str | None, chunk:
         yield good
         raise RuntimeError("the file ended")
 
+    class Unreadable:
+        def __array__(self, *_: object, **__: object) -> np.ndarray:
+            raise RuntimeError("no such tensor")
+
     cases: list[tuple[Iterable[Any], type[Exception], str, int]] = [
+        ([good, Unreadable()], RuntimeError, "no such tensor", 1),
+        ([good, {"scores": good, "mask": [[True], []]}], qa.InputError, "item 1: mask is not", 1),
         ([good, good, bad, good], qa.InputError, r"item 2: scores\[0,0,1\] is nan", 2),
         ([bad], qa.InputError, r"item 0: scores\[0,0,1\] is nan", 0),
         ([good, {"score": good}], qa.InputError, "item 1: .* it holds 'score'", 1),

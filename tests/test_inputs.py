@@ -60,6 +60,8 @@ def test_numpy_whole_numbers_are_fine() -> None:
         ({"keys": np.zeros((3, 5, 3))}, r"keys have shape \(3, 5, 3\)"),
         ({"mask": np.ones((3, 4), bool)}, r"mask has shape \(3, 4\); expected \(3, 5\)"),
         ({"mask": np.ones((3, 5))}, "mask has dtype float64; expected bool"),
+        ({"mask": [[True], [True, False]]}, "mask is not a rectangular array"),
+        ({"kv_head": [[0], [0, 1]]}, "kv_head is not a rectangular array"),
         ({"kv_head": [0]}, "kv_head must hold one whole number >= 0 for each of 2 heads"),
         ({"kv_head": [0, -1]}, "kv_head must hold one whole number >= 0"),
         ({"objective": "entropy"}, "unknown objective 'entropy'; one of boltzmann, hard, least"),

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import qubo_attn as qa
 from qubo_attn.cli import app
+from qubo_attn.ir import Sense, replaced
 from qubo_attn.passes import Embed
 from qubo_attn.pipeline import Fact, spec
 from qubo_attn.registry import SHIPPED, known_passes, parse_pass, pass_named
@@ -244,3 +245,34 @@ def test_what_is_no_pass_is_named() -> None:
 def test_every_shipped_pass_is_known() -> None:
     shipped = {getattr(qa.passes, name) for name in qa.passes.__all__} - {Embed}
     assert set(SHIPPED.values()) == shipped
+
+
+def test_a_pass_that_leaves_indices_out_of_range_is_named() -> None:
+    """Kernels take indices as they are: none runs on a program with such ones."""
+
+    @dataclass(frozen=True)
+    class Astray:
+        name: ClassVar[str] = "astray"
+        needs: ClassVar[frozenset[Fact]] = frozenset()
+        ensures: ClassVar[frozenset[Fact]] = frozenset()
+        breaks: ClassVar[frozenset[Fact]] = frozenset()
+
+        def apply(self, program: qa.Program) -> qa.Rewrite:
+            rows = replaced(program.constraints, var=program.constraints.var + 1)
+            lift = qa.Lift.identity(len(program))
+            return qa.Rewrite(program.replace(constraints=rows), lift)
+
+    with pytest.raises(qa.VerifyError, match=r"row-range at pick\[0,0\]") as caught:
+        qa.compile([[[2.0, 1.0, 0.5]]], 1, passes=[Astray(), "default"], target=None)
+    assert caught.value.__notes__ == ["in pass astray"]
+
+
+def test_a_select_of_ones_own_may_give_one_count_for_all_rows() -> None:
+    class Two:
+        sense, levels = Sense.EQ, 1
+
+        def counts(self, sizes: np.ndarray) -> Any:
+            return np.array([2])
+
+    compiled = qa.compile(np.arange(12.0).reshape(1, 3, 4), 1, select=Two(), target=None)
+    assert compiled.stages[0].program.constraints.rhs.tolist() == [2.0, 2.0, 2.0]
