@@ -130,9 +130,10 @@ class Attention(Portable):
         seen = np.flatnonzero(sizes)
         key = np.broadcast_to(np.arange(keys, dtype=np.int32), self.logits.shape)
 
+        whole = len(seen) == len(sizes) and (sizes == keys).all()
+
         def entries(array: Array) -> Array:
             # Where every key is seen, as it is.
-            whole = len(seen) == len(sizes) and (sizes == keys).all()
             return array.reshape(-1) if whole else array[self.visible]
 
         return Rows(

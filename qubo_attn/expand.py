@@ -16,8 +16,6 @@ from qubo_attn.late import LateQuadratic, whole_rows
 if TYPE_CHECKING:
     from qubo_attn.ir import Program
 
-_COUPLERS = ("bias", "i", "j")
-
 
 def expand(program: Program) -> Quadratic:
     """Return objective plus penalties of a binary, unconstrained program; see `Program.total`."""
@@ -58,7 +56,7 @@ def expand_like(program: Program, known: Program) -> Quadratic:
     else:
         own = program.total()
         # All or nothing: columns may lie in one piece of memory, which any of them would keep.
-        if not all(same_array(getattr(own, name), getattr(form, name)) for name in _COUPLERS):
+        if not _same_couplers(own, form):
             return own
         fields = own.offset, own.linear
     total = Quadratic(fields[0], own_array(fields[1]), form.i, form.j, form.bias)
@@ -81,7 +79,11 @@ def _coupled_alike(one: Quadratic, other: Quadratic) -> bool:
         return True
     if not (one.made and other.made):
         return False
-    return all(same_array(getattr(one, name), getattr(other, name)) for name in _COUPLERS)
+    return _same_couplers(one, other)
+
+
+def _same_couplers(one: Quadratic, other: Quadratic) -> bool:
+    return all(same_array(getattr(one, name), getattr(other, name)) for name in ("bias", "i", "j"))
 
 
 def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Item: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
+_END: Any = object()
 _ITEM = ("scores", "values", "keys", "mask")
 
 
@@ -132,17 +133,13 @@ class Source:
         while True:
             number = self.number
             try:
-                item = next(self.items)
-            except StopIteration:
-                return
-            except Exception as error:
-                # Results of the items before it come first.
-                yield Entry(number, self.recipe, error=error)
-                return
-            self.number += 1
-            try:
+                item = next(self.items, _END)
+                if item is _END:
+                    return
+                self.number += 1
                 entry = self._entry(number, item)
             except Exception as error:
+                # Results of the items before it come first.
                 yield Entry(number, self.recipe, error=error)
                 return
             yield entry

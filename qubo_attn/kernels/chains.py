@@ -6,6 +6,7 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Floats, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.order import longest_row
 
 
 @kernel
@@ -40,9 +41,7 @@ def chain_bounds(
             get an upper bound.
     """
     bounds = np.zeros(len(ptr) - 1)
-    longest = 0
-    for c in range(len(ptr) - 1):
-        longest = max(longest, ptr[c + 1] - ptr[c])
+    longest = longest_row(ptr)
     # Made once for all chains: to ask for memory takes longer than to look at a short chain.
     reached_of, side_of = np.empty(longest, np.bool_), np.empty(longest, np.int64)
     links = np.empty(min(longest, exact) ** 2, np.int64)

@@ -145,6 +145,28 @@ def output_linear(
 
 
 @kernel
+def add_products(factors: Floats, turned: Floats, low: int, sums: Floats) -> None:
+    """Add a vector's products with the columns of ``turned`` from ``low`` on.
+
+    Side by side; each still adds its features in their order.
+    """
+    d = len(factors)
+    for f in range(0, d - 3, 4):
+        c0, c1, c2, c3 = factors[f], factors[f + 1], factors[f + 2], factors[f + 3]
+        u0, u1, u2, u3 = (
+            turned[f, low:],
+            turned[f + 1, low:],
+            turned[f + 2, low:],
+            turned[f + 3, low:],
+        )
+        for b in range(len(sums)):
+            sums[b] = (((sums[b] + c0 * u0[b]) + c1 * u1[b]) + c2 * u2[b]) + c3 * u3[b]
+    for f in range(d - d % 4, d):
+        for b in range(len(sums)):
+            sums[b] += factors[f] * turned[f, low + b]
+
+
+@kernel
 def output_couplers(
     ptr: Longs,
     mass: Floats,
@@ -170,8 +192,7 @@ def output_couplers(
             continue
         centre = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]])
         w = np.empty((n, d))
-        # Turned, so that the products of one key with all later ones add up side by side; each
-        # still adds its features in their order.
+        # Turned, so that the products of one key with all later ones add up side by side.
         turned = np.empty((d, n))
         for a in range(n):
             e = chosen[start + a]
@@ -188,18 +209,7 @@ def output_couplers(
             low = (a + 1) // 8 * 8
             later = products[low:]
             later[:] = 0.0
-            for f in range(0, d - 3, 4):
-                c0, c1, c2, c3 = w[a, f], w[a, f + 1], w[a, f + 2], w[a, f + 3]
-                u0, u1, u2, u3 = (
-                    turned[f, low:],
-                    turned[f + 1, low:],
-                    turned[f + 2, low:],
-                    turned[f + 3, low:],
-                )
-                for b in range(len(later)):
-                    later[b] = (((later[b] + c0 * u0[b]) + c1 * u1[b]) + c2 * u2[b]) + c3 * u3[b]
-            for f in range(d - d % 4, d):
-                later += w[a, f] * turned[f, low:]
+            add_products(w[a], turned, low, later)
             for b in range(a + 1, n):
                 i[t], j[t], bias[t] = start + a, start + b, 2.0 * products[b]
                 t += 1

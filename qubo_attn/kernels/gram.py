@@ -10,7 +10,7 @@ import numpy as np
 
 from qubo_attn.arrays import Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.coefficients import count_pairs
+from qubo_attn.kernels.coefficients import add_products, count_pairs
 
 
 @kernel
@@ -24,15 +24,7 @@ def gram_matrices(values: Floats) -> Floats:
             for f in range(d):
                 turned[f, a] = own[a, f]
         for a in range(keys):
-            row = gram[h, a]
-            for f in range(0, d - 3, 4):
-                c0, c1, c2, c3 = own[a, f], own[a, f + 1], own[a, f + 2], own[a, f + 3]
-                u0, u1, u2, u3 = turned[f], turned[f + 1], turned[f + 2], turned[f + 3]
-                for b in range(keys):
-                    row[b] = (((row[b] + c0 * u0[b]) + c1 * u1[b]) + c2 * u2[b]) + c3 * u3[b]
-            for f in range(d - d % 4, d):
-                for b in range(keys):
-                    row[b] += own[a, f] * turned[f, b]
+            add_products(own[a], turned, 0, gram[h, a])
     return gram
 
 

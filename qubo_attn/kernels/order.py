@@ -34,6 +34,25 @@ def kth_smallest(values: Floats, k: int) -> float:
 
 
 @kernel
+def longest_row(ptr: Longs) -> int:
+    """Return the number of entries of the longest row."""
+    longest = 0
+    for r in range(len(ptr) - 1):
+        longest = max(longest, ptr[r + 1] - ptr[r])
+    return longest
+
+
+@kernel
+def _next_level(first: Array, level: int) -> int:
+    """Return the largest value below ``level``; -128 where there is none."""
+    below = -128
+    for a in range(len(first)):
+        if first[a] < level:
+            below = max(below, first[a])
+    return below
+
+
+@kernel
 def ranks(ptr: Longs, first: Array, mass: Floats) -> Longs:
     """Return the rank of each entry in its row: by falling ``first``, then by falling ``mass``.
 
@@ -45,12 +64,7 @@ def ranks(ptr: Longs, first: Array, mass: Floats) -> Longs:
         order = np.argsort(-mass[start : start + n], kind="mergesort")
         place, level = 0, 127
         while place < n:
-            # The next lower value of ``first``, and all that have it.
-            below = -128
-            for a in range(n):
-                if first[start + a] < level:
-                    below = max(below, first[start + a])
-            level = below
+            level = _next_level(first[start : start + n], level)
             for a in order:
                 if first[start + a] == level:
                     rank[start + a] = place
@@ -62,9 +76,7 @@ def ranks(ptr: Longs, first: Array, mass: Floats) -> Longs:
 def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
     """Return which entries have a rank below their row's ``room``; see `ranks`."""
     kept = np.ones(len(mass), np.bool_)
-    longest = 0
-    for r in range(len(room)):
-        longest = max(longest, ptr[r + 1] - ptr[r])
+    longest = longest_row(ptr)
     light, at = np.empty(longest), np.empty(longest, np.int64)
     for r in range(len(room)):
         start, stop, left = ptr[r], ptr[r + 1], room[r]
@@ -73,12 +85,7 @@ def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
         kept[start:stop] = False
         level = 127
         while left > 0:
-            # The next lower value of ``first``, and all that have it.
-            below = -128
-            for a in range(start, stop):
-                if first[a] < level:
-                    below = max(below, first[a])
-            level, count = below, 0
+            level, count = _next_level(first[start:stop], level), 0
             for a in range(start, stop):
                 at[count], light[count] = a, -mass[a]
                 count += first[a] == level

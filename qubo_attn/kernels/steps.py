@@ -9,7 +9,7 @@ import numpy as np
 
 from qubo_attn.arrays import Array, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.order import kth_smallest
+from qubo_attn.kernels.order import kth_smallest, longest_row
 
 # Rows of bits up to this size that keep at most so many have all their bits looked at side by side.
 _SIZE, _KEPT = 64, 16
@@ -173,9 +173,7 @@ def step_costs(
     """
     slot = np.full(len(linear), -1, np.int64)
     raised, lowered = np.full(len(count), -np.inf), np.full(len(count), -np.inf)
-    longest = 0
-    for r in range(len(count)):
-        longest = max(longest, ptr[r + 1] - ptr[r])
+    longest = longest_row(ptr)
     # Made once for all rows: to ask for memory takes longer than to look at a short row.
     most_few = min(longest, _SIZE)
     matrix, ranked = np.empty(most_few**2), np.empty((2 * _KEPT - 1) * most_few)
@@ -196,54 +194,44 @@ def step_costs(
             full += upper[members[s]]
         bits = full == n
         few = bits and n <= _SIZE and 0 < k < min(n, _KEPT + 1)
+        for a in range(n):
+            v = members[a]
+            high, low = 0.0, 0.0
+            row = matrix[a * n : (a + 1) * n] if few else own
+            row[:] = 0.0
+            for e in range(first[v], first[v + 1]):
+                s = slot[neighbour[e]]
+                if s >= 0:
+                    row[s] = value[e]
+                else:
+                    high += max(value[e], 0.0) * upper[neighbour[e]]
+                    low += min(value[e], 0.0) * upper[neighbour[e]]
+            if few:
+                # All of them at once, below.
+                most[a], least[a] = 0.0, 0.0
+            elif bits:
+                # The last takes the place of its own, which is zero.
+                own[a] = own[n - 1]
+                most[a], least[a] = _extremes(own[: n - 1], max(k - 1, 0), k, held)
+            else:
+                for s in range(n):
+                    held[s] = upper[members[s]]
+                held[a] = 0.0
+                most[a] = _most(own, held, k - 1.0)
+                least[a] = _least(own, held, k + 1.0 - upper[v])
+            # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
+            steep, flat = square[v] * (2.0 * upper[v] - 1.0), square[v]
+            up[a] = linear[v] + max(steep, flat) + high + most[a]
+            down[a] = -linear[v] - min(steep, flat) - low - least[a]
+        for s in range(n):
+            slot[members[s]] = -1
         if few:
             local = matrix[: n * n].reshape(n, n)
-            local[:] = 0.0
-            for a in range(n):
-                v = members[a]
-                high, low = 0.0, 0.0
-                for e in range(first[v], first[v + 1]):
-                    s = slot[neighbour[e]]
-                    if s >= 0:
-                        local[a, s] = value[e]
-                    else:
-                        high += max(value[e], 0.0) * upper[neighbour[e]]
-                        low += min(value[e], 0.0) * upper[neighbour[e]]
-                up[a], down[a] = linear[v] + square[v] + high, -linear[v] - square[v] - low
             room = ranked[: (2 * k - 1) * n].reshape(2 * k - 1, n)
             _extremes_of_all(local, k, room, own, most, least)
             for a in range(n):
                 up[a] += most[a]
                 down[a] -= least[a]
-        else:
-            for a in range(n):
-                v = members[a]
-                high, low = 0.0, 0.0
-                own[:] = 0.0
-                for e in range(first[v], first[v + 1]):
-                    s = slot[neighbour[e]]
-                    if s >= 0:
-                        own[s] = value[e]
-                    else:
-                        high += max(value[e], 0.0) * upper[neighbour[e]]
-                        low += min(value[e], 0.0) * upper[neighbour[e]]
-                if bits:
-                    # The last takes the place of its own, which is zero.
-                    own[a] = own[n - 1]
-                    most[a], least[a] = _extremes(own[: n - 1], max(k - 1, 0), k, held)
-                else:
-                    for s in range(n):
-                        held[s] = upper[members[s]]
-                    held[a] = 0.0
-                    most[a] = _most(own, held, k - 1.0)
-                    least[a] = _least(own, held, k + 1.0 - upper[v])
-                # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
-                steep, flat = square[v] * (2.0 * upper[v] - 1.0), square[v]
-                up[a] = linear[v] + max(steep, flat) + high + most[a]
-                down[a] = -linear[v] - min(steep, flat) - low - least[a]
-        for s in range(n):
-            slot[members[s]] = -1
-        if few:
             # Short and without branches, which would be as good as random.
             _sink(up, -1.0, held[:k])
             _sink(down, 1.0, own[: k + 1])
