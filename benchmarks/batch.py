@@ -32,8 +32,8 @@ import numpy as np
 from common import attention_files, batches, finish, parser
 
 import qubo_attn as qa
-from qubo_attn.batches import processes_of_our_own
-from qubo_attn.threads import limited
+from qubo_attn.batch.api import processes_of_our_own
+from qubo_attn.common.threads import limited
 
 
 def burn(loops: int) -> int:

@@ -18,15 +18,15 @@ from common import attention_files, finish, parser
 
 import qubo_attn as qa
 from qubo_attn import kernels
-from qubo_attn.arrays import Floats, Longs, pointers
-from qubo_attn.cardinality import cheapest
+from qubo_attn.backend.coefficients import coefficients
+from qubo_attn.common.arrays import Floats, Longs, pointers
 from qubo_attn.embedding.packing import find_clique
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape, embed_copies, first_copy
-from qubo_attn.embedding.structure import sparse_shapes
+from qubo_attn.embedding.sparse import sparse_shapes
 from qubo_attn.embedding.templates import clique_tiles
-from qubo_attn.hardware import coefficients
-from qubo_attn.ir import Program, Quadratic, replaced
+from qubo_attn.formulations.cardinality import cheapest
+from qubo_attn.ir.program import Program, Quadratic, replaced
 
 
 def logits(folder: str, longest: int) -> Floats:

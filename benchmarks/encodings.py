@@ -12,13 +12,14 @@ import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
-from qubo_attn.encodings import ENCODINGS
+from qubo_attn.formulations.encodings import ENCODINGS
+from qubo_attn.pipeline.pipeline import Pass
 
 
 def qubits(arrays: dict[str, np.ndarray], encoding: str, levels: int, target: str) -> int:
     """Return the working qubits that all submissions take together."""
     scores = arrays["scores"]
-    steps: list[qa.pipeline.Pass] = [qa.Sparsify(slots=8)]
+    steps: list[Pass] = [qa.Sparsify(slots=8)]
     # One-hot weights must be bits before they are priced; the others are priced more tightly first.
     order = (qa.InsertPenalties(), qa.BinarizeWeights(encoding, topology=target.split(":")[0]))
     steps += reversed(order) if encoding == "one-hot" else order

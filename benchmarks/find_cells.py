@@ -14,8 +14,8 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.embedding.templates import clique_tiles
+from qubo_attn.machine.lattice import Lattice
 
 
 def images(topology: str, n: int, period: int, count: int, seed: int) -> list[np.ndarray]:

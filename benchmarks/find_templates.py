@@ -19,7 +19,7 @@ import minorminer
 import numpy as np
 from minorminer import busclique
 
-from qubo_attn.embedding.lattice import Lattice
+from qubo_attn.machine.lattice import Lattice
 
 KEEP = 16
 SIZES = [*range(1, 25), 26, 28, 30, 32]

@@ -50,9 +50,9 @@ from common import attention_files, finish, parser
 
 import qubo_attn as qa
 from qubo_attn import kernels
-from qubo_attn.ir import Program, replaced
-from qubo_attn.pipeline import PRICED, UNPRICED, Fact
-from qubo_attn.rewrite import Rewrite
+from qubo_attn.ir.program import Program, replaced
+from qubo_attn.pipeline.pipeline import PRICED, UNPRICED, Fact
+from qubo_attn.pipeline.rewrite import Rewrite
 
 # Heads, queries, keys, k.
 WORKLOADS = {"W1": (1, 1, 512, 16), "W2": (8, 64, 64, 8), "W3": (12, 128, 128, 16)}

@@ -15,7 +15,7 @@ import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
-from qubo_attn.certificates import Certificates
+from qubo_attn.formulations.certificates import Certificates
 
 
 def dense_rows(found: Certificates) -> tuple[np.ndarray, np.ndarray]:

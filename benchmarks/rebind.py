@@ -26,8 +26,8 @@ from dwave.cloud.coders import encode_problem_as_qp
 from dwave.embedding import EmbeddedStructure
 
 import qubo_attn as qa
-from qubo_attn.hardware import coefficients
-from qubo_attn.wire import layout_of
+from qubo_attn.backend.coefficients import coefficients
+from qubo_attn.backend.wire import layout_of
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from common import attention_files, finish, parser
 from dwave.embedding import EmbeddedStructure, embed_bqm
 
 import qubo_attn as qa
-from qubo_attn.scaling import range_use
+from qubo_attn.machine.ranges import range_use
 
 
 def ocean_signal(

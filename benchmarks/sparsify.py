@@ -19,6 +19,7 @@ from common import attention_files, finish, parser
 
 import qubo_attn as qa
 from qubo_attn.passes.compress import dynamic_range
+from qubo_attn.pipeline.pipeline import Pass
 
 OBJECTIVES = ("output", "redundancy", "selection")
 
@@ -95,7 +96,7 @@ def embedded(arrays: dict[str, np.ndarray], target: str, keys: int, queries: int
     scores = arrays["scores"][:, :queries]
     first = (qa.Sparsify(slots=16),)
     price = (qa.InsertPenalties(), qa.BinarizeWeights())
-    pipelines: dict[str, tuple[qa.pipeline.Pass, ...]] = {
+    pipelines: dict[str, tuple[Pass, ...]] = {
         "plain": (*first, *price),
         "drop": (*first, qa.DropCouplers(), *price),
         "compress": (*first, qa.Compress(), *price),

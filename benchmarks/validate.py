@@ -18,8 +18,8 @@ import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
-from qubo_attn.submission import Physical
-from qubo_attn.validator import diagnose
+from qubo_attn.backend.submission import Physical
+from qubo_attn.backend.validate import diagnose
 
 ANNEALING = 200.0  # microseconds; so long that the most reads never fit a call
 

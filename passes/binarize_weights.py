@@ -1,7 +1,7 @@
 """Binarize weights: whole numbers 0..L become bits by an encoding.
 
-Every encoding of `qubo_attn.encodings` is affine, and substituting an affine map changes no energy;
-its bits reach every level and no other, so nothing is lost.
+Every encoding of `qubo_attn.formulations.encodings` is affine, and substituting an affine map
+changes no energy; its bits reach every level and no other, so nothing is lost.
 
 A domain wall adds ``y_{b+1} - y_b <= 0`` between neighbouring bits. Sorting a weight's bits changes
 neither its level nor, as the bits are alike, any energy: in a program whose constraints are priced
@@ -16,15 +16,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.arrays import Floats, Longs, pointers, segment_ids
-from qubo_attn.blocks import blocks_of
-from qubo_attn.cardinality import Cardinality, embedded_qubits
-from qubo_attn.encodings import cheapest, coefficients
+from qubo_attn.common.arrays import Floats, Longs, pointers, segment_ids
 from qubo_attn.errors import PassError
-from qubo_attn.ir import Constraints, Kind, Program, Sense, Variables, replaced
-from qubo_attn.lift import Lift
-from qubo_attn.pipeline import BINARY, Fact
-from qubo_attn.rewrite import Rewrite, substitute, unchanged
+from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
+from qubo_attn.formulations.encodings import cheapest, coefficients
+from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Constraints, Kind, Program, Sense, Variables, replaced
+from qubo_attn.pipeline.pipeline import BINARY, Fact
+from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class BinarizeWeights:
 
     Attributes:
         encoding: ``"auto"`` (fewest embedded qubits and, where they hardly differ, the smallest
-            dynamic range, see `qubo_attn.encodings.cheapest`), ``"binary"``, ``"bounded"``,
-            ``"arithmetic"``, ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
+            dynamic range, see `qubo_attn.formulations.encodings.cheapest`), ``"binary"``,
+            ``"bounded"``, ``"arithmetic"``, ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
         topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"``, ``"pegasus"``, or
             ``"all-to-all"``, where every bit is one.
 

@@ -15,12 +15,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.arrays import Bools, Floats, segment_ids
+from qubo_attn.common.arrays import Bools, Floats, segment_ids
 from qubo_attn.errors import InfeasibleError
-from qubo_attn.ir import Program, Sense
-from qubo_attn.lift import Lift
-from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
-from qubo_attn.rewrite import Rewrite, substitute
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Program, Sense
+from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
+from qubo_attn.pipeline.rewrite import Rewrite, substitute
 
 
 @dataclass(frozen=True)

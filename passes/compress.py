@@ -26,13 +26,13 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Floats
+from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Program
-from qubo_attn.kinds import lone_rows
-from qubo_attn.lightening import change_rows, check_budget
-from qubo_attn.pipeline import OWN_ENERGIES, UNPRICED, Fact
-from qubo_attn.rewrite import Rewrite, unchanged
+from qubo_attn.formulations.couplers import change_rows, check_budget
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.rows import lone_rows
+from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, Fact
+from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 # Steps finer than that are below what double precision resolves in an energy.
 MOST_BITS = 24

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qubo_attn import kernels
-from qubo_attn.ir import Program
-from qubo_attn.lightening import change_rows, check_budget
-from qubo_attn.pipeline import OWN_ENERGIES, UNPRICED, Fact
-from qubo_attn.rewrite import Rewrite
+from qubo_attn.formulations.couplers import change_rows, check_budget
+from qubo_attn.ir.program import Program
+from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, Fact
+from qubo_attn.pipeline.rewrite import Rewrite
 
 
 @dataclass(frozen=True)

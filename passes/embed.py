@@ -22,21 +22,21 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.arrays import Longs, pointers
-from qubo_attn.blocks import blocks_of, places_within
-from qubo_attn.chains import ChainStrength, check_chain_strength
+from qubo_attn.backend.chain_strength import ChainStrength, check_chain_strength
+from qubo_attn.common.arrays import Longs, pointers
 from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques, pack_shape
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape
-from qubo_attn.embedding.structure import sparse_shapes
+from qubo_attn.embedding.sparse import sparse_shapes
 from qubo_attn.embedding.templates import round_up
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Program
-from qubo_attn.lift import Lift
-from qubo_attn.pipeline import BINARY, PRICED, Fact
-from qubo_attn.rewrite import Rewrite
-from qubo_attn.target import Target
+from qubo_attn.ir.components import blocks_of, places_within
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Program
+from qubo_attn.machine.target import Target
+from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
+from qubo_attn.pipeline.rewrite import Rewrite
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Embed:
         rounds: search effort for a new packing, in ruined windows.
         seed: of that search.
         longest_chain: qubits that a chain may have; None for any number.
-        chain_strength: see `qubo_attn.hardware.coefficients`; it does not change the placement.
+        chain_strength: see `qubo_attn.backend.coefficients.coefficients`; it does not change the
+        placement.
         kept: an earlier placement; taken over where the program's components are the same.
 
     Example:

@@ -1,7 +1,8 @@
 """Insert penalties: constraints become energy, each with a weight of its own.
 
 * A row that adds up to exactly k gets ``A (S - k)^2 + mu (S - k)``, S its sum, at the smallest A
-  over mu that `qubo_attn.certificates` proves; its variables may be bits or whole numbers.
+  over mu that `qubo_attn.formulations.certificates` proves; its variables may be bits or whole
+  numbers.
 * A row that keeps at most k of its bits gets slack bits first. Where no addition below k can cost
   anything, it is an equality already. ``"unary"`` slack makes it an ordinary count. With
   ``"binary"`` slack a surplus falls by a removal, a deficit by setting the slack right, so
@@ -24,10 +25,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Floats
-from qubo_attn.blocks import blocks_of
-from qubo_attn.cardinality import OPTIONS, Cardinality, cheapest, uncoupled
-from qubo_attn.certificates import (
+from qubo_attn.common.arrays import Array, Bools, Floats
+from qubo_attn.errors import InfeasibleError, InputError, PassError
+from qubo_attn.formulations.cardinality import OPTIONS, Cardinality, cheapest, uncoupled
+from qubo_attn.formulations.certificates import (
     BY_STEPS,
     SWITCHES,
     WALLS,
@@ -36,10 +37,14 @@ from qubo_attn.certificates import (
     step_costs,
     step_scale,
 )
-from qubo_attn.errors import InfeasibleError, InputError, PassError
-from qubo_attn.grids import to_grids, without_pairs
-from qubo_attn.ir import Kind, Program, Sense, replaced
-from qubo_attn.kinds import (
+from qubo_attn.formulations.leveled import certify_levels
+from qubo_attn.formulations.slack import add_slack
+from qubo_attn.formulations.switches import to_networks
+from qubo_attn.formulations.walls import to_grids, without_pairs
+from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Kind, Program, Sense, replaced
+from qubo_attn.ir.rows import (
     at_most_rows,
     bit_rows,
     exact_rows,
@@ -47,12 +52,8 @@ from qubo_attn.kinds import (
     row_classes,
     sum_rows,
 )
-from qubo_attn.levels import certify_levels
-from qubo_attn.lift import Lift
-from qubo_attn.networks import to_networks
-from qubo_attn.pipeline import PRICED, UNPRICED, Fact
-from qubo_attn.rewrite import Rewrite, unchanged
-from qubo_attn.slack import add_slack
+from qubo_attn.pipeline.pipeline import PRICED, UNPRICED, Fact
+from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 AT_MOST = ("unary", "binary", "unbalanced")
 # The proof that goes with each form of a row.

@@ -23,15 +23,15 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Floats
-from qubo_attn.blocks import blocks_of
+from qubo_attn.backend.integer_ising import Spins, largest_integer
+from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
-from qubo_attn.integers import Spins, largest_integer
-from qubo_attn.ir import Program, Quadratic
-from qubo_attn.lift import Lift
-from qubo_attn.pipeline import BINARY, PRICED, Fact
-from qubo_attn.rewrite import Rewrite, unchanged
-from qubo_attn.rounding import BlockView, Rounding, candidate_steps
+from qubo_attn.formulations.rounding import BlockView, Rounding, candidate_steps
+from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Program, Quadratic
+from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
+from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 # A table of 2^20 energies is 8 MB, and there are several.
 MOST_EXACT = 20

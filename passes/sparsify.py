@@ -34,14 +34,14 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs, own_array
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array
+from qubo_attn.common.threads import by_rows, rows_at
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Constraints, Program
-from qubo_attn.kinds import bit_rows, exact_rows, gate_pairs, open_rows
-from qubo_attn.lift import Lift
-from qubo_attn.pipeline import UNPRICED, WHOLE_ROWS, Fact
-from qubo_attn.rewrite import Rewrite, substitute, unchanged
-from qubo_attn.threads import by_rows, rows_at
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Constraints, Program
+from qubo_attn.ir.rows import bit_rows, exact_rows, gate_pairs, open_rows
+from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
+from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
 
 # Two an octave: at most half as many keys again as the nucleus needs.
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)

@@ -7,11 +7,12 @@ the program did, so the optimum may rise: by design, not by loss.
 
 Groups are given, are the query heads of one key/value head, or are found: heads whose ``k`` keys of
 largest softmax mass overlap, by complete linkage, so that every two heads of a group do. How far
-the optimum rises by groups that were found is bounded (`qubo_attn.ties.tie_bound`).
+the optimum rises by groups that were found is bounded (`qubo_attn.formulations.tying.tie_bound`).
 
 A soft tie leaves the heads apart and prices what they disagree in: between neighbours h, g of a
-group every key that both see costs ``s u (z_h - z_g)^2``, with u as in `qubo_attn.coupling`. It is
-zero where the heads agree, so the optimum lies between those of no tie and of a hard one.
+group every key that both see costs ``s u (z_h - z_g)^2``, with u as in
+`qubo_attn.frontend.coupling`. It is zero where the heads agree, so the optimum lies between those
+of no tie and of a hard one.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.arrays import Ints, Longs
+from qubo_attn.common.arrays import Ints, Longs
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Program, Variables, replaced
-from qubo_attn.lift import Lift
-from qubo_attn.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
-from qubo_attn.rewrite import Rewrite, substitute, unchanged
-from qubo_attn.ties import check_rows, find_groups, soften, tie_bound
+from qubo_attn.formulations.tying import check_rows, find_groups, soften, tie_bound
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Program, Variables, replaced
+from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
+from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
 
 
 @dataclass(frozen=True)

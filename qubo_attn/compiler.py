@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.artifact import CompiledAttention
-from qubo_attn.attention import Attention, Head
-from qubo_attn.chains import ChainStrength
-from qubo_attn.coupling import Agreement, Coupling, Diversity
+from qubo_attn.backend.chain_strength import ChainStrength
+from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compiled import CompiledAttention
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
-from qubo_attn.objectives import Objective, objective_named
+from qubo_attn.frontend.attention import Attention, Head
+from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
+from qubo_attn.frontend.objectives import Objective, objective_named
+from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, is_select
+from qubo_attn.machine.target import Target
 from qubo_attn.passes import (
     BinarizeWeights,
     Canonicalize,
@@ -27,11 +30,8 @@ from qubo_attn.passes import (
     Sparsify,
     TieVariables,
 )
-from qubo_attn.pipeline import AfterHook, BeforeHook, Pass
-from qubo_attn.recipe import Recipe
+from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass
 from qubo_attn.registry import passes_of
-from qubo_attn.select import ExactlyK, Select, SoftWeights, is_select
-from qubo_attn.target import Target
 
 if TYPE_CHECKING:
     import networkx as nx

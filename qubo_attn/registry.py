@@ -12,8 +12,8 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
+from qubo_attn.common.checks import nearest
 from qubo_attn.errors import PassError
-from qubo_attn.nearest import nearest
 from qubo_attn.passes import (
     BinarizeWeights,
     Canonicalize,
@@ -24,7 +24,7 @@ from qubo_attn.passes import (
     Sparsify,
     TieVariables,
 )
-from qubo_attn.pipeline import Pass, is_pass
+from qubo_attn.pipeline.pipeline import Pass, is_pass
 
 GROUP = "qubo_attn.passes"
 DEFAULT = "default"

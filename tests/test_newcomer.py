@@ -23,7 +23,7 @@ import pytest
 
 from qubo_attn.kernels import _jit
 from tests.conftest import ROOT
-from tests.documents import Block, blocks
+from tests.support.documents import Block, blocks
 
 # Blocks that are not run here: the tests themselves.
 SKIPPED = {"tests"}

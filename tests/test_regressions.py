@@ -15,8 +15,8 @@ from dwave.system import FixedEmbeddingComposite
 from dwave.system.testing import MockDWaveSampler
 
 import qubo_attn as qa
-from qubo_attn.decode import best_reads
-from qubo_attn.ir import Program
+from qubo_attn.decoding.decode import best_reads
+from qubo_attn.ir.program import Program
 
 SCORES = np.random.default_rng(0).normal(size=(2, 3, 8))
 

@@ -12,9 +12,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from qubo_attn.common.files import write_file
 from qubo_attn.embedding.cache import EmbeddingCache, problem_of
-from qubo_attn.embedding.entry import SUFFIX
-from qubo_attn.embedding.folder import write_file
+from qubo_attn.embedding.cache_file import SUFFIX
 from qubo_attn.errors import InputError
 
 # No other name is written to, whatever an archive says.

@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 import platformdirs
 
-from qubo_attn.embedding.entry import SUFFIX, Entry, Origin, family, graph_of, name_of
-from qubo_attn.embedding.folder import read_file, tidy, write_file
+from qubo_attn.common.files import read_file, tidy, write_file
+from qubo_attn.embedding.cache_file import SUFFIX, Entry, Origin, family, graph_of, name_of
 from qubo_attn.embedding.mending import Repair, mend_packing
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import InputError
-from qubo_attn.target import Target
+from qubo_attn.machine.target import Target
 
 ENVIRONMENT = "QUBO_ATTN_CACHE"
 # Tens of thousands of packings.

@@ -15,9 +15,9 @@ from functools import lru_cache
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Longs
-from qubo_attn.embedding.lattice import Lattice
-from qubo_attn.target import Target
+from qubo_attn.common.arrays import Array, Bools, Longs
+from qubo_attn.machine.lattice import Lattice
+from qubo_attn.machine.target import Target
 
 LONGEST = 20
 REGROWN = 400

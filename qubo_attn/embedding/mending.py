@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qubo_attn.arrays import Bools, Longs, csr_rows, pointers
+from qubo_attn.common.arrays import Bools, Longs, csr_rows, pointers
 from qubo_attn.embedding.large import Draft, mend, regrow
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.templates import clique_tiles
 from qubo_attn.embedding.tiling import Copies, Tiling, moves_of
-from qubo_attn.target import Target
+from qubo_attn.machine.target import Target
 
 # Share of the placements that a packing found anew tries.
 _EFFORT = 0.04

@@ -15,7 +15,7 @@ from typing import NoReturn
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Longs, frozen_array, pointers
+from qubo_attn.common.arrays import Array, Bools, Longs, frozen_array, pointers
 from qubo_attn.embedding.large import (
     LEAST_BUSCLIQUE,
     clique_that_stays,
@@ -26,7 +26,7 @@ from qubo_attn.embedding.shapes import Shape, embed_copies
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles, round_up
 from qubo_attn.embedding.tiling import pack_tiles
 from qubo_attn.errors import EmbeddingError
-from qubo_attn.target import Target
+from qubo_attn.machine.target import Target
 
 # Search effort: two seconds or so on a full chip, and half a minute.
 ROUNDS, THOROUGH = 2000, 30_000

@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Floats, Longs, csr_rows, frozen_array, pointers
+from qubo_attn.common.arrays import Array, Floats, Longs, csr_rows, frozen_array, pointers
+from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import EmbeddingError
-from qubo_attn.ir import Columns, Quadratic
-from qubo_attn.portable import Portable
-from qubo_attn.target import Target
+from qubo_attn.ir.program import Columns, Quadratic
+from qubo_attn.machine.target import Target
 
 
 @dataclass(frozen=True, eq=False)

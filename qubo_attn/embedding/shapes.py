@@ -20,9 +20,9 @@ from itertools import islice
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Bools, Floats, Longs, pointers
-from qubo_attn.embedding.lattice import Lattice
-from qubo_attn.target import Target
+from qubo_attn.common.arrays import Bools, Floats, Longs, pointers
+from qubo_attn.machine.lattice import Lattice
+from qubo_attn.machine.target import Target
 
 # Below so many nodes a clique takes no more qubits; above such a mean degree, or share of all
 # pairs, hardly more (see docs/cardinality.md).

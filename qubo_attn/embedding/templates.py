@@ -1,7 +1,7 @@
 """The stock of compact clique embeddings that ships with the package.
 
 Tiles were found in small ideal lattices by ``benchmarks/find_templates.py``; each is an array of u,
-lane, wire, position, chain (see `qubo_attn.embedding.lattice`). Cells, found by
+lane, wire, position, chain (see `qubo_attn.machine.lattice`). Cells, found by
 ``benchmarks/find_cells.py``, are tiles that fill the lattice when repeated every period.
 """
 
@@ -13,7 +13,7 @@ from io import BytesIO
 
 import numpy as np
 
-from qubo_attn.arrays import Array, own_array
+from qubo_attn.common.arrays import Array, own_array
 
 
 # Hundreds of arrays ship, and a compilation needs those of a size or two.

@@ -15,10 +15,10 @@ from itertools import combinations, product
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.arrays import Array, Bools, Longs, pointers
-from qubo_attn.embedding.lattice import Lattice
+from qubo_attn.common.arrays import Array, Bools, Longs, pointers
 from qubo_attn.embedding.templates import clique_cell, clique_tiles
-from qubo_attn.target import Target
+from qubo_attn.machine.lattice import Lattice
+from qubo_attn.machine.target import Target
 
 # Placements tried per round on a full chip: Pegasus lanes, with fewer orders, take less time each.
 _PLACEMENTS, _FULL_CHIP = {"pegasus": 3000, "zephyr": 1000}, 5000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qubo_attn.arrays import Array
+from qubo_attn.common.arrays import Array
 from qubo_attn.interchange.columns import Columns, columns_of, model_of
 
 if TYPE_CHECKING:

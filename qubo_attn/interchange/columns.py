@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qubo_attn.arrays import Floats, Longs
+from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.errors import InputError
 
 if TYPE_CHECKING:

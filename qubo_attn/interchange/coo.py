@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qubo_attn.arrays import Floats
+from qubo_attn.common.arrays import Floats
 from qubo_attn.interchange.columns import Columns, columns_of, model_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qubo_attn.embedding.folder import write_file
+from qubo_attn.common.checks import nearest
+from qubo_attn.common.files import write_file
 from qubo_attn.errors import InputError
 from qubo_attn.interchange import bqpjson, coo, native
-from qubo_attn.nearest import nearest
 
 if TYPE_CHECKING:
     import dimod

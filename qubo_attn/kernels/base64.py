@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from qubo_attn.arrays import Array, own_array
+from qubo_attn.common.arrays import Array, own_array
 from qubo_attn.kernels._jit import kernel
 
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Floats, Longs
+from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.order import longest_row
 
@@ -30,7 +30,9 @@ def chain_bounds(
     link_v: Longs,
     exact: int,
 ) -> Floats:
-    """Return a strength for each chain above which no optimum breaks it; see `qubo_attn.chains`.
+    """Return a strength for each chain above which no optimum breaks it.
+
+    The proof is in `qubo_attn.backend.chain_strength`.
 
     Args:
         ptr: where each chain's qubits start; field: their fields; outside: the sum of each qubit's

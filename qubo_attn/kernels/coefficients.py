@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Floats, Ints, Longs
+from qubo_attn.common.arrays import Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 
 

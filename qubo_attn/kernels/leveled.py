@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.certify import RELAXED, SORTED, smallest_weight
 from qubo_attn.kernels.gated import good_point

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.live import change_bound, live_parts
 from qubo_attn.kernels.relaxation import sorted_bounds

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Bools, Longs
+from qubo_attn.common.arrays import Array, Bools, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.mending import mend_clique
 

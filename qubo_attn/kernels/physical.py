@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qubo_attn.arrays import Floats, Longs
+from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.kernels._jit import kernel
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Floats
+from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.kernels._jit import kernel
 
 

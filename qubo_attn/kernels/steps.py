@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.arrays import Array, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.order import kth_smallest, longest_row
 

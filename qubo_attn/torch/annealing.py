@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from qubo_attn import annealer
-from qubo_attn.arrays import Array, Bytes, Floats
-from qubo_attn.artifact import CompiledAttention
+from qubo_attn.backend import sample as annealer
+from qubo_attn.common.arrays import Array, Bytes, Floats
+from qubo_attn.compiled import CompiledAttention
 from qubo_attn.compiler import DEFAULT_SELECT, compile
-from qubo_attn.decode import AttentionResult, feasible_rows
-from qubo_attn.decoders import check_decoder
+from qubo_attn.decoding.decode import AttentionResult, feasible_rows
+from qubo_attn.decoding.decoders import check_decoder
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Role
-from qubo_attn.objectives import Objective, objective_named
-from qubo_attn.select import Select, is_select
-from qubo_attn.target import Target
+from qubo_attn.frontend.objectives import Objective, objective_named
+from qubo_attn.frontend.select import Select, is_select
+from qubo_attn.ir.program import Role
+from qubo_attn.machine.target import Target
 from qubo_attn.torch.weights import check_energies
 
 if TYPE_CHECKING:

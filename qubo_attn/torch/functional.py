@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qubo_attn.arrays import Array, Floats
-from qubo_attn.decode import AttentionResult
+from qubo_attn.common.arrays import Array, Floats
+from qubo_attn.decoding.decode import AttentionResult
 from qubo_attn.errors import InputError
-from qubo_attn.objectives import objective_named
+from qubo_attn.frontend.objectives import objective_named
 from qubo_attn.torch.annealing import Annealing, Drawn
 from qubo_attn.torch.weights import (
     boltzmann_weights,

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qubo_attn.compiler import DEFAULT_SELECT
-from qubo_attn.decode import AttentionResult
+from qubo_attn.decoding.decode import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
-from qubo_attn.objectives import Objective
-from qubo_attn.select import Select
-from qubo_attn.target import Target
+from qubo_attn.frontend.objectives import Objective
+from qubo_attn.frontend.select import Select
+from qubo_attn.machine.target import Target
 from qubo_attn.torch.annealing import Annealing
 from qubo_attn.torch.functional import annealed_attention
 

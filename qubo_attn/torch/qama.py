@@ -1,6 +1,7 @@
 """QAMA, first version, as a differentiable layer (Du et al., arXiv 2504.11083v1).
 
-The formulas are those of `qubo_attn.qama`, here in torch. Bits are sampled and then held, so the
+The formulas are those of `qubo_attn.frontend.qama`, here in torch. Bits are sampled and then held,
+so the
 energy is the only path that gradients take: ``dE/dJ_tij = - c_q w_ti w_tj``, ``dE/dh_ti = - c_l
 w_ti``, and on to queries, keys and values through J, h and eta. All shapes may have batch axes in
 front.
@@ -15,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qubo_attn import annealer
-from qubo_attn.arrays import Floats
+from qubo_attn.backend import sample as annealer
+from qubo_attn.backend.submission import Submission
+from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
-from qubo_attn.ir import Program
-from qubo_attn.qama import EPSILON, NO_FIELD, NORM_EPSILON, bit_weights, pair_penalty
-from qubo_attn.qama_lowering import qama_decode, qama_program
-from qubo_attn.submission import Submission
+from qubo_attn.frontend.qama import EPSILON, NO_FIELD, NORM_EPSILON, bit_weights, pair_penalty
+from qubo_attn.frontend.qama_program import qama_decode, qama_program
+from qubo_attn.ir.program import Program
 
 if TYPE_CHECKING:
     import dimod
@@ -113,7 +114,10 @@ def qama_attention(
 
 
 def eta(value: Tensor) -> Tensor:
-    """Return the entropy terms of the values, shape (..., H, N, d); see `qubo_attn.qama.eta`."""
+    """Return the entropy terms of the values, shape (..., H, N, d).
+
+    See `qubo_attn.frontend.qama.eta`.
+    """
     total = value.sum(-1, keepdim=True) + EPSILON
     share = torch.where(total != 0, value / torch.where(total != 0, total, 1.0), 0.0)
     share = share.clamp(EPSILON, 1.0)
@@ -121,12 +125,15 @@ def eta(value: Tensor) -> Tensor:
 
 
 def token_field(terms: Tensor) -> Tensor:
-    """Return h, shape (..., H, N), of what `eta` returned; see `qubo_attn.qama.token_field`."""
+    """Return h, shape (..., H, N), of what `eta` returned.
+
+    See `qubo_attn.frontend.qama.token_field`.
+    """
     return _normalise(terms.sum(-1), 1)
 
 
 def couplings(query: Tensor, key: Tensor, *, smoothing: float = 0.0) -> Tensor:
-    """Return J, shape (..., H, N, N); see `qubo_attn.qama.couplings`."""
+    """Return J, shape (..., H, N, N); see `qubo_attn.frontend.qama.couplings`."""
     p, r = query.softmax(-1).unsqueeze(-2), key.softmax(-1).unsqueeze(-3)
     middle = 0.5 * (p + r)
     divergence = 0.5 * (_relative(p, middle, smoothing) + _relative(r, middle, smoothing))

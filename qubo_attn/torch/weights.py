@@ -3,9 +3,10 @@
 All are plain torch, so their derivatives are exact. Scores have shape (..., Q, K), -inf where a
 query may not see a key; a row that sees nothing has zero weights and zero gradients.
 
-The energies are those of `qubo_attn.objectives`, key by key, a coupler's half to each end. Their
-gradient with the bits held is what QAMA (Du et al., arXiv 2504.11083v1) sends back through its
-annealer, ``dE/dh_i = -w_i`` and ``dE/dJ_ij = -w_i w_j``; see `qubo_attn.qama.energy_gradient`.
+The energies are those of `qubo_attn.frontend.objectives`, key by key, a coupler's half to each end.
+Their gradient with the bits held is what QAMA (Du et al., arXiv 2504.11083v1) sends back through
+its annealer, ``dE/dh_i = -w_i`` and ``dE/dJ_ij = -w_i w_j``; see
+`qubo_attn.frontend.qama.energy_gradient`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import torch
 from torch import Tensor
 
 from qubo_attn.errors import InputError
-from qubo_attn.objectives import Boltzmann, Hard, Objective, Output, Redundancy, Selection
+from qubo_attn.frontend.objectives import Boltzmann, Hard, Objective, Output, Redundancy, Selection
 
-# Decoders that are functions of scores and a selection; see `qubo_attn.decoders`.
+# Decoders that are functions of scores and a selection; see `qubo_attn.decoding.decoders`.
 DECODERS = ("renormalise", "residual")
 
 

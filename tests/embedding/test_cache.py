@@ -17,7 +17,7 @@ import pytest
 import qubo_attn as qa
 from qubo_attn.embedding.archive import export_cache, import_cache
 from qubo_attn.embedding.cache import ENVIRONMENT, KEPT, Kept, problem_of
-from qubo_attn.embedding.entry import Entry, Graph
+from qubo_attn.embedding.cache_file import Entry, Graph
 from tests.conftest import ROOT
 
 TARGET = qa.Target.zephyr(2)

@@ -7,7 +7,7 @@ from dwave.embedding import verify_embedding
 
 import qubo_attn as qa
 from qubo_attn import kernels
-from qubo_attn.arrays import Longs
+from qubo_attn.common.arrays import Longs
 from qubo_attn.embedding import packing
 from qubo_attn.embedding.large import large_clique, shortest_clique
 from qubo_attn.embedding.packing import find_clique, largest_clique, pack_cliques

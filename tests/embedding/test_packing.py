@@ -8,10 +8,10 @@ import pytest
 from dwave.embedding import verify_embedding
 
 import qubo_attn as qa
-from qubo_attn.embedding.lattice import Lattice
 from qubo_attn.embedding.packing import Packing, largest_clique, pack_cliques
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles, round_up
 from qubo_attn.embedding.tiling import Tiling
+from qubo_attn.machine.lattice import Lattice
 
 TARGETS = {
     "zephyr": qa.Target.zephyr(4),

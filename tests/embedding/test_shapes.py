@@ -10,8 +10,8 @@ from dwave.embedding import verify_embedding
 import qubo_attn as qa
 from qubo_attn.embedding.packing import Packing, pack_shape
 from qubo_attn.embedding.shapes import Shape
-from qubo_attn.embedding.structure import sparse_shapes
-from qubo_attn.grids import grid_of
+from qubo_attn.embedding.sparse import sparse_shapes
+from qubo_attn.formulations.walls import grid_of
 
 TARGETS = [
     qa.Target.zephyr(3),
@@ -85,7 +85,7 @@ def test_shapes_are_kept_and_checked(tmp_path: Path) -> None:
 
 def test_cliques_have_no_shape(minilm: dict[str, np.ndarray]) -> None:
     program = qa.compile(minilm["scores"], 12, select=qa.ExactlyK(3), target=None).program
-    from qubo_attn.blocks import blocks_of
+    from qubo_attn.ir.components import blocks_of
 
     assert sparse_shapes(program, blocks_of(program)) == {}
 

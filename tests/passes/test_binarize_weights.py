@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.cardinality import Cardinality, embedded_qubits
-from qubo_attn.encodings import ENCODINGS, PRECISION, coefficients, spread
-from qubo_attn.ir import Program
-from tests import oracle
-from tests.strategies import programs
+from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
+from qubo_attn.formulations.encodings import ENCODINGS, PRECISION, coefficients, spread
+from qubo_attn.ir.program import Program
+from tests.support import oracle
+from tests.support.strategies import programs
 
 WEIGHT = """\
 program variables=2 terms=2 constraints=1

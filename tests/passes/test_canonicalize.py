@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir import Program
-from tests.strategies import programs
+from qubo_attn.ir.program import Program
+from tests.support.strategies import programs
 
 KEEPS = """\
 x[0,0,0] : -1

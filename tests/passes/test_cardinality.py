@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.cardinality import Cardinality, cheapest
-from qubo_attn.certificates import WALLS, certify
-from qubo_attn.grids import grid_of
-from qubo_attn.ir import Program, Role
-from qubo_attn.networks import network_of
-from tests import oracle
-from tests.strategies import programs
+from qubo_attn.formulations.cardinality import Cardinality, cheapest
+from qubo_attn.formulations.certificates import WALLS, certify
+from qubo_attn.formulations.switches import network_of
+from qubo_attn.formulations.walls import grid_of
+from qubo_attn.ir.program import Program, Role
+from tests.support import oracle
+from tests.support.strategies import programs
 
 FORMS = ("dense", "network", "grid")
 

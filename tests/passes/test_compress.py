@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
-from qubo_attn.ir import Program
+from qubo_attn.ir.program import Program
 from qubo_attn.passes.compress import dynamic_range
 from tests.passes.test_drop_couplers import output_rows
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir import Program
+from qubo_attn.ir.program import Program
 from qubo_attn.kernels.live import live_parts
-from tests import oracle
-from tests.strategies import programs
+from tests.support import oracle
+from tests.support.strategies import programs
 
 Kind: TypeAlias = type[qa.DropCouplers] | type[qa.Compress]
 BOTH: tuple[Kind, ...] = (qa.DropCouplers, qa.Compress)

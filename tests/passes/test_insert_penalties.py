@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir import Program, Sense, replaced
-from tests import oracle
-from tests.strategies import programs
+from qubo_attn.ir.program import Program, Sense, replaced
+from tests.support import oracle
+from tests.support.strategies import programs
 
 ROW = """\
 program variables=3 terms=1 constraints=1

@@ -1,0 +1,145 @@
+from ._version import __version__ as __version__
+from .backend.integer_ising import IntegerIsing as IntegerIsing
+from .backend.integer_ising import integer_ising as integer_ising
+from .backend.model import Submissions as Submissions
+from .backend.model import Vectors as Vectors
+from .backend.submission import Submission as Submission
+from .backend.wire import SolverOrder as SolverOrder
+from .batch.api import compile_batch as compile_batch
+from .compiled import CompiledAttention as CompiledAttention
+from .compiled import load as load
+from .compiler import compile as compile
+from .decoding.decode import AttentionResult as AttentionResult
+from .decoding.temperature import effective_temperature as effective_temperature
+from .embedding.cache import EmbeddingCache as EmbeddingCache
+from .errors import (
+    DecodeError as DecodeError,
+)
+from .errors import (
+    EmbeddingError as EmbeddingError,
+)
+from .errors import (
+    InfeasibleError as InfeasibleError,
+)
+from .errors import (
+    InputError as InputError,
+)
+from .errors import (
+    MissingExtraError as MissingExtraError,
+)
+from .errors import (
+    OrderError as OrderError,
+)
+from .errors import (
+    ParseError as ParseError,
+)
+from .errors import (
+    PassError as PassError,
+)
+from .errors import (
+    PromiseError as PromiseError,
+)
+from .errors import (
+    QuboAttnError as QuboAttnError,
+)
+from .errors import (
+    SubmissionError as SubmissionError,
+)
+from .errors import (
+    TargetError as TargetError,
+)
+from .errors import (
+    VerifyError as VerifyError,
+)
+from .errors import (
+    WorkerError as WorkerError,
+)
+from .frontend.attention import Head as Head
+from .frontend.coupling import Agreement as Agreement
+from .frontend.coupling import Diversity as Diversity
+from .frontend.files import read_attention as read_attention
+from .frontend.objectives import (
+    Boltzmann as Boltzmann,
+)
+from .frontend.objectives import (
+    Hard as Hard,
+)
+from .frontend.objectives import (
+    LeastSquares as LeastSquares,
+)
+from .frontend.objectives import (
+    Output as Output,
+)
+from .frontend.objectives import (
+    Redundancy as Redundancy,
+)
+from .frontend.objectives import (
+    Selection as Selection,
+)
+from .frontend.objectives import (
+    Sparsemax as Sparsemax,
+)
+from .frontend.probabilities import from_attentions as from_attentions
+from .frontend.qama_program import (
+    QamaResult as QamaResult,
+)
+from .frontend.qama_program import (
+    qama_decode as qama_decode,
+)
+from .frontend.qama_program import (
+    qama_program as qama_program,
+)
+from .frontend.select import (
+    AtMostK as AtMostK,
+)
+from .frontend.select import (
+    Budget as Budget,
+)
+from .frontend.select import (
+    ExactlyK as ExactlyK,
+)
+from .frontend.select import (
+    OneHot as OneHot,
+)
+from .frontend.select import (
+    SoftWeights as SoftWeights,
+)
+from .frontend.select import (
+    Unconstrained as Unconstrained,
+)
+from .interchange import read_bqm as read_bqm
+from .interchange import write_bqm as write_bqm
+from .ir.lift import Lift as Lift
+from .ir.program import Program as Program
+from .machine.target import Target as Target
+from .passes import (
+    BinarizeWeights as BinarizeWeights,
+)
+from .passes import (
+    Canonicalize as Canonicalize,
+)
+from .passes import (
+    Compress as Compress,
+)
+from .passes import (
+    DropCouplers as DropCouplers,
+)
+from .passes import (
+    Embed as Embed,
+)
+from .passes import (
+    InsertPenalties as InsertPenalties,
+)
+from .passes import (
+    Quantize as Quantize,
+)
+from .passes import (
+    Sparsify as Sparsify,
+)
+from .passes import (
+    TieVariables as TieVariables,
+)
+from .pipeline.pipeline import Pipeline as Pipeline
+from .pipeline.promises import validate as validate
+from .pipeline.rewrite import Rewrite as Rewrite
+from .report.page import stages_page as stages_page

@@ -1,0 +1,1 @@
+"""Placed programs out: coefficients, submissions, wire data and samples."""

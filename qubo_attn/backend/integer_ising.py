@@ -1,0 +1,289 @@
+"""Integer Ising problems for all-to-all machines (coherent Ising machines, digital annealers).
+
+With ``x = (1 + s) / 2`` a form over bits is ``constant + sum_i h_i s_i + sum_{i<j} J_ij s_i s_j``
+over spins, ``J_ij = b_ij / 4`` and ``h_i = a_i / 2 + sum_j J_ij``. Such machines couple spins and
+have no fields, so one auxiliary spin t carries them: ``h_i s_i`` becomes a coupling, ``h_i t s_i``.
+Flipping all spins changes no energy, so a read is taken relative to t: ``x_i = (1 + t s_i) / 2``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Bytes, Floats, Ints, Longs
+from qubo_attn.errors import DecodeError, InputError
+from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.program import Program, Quadratic
+
+MOST_BITS = 16
+# Coefficients of a quantized program are whole multiples up to the rounding of a few operations.
+_NOISE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Spins:
+    """A binary form over spins, with its independent blocks.
+
+    Attributes:
+        constant: float, the mean energy of all states.
+        h: float64, fields.
+        i, j: int32, the spins of each coupling; coupling: float64, its value.
+        block: int64, block of each spin, numbered from 0.
+    """
+
+    constant: float
+    h: Floats
+    i: Ints
+    j: Ints
+    coupling: Floats
+    block: Longs
+
+    @classmethod
+    def of(cls, form: Quadratic, block: Longs) -> Spins:
+        """Return the spin form of a binary ``form``."""
+        h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
+        constant = form.offset + float(form.linear.sum() / 2.0 + form.bias.sum() / 4.0)
+        return cls(constant, h, form.i, form.j, form.bias / 4.0, block)
+
+    @property
+    def values(self) -> Floats:
+        """Fields, then couplings."""
+        return np.concatenate([self.h, self.coupling])
+
+    @property
+    def owners(self) -> Longs:
+        """The block of each of `values`."""
+        return np.concatenate([self.block, self.block[self.i]])
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return int(self.block.max(initial=-1)) + 1
+
+    @property
+    def largest(self) -> Floats:
+        """Largest absolute value of each block."""
+        largest = np.zeros(self.blocks)
+        np.maximum.at(largest, self.owners, np.abs(self.values))
+        return largest
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerIsing:
+    """A problem ``sum_{i<j} c_ij s_i s_j`` to minimise, with whole coefficients and no fields.
+
+    Spin ``v`` is the variable ``variables[v]``; the last spin is the auxiliary one. Independent
+    blocks have a scale each, which changes no block's order of states; the program's energy is
+    ``offset + sum_{i<j} scale_i c_ij s_i s_j``.
+
+    Attributes:
+        variables: int64, the program's variables, one for each spin but the last.
+        i, j: int32, spins of each coupling, ``i < j``, sorted; no coupling is zero.
+        coupling: int32, its value.
+        scale: float64, energy per unit, for each spin but the last.
+        offset: float, energy of no coupling at all.
+
+    Example:
+        >>> from qubo_attn import Program, integer_ising
+        >>> program = Program.parse('''
+        ... x[0,0,0] : -2
+        ... x[0,0,1] : 4
+        ... x[0,0,0] * x[0,0,1] : -4
+        ... ''')
+        >>> problem = integer_ising(program)
+        >>> problem.matrix
+        array([[ 0, -1, -2],
+               [-1,  0,  1],
+               [-2,  1,  0]], dtype=int32)
+        >>> read = [[1, -1, 1]]  # the last spin is the auxiliary one
+        >>> problem.bits(read), problem.energies(read)
+        (array([[1, 0]], dtype=uint8), array([-2.]))
+    """
+
+    variables: Longs
+    i: Ints
+    j: Ints
+    coupling: Ints
+    scale: Floats
+    offset: float
+
+    @property
+    def auxiliary(self) -> int:
+        """The auxiliary spin, the last one: its couplings are the fields."""
+        return len(self.variables)
+
+    @property
+    def matrix(self) -> Ints:
+        """The couplings as a symmetric int32 matrix with a zero diagonal, auxiliary spin last.
+
+        A machine that minimises ``- 1/2 s^T K s`` takes ``K = -matrix``.
+        """
+        dense = np.zeros((self.auxiliary + 1, self.auxiliary + 1), np.int32)
+        dense[self.i, self.j] = dense[self.j, self.i] = self.coupling
+        return dense
+
+    def energies(self, spins: ArrayLike) -> Floats:
+        """Return the program's energy at each of ``spins``, -1 or 1, shape (m, n + 1)."""
+        s = self._checked(spins)
+        return np.asarray(self.offset + (s[:, self.i] * s[:, self.j]) @ self._energy_per_coupling)
+
+    @property
+    def _energy_per_coupling(self) -> Floats:
+        return self.scale[self.i] * self.coupling
+
+    def bits(self, spins: ArrayLike) -> Bytes:
+        """Return the bits behind reads: 1 where a spin agrees with the auxiliary one.
+
+        Args:
+            spins: -1 or 1, shape (m, n + 1).
+
+        Returns:
+            uint8, shape (m, n), in the order of ``variables``.
+
+        Raises:
+            DecodeError: the reads have another width or are not spins.
+        """
+        s = self._checked(spins)
+        return np.asarray(s[:, :-1] == s[:, -1:], dtype=np.uint8)
+
+    def _checked(self, spins: ArrayLike) -> Floats:
+        s = np.asarray(spins, dtype=np.float64)
+        if s.ndim != 2 or s.shape[1] != self.auxiliary + 1:
+            raise DecodeError(
+                f"spins have shape {s.shape}; expected (reads, {self.auxiliary + 1}), "
+                "the auxiliary spin last",
+                shape=s.shape,
+            )
+        if not (np.abs(s) == 1).all():
+            raise DecodeError("spins hold values other than -1 and 1")
+        return s
+
+
+def integer_ising(
+    program: Program, bits: int = 8, *, variables: ArrayLike | None = None
+) -> IntegerIsing:
+    """Return the integer Ising problem of a quantized program.
+
+    The step of each independent block is read off its coefficients, so a program that is integer
+    by nature needs no quantizing.
+
+    Args:
+        program: bits only, every constraint priced, coefficients whole multiples of one step per
+            block; what ``quantize`` returns.
+        bits: width of the machine's integers, sign included.
+        variables: whole blocks to take, as ids (a submission's ``variables``); all when None.
+
+    Raises:
+        InputError: a block has no such step, or is only partly among ``variables``.
+        VerifyError: a constraint is not priced, or a variable not a bit.
+
+    Example:
+        >>> from qubo_attn import Program, integer_ising
+        >>> program = Program.parse('''
+        ... x[0,0,0] : -6
+        ... x[0,0,1] : 2
+        ... x[0,0,0] * x[0,0,1] : 4
+        ... ''')
+        >>> integer_ising(program).matrix
+        array([[ 0,  1, -2],
+               [ 1,  0,  2],
+               [-2,  2,  0]], dtype=int32)
+    """
+    limit = largest_integer(bits)
+    block = blocks_of(program)
+    form = program.total()
+    spins = Spins.of(form, block)
+    step, number = _multiples(program, spins, limit)
+    n = len(program)
+    if variables is None:
+        ids, offset = np.arange(n), spins.constant
+    else:
+        ids = _whole_blocks(program, block, variables)
+        offset = 0.0
+    taken = np.zeros(n, bool)
+    taken[ids] = True
+    if variables is not None:
+        offset = float(form.linear[taken].sum() / 2.0 + form.bias[taken[form.i]].sum() / 4.0)
+    place = np.full(n, -1, np.int64)
+    place[ids] = np.arange(len(ids))
+    within = taken[form.i] & (number[n:] != 0)
+    fields = ids[number[ids] != 0]
+    i = np.concatenate([place[form.i[within]], place[fields]])
+    j = np.concatenate([place[form.j[within]], np.full(len(fields), len(ids))])
+    value = np.concatenate([number[n:][within], number[fields]])
+    order = np.lexsort((j, i))
+    return IntegerIsing(
+        ids,
+        i[order].astype(np.int32),
+        j[order].astype(np.int32),
+        value[order].astype(np.int32),
+        step[block[ids]],
+        offset,
+    )
+
+
+def largest_integer(bits: int) -> int:
+    """Return ``2^(bits-1) - 1``: the range is symmetric, as fields may need either sign.
+
+    Raises:
+        InputError: ``bits`` is no whole number from 2 to 16.
+    """
+    whole = isinstance(bits, int | np.integer) and not isinstance(bits, bool)
+    if not whole or not 2 <= bits <= MOST_BITS:
+        raise InputError(
+            f"bits must be a whole number from 2 to {MOST_BITS}, not {bits!r}", bits=bits
+        )
+    return int(2 ** (bits - 1) - 1)
+
+
+def steps_of(spins: Spins, limit: int) -> Floats:
+    """Return the largest common step of each block, 1 where all is zero.
+
+    Where a block has none, the number returned is meaningless: check the multiples.
+    """
+    largest = spins.largest
+    # Of a true step, at least largest / limit, every remainder is a multiple.
+    step = kernels.common_steps(spins.values, spins.owners, largest, 1e-3 / limit)
+    count = np.rint(np.divide(largest, step, out=np.ones_like(step), where=step > 0))
+    return np.where(largest > 0, largest / np.maximum(count, 1.0), 1.0)
+
+
+def _multiples(program: Program, spins: Spins, limit: int) -> tuple[Floats, Floats]:
+    """Return the step of each block, and fields and couplings as multiples of it."""
+    value, owner = spins.values, spins.owners
+    step = steps_of(spins, limit)
+    number = np.rint(value / step[owner])
+    off = np.abs(value - number * step[owner]) > _NOISE * spins.largest[owner]
+    wrong = off | (np.abs(number) > limit)
+    if wrong.any():
+        bad = int(owner[np.flatnonzero(wrong)[0]])
+        label = program.label(int(np.flatnonzero(spins.block == bad)[0]))
+        raise InputError(
+            f"the block of {label} has no step of which its coefficients are whole multiples "
+            f"between -{limit} and {limit}: run quantize first",
+            variable=label,
+        )
+    return step, number
+
+
+def _whole_blocks(program: Program, block: Longs, variables: ArrayLike) -> Longs:
+    ids = np.unique(np.asarray(variables, dtype=np.int64))
+    if len(ids) and not (ids[0] >= 0 and ids[-1] < len(program)):
+        raise InputError(
+            f"variables name {ids[0]} to {ids[-1]}; the program has {len(program)}",
+            argument="variables",
+        )
+    mine = np.bincount(block[ids], minlength=int(block.max(initial=-1)) + 1)
+    partly = (mine > 0) & (mine < np.bincount(block))
+    if partly.any():
+        label = program.label(int(np.flatnonzero(block == np.flatnonzero(partly)[0])[0]))
+        raise InputError(
+            f"variables hold only a part of the block of {label}; take whole blocks",
+            argument="variables",
+            variable=label,
+        )
+    return ids

@@ -1,0 +1,316 @@
+"""The rules that a submission must keep, each of which yields what breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
+from qubo_attn.errors import SubmissionError
+from qubo_attn.machine.ranges import coupling_totals
+from qubo_attn.machine.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from qubo_attn.backend.submission import Physical, Submission
+
+# Shares of a field or coupling must sum to it up to this, in hardware units.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A submission beside a machine, and what several rules look up."""
+
+    submission: Submission
+    physical: Physical
+    target: Target
+
+    def error(self, code: str, message: str, **facts: object) -> SubmissionError:
+        """Return a violation of this submission."""
+        return SubmissionError(
+            f"submission {self.submission.index}: {message}",
+            code=code,
+            submission=self.submission.index,
+            **facts,
+        )
+
+    def name(self, position: int) -> Hashable:
+        """Return the machine's own label of a qubit."""
+        return self.physical.target.qubit_name(int(position))
+
+    def pair(self, entry: int | np.integer[Any]) -> tuple[Hashable, Hashable]:
+        """Return the labels of both qubits of a coupling."""
+        return self.name(self.physical.u[entry]), self.name(self.physical.v[entry])
+
+    @cached_property
+    def place(self) -> Longs:
+        """Where each of the submission's qubits sits in the machine's; -1 where it does not."""
+        old, new = self.physical.target, self.target
+        if old is new:
+            return np.arange(len(old.qubits))
+        if old.names is not None or new.names is not None:
+            known = {new.qubit_name(p): p for p in range(len(new.qubits))}
+            return np.array([known.get(old.qubit_name(p), -1) for p in range(len(old.qubits))])
+        at = np.minimum(np.searchsorted(new.qubits, old.qubits), len(new.qubits) - 1)
+        return np.where(new.qubits[at] == old.qubits, at, -1)
+
+    @cached_property
+    def coupler(self) -> Longs:
+        """The machine's coupler of each coupling; -1 where there is none."""
+        u, v = self.place[self.physical.u], self.place[self.physical.v]
+        found = self.target.coupler_numbers(u, v)
+        return np.where((u < 0) | (v < 0) | (u == v), -1, found)
+
+    @cached_property
+    def chain(self) -> Longs:
+        """The chain of each qubit; -1 outside all chains; the last one where chains overlap."""
+        chain = np.full(len(self.physical.target.qubits), -1, np.int64)
+        lengths = np.diff(self.physical.chain_ptr)
+        chain[self.physical.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
+        return chain
+
+    @cached_property
+    def ends(self) -> tuple[Longs, Longs]:
+        """The chains that each coupling joins."""
+        return self.chain[self.physical.u], self.chain[self.physical.v]
+
+
+def shapes(case: Case) -> Iterator[SubmissionError]:
+    """Columns of equal lengths, positions within the machine."""
+    p, s = case.physical, case.submission
+    lengths = {
+        "chains": (len(p.chain_ptr) - 1, len(s.variables)),
+        "chain strengths": (len(p.strength), len(s.variables)),
+        "chain qubits": (len(p.chain_qubit), int(p.chain_ptr[-1])),
+        "fields": (len(p.h), len(p.qubit)),
+        "couplings": (len(p.j), len(p.u)),
+        "ends of couplings": (len(p.v), len(p.u)),
+    }
+    for name, (found, wanted) in lengths.items():
+        if found != wanted:
+            yield case.error("shape", f"{found} {name} where there should be {wanted}")
+    size = len(p.target.qubits)
+    for column in (p.chain_qubit, p.qubit, p.u, p.v):
+        for q in np.unique(column[(column < 0) | (column >= size)]).tolist():
+            yield case.error("shape", f"position {q} among {size} qubits", qubit=q)
+
+
+def qubits(case: Case) -> Iterator[SubmissionError]:
+    """Every qubit works, and has one field and one chain."""
+    p = case.physical
+    used = np.unique(np.concatenate([p.chain_qubit, p.qubit, p.u, p.v]))
+    for q in used[case.place[used] < 0]:
+        yield case.error(
+            "dead-qubit",
+            f"qubit {case.name(q)!r} does not work on {case.target.label}; compile for it anew",
+            qubit=case.name(q),
+        )
+    for q in _repeated(p.qubit):
+        yield case.error("field", f"qubit {case.name(q)!r} has two fields", qubit=case.name(q))
+    for q in np.setdiff1d(np.concatenate([p.qubit, p.u, p.v]), p.chain_qubit):
+        yield case.error(
+            "stray-qubit",
+            f"qubit {case.name(q)!r} has coefficients but lies in no chain",
+            qubit=case.name(q),
+        )
+
+
+def chains(case: Case) -> Iterator[SubmissionError]:
+    """Chains are disjoint, not empty, and held together by their own couplings."""
+    p, variables = case.physical, case.submission.variables
+    lengths = np.diff(p.chain_ptr)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    for q in _repeated(p.chain_qubit):
+        first, second = variables[owner[p.chain_qubit == q][:2]].tolist()
+        yield case.error(
+            "overlap",
+            f"the chains of variables {first} and {second} overlap in qubit {case.name(q)!r}",
+            qubit=case.name(q),
+            variables=(first, second),
+        )
+    for c in np.flatnonzero(lengths == 0):
+        yield case.error(
+            "empty-chain",
+            f"variable {variables[c]} has no qubit",
+            variable=int(variables[c]),
+        )
+    a, b = case.ends
+    held = (a == b) & (p.j < 0) & (case.coupler >= 0)
+    size = len(p.target.qubits)
+    links = coo_array((np.ones(held.sum()), (p.u[held], p.v[held])), shape=(size, size))
+    part = connected_components(links, directed=False)[1][p.chain_qubit]
+    whole = np.zeros(len(lengths), bool)
+    filled = np.flatnonzero(lengths)
+    starts = p.chain_ptr[:-1][filled]
+    if len(filled):
+        low, high = np.minimum.reduceat(part, starts), np.maximum.reduceat(part, starts)
+        whole[filled] = low == high
+    for c in filled[~whole[filled]]:
+        entries = np.arange(p.chain_ptr[c], p.chain_ptr[c + 1])
+        apart = entries[part[entries] != part[entries[0]]][0]
+        near, far = case.name(p.chain_qubit[entries[0]]), case.name(p.chain_qubit[apart])
+        yield case.error(
+            "broken-chain",
+            f"the chain of variable {variables[c]} falls apart: no couplings of its own lead from "
+            f"qubit {near!r} to qubit {far!r}",
+            variable=int(variables[c]),
+            qubit=far,
+        )
+    within = np.flatnonzero((a == b) & (a >= 0))
+    off = np.abs(p.j[within] + p.strength[a[within]]) > _ROUNDING
+    for entry in within[off]:
+        yield case.error(
+            "chain-strength",
+            f"coupler {case.pair(entry)} is set to {p.j[entry]:.6g} where the chain strength of "
+            f"variable {variables[a[entry]]} is {p.strength[a[entry]]:.6g}",
+            coupler=case.pair(entry),
+        )
+
+
+def couplers(case: Case) -> Iterator[SubmissionError]:
+    """Every coupling has a coupler of its own on the working graph."""
+    p = case.physical
+    alive = (case.place[p.u] >= 0) & (case.place[p.v] >= 0)
+    for entry in np.flatnonzero((case.coupler < 0) & alive):
+        u, v = case.pair(entry)
+        yield case.error(
+            "missing-coupler",
+            f"no coupler joins qubits {u!r} and {v!r} on {case.target.label}",
+            coupler=(u, v),
+        )
+    key = np.minimum(p.u, p.v) * len(p.target.qubits) + np.maximum(p.u, p.v)
+    for k in _repeated(key):
+        pair = case.pair(int(np.flatnonzero(key == k)[0]))
+        yield case.error("coupler-twice", f"coupler {pair} is set twice", coupler=pair)
+
+
+def ranges(case: Case) -> Iterator[SubmissionError]:
+    """Every field and coupling is within its range."""
+    p, limits = case.physical, case.target.limits
+    for entry in np.flatnonzero(_outside(p.h, limits.h)):
+        qubit = case.name(p.qubit[entry])
+        yield case.error(
+            "h-range",
+            f"the field {p.h[entry]:.6g} of qubit {qubit!r} is beyond {list(limits.h)}",
+            qubit=qubit,
+            found=float(p.h[entry]),
+            limits=limits.h,
+        )
+    for entry in np.flatnonzero(_outside(p.j, limits.j)):
+        yield case.error(
+            "j-range",
+            f"the coupling {p.j[entry]:.6g} of coupler {case.pair(entry)} is beyond "
+            f"{list(limits.j)}",
+            coupler=case.pair(entry),
+            found=float(p.j[entry]),
+            limits=limits.j,
+        )
+
+
+def totals(case: Case) -> Iterator[SubmissionError]:
+    """The couplings of every qubit, or of every coupling group, total no more than they may."""
+    limits, there = case.target.limits, case.coupler >= 0
+    if limits.total is None:
+        return
+    group, totals = coupling_totals(case.target, case.coupler[there], case.physical.j[there])
+    for index in np.flatnonzero(_outside(totals, limits.total)):
+        qubit = case.target.qubit_name(int(group[index]) // 2)
+        what = f"group {group[index] % 2} of qubit" if limits.per == "group" else "qubit"
+        yield case.error(
+            f"{limits.per}-total",
+            f"the couplings of {what} {qubit!r} total {totals[index]:.6g}, beyond "
+            f"{list(limits.total)}",
+            qubit=qubit,
+            found=float(totals[index]),
+            limits=limits.total,
+        )
+
+
+def carried(case: Case) -> Iterator[SubmissionError]:
+    """The physical coefficients add up to the logical model's."""
+    p, s = case.physical, case.submission
+    count = len(s.variables)
+    inside = case.chain[p.qubit] >= 0
+    fields = np.bincount(case.chain[p.qubit][inside], p.h[inside], minlength=count)
+    for v in np.flatnonzero(~(np.abs(fields - s.linear) <= _ROUNDING)):
+        yield case.error(
+            "field-sum",
+            f"the fields of the chain of variable {s.variables[v]} add up to {fields[v]:.6g}, the "
+            f"model's is {s.linear[v]:.6g}",
+            variable=int(s.variables[v]),
+            qubit=case.name(p.chain_qubit[p.chain_ptr[v]]) if fields[v] else None,
+        )
+    a, b = case.ends
+    between = (a != b) & (a >= 0) & (b >= 0)
+    found = np.minimum(a, b)[between] * count + np.maximum(a, b)[between]
+    low, high = np.minimum(s.i, s.j).astype(np.int64), np.maximum(s.i, s.j).astype(np.int64)
+    keys, where = np.unique(np.concatenate([found, low * count + high]), return_inverse=True)
+    carried = np.bincount(where[: len(found)], p.j[between], minlength=len(keys))
+    wanted = np.bincount(where[len(found) :], s.bias, minlength=len(keys))
+    for k in np.flatnonzero(~(np.abs(carried - wanted) <= _ROUNDING)):
+        pair = tuple(s.variables[list(divmod(int(keys[k]), count))].tolist())
+        carriers = np.flatnonzero(between)[found == keys[k]]
+        some = f"couplers such as {case.pair(carriers[0])}" if len(carriers) else "no couplers"
+        yield case.error(
+            "coupling-sum",
+            f"between the chains of variables {pair[0]} and {pair[1]} {some} carry "
+            f"{carried[k]:.6g}, the model's coupling is {wanted[k]:.6g}",
+            variables=pair,
+            coupler=case.pair(carriers[0]) if len(carriers) else None,
+        )
+
+
+def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[SubmissionError]:
+    """Reads, annealing time and run time of one call are within what the machine takes."""
+    limits, timing = case.target.limits, case.target.timing
+    if not isinstance(reads, Integral) or reads < 1:
+        yield case.error("reads", f"reads must be a whole number of at least 1, not {reads!r}")
+        return
+    if limits.reads is not None and not limits.reads[0] <= reads <= limits.reads[1]:
+        yield case.error(
+            "reads",
+            f"{reads} reads in one call, where {case.target.label} takes {limits.reads[0]} to "
+            f"{limits.reads[1]}; split them as compiled.schedule(reads=) does",
+            found=reads,
+            limits=limits.reads,
+        )
+    annealing = options.get("annealing_time")
+    span = limits.annealing
+    if annealing is not None and span is not None and not span[0] <= annealing <= span[1]:
+        yield case.error(
+            "annealing-time",
+            f"an annealing time of {annealing} microseconds is beyond {list(span)}",
+            found=annealing,
+            limits=span,
+        )
+    if timing is None or limits.run_duration is None:
+        return
+    duration = timing.given(options).run_duration(len(case.physical.qubit), int(reads))
+    if duration > limits.run_duration:
+        yield case.error(
+            "run-duration",
+            f"{reads} reads of {len(case.physical.qubit)} qubits run {duration / 1000:.1f} ms, "
+            f"beyond {limits.run_duration / 1000:.1f} ms; split them as compiled.schedule(reads=) "
+            "does",
+            found=duration,
+            limits=(0.0, limits.run_duration),
+        )
+
+
+def _outside(values: Floats, limits: tuple[float, float]) -> Bools:
+    """Return where values are beyond limits, or no numbers at all."""
+    return ~((values >= limits[0]) & (values <= limits[1]))
+
+
+def _repeated(values: Array) -> Array:
+    found, counts = np.unique(values, return_counts=True)
+    return found[counts > 1]

@@ -1,0 +1,166 @@
+"""``compile_batch``: a stream of attention in, a stream of compiled artifacts out, in order.
+
+Work is handed to an executor a window at a time: items are read when there is room for them, and
+results wait only as long as an earlier one is not finished. The items in flight are kept here, so a
+worker that is lost takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
+from itertools import chain
+from numbers import Integral
+from pkgutil import iter_modules
+from typing import Unpack
+
+from qubo_attn import kernels
+from qubo_attn.batch.dispatch import Shared, Stream
+from qubo_attn.batch.inputs import Item, Options, Source
+from qubo_attn.batch.worker import Repeater
+from qubo_attn.compiled import CompiledAttention
+from qubo_attn.errors import InputError
+from qubo_attn.frontend.attention import Head
+
+# Tasks in flight where the number of workers is not known.
+WINDOW = 16
+
+
+def compile_batch(
+    items: Iterable[Item],
+    heads: int | Sequence[Head],
+    *,
+    executor: Executor | Callable[[], Executor] | int | None = None,
+    window: int | None = None,
+    chunk: int = 1,
+    progress: bool = False,
+    **options: Unpack[Options],
+) -> Iterator[CompiledAttention]:
+    """Compile a stream of attention, in order, within bounded memory.
+
+    Every result equals ``qubo_attn.compile(scores, heads, **options)`` of its item, wherever it was
+    compiled; only the seconds and peaks of its stages differ. Items of one structure share one
+    placement.
+
+    With an executor the first item is compiled here, which fills the embedding cache, while others
+    begin; other processes read from it. A packing that it lacks is found here, once, and sent to
+    who asked for it.
+
+    Args:
+        items: arrays of scores, or mappings with ``scores`` and, where they differ from item to
+            item, ``values``, ``keys`` and ``mask``. Any iterable: it is read as there is room, and
+            what it yields is copied, so a generator may use its arrays again.
+        heads: see `qubo_attn.compile`.
+        executor: where items are compiled. None means here, one after another; a number that many
+            processes of one's own (a script needs ``if __name__ == "__main__":``, as they
+            import it); else any `concurrent.futures.Executor`, such as
+            ``dask.distributed.Client.get_executor()``, or a function that makes one. An executor
+            handed in stays open; one that was made here is made anew when it breaks.
+        window: most tasks in flight, those finished but not yet taken included; None means twice
+            the number of processes, or 16 where that is not known.
+        chunk: items in a task; more than one pays where an item takes less than about 10 ms.
+        progress: show a progress bar on standard error.
+        **options: of `qubo_attn.compile`; hooks are called without an executor only.
+
+    Yields:
+        One compiled artifact for each item.
+
+    Raises:
+        InputError: an argument does not fit, or an item; an item's number is ``item`` of the error.
+        QuboAttnError: an item does not compile, as `qubo_attn.compile` says it; names the item.
+            Results of earlier items have been yielded then.
+        WorkerError: workers were lost again and again, or an executor handed in broke; names the
+            first item that is missing.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> scores = np.random.default_rng(0).normal(size=(3, 2, 4, 8))
+        >>> batch = qa.compile_batch(scores, 2, select=qa.ExactlyK(2), target=None)
+        >>> [len(compiled.program) for compiled in batch]
+        [64, 64, 64]
+    """
+    _check(executor, window, chunk)
+    if executor is not None and (options.get("before") or options.get("after")):
+        raise InputError(
+            "hooks cannot follow items to other processes; leave out before= and after=, or "
+            "executor=",
+            argument="executor",
+        )
+    total = len(items) if isinstance(items, Sized) else None
+    results = _results(Source(iter(items), heads, options), executor, window, chunk)
+    return _shown(results, total) if progress else results
+
+
+def _check(executor: object, window: object, chunk: object) -> None:
+    counted = isinstance(executor, int) and not isinstance(executor, bool)
+    known = executor is None or isinstance(executor, Executor) or callable(executor)
+    if (counted and int(executor) < 1) or not (counted or known):  # type: ignore[call-overload]
+        raise InputError(
+            f"executor must be a concurrent.futures.Executor, a function that makes one, a number "
+            f"of processes >= 1 or None, not {executor!r}",
+            argument="executor",
+        )
+    for name, value in (("window", 1 if window is None else window), ("chunk", chunk)):
+        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+            raise InputError(f"{name} must be a whole number >= 1, not {value!r}", argument=name)
+
+
+def _results(
+    source: Source,
+    executor: Executor | Callable[[], Executor] | int | None,
+    window: int | None,
+    chunk: int,
+) -> Iterator[CompiledAttention]:
+    first = source.first()
+    if first is None:
+        return
+    shared = Shared()
+    if executor is None:
+        repeater = Repeater(source.recipe)
+        for entry in chain([first], source):
+            with entry.named():
+                compiled = repeater.lower(entry.checked())
+            yield shared.adopt(dataclasses.replace(compiled, recipe=entry.recipe))
+        return
+    if isinstance(executor, int):
+        window = window or 2 * executor
+        executor = partial(processes_of_our_own, executor)
+    stream = Stream(source, executor, shared, window or WINDOW, chunk)
+    try:
+        # The others begin meanwhile.
+        stream.fill()
+        with first.named():
+            compiled = first.recipe.lower(first.checked())
+        yield shared.adopt(compiled)
+        yield from stream
+    finally:
+        stream.close()
+
+
+def processes_of_our_own(count: int) -> ProcessPoolExecutor:
+    """Return an executor of some processes that have the package loaded."""
+    # Not forks of this process, whose threads may hold locks, but of one that loads the package
+    # once and runs no threads of ours.
+    server = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if server else "spawn")
+    if server:
+        names = (module.name for module in iter_modules(kernels.__path__, "qubo_attn.kernels."))
+        context.set_forkserver_preload(["qubo_attn.batch.worker", *names])
+    return ProcessPoolExecutor(count, mp_context=context)
+
+
+def _shown(results: Iterator[CompiledAttention], total: int | None) -> Iterator[CompiledAttention]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("compiling"), BarColumn(), MofNCompleteColumn(), Elapsed(), Remaining())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("compiling", total=total)
+        for compiled in results:
+            bar.advance(task)
+            yield compiled

@@ -1,0 +1,119 @@
+"""What all commands share: JSON, exit codes, errors as one line, progress bars.
+
+Exit codes, the same for every command (docs/commands.md):
+
+| code | meaning |
+|---|---|
+| 0 | done |
+| 1 | a failure inside, or interrupted |
+| 2 | the command line does not read |
+| 3 | a file, an array or a value that cannot be taken |
+| 4 | constraints that contradict each other |
+| 5 | no embedding: the problem does not fit the machine |
+| 6 | an unknown machine, or a submission that it would turn down |
+| 7 | a pass that is not known or cannot run, or passes in an order that cannot work |
+| 8 | a pass that broke its promise, or a malformed program |
+| 9 | samples that do not belong to the submissions |
+| 10 | an optional package is missing |
+| 11 | a check found something bad (``cache verify``, ``cache import``) |
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from qubo_attn import errors
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print facts as one JSON document.")]
+T = TypeVar("T")
+
+FOUND_BAD = 11
+# The first that fits: subclasses stand before their bases.
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (errors.InfeasibleError, 4),
+    (errors.EmbeddingError, 5),
+    (errors.TargetError, 6),
+    (errors.PassError, 7),
+    (errors.PromiseError, 8),
+    (errors.VerifyError, 8),
+    (errors.DecodeError, 9),
+    (errors.MissingExtraError, 10),
+    (errors.InputError, 3),
+    (errors.ParseError, 3),
+    (OSError, 3),
+    (errors.QuboAttnError, 1),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return what a command exits with after an error.
+
+    Example:
+        >>> from qubo_attn import EmbeddingError
+        >>> from qubo_attn.cli.console import exit_code
+        >>> exit_code(EmbeddingError("no room"))
+        5
+    """
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
+
+
+def guarded(run: Callable[[], T]) -> T:
+    """Run, turning our errors into a message on standard error and an exit code."""
+    try:
+        return run()
+    except (errors.QuboAttnError, OSError) as error:
+        typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+        for note in getattr(error, "__notes__", ()):
+            typer.secho(f"  {note}", err=True)
+        raise typer.Exit(exit_code(error)) from None
+
+
+def echo_json(facts: object) -> None:
+    """Print facts as one JSON document; numbers that JSON lacks become null."""
+    typer.echo(json.dumps(_plain(facts), allow_nan=False))
+
+
+def words(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return what completes an option's value from a few known words."""
+    return lambda incomplete: [word for word in known if word.startswith(incomplete)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Progress:
+    """A progress bar on standard error that says which step runs; silent where no terminal is.
+
+    Args:
+        title: what is done.
+        steps: how many steps it takes.
+    """
+
+    def __init__(self, title: str, steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+
+        console = Console(stderr=True)
+        self.bar = Bar(console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.bar.add_task(title, total=steps)
+
+    def __enter__(self) -> Callable[[str], None]:
+        self.bar.start()
+        return self.step
+
+    def step(self, name: str) -> None:
+        """Show the step that begins."""
+        self.bar.update(self.task, description=name, advance=1)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()

@@ -1,0 +1,96 @@
+"""``qubo-attn report``: one HTML page on what a compilation did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qubo_attn.cli.console import AsJson, guarded
+
+if TYPE_CHECKING:
+    from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.decoding.decode import AttentionResult
+
+
+def write_report(
+    folder: Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .html file to write.")],
+    solve: Annotated[
+        bool, typer.Option("--solve/--no-solve", help="Also solve it here, and show what came out.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Seed of the local annealer.")] = 1,
+    reads: Annotated[int | None, typer.Option(help="Reads per submission.")] = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labels of the keys: a .npz with an array tokens, or text, one token a line."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one HTML page on what a compilation did to its attention; it loads nothing."""
+
+    def run() -> dict[str, Any]:
+        import qubo_attn as qa
+
+        compiled = qa.load(folder)
+        labels = None if tokens is None else read_tokens(tokens)
+        options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
+        result = compiled.solve(seed=seed, **options) if solve else None
+        compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)
+        return _facts(compiled, result, out)
+
+    facts = guarded(run)
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        typer.echo(f"wrote {out}, {facts['bytes']:,} bytes")
+
+
+def read_tokens(file: Path) -> list[str]:
+    """Return the labels of keys that a file holds.
+
+    Args:
+        file: a ``.npz`` with an array ``tokens``, or text with one token a line.
+
+    Raises:
+        InputError: the file does not read; names it.
+    """
+    from zipfile import BadZipFile
+
+    import numpy as np
+
+    from qubo_attn.errors import InputError
+
+    try:
+        if file.suffix != ".npz":
+            return file.read_text(encoding="utf-8").splitlines()
+        with np.load(file, allow_pickle=False) as held:
+            return [str(token) for token in held["tokens"].ravel()]
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        raise InputError(f"{file} holds no readable tokens: {error}", file=str(file)) from None
+
+
+def _facts(
+    compiled: CompiledAttention, result: AttentionResult | None, out: Path
+) -> dict[str, Any]:
+    """Return what was written, and how the output came out."""
+    from qubo_attn.report.page.outcome import compared, mean_error
+
+    facts: dict[str, Any] = {
+        "file": str(out),
+        "bytes": out.stat().st_size,
+        "stages": [stage.name for stage in compiled.stages],
+        "solved": result is not None,
+    }
+    if result is not None:
+        facts["feasible"] = float(result.feasible.mean())
+        facts["errors"] = {
+            rival.name: mean_error(rival.errors)
+            for rival in compared(compiled, result)
+            if rival.errors is not None and result.empty.size > result.empty.sum()
+        }
+    return facts

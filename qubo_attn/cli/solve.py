@@ -1,0 +1,106 @@
+"""``qubo-attn solve``: sample a compiled folder here, and compare with top-k."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qubo_attn.cli.console import AsJson, Progress, echo_json, guarded, words
+
+if TYPE_CHECKING:
+    from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.decoding.decode import AttentionResult
+
+Folder = Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")]
+DECODERS = ("levels", "marginals", "renormalise", "residual")
+
+
+def solve(
+    folder: Folder,
+    seed: Annotated[int, typer.Option(help="Seed of the local annealer.")] = 1,
+    reads: Annotated[int | None, typer.Option(help="Reads per submission.")] = None,
+    decoder: Annotated[
+        str | None,
+        typer.Option(
+            help=f"{', '.join(DECODERS)}; the objective's own if unset.",
+            autocompletion=words(DECODERS),
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Solve a compiled folder by local simulated annealing and compare with top-k."""
+
+    def run() -> tuple[CompiledAttention, AttentionResult]:
+        import qubo_attn as qa
+
+        compiled = qa.load(folder)
+        options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
+        with Progress("solving", len(compiled.submissions)) as step:
+            result = compiled.solve(
+                seed=seed,
+                decoder=decoder,
+                before=lambda part: step(f"submission {part.index}"),
+                **options,
+            )
+        if out is not None:
+            write_result(result, out)
+        return compiled, result
+
+    compiled, result = guarded(run)
+    facts = solution_facts(compiled, result)
+    if compiled.placement is not None:
+        facts["machine"] = compiled.report(1000 if reads is None else reads).machine
+    if as_json:
+        echo_json(facts)
+        return
+    from qubo_attn.report.facts import machine_text
+
+    typer.echo(str(result))
+    for name, value in facts.items():
+        if name.startswith("error_"):
+            typer.echo(f"mean relative output error, {name.removeprefix('error_')}: {value:.4f}")
+    if "machine" in facts:
+        typer.echo(f"a machine would take {machine_text(facts['machine'])}")
+
+
+def write_result(result: AttentionResult, file: Path) -> None:
+    """Write what was selected, the weights and, where there were values, the context."""
+    import numpy as np
+
+    arrays = {"selected": result.selected, "weights": result.weights}
+    if result.context is not None:
+        arrays["context"] = result.context
+    with file.open("wb") as stream:  # a name without .npz is kept as it is
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+
+
+def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict[str, Any]:
+    """Return feasibility and, where there are values, output errors of ours and of top-k."""
+    import numpy as np
+
+    from qubo_attn.decoding.decode import selection_errors
+    from qubo_attn.decoding.decoders import top_k
+
+    facts: dict[str, Any] = {
+        "rows": int(result.feasible.size),
+        "feasible": float(result.feasible.mean()),
+        "repaired": int(result.repaired.sum()),
+        "capped": int(result.capped.sum()),
+        "empty": int(result.empty.sum()),
+        "submissions": len(compiled.submissions),
+        "chain_break_fraction": result.chain_break_fraction,
+    }
+    attention = compiled.attention
+    if attention.values is None:
+        return facts
+    facts["error_ours"] = float(np.nanmean(result.output_errors(attention)))
+    chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
+    for decoder in ("renormalise", "residual"):
+        errors = selection_errors(decoder, chosen, attention)
+        facts[f"error_top-k {decoder}"] = float(np.nanmean(errors))
+    return facts

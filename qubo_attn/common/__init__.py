@@ -1,0 +1,1 @@
+"""Arrays, checks, files and threads that every folder uses."""

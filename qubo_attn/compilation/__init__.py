@@ -1,0 +1,1 @@
+"""What a compilation is made of, and how it is stored."""

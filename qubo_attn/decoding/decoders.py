@@ -1,0 +1,83 @@
+"""From selected keys to attention weights.
+
+* ``renormalise``: ``w_i = z_i p_i / sum_j z_j p_j``, softmax over the selected keys alone.
+* ``residual``: the selected terms about the mean value of all the row's keys,
+  ``vbar + sum_i z_i p_i (v_i - vbar)``; as weights ``z_i p_i + (1 - sum_j z_j p_j) / n``.
+* ``levels``: ``w_i = level_i / sum_j level_j``, the sampled soft weights.
+* ``marginals``: ``w_i = <level_i>``, the mean over all samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.checks import nearest
+from qubo_attn.errors import InputError
+
+DECODERS = ("levels", "marginals", "renormalise", "residual")
+
+
+def weights_of(
+    decoder: str,
+    softmax: Floats,
+    selected: Bools,
+    visible: Bools,
+    levels: Floats | None = None,
+) -> Floats:
+    """Return attention weights of selected keys; rows that see no key get zeros.
+
+    Args:
+        decoder: one of `DECODERS`.
+        softmax: float64, shape (H, Q, K).
+        selected, visible: bool, shape (H, Q, K).
+        levels: float64, shape (H, Q, K): sampled levels, or their mean for ``"marginals"``.
+
+    Raises:
+        InputError: no decoder has that name.
+    """
+    if decoder == "marginals" and levels is not None:
+        return levels
+    if decoder == "levels" and levels is not None:
+        total = levels.sum(axis=-1, keepdims=True)
+        return np.asarray(np.divide(levels, total, out=np.zeros_like(levels), where=total > 0))
+    kept = np.where(selected, softmax, 0.0)
+    mass = kept.sum(axis=-1, keepdims=True)
+    if decoder == "renormalise":
+        # Where every selected key has underflowed to no mass at all, they share equally.
+        count = selected.sum(axis=-1, keepdims=True)
+        even = np.divide(selected, count, out=np.zeros_like(kept), where=count > 0)
+        return np.asarray(np.divide(kept, mass, out=even, where=mass > 0))
+    if decoder == "residual":
+        size = visible.sum(axis=-1, keepdims=True)
+        share = np.divide(1.0 - mass, size, out=np.zeros_like(mass), where=size > 0)
+        return kept + np.where(visible, share, 0.0)
+    check_decoder(decoder)
+    raise InputError(f"decoder {decoder!r} needs sampled levels", decoder=decoder)
+
+
+def check_decoder(decoder: str) -> None:
+    """Reject a decoder that is not known.
+
+    Raises:
+        InputError: names it and those there are.
+    """
+    if decoder not in DECODERS:
+        known = ", ".join(DECODERS)
+        raise InputError(
+            f"unknown decoder {decoder!r}; one of {known}{nearest(decoder, DECODERS)}",
+            decoder=decoder,
+        )
+
+
+def top_k(softmax: Floats, visible: Bools, counts: Floats | np.ndarray) -> Bools:
+    """Return the ``counts`` keys of largest mass of each row: the classical baseline.
+
+    Args:
+        softmax: float64, shape (H, Q, K).
+        visible: bool, shape (H, Q, K).
+        counts: keys to keep, shape (H, Q).
+    """
+    order = np.argsort(-np.where(visible, softmax, -1.0), axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    return np.asarray((rank < np.asarray(counts)[..., None]) & visible)

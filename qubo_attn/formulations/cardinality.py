@@ -1,0 +1,110 @@
+"""Three ways to price "exactly k of n keys", and which is the cheapest on a machine.
+
+| name | bits | couplers | states of a selection |
+|---|---|---|---|
+| ``dense`` | n | n (n - 1) / 2 | 1 |
+| ``network`` (`qubo_attn.formulations.switches`) | about n log2 2k | about 3 n log2 k | 1 or more |
+| ``grid`` (`qubo_attn.formulations.walls`) | k (n - k) | about 2 k (n - k) | 1 |
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from qubo_attn.common.arrays import Bools, Longs
+from qubo_attn.formulations.switches import network_of
+from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.program import Program
+
+
+class Cardinality(IntEnum):
+    """How a row is priced; lower-case names are the options of `InsertPenalties`."""
+
+    DENSE = 0
+    NETWORK = 1
+    GRID = 2
+
+
+OPTIONS = ("auto", *(form.name.lower() for form in Cardinality))
+
+# Measured, see docs/cardinality.md: qubits of one clique of n; of a grid per bit, up to four keys
+# and beyond; of a network per variable, which grows with their number.
+_SIZES = (1, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160)
+_CLIQUES = {
+    "pegasus": (1, 4, 12, 40, 77, 135, 264, 436, 912, 1536, 2400),
+    "zephyr": (1, 4, 12, 32, 62, 107, 237, 352, 720, 1216, 1840),
+}
+_PER_BIT, _MANY = {"pegasus": 1.15, "zephyr": 1.1}, 4
+_PER_BIT_OF_MANY = {"pegasus": 1.2, "zephyr": 1.15}
+_PER_WIRE, _GROWTH = 1.1, 0.002
+# The largest grids and networks that minorminer was seen to embed, in a minute or two.
+_MOST_VARIABLES = 1300
+
+
+def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
+    """Return about how many qubits a row takes that has no pair terms.
+
+    Args:
+        form: how it is priced; n: its keys; k: how many it keeps.
+        topology: ``"pegasus"``; any other counts as Zephyr.
+
+    Example:
+        >>> embedded_qubits(Cardinality.GRID, 16, 1, "zephyr")
+        15
+    """
+    family = topology if topology in _CLIQUES else "zephyr"
+    if form is Cardinality.DENSE:
+        known = float(np.interp(n, _SIZES, _CLIQUES[family]))
+        return round(known * max(1.0, n / _SIZES[-1]) ** 2)
+    if form is Cardinality.NETWORK:
+        wires = n + network_of(n, k).size
+        return round(wires * (_PER_WIRE + _GROWTH * wires))
+    bits = k * (n - k)
+    # A grid of one row or one column is a path of qubits.
+    if _is_path(n, k):
+        return bits
+    return round(bits * ((_PER_BIT if min(k, n - k) <= _MANY else _PER_BIT_OF_MANY)[family]))
+
+
+def _is_path(n: int, k: int) -> bool:
+    return min(k, n - k) == 1
+
+
+def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
+    """Return the form of fewest embedded qubits of a row without pair terms, and why.
+
+    Args:
+        n: its keys, more than it keeps; k: how many it keeps, at least 1.
+        topology: as in `embedded_qubits`.
+
+    Example:
+        >>> cheapest(16, 1, "zephyr")
+        (<Cardinality.GRID: 2>, '1 of 16: grid 15 qubits, dense 32, network 35')
+        >>> cheapest(16, 4, "zephyr")[0].name
+        'DENSE'
+    """
+    costs = {form: embedded_qubits(form, n, k, topology) for form in Cardinality}
+    if k * (n - k) > _MOST_VARIABLES and not _is_path(n, k):
+        del costs[Cardinality.GRID]
+    if n + network_of(n, k).size > _MOST_VARIABLES:
+        del costs[Cardinality.NETWORK]
+    order = sorted(costs, key=lambda form: (costs[form], form))
+    text = ", ".join(
+        f"{form.name.lower()} {costs[form]}{' qubits' if form is order[0] else ''}"
+        for form in order
+    )
+    return order[0], f"{k} of {n}: {text}"
+
+
+def uncoupled(program: Program, index: Longs) -> Bools:
+    """Return which rows ``index`` have no pair terms at all, and no variable in two constraints."""
+    c, o = program.constraints, program.objective
+    touched = np.zeros(len(program), bool)
+    touched[o.i], touched[o.j] = True, True
+    block = blocks_of(program)
+    rows = c.take(index)
+    busy = np.zeros(int(block.max(initial=-1)) + 1, bool)
+    busy[block[touched]] = True
+    return np.asarray(~busy[block[rows.var[rows.ptr[:-1]]]])

@@ -1,0 +1,117 @@
+"""Encodings of whole numbers 0..L by bits, all affine: ``x = sum_b c_b y_b``.
+
+| name | coefficients | bits | constraint |
+|---|---|---|---|
+| ``binary`` | 1, 2, 4, .., rest | about log2 L | none |
+| ``bounded`` | 1, 2, .., b, b, .., rest (Karimi and Ronagh, QIP 18:94) | about L / b | none |
+| ``arithmetic`` | 1, 2, 3, .., rest | about sqrt(2 L) | none |
+| ``unary`` | 1, 1, .., 1 | L | none |
+| ``domain-wall`` | 1, 1, .., 1 in falling order (Chancellor, arXiv 1903.05068) | L | walls |
+| ``one-hot`` | 0, 1, 2, .., L | L + 1 | exactly one |
+
+The last coefficient is the rest, so that the bits reach 0..L and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.errors import InputError
+
+ENCODINGS = ("arithmetic", "binary", "bounded", "domain-wall", "one-hot", "unary")
+
+# An annealer carries coefficients of about 50 : 1; a bit's square enters the energy.
+PRECISION = 50.0
+# What `auto` chooses from: the others take more bits than unary, and constraints besides.
+CANDIDATES = ("binary", "bounded", "arithmetic", "unary")
+TOLERANCE = 1.1
+_BOUND = 4
+
+
+def coefficients(encoding: str, level: int) -> Floats:
+    """Return the coefficients of the bits of a number 0..``level``.
+
+    Args:
+        encoding: one of `ENCODINGS`.
+        level: largest value, at least 1.
+
+    Raises:
+        InputError: the encoding is not known.
+
+    Example:
+        >>> coefficients("binary", 5), coefficients("arithmetic", 7)
+        (array([1., 2., 2.]), array([1., 2., 3., 1.]))
+    """
+    if encoding not in ENCODINGS:
+        raise InputError(
+            f"unknown encoding {encoding!r}; one of auto, {', '.join(ENCODINGS)}",
+            encoding=encoding,
+        )
+    if level == 1:
+        return np.ones(1)
+    if encoding == "one-hot":
+        return np.arange(level + 1, dtype=np.float64)
+    if encoding in ("unary", "domain-wall"):
+        return np.ones(level)
+    steps = {
+        "binary": 2.0 ** np.arange(level.bit_length()),
+        "bounded": np.minimum(2.0 ** np.arange(level), _BOUND),
+        "arithmetic": np.arange(1.0, level + 1),
+    }[encoding]
+    whole = steps[np.cumsum(steps) <= level]
+    rest = level - whole.sum()
+    return np.append(whole, rest) if rest else whole
+
+
+def spread(encoding: str, level: int) -> float:
+    """Return the ratio of the largest to the smallest energy scale of the bits."""
+    used = coefficients(encoding, level)
+    used = used[used > 0]
+    return float((used.max() / used.min()) ** 2)
+
+
+def cheapest(
+    upper: Array, block: Longs, qubits: Callable[[int], float]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the encoding that ``auto`` chooses for a program's whole numbers, and why.
+
+    Among the encodings that take at most a tenth more embedded qubits than the cheapest, the one of
+    the smallest dynamic range wins. The bits of a row meet in one clique.
+
+    Args:
+        upper: int32, the largest value of each variable.
+        block: int64, the independent block of each variable.
+        qubits: how many qubits a clique of so many bits takes on the machine.
+
+    Example:
+        >>> cheapest(np.full(4, 3), np.zeros(4, np.int64), float)
+        ('binary', ('binary: 8 bits, 8 qubits, range 4 : 1', \
+'unary would take 12 qubits, range 1 : 1'))
+    """
+    wide = upper > 1
+    levels = np.unique(upper[wide]).tolist()
+    mine = np.isin(block, block[wide])
+    costs, bits, ranges = {}, {}, {}
+    for name in CANDIDATES:
+        table = {1: 1} | {level: len(coefficients(name, level)) for level in levels}
+        count = np.array([table[level] for level in upper[mine].tolist()])
+        sizes, blocks = np.unique(np.bincount(block[mine], weights=count), return_counts=True)
+        pairs = zip(sizes.tolist(), blocks.tolist(), strict=True)
+        costs[name] = sum(qubits(int(size)) * many for size, many in pairs if size)
+        bits[name] = int(count[wide[mine]].sum())
+        ranges[name] = max(spread(name, level) for level in levels)
+    near = [name for name in CANDIDATES if costs[name] <= TOLERANCE * min(costs.values())]
+    best = min(near, key=lambda name: (ranges[name], costs[name]))
+    others = [
+        name for name in CANDIDATES if (costs[name], ranges[name]) != (costs[best], ranges[best])
+    ]
+    told = f"{best}: {bits[best]} bits, {costs[best]:.0f} qubits, range {ranges[best]:g} : 1"
+    if ranges[best] > PRECISION:
+        told += f", more than the {PRECISION:g} : 1 that an annealer carries"
+    return best, (
+        told,
+        *(f"{n} would take {costs[n]:.0f} qubits, range {ranges[n]:g} : 1" for n in others),
+    )

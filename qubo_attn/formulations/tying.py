@@ -1,0 +1,209 @@
+"""What tying heads costs: the mass lost, a bound on the energy, and the price of a soft tie."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Floats, Ints, Longs, segment_ids
+from qubo_attn.decoding.decoders import top_k
+from qubo_attn.errors import PassError
+from qubo_attn.ir.heads import (
+    cells,
+    exchange_prices,
+    link_groups,
+    overlaps,
+    row_counts,
+    shared_keys,
+)
+from qubo_attn.ir.program import Kind, Program, Quadratic, Role
+from qubo_attn.ir.rows import exact_rows
+from qubo_attn.pipeline.rewrite import Rewrite
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+def find_groups(
+    program: Program, threshold: float, k: int, *, queries: bool
+) -> tuple[Groups, tuple[str, ...]]:
+    """Return groups of heads whose top keys overlap, and what each group loses by tying.
+
+    Heads that see different keys at some query are never grouped.
+
+    Args:
+        program: with every key of every row.
+        threshold: least share of top keys that every two heads of a group have in common.
+        k: keys of largest softmax mass to compare.
+        queries: compare the keys of largest mass over all queries.
+
+    Returns:
+        The groups, and a note on each.
+
+    Raises:
+        PassError: a key carries no softmax mass.
+    """
+    table = cells(program.variables)
+    seen = table >= 0
+    mass = np.where(seen, program.variables.mass[table], 0.0)
+    if np.isnan(mass).any():
+        raise PassError("overlap needs the softmax mass of every key; give groups= instead")
+    flat = seen.reshape(len(seen), -1).astype(np.float64)
+    same = np.abs(flat[:, None] - flat[None]).sum(axis=-1) == 0
+    if queries:
+        seen = np.asarray(seen.any(axis=1, keepdims=True))
+        mass = mass.sum(axis=1, keepdims=True)
+    counts = np.full(seen.shape[:2], k)
+    likeness = np.where(same, overlaps(mass, seen, counts), -1.0)
+    groups = link_groups(likeness, threshold)
+    own = np.where(top_k(mass, seen, counts), mass, 0.0).sum(axis=-1)
+    notes = []
+    for group in groups:
+        part = list(group)
+        shared = top_k(mass[part].sum(axis=0)[None], seen[part[:1]], counts[:1])
+        held = np.where(shared, mass[part], 0.0).sum(axis=-1) / own[part].clip(min=1e-300)
+        choice = seen[part].sum(axis=-1) > k
+        notes.append(
+            f"heads {'+'.join(map(str, group))} overlap by {likeness[np.ix_(part, part)].min():.2f}"
+            f" or more: their {k} keys of largest mass hold {held[choice].mean():.2%} of what each "
+            f"head's own hold (least {held[choice].min():.2%})"
+        )
+    return groups, tuple(notes) or (f"no heads overlap by {threshold:g} in their top {k} keys",)
+
+
+def tie_bound(program: Program, leader: Longs) -> float | None:
+    """Return how far the optimum rises at most by tying; None where that cannot be bounded.
+
+    Exchanging keys row by row leads from any optimum to the point at which every tied row keeps its
+    group's keys of largest mass; `kernels.swap_costs` bounds what the exchanges cost.
+
+    Args:
+        program: before tying; every tied row has to keep an exact number of keys.
+        leader: int64, the first variable of those tied to each.
+    """
+    rows = program.constraints.take(exact_rows(program))
+    group = np.bincount(leader, minlength=len(program))[leader] > 1
+    inside = np.zeros(len(program), bool)
+    inside[rows.var] = True
+    if (group & ~inside).any():
+        return None
+    row, o = segment_ids(rows.ptr), program.objective
+    summed = np.bincount(leader, np.nan_to_num(program.variables.mass), len(program))[leader]
+    order = np.lexsort((leader[rows.var], -summed[rows.var], row))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - rows.ptr[row]
+    count = np.rint(rows.rhs).astype(np.int64)
+    tied = np.bincount(row, weights=group[rows.var], minlength=len(rows)) > 0
+    kept = (rank < count[row]) | ~tied[row]
+    pair = o.i != o.j
+    costs = kernels.swap_costs(
+        rows.ptr,
+        rows.var,
+        count,
+        kept,
+        o.linear,
+        program.variables.upper,
+        *kernels.adjacency(len(program), o.i[pair], o.j[pair], o.bias[pair]),
+    )
+    return float(costs.sum())
+
+
+def soften(rewrite: Rewrite, groups: Groups, strength: float, *, queries: bool) -> Rewrite:
+    """Add ``strength u (z_h - z_g)^2`` for neighbours of each group; see `TieVariables`.
+
+    Args:
+        rewrite: of the program in which the heads are still apart.
+        groups: heads to tie softly.
+        strength: price of a key that one head keeps and the other does not, in units u.
+        queries: the queries of each head are tied already.
+
+    Raises:
+        PassError: a head gives out soft weights; names it.
+    """
+    program = rewrite.program
+    v, o = program.variables, program.objective
+    soft = np.isin(v.head, [head for group in groups for head in group]) & (v.role == Role.WEIGHT)
+    if soft.any():
+        head = int(v.head[np.flatnonzero(soft)[0]])
+        raise PassError(
+            f"head {head} gives out soft weights: only heads that keep keys or not can be tied "
+            "softly; leave strength out for a hard tie",
+            head=head,
+        )
+    table = cells(v, merge_queries=queries)
+    stake = exchange_prices(table, o.linear, row_counts(program, table))
+    pairs = [pair for group in groups for pair in pairwise(sorted(group)) if pair[1] < len(table)]
+    (first, second, query), u, w = shared_keys(table, pairs)
+    price: Floats = strength * np.minimum(stake[first, query], stake[second, query])
+    linear = o.linear + np.bincount(u, price, len(v)) + np.bincount(w, price, len(v))
+    couplers = kernels.add_couplers(len(v), o.i, o.j, o.bias, (u, w, -2.0 * price))
+    most = float(price.sum())
+    note = f"disagreement of {len(pairs)} pairs of heads priced, {most:.4g} in all at most"
+    return dataclasses.replace(
+        rewrite,
+        program=program.replace(objective=Quadratic(o.offset, linear, *couplers)),
+        bound=rewrite.bound + most,
+        error=rewrite.error + most,
+        notes=(*rewrite.notes, note),
+    )
+
+
+def check_rows(program: Program, leader: Longs, head: Ints, queries: bool) -> None:
+    """Reject tied rows that do not see the same keys: no one selection serves them all.
+
+    Args:
+        program: before tying.
+        leader: int64, the first variable of those tied to each.
+        head: per constraint, the first head of those tied to its own.
+        queries: the queries of a head are tied as well.
+
+    Raises:
+        PassError: names the rows, and head, query and key where they differ.
+    """
+    c, v = program.constraints, program.variables
+    odd = np.flatnonzero(v.upper != v.upper[leader])
+    if len(odd):
+        a, b = int(leader[odd[0]]), int(odd[0])
+        raise PassError(
+            f"{program.label(a)} and {program.label(b)} cannot be tied: their largest levels "
+            f"are {v.upper[a]} and {v.upper[b]}",
+            heads=(int(v.head[a]), int(v.head[b])),
+        )
+    first = dict[tuple[int, int], tuple[int, Longs]]()
+    for r in np.flatnonzero(c.kind == Kind.PICK).tolist():
+        keys = np.sort(leader[c.var[c.ptr[r] : c.ptr[r + 1]]])
+        group = (int(head[r]), -1 if queries else int(c.query[r]))
+        twin, expected = first.setdefault(group, (r, keys))
+        if not np.array_equal(keys, expected):
+            raise _unlike(program, twin, r)
+
+
+def _unlike(program: Program, twin: int, r: int) -> PassError:
+    """Return the error of two rows that no one selection serves."""
+    c, v = program.constraints, program.variables
+    rows = [c.var[c.ptr[s] : c.ptr[s + 1]] for s in (twin, r)]
+    a, b = program.constraint_label(twin), program.constraint_label(r)
+    roles = [set(v.role[row].tolist()) for row in rows]
+    seen = [set(v.key[row].tolist()) for row in rows]
+    if roles[0] != roles[1] or seen[0] == seen[1]:
+        soft = int(c.head[r if Role.WEIGHT in roles[1] else twin])
+        return PassError(
+            f"{a} and {b} cannot share one selection: head {soft} gives out soft weights, the "
+            "other keeps keys or has other levels",
+            rows=(a, b),
+            head=soft,
+        )
+    key = int(min(seen[0] ^ seen[1]))
+    sees, other = (twin, r) if key in seen[0] else (r, twin)
+    return PassError(
+        f"{a} and {b} cannot share one selection: their rows see different keys, head "
+        f"{c.head[sees]}, query {c.query[sees]} key {key}, which head {c.head[other]}, query "
+        f"{c.query[other]} does not see (a mask that differs, as in causal attention, cannot be "
+        "tied over queries, unless select=Budget counts keys rather than rows)",
+        rows=(a, b),
+        head=int(c.head[other]),
+        query=int(c.query[other]),
+        key=key,
+    )

@@ -1,0 +1,189 @@
+"""Exactly k of n keys as k nested domain walls on a grid of k (n - k) bits.
+
+The j-th chosen key is a wall in row j of the grid: ``u[j,a]`` is 0 before it and 1 from it on, so
+``t[j,i] = u[j,i-j]`` (0 left of the grid, 1 right of it) tells whether the j-th chosen key is at i
+or before, and ``x_i = sum_j (t[j,i] - t[j,i-1])`` is affine. Walls order the bits both ways:
+
+* ``u[j,a] <= u[j,a+1]``: one wall in each row;
+* ``u[j+1,a] <= u[j,a]``: the next key comes after this one.
+
+Each selection has exactly one such state, every coupler of the walls is ferromagnetic and of one
+size, and the grid is planar. One key is the plain domain wall (Chancellor, arXiv 1903.05068).
+Keys always add up to k, whatever the bits are; a broken wall shows as a key outside 0 and 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from qubo_attn.common.arrays import Array, Floats, Longs, own_array, pointers
+from qubo_attn.formulations.slack import ancillas, appended
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Constraints, Kind, Program, Quadratic, Sense
+from qubo_attn.ir.rows import row_classes
+from qubo_attn.pipeline.rewrite import substitute
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The grid of one n and k; its bits are numbered column by column, ``a k + j``.
+
+    The numbering makes a grid of fewer columns the start of a grid of more.
+
+    Attributes:
+        size: bits.
+        key, bit, sign: entries of the affine map from bits to keys.
+        constant: float64, shape (n,): its constants.
+        lower, upper: int64, the bits of each wall ``lower <= upper``.
+        most, least: int64, shape (n,): what a key can be while walls are broken.
+    """
+
+    size: int
+    key: Longs
+    bit: Longs
+    sign: Floats
+    constant: Floats
+    lower: Longs
+    upper: Longs
+    most: Longs
+    least: Longs
+
+
+@lru_cache(maxsize=256)
+def grid_of(n: int, k: int) -> Grid:
+    """Return the grid of exactly ``k`` of ``n`` keys.
+
+    Example:
+        >>> grid = grid_of(4, 1)
+        >>> grid.lower.tolist(), grid.upper.tolist()
+        ([0, 1], [1, 2])
+    """
+    width = n - k
+    row, column = np.divmod(np.arange(k * width), max(width, 1))
+    bit, first = column * k + row, row + column
+    right, down = column + 1 < width, row + 1 < k
+    i = np.arange(n)
+    # A row rises at the keys it can choose, and falls inside the grid only.
+    rises = np.minimum(k - 1, i) - np.maximum(0, i - width) + 1
+    falls = np.minimum(k - 1, i - 1) - np.maximum(0, i - width + 1) + 1
+    return Grid(
+        k * width,
+        own_array(np.concatenate([first, first + 1])),
+        own_array(np.concatenate([bit, bit])),
+        own_array(np.repeat([1.0, -1.0], len(bit))),
+        own_array((i >= width).astype(np.float64)),
+        own_array(np.concatenate([bit[right], bit[down] + 1])),
+        own_array(np.concatenate([bit[right] + k, bit[down]])),
+        own_array(rises),
+        own_array(-np.maximum(falls, 0)),
+    )
+
+
+def reach(program: Program, index: Longs) -> tuple[Floats, Floats]:
+    """Return least and most of each variable while walls of the grids of rows ``index`` break."""
+    c = program.constraints
+    least = np.zeros(len(program))
+    most = program.variables.upper.astype(np.float64)
+    for grid, rows in _classes(program, index):
+        var = _members(c, rows)
+        least[var], most[var] = grid.least, grid.most
+    return least, most
+
+
+def without_pairs(program: Program, index: Longs) -> Program:
+    """Return the program without couplers inside rows of ``index`` that keep a single key.
+
+    No feasible point has both ends chosen.
+    """
+    c, o = program.constraints, program.objective
+    owner = np.full(len(program), -1, np.int64)
+    single = index[c.rhs[index] == 1]
+    if not len(single):
+        return program
+    for r in single.tolist():
+        owner[c.var[c.ptr[r] : c.ptr[r + 1]]] = r
+    keep = (owner[o.i] < 0) | (owner[o.i] != owner[o.j])
+    if keep.all():
+        return program
+    return program.replace(
+        objective=Quadratic(o.offset, o.linear, o.i[keep], o.j[keep], o.bias[keep])
+    )
+
+
+def to_grids(program: Program, index: Longs) -> tuple[Program, Lift]:
+    """Return the program with the rows ``index`` as grids, and the way back.
+
+    Args:
+        program: with bits in these rows, which stand in no other constraint.
+        index: int64, rows that keep exactly k; their weight becomes that of the walls.
+    """
+    from scipy import sparse
+
+    c, n = program.constraints, len(program)
+    gone = np.zeros(n, bool)
+    classes = _classes(program, index)
+    for _, rows in classes:
+        gone[_members(c, rows)] = True
+    kept = np.flatnonzero(~gone)
+    sizes = np.concatenate([np.full(len(rows), grid.size) for grid, rows in classes])
+    owner = np.repeat(np.concatenate([rows for _, rows in classes]), sizes)
+    variables = appended(program.variables.take(kept), ancillas(program, owner))
+    source = np.full(n, -1, np.int64)
+    source[kept] = np.arange(len(kept))
+    constant, start = np.zeros(n), len(kept)
+    row, column, value = [kept], [source[kept]], [np.ones(len(kept))]
+    walls = []
+    for grid, rows in classes:
+        var = _members(c, rows)
+        first = start + grid.size * np.arange(len(rows))
+        constant[var] = grid.constant
+        row.append(var[:, grid.key].ravel())
+        column.append((first[:, None] + grid.bit).ravel())
+        value.append(np.tile(grid.sign, len(rows)))
+        walls.append(_walls(c, rows, grid, first))
+        start += grid.size * len(rows)
+    entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
+    lift = Lift.of_matrix(sparse.csr_array(entries, shape=(n, start)), constant)
+    others = np.ones(len(c), bool)
+    others[index] = False
+    changed = substitute(program.replace(constraints=c.take(others)), lift, variables)
+    merged = Constraints.concatenate([changed.constraints, *walls])
+    return changed.replace(constraints=merged), lift
+
+
+def _classes(program: Program, index: Longs) -> list[tuple[Grid, Longs]]:
+    """Return each grid with the rows that take it."""
+    return [(grid_of(n, k), rows) for (n, k), rows in row_classes(program, index)]
+
+
+def _members(c: Constraints, rows: Longs) -> Array:
+    """Return the variables of rows of one size, shape (rows, size)."""
+    size = int(c.ptr[rows[0] + 1] - c.ptr[rows[0]])
+    return np.asarray(c.var[c.ptr[rows][:, None] + np.arange(size)])
+
+
+def _walls(c: Constraints, rows: Longs, grid: Grid, first: Longs) -> Constraints:
+    """Return ``lower - upper <= 0`` for every wall of grids that start at bits ``first``."""
+    count = len(grid.lower)
+    owner = np.repeat(rows, count)
+    pair = np.stack([grid.lower, grid.upper], axis=1)
+    order = np.argsort(pair, axis=1)
+    var = np.take_along_axis(pair, order, axis=1)[None] + first[:, None, None]
+    coef = np.take_along_axis(np.broadcast_to([1.0, -1.0], pair.shape), order, axis=1)
+    return Constraints(
+        ptr=pointers(np.full(len(owner), 2)),
+        var=var.ravel(),
+        coef=np.tile(coef.ravel(), len(rows)),
+        sense=np.full(len(owner), Sense.LE),
+        rhs=np.zeros(len(owner)),
+        kind=np.full(len(owner), Kind.WALL),
+        head=c.head[owner],
+        query=c.query[owner],
+        key=np.full(len(owner), -1),
+        bit=np.tile(np.arange(count), len(rows)),
+        weight=c.weight[owner],
+        slope=np.zeros(len(owner)),
+    )

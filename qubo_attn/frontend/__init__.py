@@ -1,0 +1,1 @@
+"""Attention in: checks, selections, objectives and the first program."""

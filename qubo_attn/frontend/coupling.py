@@ -1,0 +1,279 @@
+"""Couplings across heads: what heads of one query pay for keeping the same key, or gain by it.
+
+    diversity   + s u z[h,q,i] z[g,q,i]        for every pair (h, g), query q and key i that
+    agreement   - s u z[h,q,i] z[g,q,i]        both heads see
+
+s is the strength and u the unit of the two rows. With ``unit="exchange"`` u is the smaller of what
+the two rows pay, per key, to fall back on their next best keys: with k keys to keep and the row's
+linear coefficients in rising order, the mean of the next k less the mean of the first k. So at
+strength 1 a head that gives way pays on average about what sharing costs, and the head to which
+the choice matters more is never pushed by more than the other one's stakes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from math import isfinite
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Floats, Longs
+from qubo_attn.errors import InputError
+from qubo_attn.ir.heads import (
+    cells,
+    exchange_prices,
+    greedy_path,
+    overlaps,
+    row_counts,
+    shared_keys,
+)
+from qubo_attn.ir.program import Program, Quadratic, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qubo_attn.passes import TieVariables
+
+GRAPHS = ("path", "overlap", "all")
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """A price on keys that two heads of one query both keep; use `Diversity` or `Agreement`.
+
+    Attributes:
+        strength: price of one shared key in units, at least 0.
+        pairs: which heads are coupled. ``"path"``, each head to the next, costs about as many
+            qubits as the heads apart; ``"overlap"`` is a path too, through the heads whose keys of
+            largest mass overlap most; ``"all"`` costs nearly a clique; or pairs of heads.
+        unit: ``"exchange"`` (see the module) or ``"energy"``, energy units.
+        groups: heads within which ``pairs`` are formed; all heads in one group when None. Tied
+            heads count as one, whose stakes add up.
+    """
+
+    strength: float = 1.0
+    pairs: Literal["path", "overlap", "all"] | tuple[tuple[int, int], ...] = "path"
+    unit: Literal["exchange", "energy"] = "exchange"
+    groups: tuple[tuple[int, ...], ...] | None = None
+
+    sign: ClassVar[float]
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if not (_is_number(self.strength) and self.strength >= 0):
+            raise InputError(
+                f"strength of {name} must be a number >= 0, not {self.strength!r}",
+                strength=self.strength,
+            )
+        if self.unit not in ("exchange", "energy"):
+            raise InputError(
+                f"unit of {name} must be 'exchange' or 'energy', not {self.unit!r}", unit=self.unit
+            )
+        if isinstance(self.pairs, str):
+            if self.pairs not in GRAPHS:
+                raise InputError(
+                    f"pairs of {name} must be one of {', '.join(GRAPHS)}, or pairs of heads, "
+                    f"not {self.pairs!r}",
+                    pairs=self.pairs,
+                )
+        else:
+            object.__setattr__(self, "pairs", _pairs(name, self.pairs))
+            if self.groups is not None:
+                raise InputError(f"give pairs of heads or groups to {name}, not both", pairs=name)
+        if self.groups is not None:
+            object.__setattr__(self, "groups", _groups(name, self.groups))
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """The heads it names; none where it is for all."""
+        named = self.groups if isinstance(self.pairs, str) else self.pairs
+        return tuple(sorted({head for part in named or () for head in part}))
+
+
+@dataclass(frozen=True)
+class Diversity(Coupling):
+    """Heads pay for keeping the same key; see `Coupling` for the options.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> scores = np.array([[[2.0, 1.9, 0.0]], [[2.1, 1.5, 0.0]]])
+        >>> options = {"select": qa.OneHot(), "objective": "hard", "target": None}
+        >>> qa.compile(scores, 2, **options).solve(seed=1).selected[:, 0].argmax(axis=1)
+        array([0, 0])
+        >>> coupled = qa.compile(scores, 2, coupling=qa.Diversity(2.0), **options)
+        >>> coupled.solve(seed=1).selected[:, 0].argmax(axis=1)
+        array([1, 0])
+    """
+
+    sign: ClassVar[float] = 1.0
+
+
+@dataclass(frozen=True)
+class Agreement(Coupling):
+    """Heads gain by keeping the same key; see `Coupling` for the options.
+
+    Unlike a soft tie it also rewards a head for keeping keys at all, where it may.
+
+    Example:
+        >>> from qubo_attn import Agreement
+        >>> Agreement(0.5, pairs=[(2, 0), (0, 1)]).pairs
+        ((0, 2), (0, 1))
+    """
+
+    sign: ClassVar[float] = -1.0
+
+
+def couple(
+    program: Program,
+    couplings: Sequence[Coupling],
+    count: int,
+    tie: TieVariables | None = None,
+) -> tuple[Program, tuple[str, ...]]:
+    """Return the program with couplings added to its objective, and a note on each.
+
+    Args:
+        program: as the front end makes it, every key of every row still there.
+        couplings: what to add.
+        count: number of heads.
+        tie: the tying that will follow.
+
+    Raises:
+        InputError: pairs of heads that cannot be coupled; names them.
+    """
+    if not couplings:
+        return program, ()
+    table, o = cells(program.variables), program.objective
+    counts = row_counts(program, table)
+    leader = np.arange(count)
+    if tie is not None:
+        leader = tie.resolved(program).leading_heads(count)
+    price = exchange_prices(table, o.linear, counts)
+    stake = np.zeros_like(price)
+    np.add.at(stake, leader[: len(price)], price)
+    parts, notes = [], []
+    for coupling in couplings:
+        _check_heads(coupling, count)
+        pairs = _resolved(program, coupling, leader, table, counts)
+        _check_roles(program, coupling, pairs)
+        rows, u, v = shared_keys(table, [pair for pair in pairs if max(pair) < len(table)])
+        unit = np.ones(len(u))
+        if coupling.unit == "exchange":
+            first, second, query = rows
+            unit = np.minimum(stake[first, query], stake[second, query])
+        parts.append((u, v, coupling.sign * coupling.strength * unit))
+        notes.append(_note(coupling, pairs, len(u)))
+    u, v, bias = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    merged = kernels.add_couplers(len(program), o.i, o.j, o.bias, (u, v, bias))
+    return program.replace(objective=Quadratic(o.offset, o.linear, *merged)), tuple(notes)
+
+
+def _resolved(
+    program: Program, coupling: Coupling, leader: Longs, table: Longs, counts: Longs
+) -> list[tuple[int, int]]:
+    """Return the pairs of leading heads that a coupling means."""
+    if not isinstance(coupling.pairs, str):
+        for pair in coupling.pairs:
+            if leader[pair[0]] == leader[pair[1]]:
+                raise InputError(
+                    f"heads {pair[0]} and {pair[1]} are tied and always keep the same keys: drop "
+                    f"the pair from {type(coupling).__name__} or untie them",
+                    heads=pair,
+                )
+        ends = [sorted((int(leader[h]), int(leader[g]))) for h, g in coupling.pairs]
+        return list(dict.fromkeys((h, g) for h, g in ends))
+    found: list[tuple[int, int]] = []
+    groups = coupling.groups if coupling.groups is not None else (tuple(range(len(leader))),)
+    for group in groups:
+        heads = list(dict.fromkeys(leader[list(group)].tolist()))
+        if coupling.pairs == "path":
+            found += pairwise(heads)
+        elif coupling.pairs == "all":
+            found += combinations(heads, 2)
+        elif len(heads) > 1:
+            likeness = _likeness(program, table, counts, heads)
+            found += [(heads[h], heads[g]) for h, g in greedy_path(likeness)]
+    return found
+
+
+def _likeness(program: Program, table: Longs, counts: Longs, heads: list[int]) -> Floats:
+    mine = [head for head in heads if head < len(table)]
+    part = table[mine]
+    mass = np.where(part >= 0, program.variables.mass[part], 0.0)
+    likeness = np.zeros((len(heads), len(heads)))
+    likeness[: len(mine), : len(mine)] = overlaps(mass, part >= 0, counts[mine])
+    return likeness
+
+
+def _note(coupling: Coupling, pairs: list[tuple[int, int]], couplers: int) -> str:
+    shown = " ".join(f"{h}-{g}" for h, g in pairs[:12]) + (" .." if len(pairs) > 12 else "")
+    name = type(coupling).__name__.lower()
+    return f"{name} {coupling.strength:g} of heads {shown}: {couplers} couplers"
+
+
+def _check_heads(coupling: Coupling, count: int) -> None:
+    name = type(coupling).__name__
+    beyond = [head for head in coupling.heads if head >= count]
+    if beyond:
+        raise InputError(f"{name} names head {beyond[0]}, but there are {count}", head=beyond[0])
+    if count < 2:
+        raise InputError(f"{name} couples heads, but there is only one", heads=count)
+
+
+def _check_roles(program: Program, coupling: Coupling, pairs: list[tuple[int, int]]) -> None:
+    """Reject heads that give out weights: there is no keeping the same key."""
+    v = program.variables
+    soft = np.unique(v.head[v.role == Role.WEIGHT]).tolist()
+    odd = sorted({head for pair in pairs for head in pair if head in soft})
+    if odd:
+        raise InputError(
+            f"{type(coupling).__name__} couples head {odd[0]}, which gives out soft weights: only "
+            "heads that keep keys or not can be coupled; name the others in pairs= or groups=",
+            head=odd[0],
+        )
+
+
+def _is_number(value: object) -> bool:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    return real and isfinite(float(value))  # type: ignore[arg-type]
+
+
+def _head(name: str, head: object) -> int:
+    if not isinstance(head, Integral) or isinstance(head, bool) or int(head) < 0:
+        raise InputError(f"{name} holds heads as whole numbers >= 0, not {head!r}", head=head)
+    return int(head)
+
+
+def _pairs(name: str, pairs: object) -> tuple[tuple[int, int], ...]:
+    """Return checked pairs, the lower head first."""
+    try:
+        plain = [tuple(_head(name, head) for head in pair) for pair in pairs]  # type: ignore[attr-defined]
+    except TypeError:
+        raise InputError(
+            f"pairs of {name} must be one of {', '.join(GRAPHS)}, or pairs of heads, not {pairs!r}",
+            pairs=pairs,
+        ) from None
+    checked: list[tuple[int, int]] = []
+    for pair in plain:
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise InputError(f"{name} needs pairs of two different heads, not {pair}", pair=pair)
+        low, high = sorted(pair)
+        if (low, high) in checked:
+            raise InputError(f"{name} names heads {low} and {high} twice", pair=(low, high))
+        checked.append((low, high))
+    return tuple(checked)
+
+
+def _groups(name: str, groups: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    checked = tuple(tuple(_head(name, head) for head in group) for group in groups)
+    members = [head for group in checked for head in group]
+    twice = sorted({head for head in members if members.count(head) > 1})
+    if twice:
+        raise InputError(f"{name} names head {twice[0]} in its groups twice", head=twice[0])
+    alone = [group for group in checked if len(group) < 2]
+    if alone:
+        raise InputError(f"{name} has a group of less than two heads: {alone[0]}", group=alone[0])
+    return checked

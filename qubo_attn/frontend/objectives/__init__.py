@@ -1,0 +1,62 @@
+"""What a row minimises: each objective turns checked attention into coefficients.
+
+The sign flips here and nowhere else: scores are maximised, energies minimised.
+"""
+
+from __future__ import annotations
+
+from qubo_attn.common.checks import nearest
+from qubo_attn.errors import InputError
+from qubo_attn.frontend.objectives.base import Objective, SoftObjective
+from qubo_attn.frontend.objectives.boltzmann import Boltzmann
+from qubo_attn.frontend.objectives.hard import Hard
+from qubo_attn.frontend.objectives.least_squares import LeastSquares
+from qubo_attn.frontend.objectives.output import Output
+from qubo_attn.frontend.objectives.redundancy import Redundancy
+from qubo_attn.frontend.objectives.selection import Selection
+from qubo_attn.frontend.objectives.sparsemax import Sparsemax
+
+__all__ = [
+    "OBJECTIVES",
+    "Boltzmann",
+    "Hard",
+    "LeastSquares",
+    "Objective",
+    "Output",
+    "Redundancy",
+    "Selection",
+    "SoftObjective",
+    "Sparsemax",
+    "objective_named",
+]
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "boltzmann": Boltzmann,
+    "hard": Hard,
+    "least_squares": LeastSquares,
+    "output": Output,
+    "redundancy": Redundancy,
+    "selection": Selection,
+    "sparsemax": Sparsemax,
+}
+
+
+def objective_named(objective: str | Objective) -> Objective:
+    """Return the objective itself, or the one of that name with its defaults.
+
+    Raises:
+        InputError: no objective has that name.
+    """
+    if not isinstance(objective, str):
+        if isinstance(objective, type) or not hasattr(objective, "coefficients"):
+            raise InputError(
+                f"objective must be a name or an objective, not {objective!r}", objective=objective
+            )
+        return objective
+    if objective not in OBJECTIVES:
+        raise InputError(
+            f"unknown objective {objective!r}; one of {', '.join(OBJECTIVES)}"
+            f"{nearest(objective, OBJECTIVES)}",
+            objective=objective,
+        )
+    return OBJECTIVES[objective]()

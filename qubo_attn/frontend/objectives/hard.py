@@ -1,0 +1,41 @@
+"""Hard: the largest scores; with `OneHot`, discrete attention.
+
+    minimise  - sum_i s_i z_i
+
+The job that QAHAN (arXiv 2412.20930) gives the annealer; its coefficients are not public in a text
+we could read, so this is QAHAN-style and claims no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from qubo_attn.frontend.objectives.base import Objective
+from qubo_attn.frontend.objectives.forms import quadratic
+
+if TYPE_CHECKING:
+    from qubo_attn.frontend.attention import Attention, Rows
+    from qubo_attn.ir.program import Quadratic
+
+
+@dataclass(frozen=True)
+class Hard(Objective):
+    """Largest scores, keys independent of each other.
+
+    Example:
+        >>> from qubo_attn import Hard
+        >>> Hard().name
+        'hard'
+    """
+
+    name: ClassVar[str] = "hard"
+    decoder: ClassVar[str] = "renormalise"
+    soft: ClassVar[bool] = False
+
+    def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
+        """Return ``-s_i``."""
+        none = np.zeros(0, np.int32)
+        return quadratic(0.0, -rows.logit, none, none.copy(), np.zeros(0))

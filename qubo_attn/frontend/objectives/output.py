@@ -1,0 +1,157 @@
+"""Output: the k keys whose kept terms reproduce the attention output best.
+
+    minimise  | sum_i (1 - z_i) w_i |^2,   w_i = p_i (v_i - vbar)
+
+with p = softmax(s) over the row's keys and vbar their mean value. Decoded by ``residual``,
+``vbar + sum_i z_i w_i``, the energy is exactly the squared error of the row's output. With
+G = W W^T it is linear ``G_ii - 2 w_i.sum_j w_j`` and quadratic ``2 G_ij``.
+
+With `SoftWeights` of k keys, a kept key has a level x_i in 0..L as well, and weighs
+
+    c_i = base_i z_i + step_i x_i,   x_i <= L z_i,
+    step_i = 2 / (L + 1) min(rest / k, p_i),   base_i = p_i - floor(3 L / 7) step_i,
+
+rest being the softmax mass that the k heaviest keys leave: what has to be shared out, in equal
+parts but for no key more than its own mass. The energy ``| sum_i (p_i - c_i) (v_i - vbar) |^2`` is
+again the squared error of what ``residual`` decodes. At L = 3 a light key weighs 1/2, 1, 3/2 or 2
+times its softmax weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import segment_ids
+from qubo_attn.common.frozen import Portable
+from qubo_attn.common.threads import SUMS, by_rows, rows_at
+from qubo_attn.frontend.objectives.base import Objective, needed
+from qubo_attn.frontend.objectives.forms import quadratic
+from qubo_attn.ir.quadratic import LateQuadratic
+
+if TYPE_CHECKING:
+    from qubo_attn.common.arrays import Array, Floats, Ints, Longs
+    from qubo_attn.frontend.attention import Attention, Rows
+    from qubo_attn.ir.program import Quadratic
+
+
+@dataclass(frozen=True)
+class Output(Objective):
+    """Smallest squared error of the attention output; needs the value vectors.
+
+    Example:
+        Key 0 is the heaviest, but what is left out cancels better where key 1 is kept:
+
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile(
+        ...     [[[0.5, 0.3, 0.0]]],
+        ...     1,
+        ...     select=qa.OneHot(),
+        ...     objective=qa.Output(),
+        ...     values=[[[1.0], [1.0], [-2.0]]],
+        ...     target=None,
+        ... )
+        >>> compiled.solve(seed=1).selected[0, 0]
+        array([False,  True, False])
+    """
+
+    name: ClassVar[str] = "output"
+    decoder: ClassVar[str] = "residual"
+    soft: ClassVar[bool] = False
+
+    def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
+        """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
+        values = needed(attention.values, "values", self.name)
+        # Only differences matter: about their mean, rows that see every key need no mean.
+        values = values - values.mean(axis=1, keepdims=True)
+
+        products = _Products(rows, values)
+        gram = products.gram
+
+        def work(mine: slice) -> tuple[Floats, ...]:
+            ptr, entries = rows_at(rows.ptr, mine)
+            columns = ptr, rows.mass[entries], rows.key[entries], rows.head[mine]
+            if gram is not None:
+                return kernels.gram_linear(*columns, gram)
+            return kernels.output_linear(*columns, values)
+
+        offset, linear = by_rows(work, rows.ptr, SUMS)
+        return LateQuadratic(float(offset.sum()), linear, products)
+
+    def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
+        """Return the form over selections and levels, all of the one before all of the other.
+
+        The product of a key's own selection and level is their level alone, as it is zero unless
+        the key is selected.
+
+        Args:
+            attention: checked input.
+            rows: the rows.
+            base, step: weight of each entry at level 0, and of each level, from `level_weights`.
+        """
+        values = needed(attention.values, "values", self.name)
+        return quadratic(
+            *kernels.leveled_coefficients(
+                rows.ptr, rows.mass, base, step, rows.key, rows.head, values
+            )
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Products(Portable):
+    """The couplers ``2 w_i.w_j``."""
+
+    rows: Rows
+    values: Floats
+
+    @property
+    def ptr(self) -> Longs:
+        return self.rows.ptr
+
+    @cached_property
+    def gram(self) -> Floats | None:
+        """Products of all vectors of each head, where they serve every row of it.
+
+        Rows that do not see all keys have mean values of their own; and the products of many keys
+        would be more than a few rows ask for.
+        """
+        heads, keys, _ = self.values.shape
+        entries = len(self.rows.key)
+        if entries < len(self.rows) * keys or heads * keys * keys > 2 * entries:
+            return None
+        return kernels.gram_matrices(self.values)
+
+    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+        rows, gram = self.rows, self.gram
+        chosen = np.arange(len(rows.key)) if index is None else index
+        chosen_ptr = np.searchsorted(chosen, rows.ptr)
+        mass, key = rows.mass[chosen], rows.key[chosen]
+
+        def work(mine: slice) -> tuple[Array, ...]:
+            # Row pointers as they are: the ends of couplers are positions among all chosen.
+            cut = slice(mine.start, mine.stop + 1)
+            if gram is not None:
+                return kernels.gram_couplers(mass, key, rows.head[mine], gram, chosen_ptr[cut])
+            columns = (rows.mass, rows.key, rows.head[mine], self.values)
+            return kernels.output_couplers(rows.ptr[cut], *columns, chosen_ptr[cut], chosen)
+
+        i, j, bias = by_rows(work, chosen_ptr, SUMS)
+        return i, j, bias
+
+
+def level_weights(rows: Rows, k: int, levels: int) -> tuple[Floats, Floats]:
+    """Return the weight of each entry of ``rows`` at level 0, and that of one level.
+
+    Rows of at most k keys have weights to themselves: softmax, and no levels.
+    """
+    row = segment_ids(rows.ptr)
+    order = np.lexsort((-rows.mass, row))
+    heavy = np.arange(len(order)) - rows.ptr[row] < k
+    kept = np.bincount(row, weights=rows.mass[order] * heavy, minlength=len(rows))
+    rest = np.where(rows.sizes > k, np.maximum(1.0 - kept, 0.0), 0.0)
+    step = 2.0 / (levels + 1) * np.minimum((rest / k)[row], rows.mass)
+    return rows.mass - (3 * levels // 7) * step, step

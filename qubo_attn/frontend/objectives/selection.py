@@ -1,0 +1,76 @@
+"""Selection: large scores, and a price on choosing two large scores together.
+
+    minimise  sum_i (alpha - s_i) z_i + sum_{i<j} 2 alpha s_i s_j z_i z_j
+
+It is ``z^T Q z`` of a matrix with ``alpha - s_i`` on the diagonal and ``alpha s_i s_j`` in BOTH
+triangles, so that each pair counts twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import coupler_columns
+from qubo_attn.common.frozen import Portable
+from qubo_attn.frontend.objectives.base import Objective
+from qubo_attn.ir.quadratic import LateQuadratic, RowCouplers, rows_of
+
+if TYPE_CHECKING:
+    from qubo_attn.common.arrays import Floats, Ints, Longs
+    from qubo_attn.frontend.attention import Attention, Rows
+    from qubo_attn.ir.program import Quadratic
+
+
+@dataclass(frozen=True)
+class Selection(Objective):
+    """Large scores, pairs of large scores discouraged.
+
+    Attributes:
+        alpha: strength of the pair term, per squared logit. The default 0.01 keeps a key's own
+            score in charge: beside k keys it pays ``2 alpha s_i sum_j s_j``, less than ``s_i``
+            while the chosen logits add up to less than 50, as those of real heads do.
+
+    Example:
+        >>> from qubo_attn import Selection
+        >>> Selection(alpha=0.1).name
+        'selection'
+    """
+
+    alpha: float = 0.01
+
+    name: ClassVar[str] = "selection"
+    decoder: ClassVar[str] = "renormalise"
+    soft: ClassVar[bool] = False
+
+    def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
+        """Return ``alpha - s_i`` and ``2 alpha s_i s_j``."""
+        alpha = float(self.alpha)
+        return LateQuadratic(0.0, alpha - rows.logit, _Products(rows, alpha))
+
+
+@dataclass(frozen=True, eq=False)
+class _Products(RowCouplers, Portable):
+    """The couplers ``2 alpha s_i s_j``."""
+
+    rows: Rows
+    alpha: float
+
+    @property
+    def ptr(self) -> Longs:
+        return self.rows.ptr
+
+    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+        ptr, chosen = rows_of(self.rows.ptr, index)
+        return kernels.selection_couplers(ptr, self.rows.logit[chosen], self.alpha)
+
+    def step_costs(self, linear: Floats, row: Longs, count: Longs) -> tuple[Floats, Floats]:
+        return kernels.product_step_costs(
+            self.ptr, self.rows.logit, 2.0 * self.alpha, linear, row, count
+        )
+
+    def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
+        i, j, bias = coupler_columns(int(kernels.count_pairs(self.ptr)))
+        zeros = kernels.selection_into(self.ptr, self.rows.logit, self.alpha, square, i, j, bias)
+        return i, j, bias, int(zeros)

@@ -1,0 +1,57 @@
+"""Sparsemax: the projection of the scores onto the simplex.
+
+    minimise  (1/2) |w|^2 - s.w   over w >= 0, sum w = 1
+
+(Martins and Astudillo 2016, arXiv 1602.02068): natively quadratic, solved over binarised weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from qubo_attn.common.arrays import segment_ids
+from qubo_attn.frontend.objectives.base import Objective
+from qubo_attn.frontend.objectives.forms import quadratic
+
+if TYPE_CHECKING:
+    from qubo_attn.common.arrays import Floats
+    from qubo_attn.frontend.attention import Attention, Rows
+    from qubo_attn.ir.program import Quadratic
+
+
+@dataclass(frozen=True)
+class Sparsemax(Objective):
+    """Sparse soft attention from the scores alone; needs `SoftWeights`.
+
+    Example:
+        >>> from qubo_attn import Sparsemax
+        >>> Sparsemax().soft
+        True
+    """
+
+    name: ClassVar[str] = "sparsemax"
+    decoder: ClassVar[str] = "levels"
+    soft: ClassVar[bool] = True
+
+    def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
+        """Return ``-s_i`` and ``w_i^2 / 2``, over real weights."""
+        index = np.arange(len(rows.logit), dtype=np.int32)
+        return quadratic(0.0, -rows.logit, index, index.copy(), np.full(len(index), 0.5))
+
+    def wanted(self, attention: Attention, rows: Rows) -> Floats:
+        """Return the exact sparsemax weights, by sorting; one per entry of ``rows``."""
+        row = segment_ids(rows.ptr)
+        order = np.lexsort((-rows.logit, row))
+        place = np.arange(len(order)) - rows.ptr[row]
+        ordered = rows.logit[order]
+        running = np.cumsum(ordered)
+        before = np.concatenate([[0.0], running])[rows.ptr[row]]
+        sums = running - before
+        inside = 1.0 + (place + 1) * ordered > sums
+        last = np.zeros(len(rows), np.int64)
+        np.maximum.at(last, row[inside], place[inside])
+        tau = (sums[rows.ptr[:-1] + last] - 1.0) / (last + 1)
+        return np.asarray(np.maximum(rows.logit - tau[row], 0.0))

@@ -1,0 +1,133 @@
+"""Attention probabilities as models return them, ready to compile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from qubo_attn.common.arrays import Array, Floats
+from qubo_attn.errors import InputError
+
+# Rows of half-precision probabilities over a thousand keys still add up to 1 within this.
+_SUM_TOLERANCE = 0.05
+
+
+def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) -> Floats:
+    """Return logits of attention probabilities, such as ``output_attentions=True`` gives.
+
+    The logit of a probability is its logarithm, and -inf where it is zero: what a model masked, or
+    what underflowed, is not seen. Softmax gives the probabilities back. The logits differ from
+    those of the model by a constant of each row. Where rows keep an exact number of keys no
+    objective feels that but ``selection``, whose pairs multiply logits.
+
+    Args:
+        attentions: a tuple over layers of probabilities, shape (batch, heads, queries, keys), or of
+            one layer; without the batch axis too. Torch tensors on any device, of any floating
+            type, with or without gradients, and whatever else NumPy reads.
+        layer: which layer of a tuple, the last by default; negative numbers count from the end.
+        batch: which sequence; None for all, the heads of one after those of the other.
+
+    Returns:
+        float64, shape (heads, queries, keys): the ``scores`` of `qubo_attn.compile`.
+
+    Raises:
+        InputError: there is no such layer or sequence, the layer is None, or entries are no
+            probabilities; names the batch, head, query and key.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> probabilities = np.array([[[[1.0, 0.0], [0.25, 0.75]]]])  # causal
+        >>> scores = qa.from_attentions((probabilities,), layer=0)
+        >>> scores.round(3)
+        array([[[ 0.   ,   -inf],
+                [-1.386, -0.288]]])
+        >>> compiled = qa.compile(scores, len(scores), select=qa.OneHot(), target=None)
+        >>> compiled.solve(seed=1).selected[0, 1]
+        array([False,  True])
+    """
+    weights = _array(_layer(attentions, layer), layer)
+    if weights.ndim == 3:
+        weights = weights[None]
+    if weights.ndim != 4:
+        raise InputError(
+            f"attentions of a layer have shape {weights.shape}; expected (batch, heads, queries, "
+            "keys) or (heads, queries, keys)",
+            argument="attentions",
+            shape=weights.shape,
+        )
+    first = 0
+    if batch is not None:
+        first = _index("batch", batch, len(weights))
+        weights = weights[first : first + 1]
+    _check(weights, first)
+    weights = weights.reshape(-1, *weights.shape[2:])
+    return np.log(weights, out=np.full(weights.shape, -np.inf), where=weights > 0)
+
+
+def _layer(attentions: Any, layer: int) -> Any:
+    if not isinstance(attentions, Sequence):
+        return attentions
+    chosen = attentions[_index("layer", layer, len(attentions))]
+    if chosen is None:
+        raise InputError(
+            f"attentions of layer {layer} are None: load the model with "
+            "attn_implementation='eager', as others do not return them",
+            layer=layer,
+        )
+    if isinstance(chosen, tuple):
+        raise InputError(
+            "attentions are a tuple of tuples, as generate() returns them: one for each token; "
+            "hand in that of one token, attentions[0] for the prompt",
+            argument="attentions",
+        )
+    return chosen
+
+
+def _index(name: str, index: int, count: int) -> int:
+    if isinstance(index, bool) or not isinstance(index, int | np.integer):
+        raise InputError(f"{name} must be a whole number, not {index!r}", argument=name)
+    if not -count <= index < count:
+        raise InputError(f"there is no {name} {index}: there are {count}, from 0", argument=name)
+    return int(index) % count
+
+
+def _array(weights: Any, layer: int) -> Array:
+    if hasattr(weights, "detach"):  # a torch tensor: may carry a gradient, or be no NumPy type
+        weights = weights.detach().cpu().double()
+    try:
+        return np.asarray(weights, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"attentions of layer {layer} are not a rectangular array of numbers ({error})",
+            argument="attentions",
+        ) from error
+
+
+def _check(weights: Array, first: int) -> None:
+    """Reject what is no probability, and rows that add up to neither 1 nor 0."""
+    bad = ~((weights >= 0) & (weights <= 1 + _SUM_TOLERANCE))
+    if bad.any():
+        b, head, query, key = (int(index) for index in np.argwhere(bad)[0])
+        raise InputError(
+            f"attentions hold {weights[b, head, query, key]:.6g} (batch {first + b}, head {head}, "
+            f"query {query}, key {key}; {int(bad.sum())} such entries), which is no probability; "
+            "logits go to qubo_attn.compile as they are",
+            batch=first + b,
+            head=head,
+            query=query,
+            key=key,
+        )
+    total = weights.sum(axis=-1)
+    odd = (np.abs(total - 1.0) > _SUM_TOLERANCE) & (total != 0)
+    if odd.any():
+        b, head, query = (int(index) for index in np.argwhere(odd)[0])
+        raise InputError(
+            f"attentions of batch {first + b}, head {head}, query {query} add up to "
+            f"{total[b, head, query]:.6g}, not 1 ({int(odd.sum())} such rows): call model.eval(), "
+            "as dropout scales them",
+            batch=first + b,
+            head=head,
+            query=query,
+        )

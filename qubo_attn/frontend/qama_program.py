@@ -1,0 +1,201 @@
+"""QAMA as a program, and the way back from its bits (Du et al., arXiv 2504.11083v1).
+
+One bit ``x_tib`` per head, token and bit of the soft selection: H N q of them, whatever the number
+of queries, as a token is selected once for all of them. Nothing is constrained, so the program can
+be embedded, quantized or sampled as it is. See `qubo_attn.frontend.qama` for the formulas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Floats
+from qubo_attn.errors import DecodeError, InputError
+from qubo_attn.frontend import qama
+from qubo_attn.ir.program import Constraints, Program, Quadratic, Role, Variables
+
+
+@dataclass(frozen=True, eq=False)
+class QamaResult:
+    """Sampled bits, decoded.
+
+    Attributes:
+        bits: the best sample, float64, shape (H, N, q).
+        energy: its energy E.
+        weights: soft selection w, shape (H, N).
+        output: the layer's output, shape (H, N, d).
+        gradient: dE/dJ, shape (H, N, N), and dE/dh, shape (H, N), with the bits held.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> q, k, v = np.random.default_rng(0).normal(size=(3, 2, 3, 4))
+        >>> result = qa.qama_decode(np.ones((1, 12)), q, k, np.abs(v), bits=2)
+        >>> result.weights
+        array([[1., 1., 1.],
+               [1., 1., 1.]])
+        >>> by_coupling, by_field = result.gradient
+        >>> by_coupling.shape, by_field.shape
+        ((2, 3, 3), (2, 3))
+    """
+
+    bits: Floats
+    energy: float
+    weights: Floats
+    output: Floats
+    gradient: tuple[Floats, Floats]
+
+
+def qama_program(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    bits: int = 4,
+    *,
+    quadratic: float = 1.0,
+    linear: float = 1.0,
+    penalty: float = 2.0,
+    smoothing: float = 0.0,
+) -> Program:
+    """Return the program whose energies are QAMA's, state by state.
+
+    Args:
+        query, key: shape (H, N, d).
+        value: shape (H, N, d'); d' may differ from d.
+        bits: q, bits of a token's soft selection; weights are multiples of 1 / (2^q - 1).
+        quadratic, linear: c_q and c_l.
+        penalty: P, of two heads that set the same bit of the same token.
+        smoothing: see `qubo_attn.frontend.qama.couplings`.
+
+    Returns:
+        H N q bits in the order head, token, bit; no constraints.
+
+    Raises:
+        InputError: an argument has the wrong shape or is not finite; names it.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> rng = np.random.default_rng(0)
+        >>> q, k, v = rng.normal(size=(3, 2, 3, 4))
+        >>> program = qa.qama_program(q, k, np.abs(v), bits=2)
+        >>> len(program), program.label(11)
+        (12, 'w[1,*,2,1]')
+    """
+    for name, number in (("quadratic", quadratic), ("linear", linear), ("penalty", penalty)):
+        if not np.isfinite(number):
+            raise InputError(f"{name} must be a finite number, not {number}", argument=name)
+    coupling, field, _ = _coefficients(query, key, value, smoothing)
+    heads, tokens = field.shape
+    part = qama.bit_weights(bits)
+    # Per head over its N q bits: x^T S x = - c_q sum_ij J_ij w_i w_j.
+    square = -quadratic * np.kron(coupling, np.outer(part, part))
+    size = tokens * bits
+    u, v = np.triu_indices(size, 1)
+    within = square[:, u, v] + square[:, v, u]
+    own = np.diagonal(square, axis1=1, axis2=2) - linear * np.kron(field, part)
+    first = size * np.arange(heads)[:, None]
+    a, b = np.triu_indices(heads, 1)
+    cell = np.arange(size)
+    across = (size * a[:, None] + cell).ravel(), (size * b[:, None] + cell).ravel()
+    i, j, bias = kernels.collect_couplers(
+        heads * size,
+        np.concatenate([(first + u).ravel(), across[0]]),
+        np.concatenate([(first + v).ravel(), across[1]]),
+        np.concatenate(
+            [within.ravel(), np.full(len(across[0]), qama.pair_penalty(heads, penalty))]
+        ),
+    )
+    return Program(
+        _variables(heads, tokens, bits), Quadratic(0.0, own.ravel(), i, j, bias), Constraints.none()
+    )
+
+
+def qama_decode(
+    samples: ArrayLike,
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    bits: int = 4,
+    *,
+    quadratic: float = 1.0,
+    linear: float = 1.0,
+    penalty: float = 2.0,
+    smoothing: float = 0.0,
+) -> QamaResult:
+    """Return weights, output and gradient of the best of some samples.
+
+    Args:
+        samples: 0 or 1, shape (m, H N q), in the order of the program's variables.
+        query, key, value, bits, quadratic, linear, penalty, smoothing: as `qama_program` had them.
+
+    Raises:
+        DecodeError: the samples are not bits of that program.
+        InputError: an argument has the wrong shape or is not finite; names it.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> rng = np.random.default_rng(0)
+        >>> q, k, v = rng.normal(size=(3, 2, 3, 4))
+        >>> samples = rng.integers(0, 2, size=(100, 12))  # from any sampler
+        >>> result = qa.qama_decode(samples, q, k, np.abs(v), bits=2)
+        >>> result.weights.shape, result.output.shape
+        ((2, 3), (2, 3, 4))
+    """
+    coupling, field, terms = _coefficients(query, key, value, smoothing)
+    heads, tokens = field.shape
+    points = np.asarray(samples, dtype=np.float64)
+    count = heads * tokens * len(qama.bit_weights(bits))
+    if points.ndim != 2 or points.shape[1] != count or not len(points):
+        raise DecodeError(
+            f"samples have shape {points.shape}; expected (samples, {count}): {heads} heads x "
+            f"{tokens} tokens x {bits} bits",
+            shape=points.shape,
+        )
+    if not np.isin(points, (0.0, 1.0)).all():
+        raise DecodeError("samples hold values other than 0 and 1; convert spins to bits first")
+    states = points.reshape(-1, heads, tokens, bits)
+    strength = {"quadratic": quadratic, "linear": linear}
+    energies = qama.energy(coupling, field, states, penalty=penalty, **strength)
+    best = states[int(energies.argmin())]
+    weights = qama.soft_selection(best)
+    return QamaResult(
+        best,
+        float(energies.min()),
+        weights,
+        qama.output(terms, field, qama.token_energies(coupling, field, best, **strength)),
+        qama.energy_gradient(weights, **strength),
+    )
+
+
+def _coefficients(
+    query: ArrayLike, key: ArrayLike, value: ArrayLike, smoothing: float
+) -> tuple[Floats, Floats, Floats]:
+    """Return J, h and eta of inputs that belong together."""
+    if not (np.isfinite(smoothing) and smoothing >= 0):
+        raise InputError(f"smoothing must be a number >= 0, not {smoothing}", argument="smoothing")
+    coupling, terms = qama.couplings(query, key, smoothing=smoothing), qama.eta(value)
+    if terms.shape[:2] != coupling.shape[:2]:
+        raise InputError(
+            f"value has shape {terms.shape}; expected ({coupling.shape[0]}, {coupling.shape[1]}, d)"
+            ": one vector for each head and token of query and key",
+            argument="value",
+            shape=terms.shape,
+        )
+    return coupling, qama.token_field(terms), terms
+
+
+def _variables(heads: int, tokens: int, bits: int) -> Variables:
+    head, token, bit = (a.ravel() for a in np.indices((heads, tokens, bits)))
+    n = len(head)
+    return Variables(
+        head=head,
+        query=np.full(n, -1),
+        key=token,
+        bit=bit,
+        upper=np.ones(n),
+        role=np.full(n, Role.WEIGHT),
+        mass=np.full(n, np.nan),
+    )

@@ -1,0 +1,220 @@
+"""What a row may select."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+from qubo_attn.common.arrays import Longs
+from qubo_attn.errors import InputError
+from qubo_attn.formulations.encodings import coefficients
+from qubo_attn.ir.program import Sense
+
+
+@runtime_checkable
+class Select(Protocol):
+    """How many of its keys a row keeps, or how much weight it gives out.
+
+    Attributes:
+        sense: equality or upper bound; None where rows are free or share a budget.
+        levels: largest level of a key: 1 where keys are kept or not.
+    """
+
+    @property
+    def sense(self) -> Sense | None:
+        """Equality or upper bound."""
+        ...
+
+    @property
+    def levels(self) -> int:
+        """Largest level of a key."""
+        ...
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return how many keys rows with ``sizes`` visible keys keep."""
+        ...
+
+
+def is_select(value: object) -> bool:
+    """Return whether ``value`` says what a row may select.
+
+    What ``isinstance`` tells by the protocol, which looks at its members anew for every head.
+    """
+    members = ("sense", "levels", "counts")
+    return not isinstance(value, type) and all(hasattr(value, name) for name in members)
+
+
+def _whole(name: str, value: object) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+        raise InputError(
+            f"{name} must be a whole number of at least 1, not {value!r}", **{name: value}
+        )
+    return int(value)
+
+
+@dataclass(frozen=True)
+class _UpToK:
+    """Rows that keep ``k`` keys at most."""
+
+    k: int
+
+    levels: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _whole("k", self.k))
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return ``min(k, size)`` for each row."""
+        return sizes.clip(max=self.k)
+
+
+@dataclass(frozen=True)
+class ExactlyK(_UpToK):
+    """Keep exactly ``k`` keys a row, or all there are where a row sees fewer.
+
+    Attributes:
+        k: keys to keep, at least 1.
+
+    Example:
+        >>> from qubo_attn import ExactlyK
+        >>> ExactlyK(0)
+        Traceback (most recent call last):
+        qubo_attn.errors.InputError: k must be a whole number of at least 1, not 0
+    """
+
+    sense: ClassVar[Sense | None] = Sense.EQ
+
+
+@dataclass(frozen=True)
+class AtMostK(_UpToK):
+    """Keep at most ``k`` keys a row.
+
+    Attributes:
+        k: most keys to keep, at least 1.
+
+    Example:
+        >>> from qubo_attn import AtMostK
+        >>> AtMostK(2).k
+        2
+    """
+
+    sense: ClassVar[Sense | None] = Sense.LE
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """Keep exactly one key a row.
+
+    Example:
+        >>> import numpy as np
+        >>> from qubo_attn import OneHot
+        >>> OneHot().counts(np.array([3, 1, 0]))
+        array([1, 1, 0])
+    """
+
+    sense: ClassVar[Sense | None] = Sense.EQ
+    levels: ClassVar[int] = 1
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return 1 for each row that sees a key."""
+        return sizes.clip(max=1)
+
+
+@dataclass(frozen=True)
+class Unconstrained:
+    """Keep whichever keys the objective likes.
+
+    Example:
+        >>> from qubo_attn import Unconstrained
+        >>> Unconstrained().sense is None
+        True
+    """
+
+    sense: ClassVar[Sense | None] = None
+    levels: ClassVar[int] = 1
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return all keys of each row: the most it may keep."""
+        return sizes
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Keep exactly ``k`` keys of a whole head, or of all heads together.
+
+    With all queries tied (`TieVariables` with ``queries``) a key counts once however many queries
+    and tied heads share it: the budget of a KV cache. Otherwise every selection counts.
+
+    Attributes:
+        k: keys to keep, at least 1; all there are where there are fewer.
+        over: ``"head"`` (each head or tied group its own) or ``"all"`` (one for all heads).
+
+    Example:
+        >>> from qubo_attn import Budget
+        >>> Budget(16, over="all").over
+        'all'
+    """
+
+    k: int
+    over: Literal["head", "all"] = "head"
+
+    sense: ClassVar[Sense | None] = None
+    levels: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "k", _whole("k", self.k))
+        if self.over not in ("head", "all"):
+            raise InputError(f"over must be 'head' or 'all', not {self.over!r}", over=self.over)
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return all keys of each row: the most it may keep."""
+        return sizes
+
+
+@dataclass(frozen=True)
+class SoftWeights:
+    """Give each key a weight in whole levels.
+
+    Without ``k`` the levels of a row add up to a number T, and the key's weight is its level over
+    T. With ``k`` exactly k keys have a weight at all (or all there are, where a row sees fewer), on
+    a level from 0 to ``levels`` about their softmax weight, so that they can take over what the
+    other keys would have had; the ``output`` objective needs these, see
+    `qubo_attn.frontend.objectives.output`.
+
+    Attributes:
+        levels: largest level of a key, at least 1. The default 3 takes two bits a key.
+        k: keys that have a weight, at least 1; None for any number.
+        encoding: of the levels by bits, see `qubo_attn.BinarizeWeights`.
+        scale: what T is, where there is no ``k``: ``"row-max"`` gives all ``levels`` to the largest
+            weight that the objective would like; ``"unit"`` is T = ``levels``, which rounds most
+            keys of long rows to nothing.
+
+    Example:
+        >>> from qubo_attn import SoftWeights
+        >>> SoftWeights(levels=0)
+        Traceback (most recent call last):
+        qubo_attn.errors.InputError: levels must be a whole number of at least 1, not 0
+    """
+
+    levels: int = 3
+    k: int | None = None
+    encoding: str = "auto"
+    scale: Literal["row-max", "unit"] = "row-max"
+
+    sense: ClassVar[Sense | None] = Sense.EQ
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", _whole("levels", self.levels))
+        if self.k is not None:
+            object.__setattr__(self, "k", _whole("k", self.k))
+        if self.encoding != "auto":
+            coefficients(self.encoding, self.levels)
+        if self.scale not in ("row-max", "unit"):
+            raise InputError(
+                f"scale must be 'row-max' or 'unit', not {self.scale!r}", scale=self.scale
+            )
+
+    def counts(self, sizes: Longs) -> Longs:
+        """Return how many keys of each row have a weight at most."""
+        return sizes if self.k is None else sizes.clip(max=self.k)

@@ -1,0 +1,1 @@
+"""Programs: variables, a quadratic objective and constraints, and the way back."""

@@ -1,0 +1,122 @@
+"""Kinds of constraints that passes know how to treat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Array, Bools, Longs, own_array
+from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.program import Kind, Program, Sense
+
+
+def count_rows(program: Program) -> Bools:
+    """Return which imposed constraints are plain counts over variables of their own.
+
+    Coefficients are one, the variables stand in no other constraint, and the right-hand side is a
+    whole number that the variables can reach. Equalities and upper bounds alike.
+    """
+    c, upper = program.constraints, program.variables.upper
+    if not len(c):
+        return np.zeros(0, bool)
+    # Several passes ask, and each more than once.
+    known: tuple[Array, Bools] | None = c.__dict__.get("_count_rows")
+    if known is None or known[0] is not upper:
+        plain = own_array(_counts(program, np.bincount(c.var, minlength=len(program))))
+        known = c.__dict__["_count_rows"] = upper, plain
+    return known[1]
+
+
+def open_rows(program: Program) -> Bools:
+    """Return which imposed constraints are plain counts if gates are not looked at.
+
+    A gate lets a key have a level; it does not say which keys are chosen.
+    """
+    c = program.constraints
+    if not c.gated:
+        return count_rows(program)
+    listed = c.kind[c.row] != Kind.GATE
+    return _counts(program, np.bincount(c.var[listed], minlength=len(program)))
+
+
+def _counts(program: Program, uses: Longs) -> Bools:
+    c = program.constraints
+    plain, reach = kernels.plain_counts(c.ptr, c.var, c.coef, uses, program.variables.upper)
+    whole = (c.rhs == np.rint(c.rhs)) & (c.rhs >= 0) & (c.rhs <= reach)
+    listed = (np.diff(c.ptr) > 0) & (c.kind != Kind.GATE)
+    return np.asarray(plain & whole & listed & ~c.priced)
+
+
+def sum_rows(program: Program) -> Bools:
+    """Return which constraints ask their own variables to add up to exactly k."""
+    return np.asarray(count_rows(program) & (program.constraints.sense == Sense.EQ))
+
+
+def at_most_rows(program: Program) -> Bools:
+    """Return which constraints let at most k of their own bits be one."""
+    return np.asarray(
+        count_rows(program) & (program.constraints.sense == Sense.LE) & bit_rows(program)
+    )
+
+
+def bit_rows(program: Program) -> Bools:
+    """Return which constraints stand over bits alone."""
+    c = program.constraints
+    if program.is_binary:
+        return np.ones(len(c), bool)
+    wide = program.variables.upper[c.var] > 1
+    return np.asarray(np.bincount(c.row, weights=wide, minlength=len(c)) == 0)
+
+
+def lone_rows(program: Program) -> Bools:
+    """Return which constraints keep exactly k of their own bits and touch no other variable."""
+    c, o = program.constraints, program.objective
+    exact = exact_rows(program)
+    owner = np.full(len(program), -1, np.int64)
+    entry = exact[c.row]
+    owner[c.var[entry]] = c.row[entry]
+    crossing = owner[o.i] != owner[o.j]
+    touched = np.concatenate([owner[o.i[crossing]], owner[o.j[crossing]]])
+    exact[touched[touched >= 0]] = False
+    return exact
+
+
+def exact_rows(program: Program) -> Bools:
+    """Return which constraints keep exactly k of their own bits."""
+    return np.asarray(sum_rows(program) & bit_rows(program))
+
+
+def leveled_rows(program: Program) -> Bools:
+    """Return the constraints of blocks that hold one exactly-k row of bits, gates, nothing else."""
+    c = program.constraints
+    gates = (c.kind == Kind.GATE) & ~c.priced
+    if not gates.any():
+        return np.zeros(len(c), bool)
+    block = blocks_of(program)[c.var[c.ptr[:-1]]]
+    rows = open_rows(program) & (c.sense == Sense.EQ) & bit_rows(program)
+    size = int(block.max()) + 1
+    clean = np.bincount(block, weights=~(gates | rows), minlength=size) == 0
+    clean &= np.bincount(block, weights=rows, minlength=size) == 1
+    clean &= np.bincount(block, weights=gates, minlength=size) > 0
+    return np.asarray(clean[block])
+
+
+def gate_pairs(program: Program) -> tuple[Longs, Longs]:
+    """Return each variable that a gate holds back, and the bit that opens the gate."""
+    c, row = program.constraints, program.constraints.row
+    if not c.gated:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    mine = (c.kind == Kind.GATE)[row]
+    opener = np.full(len(c), -1, np.int64)
+    opens = mine & (c.coef < 0)
+    opener[row[opens]] = c.var[opens]
+    held = mine & (c.coef > 0)
+    return c.var[held].astype(np.int64), opener[row[held]]
+
+
+def row_classes(program: Program, index: Longs) -> list[tuple[tuple[int, int], Longs]]:
+    """Return size n and right-hand side k of the constraints ``index``, each with its rows."""
+    c = program.constraints
+    shape = np.stack([np.diff(c.ptr)[index], np.rint(c.rhs[index]).astype(np.int64)], axis=1)
+    kinds, place = np.unique(shape, axis=0, return_inverse=True)
+    return [((int(n), int(k)), index[place == p]) for p, (n, k) in enumerate(kinds)]

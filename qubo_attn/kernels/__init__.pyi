@@ -1,0 +1,143 @@
+from .base64 import DIGIT_PAIRS as DIGIT_PAIRS
+from .base64 import encode_triples as encode_triples
+from .certify import certify_rows as certify_rows
+from .chains import chain_bounds as chain_bounds
+from .chains import outside_couplings as outside_couplings
+from .coefficients import (
+    count_pairs as count_pairs,
+)
+from .coefficients import (
+    distance_coefficients as distance_coefficients,
+)
+from .coefficients import (
+    leveled_coefficients as leveled_coefficients,
+)
+from .coefficients import (
+    output_couplers as output_couplers,
+)
+from .coefficients import (
+    output_linear as output_linear,
+)
+from .coefficients import (
+    redundancy_couplers as redundancy_couplers,
+)
+from .coefficients import (
+    selection_couplers as selection_couplers,
+)
+from .coefficients import (
+    selection_into as selection_into,
+)
+from .columns import (
+    ascending as ascending,
+)
+from .columns import (
+    entries_among as entries_among,
+)
+from .columns import (
+    first_bad_rows as first_bad_rows,
+)
+from .components import connected_components as connected_components
+from .forms import (
+    add_couplers as add_couplers,
+)
+from .forms import (
+    collect_couplers as collect_couplers,
+)
+from .forms import (
+    disjoint_squares as disjoint_squares,
+)
+from .forms import (
+    first_bad_terms as first_bad_terms,
+)
+from .forms import (
+    fixed_terms as fixed_terms,
+)
+from .forms import (
+    ising_fields as ising_fields,
+)
+from .forms import (
+    quadratic_energies as quadratic_energies,
+)
+from .forms import (
+    squared_fields as squared_fields,
+)
+from .forms import (
+    squares_on as squares_on,
+)
+from .forms import (
+    terms_among as terms_among,
+)
+from .gram import (
+    gram_couplers as gram_couplers,
+)
+from .gram import (
+    gram_linear as gram_linear,
+)
+from .gram import (
+    gram_matrices as gram_matrices,
+)
+from .integers import (
+    binary_table as binary_table,
+)
+from .integers import (
+    common_steps as common_steps,
+)
+from .integers import (
+    compare_tables as compare_tables,
+)
+from .integers import (
+    rounding_errors as rounding_errors,
+)
+from .leveled import certify_leveled as certify_leveled
+from .lightening import (
+    compress_rows as compress_rows,
+)
+from .lightening import (
+    drop_couplers as drop_couplers,
+)
+from .lightening import (
+    dynamic_ranges as dynamic_ranges,
+)
+from .mending import mend_clique as mend_clique
+from .mending import regrow_clique as regrow_clique
+from .order import heaviest as heaviest
+from .order import lost_shares as lost_shares
+from .order import ranks as ranks
+from .packing import pack_tiles as pack_tiles
+from .packing import whole_cliques as whole_cliques
+from .physical import fill_layout as fill_layout
+from .physical import fill_physical as fill_physical
+from .planning import match_couplers as match_couplers
+from .products import product_step_costs as product_step_costs
+from .ranges import range_shares as range_shares
+from .ranges import square_sums as square_sums
+from .rows import (
+    adjacency as adjacency,
+)
+from .rows import (
+    dominated_keys as dominated_keys,
+)
+from .rows import (
+    plain_counts as plain_counts,
+)
+from .rows import (
+    swap_costs as swap_costs,
+)
+from .shapes import carve_paths as carve_paths
+from .shapes import first_bad_copy as first_bad_copy
+from .steps import step_costs as step_costs
+from .unembedding import (
+    block_energies as block_energies,
+)
+from .unembedding import (
+    chain_votes as chain_votes,
+)
+from .unembedding import (
+    descend_breaks as descend_breaks,
+)
+from .unembedding import (
+    spin_energies as spin_energies,
+)
+from .unembedding import (
+    unembed_majority as unembed_majority,
+)

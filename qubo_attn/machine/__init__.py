@@ -1,0 +1,1 @@
+"""Machines: qubits, couplers, limits and timing."""

@@ -1,0 +1,127 @@
+"""Pegasus and Zephyr, the two lattices of real machines.
+
+The one module that imports the topology library.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn.common.arrays import Array, Floats, Longs, own_array
+from qubo_attn.machine.lattice import Lattice
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+GRIDS = ("pegasus", "zephyr")
+
+
+@lru_cache(maxsize=8)
+def ideal_graph(family: str, shape: tuple[int, ...]) -> tuple[Longs, Array]:
+    """Return all qubits of a lattice, ascending, and its couplers as sorted pairs of positions."""
+    if family == "zephyr":
+        return _zephyr(*shape)
+    graph = _ideal(family, shape)
+    qubits = np.array(sorted(graph.nodes), np.int64)
+    pairs = np.array(list(graph.edges), np.int64)
+    return own_array(qubits), own_array(ordered(np.searchsorted(qubits, pairs)))
+
+
+def _zephyr(grid: int, tile: int = 4) -> tuple[Longs, Array]:
+    """Return Zephyr's qubits and couplers, those of the library's graph, without that graph.
+
+    A wire in lane w at position p crosses lanes p and p + 1; it is joined with the next two
+    positions of its line (Boothby, King and Raymond, Zephyr Topology of D-Wave Quantum Processors,
+    2021).
+    """
+    lanes, places = 2 * grid + 1, 2 * grid
+
+    def number(u: int, lane: Array, wire: Array, place: Array) -> Array:
+        line: Array = wire + tile * (lane + lanes * u)
+        return np.asarray(place // 2 + grid * (place % 2 + 2 * line))
+
+    lane, wire, place = (a.ravel() for a in np.indices((lanes, tile, places)))
+    pairs = []
+    for u in range(2):
+        for step in (1, 2):
+            on = place + step < places
+            ends = (number(u, lane[on], wire[on], place[on] + more) for more in (0, step))
+            pairs.append(np.stack(list(ends), axis=1))
+    for side in range(2):
+        for back in range(2):
+            for other in range(tile):
+                across, along = place + side, lane - back
+                on = (along >= 0) & (along < places)
+                low = number(0, lane[on], wire[on], place[on])
+                high = number(1, across[on], np.full_like(low, other), along[on])
+                pairs.append(np.stack([low, high], axis=1))
+    qubits = np.arange(2 * lanes * tile * places, dtype=np.int64)
+    return own_array(qubits), own_array(ordered(np.concatenate(pairs)))
+
+
+def ordered(pairs: Array) -> Array:
+    """Return pairs once each, smaller end first, sorted."""
+    pairs = np.sort(np.asarray(pairs, np.int64).reshape(-1, 2), axis=1)
+    base = int(pairs.max(initial=0)) + 1
+    keys = np.unique(pairs[:, 0] * base + pairs[:, 1])
+    return np.stack([keys // base, keys % base], axis=1)
+
+
+def working_graph(family: str, shape: tuple[int, ...], pairs: Array) -> nx.Graph:
+    """Return couplers, as pairs of qubit numbers, as the topology library's own graph."""
+    nodes = np.unique(pairs).tolist()
+    return _ideal(family, shape, node_list=nodes, edge_list=pairs.tolist())
+
+
+def layout(family: str, shape: tuple[int, ...], qubits: Longs) -> Floats:
+    """Return where the topology library draws each qubit, shape (qubits, 2)."""
+    library = _topology_library()
+    place = library.zephyr_layout if family == "zephyr" else library.pegasus_layout
+    where = place(_ideal(family, shape))
+    return np.array([where[int(q)] for q in qubits], dtype=np.float64).reshape(-1, 2)
+
+
+def coupling_groups(family: str, shape: tuple[int, ...], qubits: Longs, couplers: Array) -> Array:
+    """Return the coupling group of each coupler at each of its two qubits.
+
+    A Zephyr qubit has two groups, and a machine limits the total of each: couplers to the right (or
+    upper) half of the wire and on to the next wires in line, and those to the left (or lower) half
+    and back; the groups of ``dwave.system.coupling_groups``. On any other graph a qubit's couplers
+    are one group.
+
+    Args:
+        family, shape: the topology, e.g. ``"zephyr", (12, 4)``.
+        qubits: linear numbers; couplers: positions in ``qubits``, shape (couplers, 2).
+
+    Returns:
+        int64, shape (couplers, 2): two times the qubit's position, plus its group (0 or 1).
+    """
+    if family != "zephyr":
+        return 2 * couplers
+    u, lane, _, position = Lattice.of(family, shape).coordinates(qubits).T
+    own, other = couplers, couplers[:, ::-1]
+    crossing = position[own] + 1 - lane[other]
+    inline = np.where(position[other] > position[own], 0, 1)
+    return 2 * couplers + np.where(u[own] != u[other], crossing, inline)
+
+
+def _ideal(family: str, shape: tuple[int, ...], **options: object) -> nx.Graph:
+    library = _topology_library()
+    make = library.zephyr_graph if family == "zephyr" else library.pegasus_graph
+    return make(*shape, **options)
+
+
+def _topology_library() -> ModuleType:
+    """Return dwave-graphs or, where it is absent, its predecessor without its warning."""
+    try:
+        import dwave.graphs as library
+    except ImportError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import dwave_networkx as library
+    return library  # type: ignore[no-any-return]  # published without types

@@ -1,0 +1,1 @@
+"""Markup, pictures and heat maps out of arrays."""

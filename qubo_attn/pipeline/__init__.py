@@ -1,0 +1,1 @@
+"""Passes in order, and the promise that each keeps."""

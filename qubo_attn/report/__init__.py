@@ -1,0 +1,1 @@
+"""What a compilation did, as facts, schedule, drawing and page."""

@@ -1,0 +1,163 @@
+"""Attention as given, as left to choose from, and as selected, head by head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn.common.arrays import Bools
+from qubo_attn.pictures.heat import (
+    Frame,
+    axes,
+    candidates_map,
+    large,
+    picture,
+    selected_map,
+    shrunk,
+    small,
+    weights_map,
+)
+from qubo_attn.pictures.markup import escape, plural, section, share
+from qubo_attn.pictures.png import png_uri
+
+if TYPE_CHECKING:
+    from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.decoding.decode import AttentionResult
+
+_SCALE = (0.01, 0.04, 0.1, 0.25, 0.5, 1.0)
+
+
+def attention_section(
+    compiled: CompiledAttention,
+    result: AttentionResult | None,
+    queries: Sequence[str],
+    keys: Sequence[str],
+) -> str:
+    """Return the maps of all heads, with a chooser that needs no script."""
+    heads = compiled.attention.shape[0]
+    left = candidates(compiled)
+    lead = (
+        "Each map is one head. A line is a query, and the stronger a square's colour, the more "
+        "that query looks at that key; empty squares are keys it does not see, or next to nothing. "
+        "<b>Given</b> is the softmax of your scores. <b>Candidates</b> are the "
+        'keys the compiler left to choose from (dropped ones are <span class="key gone">grey'
+        "</span>)."
+    )
+    if result is not None:
+        lead += (
+            ' <b>Selected</b> is what came back: kept keys are <span class="key kept">amber</span>,'
+            " stronger with more weight; what is still blue was not kept and shares the rest."
+        )
+    frame = Frame.of(queries, keys)
+    pictures, chooser, panels = [], [], []
+    for head in range(heads):
+        names = []
+        for part, pixels in _maps(compiled, result, left, head):
+            names.append(f"{part[0]}{head}")
+            pictures.append(picture(names[-1], png_uri(shrunk(pixels, heads)), frame))
+        facts = _facts(compiled, result, left, head)
+        checked = " checked" if head == 0 else ""
+        chooser.append(
+            f'<input type="radio" name="head" id="head{head}"{checked}>'
+            f'<label for="head{head}">{small((names[0], names[-1]), frame)}'
+            f"<span>head {head}</span></label>"
+        )
+        titles = ("given", "candidates", "selected")
+        shown = "".join(
+            large(name, title, f"head {head}, {title}: {facts}", frame)
+            for name, title in zip(names, titles, strict=False)
+        )
+        panels.append(
+            f'<div class="panel" id="panel{head}"><h3>Head {head}</h3>'
+            f'<p>{escape(facts)}</p><div class="maps">{shown}</div></div>'
+        )
+    hidden = (
+        f'<svg width="0" height="0" class="store" aria-hidden="true"><defs>{"".join(pictures)}'
+        f"{axes(queries, keys, frame)}</defs></svg>"
+    )
+    picked = "\n".join(
+        f".heads:has(#head{head}:checked) #panel{head}{{display:block}}" for head in range(heads)
+    )
+    return section(
+        "attention",
+        "Your attention, before and after",
+        lead,
+        f"<style>{picked}</style>{hidden}",
+        f'<div class="heads"><fieldset class="chooser"><legend>Choose a head: given and '
+        f"{'selected' if result is not None else 'candidates'}</legend>{''.join(chooser)}"
+        f"</fieldset>{_scale()}{''.join(panels)}</div>",
+    )
+
+
+def candidates(compiled: CompiledAttention) -> Bools:
+    """Return the keys that some point of the compiled program keeps, shape (H, Q, K)."""
+    lift, variables = compiled.lift_to(0), compiled.stages[0].program.variables
+    live = (np.diff(lift.matrix.indptr) > 0) | (lift.constant > 0)
+    place = variables.head[live], variables.query[live], variables.key[live]
+    left = np.zeros(compiled.attention.shape, bool)
+    left[place] = True
+    return left & compiled.attention.visible
+
+
+def _maps(
+    compiled: CompiledAttention, result: AttentionResult | None, left: Bools, head: int
+) -> list[tuple[str, np.ndarray]]:
+    attention = compiled.attention
+    seen, softmax = attention.visible[head], attention.softmax[head]
+    maps = [
+        ("given", weights_map(softmax, seen)),
+        ("candidates", candidates_map(softmax, seen, left[head])),
+    ]
+    if result is not None:
+        maps.append(("selected", selected_map(result.weights[head], seen, result.selected[head])))
+    return maps
+
+
+def _facts(
+    compiled: CompiledAttention, result: AttentionResult | None, left: Bools, head: int
+) -> str:
+    """Return in words what a head's maps show."""
+    attention = compiled.attention
+    rows = attention.visible[head].any(axis=-1)
+    if not rows.any():
+        return "No query of this head sees any key."
+    softmax = attention.softmax[head][rows]
+    seen, candidate = attention.visible[head][rows].sum(-1), left[head][rows].sum(-1)
+    text = (
+        f"Queries see {_span(seen)}; the compiler left {_span(candidate)} to choose from, which "
+        f"hold {share(float((softmax * left[head][rows]).sum(-1).mean()))} of the softmax weight "
+        "on average."
+    )
+    if result is not None:
+        kept = result.selected[head][rows]
+        text += (
+            f" The solution keeps {_span(kept.sum(-1))}, which hold "
+            f"{share(float((softmax * kept).sum(-1).mean()))}."
+        )
+        if result.context is not None:
+            error = result.output_errors(attention)[head][rows]
+            text += f" Its output is off by {share(float(np.nanmean(error)))} on average."
+    if not rows.all():
+        text += f" {plural(int((~rows).sum()), 'query')} without any key."
+    return text
+
+
+def _span(counts: np.ndarray) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return plural(high, "key") if low == high else f"{low} to {plural(high, 'key')}"
+
+
+def _scale() -> str:
+    """Return the legend of the colours."""
+    steps = "".join(
+        f'<span><i class="swatch" style="background:rgb(37 99 235/{weight**0.5:.2f})"></i>'
+        f"{weight:.0%}</span>"
+        for weight in _SCALE
+    )
+    return (
+        f'<p class="scale"><span>softmax weight:</span>{steps}'
+        '<span><i class="swatch kept"></i>kept key</span>'
+        '<span><i class="swatch gone"></i>dropped key</span></p>'
+    )

@@ -1,0 +1,239 @@
+"""What every command promises: help, completion, exit codes, JSON; and the smaller commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import qubo_attn as qa
+from qubo_attn.cli import app, console
+from qubo_attn.cli import compile as compile_cli
+from qubo_attn.cli import formats as formats_cli
+from qubo_attn.cli import solve as solve_cli
+from qubo_attn.decoding.decoders import DECODERS
+from qubo_attn.frontend.objectives import OBJECTIVES
+from qubo_attn.interchange import FORMATS
+from tests.conftest import ROOT
+
+FILE = str(ROOT / "fixtures" / "attention" / "minilm_d02_L1_n10.npz")
+COMMANDS = [
+    (), ("compile",), ("solve",), ("inspect",), ("draw",), ("report",), ("bench",), ("passes",),
+    ("formats",), ("formats", "convert"), ("cache",), ("cache", "ls"), ("cache", "verify"),
+    ("cache", "clear"), ("cache", "export"), ("cache", "import"), ("cache", "warm"),
+]  # fmt: skip
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_the_list_above_is_complete() -> None:
+    command = typer.main.get_command(app)
+    found: list[tuple[str, ...]] = [()]
+    for name, entry in command.commands.items():
+        found += [(name,), *((name, inner) for inner in getattr(entry, "commands", {}))]
+    assert sorted(found) == sorted(COMMANDS)
+
+
+def test_help_is_there_and_loads_nothing_heavy() -> None:
+    """One process for all: what the first had loaded, the last would still have."""
+    code = (
+        "import json, sys\n"
+        "from typer.testing import CliRunner\n"
+        "from qubo_attn.cli import app\n"
+        "heavy = {'numpy', 'dimod', 'numba', 'networkx', 'scipy', 'rich.console'}\n"
+        "before = heavy & set(sys.modules)\n"
+        "for command in json.loads(sys.argv[1]):\n"
+        "    result = CliRunner().invoke(app, [*command, '--help'])\n"
+        "    assert result.exit_code == 0 and 'Usage' in result.output, command\n"
+        "print(sorted(before | heavy & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, json.dumps(COMMANDS)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_emitted(shell: str) -> None:
+    result = CliRunner().invoke(
+        app, [], prog_name="qubo-attn", env={"_QUBO_ATTN_COMPLETE": f"source_{shell}"}
+    )
+    assert result.exit_code == 0
+    assert f"complete_{shell}" in result.output
+    assert "qubo-attn" in result.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("qubo-attn co", {"compile"}),
+        ("qubo-attn compile a.npy --objective o", {"output"}),
+        ("qubo-attn compile a.npy --target zephyr:", {"zephyr:12", "zephyr:6"}),
+        ("qubo-attn formats convert out --to b", {"bqm", "bqpjson"}),
+        ("qubo-attn solve out --decoder r", {"renormalise", "residual"}),
+    ],
+)
+def test_completion_knows_the_words(typed: str, expected: set[str]) -> None:
+    parts = typed.split(" ")
+    result = CliRunner().invoke(
+        app,
+        [],
+        prog_name="qubo-attn",
+        env={
+            "_QUBO_ATTN_COMPLETE": "complete_bash",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(parts) - 1),
+        },
+    )
+    assert expected == set(result.output.split())
+
+
+def test_words_of_the_command_line_are_those_of_the_library() -> None:
+    assert set(compile_cli.OBJECTIVES) == set(OBJECTIVES)
+    assert solve_cli.DECODERS == DECODERS
+    assert tuple(FORMATS) == formats_cli.NAMES
+
+
+def test_every_error_has_a_code_and_it_is_documented() -> None:
+    kinds = [getattr(qa, name) for name in qa.__all__ if name.endswith("Error")]
+    codes = {kind.__name__: console.exit_code(kind("x")) for kind in kinds}
+    assert codes == {
+        "DecodeError": 9,
+        "EmbeddingError": 5,
+        "InfeasibleError": 4,
+        "InputError": 3,
+        "MissingExtraError": 10,
+        "OrderError": 7,
+        "ParseError": 3,
+        "PassError": 7,
+        "PromiseError": 8,
+        "QuboAttnError": 1,
+        "SubmissionError": 6,
+        "TargetError": 6,
+        "VerifyError": 8,
+        "WorkerError": 1,
+    }
+    assert console.exit_code(FileNotFoundError()) == 3
+    assert console.exit_code(RuntimeError()) == 1
+    page = (ROOT / "docs" / "commands.md").read_text()
+    rows = [line for line in str(console.__doc__).splitlines() if line.startswith("| ")][1:]
+    for row in rows:
+        assert row.replace("``", "`") in page
+
+
+def test_contradicting_wishes_exit_four(tmp_path: Path) -> None:
+    file = tmp_path / "a.npz"
+    required = np.zeros((1, 3), bool)
+    required[0, 1] = True
+    np.savez(file, scores=np.eye(3)[None, :1], required=required, forbidden=~required)
+    passes = ("--passes", "canonicalize, default", "--keys", "2", "--target", "none")
+    text = run("compile", str(file), *passes, "-o", str(tmp_path / "out"), code=4)
+    assert "error: " in text
+
+
+def test_selects_reach_the_compiler(tmp_path: Path) -> None:
+    for options, expected in (
+        ((), qa.ExactlyK(8)),
+        (("--keys", "3"), qa.ExactlyK(3)),
+        (("--select", "at-most", "--keys", "3"), qa.AtMostK(3)),
+        (("--select", "one-hot"), qa.OneHot()),
+        (("--select", "unconstrained"), qa.Unconstrained()),
+        (("--select", "soft", "--objective", "sparsemax"), qa.SoftWeights(3)),
+        (("--levels", "2", "--objective", "output", "--keys", "3"), qa.SoftWeights(2, k=3)),
+        (("--select", "soft", "--objective", "output"), qa.SoftWeights(3, k=8)),
+    ):
+        out = str(tmp_path / "out")
+        run("compile", FILE, *options, "--target", "none", "-o", out, "--json")
+        assert set(qa.load(out).recipe.selects) == {expected}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = str(tmp_path_factory.mktemp("commands") / "out")
+    options = ("--keys", "3", "--target", "zephyr:4", "--longest-chain", "5")
+    facts = json.loads(run("compile", FILE, *options, "-o", folder, "--json"))
+    assert facts["folder"] == folder
+    assert max(map(int, facts["chains"])) <= 5
+    return folder
+
+
+def test_formats(compiled: str, tmp_path: Path) -> None:
+    text, facts = run("formats"), json.loads(run("formats", "--json"))
+    for name in ("npy", "npz", "safetensors", *FORMATS):
+        assert f" {name} " in text
+        assert any(entry["name"] == name for entry in facts)
+    models, parts = tmp_path / "models", qa.load(compiled).submissions
+    for name in FORMATS:
+        found = json.loads(
+            run("formats", "convert", compiled, "--to", name, "-o", str(models), "--json")
+        )
+        assert found["files"] == [str(models / f"submission-{part.index}.{name}") for part in parts]
+    assert qa.read_bqm(models / "submission-0.coo") == parts[0].bqm
+    file = str(models / "submission-0.bqm")
+    run("formats", "convert", file, "-o", str(tmp_path / "again.bqpjson"))
+    assert qa.read_bqm(tmp_path / "again.bqpjson") == parts[0].bqm
+    one = ("formats", "convert", compiled, "-o", str(tmp_path / "one"), "--submission")
+    assert "wrote" in run(*one, "0", "--embedded")
+    assert qa.read_bqm(tmp_path / "one" / "submission-0.bqm") == parts[0].embedded_bqm
+    assert "there is no submission 99" in run(*one, "99", code=3)
+    assert "did you mean 'bqpjson'?" in run(*one, "0", "--to", "bqpjso", code=3)
+    assert "cannot be read" in run("formats", "convert", "absent.bqm", "-o", file, code=3)
+
+
+def test_programs_are_printed(compiled: str) -> None:
+    text = run("inspect", compiled, "--stage", "insert-penalties")
+    loaded = qa.load(compiled)
+    assert text == loaded.stages[2].program.text()
+    facts = json.loads(run("inspect", compiled, "--stage", "sparsify", "--json"))
+    assert facts["spec"] == "sparsify{slots=16}"
+    qa.Program.parse(facts["text"]).verify()
+    assert "did you mean 'sparsify'?" in run("inspect", compiled, "--stage", "sparsfy", code=3)
+    assert "holds no readable artifact" in run("inspect", "absent", code=3)
+
+
+@pytest.mark.parametrize("target", ["zephyr:4", "none"])
+def test_bench(target: str) -> None:
+    options = ("--keys", "3", "--target", target, "--repeats", "1", "--reads", "10")
+    facts = json.loads(run("bench", FILE, *options, "--json"))
+    assert facts["rows"] == 120
+    steps = ["first", "compile", "rebind"]
+    assert list(facts["ms"]) == steps + ([] if target == "none" else ["arrays", "wire", "unembed"])
+    assert all(value > 0 for value in (*facts["ms"].values(), *facts["ratios"].values()))
+    assert "compile over rebind: " in run("bench", FILE, *options)
+
+
+def test_version() -> None:
+    assert run("--version").strip() == f"qubo-attn {qa.__version__}"
+
+
+def test_json_holds_no_numbers_that_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    console.echo_json({"a": [float("nan"), (float("inf"), 1.5)]})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, [None, 1.5]]}
+
+
+def test_no_progress_bar_where_no_terminal_is(compiled: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "qubo_attn.cli", "solve", compiled, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["feasible"] == 1

@@ -1,0 +1,120 @@
+"""Couplers worked out late, against those worked out at once; bounds that wait to be asked for."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import qubo_attn as qa
+from qubo_attn.ir.program import Constraints, Quadratic
+from qubo_attn.ir.quadratic import LateQuadratic, whole_rows
+
+
+@pytest.mark.parametrize("objective", ["selection", "redundancy", "output"])
+def test_part_is_that_of_the_whole(objective: str) -> None:
+    generator = np.random.default_rng(3)
+    scores, vectors = generator.normal(size=(2, 6, 6)), generator.normal(size=(2, 6, 5))
+    scores[:, np.triu_indices(6, 1)[0], np.triu_indices(6, 1)[1]] = -np.inf
+    made = qa.compile(
+        scores,
+        2,
+        select=qa.ExactlyK(2),
+        objective=objective,
+        values=vectors,
+        keys=vectors,
+        passes=(qa.Sparsify(slots=4), qa.InsertPenalties(relax=False)),
+        target=None,
+    )
+    first, second = made.stages[0].program, made.stages[1]
+    assert isinstance(first.objective, LateQuadratic)
+    assert not first.objective.made
+    late = second.program
+    copy = pickle.loads(pickle.dumps(made.stages[1].rewrite))
+    assert len(first.objective) > 0
+    assert first.objective.made
+    first.verify()
+    again = qa.Sparsify(slots=4).apply(first)
+    assert np.array_equal(again.program.objective.bias, late.objective.bias)
+    assert np.array_equal(again.program.objective.i, late.objective.i)
+    assert np.allclose(again.program.objective.linear, late.objective.linear, rtol=0, atol=1e-13)
+    assert again.program.objective.offset == pytest.approx(late.objective.offset, abs=1e-12)
+    assert again.bound == second.rewrite.bound == copy.bound >= 0
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 7),
+    st.integers(1, 7),
+    st.floats(-0.5, 0.5),
+    st.booleans(),
+)
+def test_rows_known_by_their_factors_are_priced_like_any(
+    seed: int, keys: int, k: int, alpha: float, whole: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    scores = generator.normal(1.0, 2.0, size=(2, 3, keys))
+    if whole:  # ties and zeros
+        scores = np.rint(scores)
+    scores[generator.random(scores.shape) < 0.2] = -np.inf
+    made = qa.compile(
+        scores,
+        2,
+        select=qa.ExactlyK(k),
+        objective=qa.Selection(alpha),
+        passes=(qa.InsertPenalties(relax=False),),
+        target=None,
+    )
+    late = made.stages[0].program
+    assert isinstance(late.objective, LateQuadratic)
+    again = qa.InsertPenalties(relax=False).apply(late.replace(objective=plain(late.objective)))
+    ours, theirs = made.program, again.program
+    assert np.allclose(ours.constraints.weight, theirs.constraints.weight, atol=1e-9)
+    assert np.allclose(ours.constraints.slope, theirs.constraints.slope, atol=1e-9)
+    points = generator.integers(0, 2, size=(20, len(ours)))
+    assert np.allclose(ours.total().energies(points), ours.energies(points), atol=1e-8)
+    assert (ours.total().bias != 0).all()
+    ours.replace(objective=ours.total(), constraints=type(ours.constraints).none()).verify()
+
+
+def test_whole_rows_are_told_from_parts_of_rows() -> None:
+    made = qa.compile(np.ones((1, 2, 4)), 1, select=qa.ExactlyK(2), passes=(), target=None)
+    program = made.program
+    rows = program.constraints
+    known = whole_rows(program.objective, rows)
+    assert known is not None
+    assert known[1].tolist() == [0, 1]
+    shorter = {"ptr": [0, 3], "var": [4, 5, 7], "coef": [1, 1, 1]}
+    part = Constraints(**(rows.take(np.array([1])).arrays() | shorter))
+    assert whole_rows(program.objective, part) is None
+    assert whole_rows(plain(program.objective), rows) is None
+
+
+@pytest.mark.parametrize("objective", ["selection", "redundancy", "output"])
+def test_programs_travel_without_their_couplers(objective: str) -> None:
+    generator = np.random.default_rng(4)
+    vectors = generator.normal(size=(1, 5, 3))
+    made = qa.compile(
+        generator.normal(size=(1, 3, 5)),
+        1,
+        select=qa.ExactlyK(2),
+        objective=objective,
+        values=vectors,
+        keys=vectors,
+        passes=(),
+        target=None,
+    )
+    travelled = pickle.loads(pickle.dumps(made.program))
+    assert not travelled.objective.made
+    priced = [
+        qa.InsertPenalties(relax=False).apply(program) for program in (made.program, travelled)
+    ]
+    assert priced[0].program.total().bias.tobytes() == priced[1].program.total().bias.tobytes()
+    assert travelled.same(made.program)
+
+
+def plain(form: Quadratic) -> Quadratic:
+    return Quadratic(form.offset, **form.arrays())

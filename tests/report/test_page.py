@@ -1,0 +1,590 @@
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import qubo_attn as qa
+from qubo_attn.cli import app
+from qubo_attn.decoding.decoders import top_k, weights_of
+from qubo_attn.ir.lift import Lift
+from qubo_attn.pictures.diffs import diff_html
+from qubo_attn.pictures.heat import selected_map, shrunk, weights_map
+from qubo_attn.pictures.png import png_uri
+from qubo_attn.pipeline.pipeline import Fact
+from qubo_attn.pipeline.rewrite import Rewrite, unchanged
+from qubo_attn.report.page.example_row import example_row, part_of, row_members
+from qubo_attn.report.page.outcome import compared
+from tests.conftest import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # as if offline
+    "--enable-logging=stderr",
+    "--v=0",
+)
+WIDTHS, HEIGHT = (1280, 420), 2400
+FIXTURES = ROOT / "fixtures" / "attention"
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Reader(HTMLParser):
+    """Reads a page strictly: every element that opens must close, in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src"):
+                self.links.append(str(value))
+            if name == "id":
+                self.ids.append(str(value))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.remove(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def check(page: str) -> Reader:
+    """Check what holds for every page, and return what it says."""
+    read = Reader(page)
+    assert len(read.ids) == len(set(read.ids))
+    for link in read.links:
+        assert link.startswith("data:") or link.removeprefix("#") in read.ids
+    assert "http:" not in page
+    assert "https:" not in page
+    assert "<script" not in page
+    assert "nan" not in re.sub(r"data:[^\"]*", "", page).lower().split()
+    return read
+
+
+def same_run(page: str) -> str:
+    """Return a page without what differs from run to run."""
+    return re.sub(r'<span class="varies">[^<]*</span>', "", page)
+
+
+@pytest.fixture(scope="module")
+def market() -> dict[str, np.ndarray]:
+    """12 heads x 30 x 30 of MiniLM."""
+    with np.load(FIXTURES / "minilm_d08_L1_n30.npz") as file:
+        return {name: file[name] for name in ("scores", "value", "tokens")}
+
+
+@pytest.fixture(scope="module")
+def compiled(market: dict[str, np.ndarray], cache: qa.EmbeddingCache) -> qa.CompiledAttention:
+    return qa.compile(
+        market["scores"],
+        12,
+        select=qa.ExactlyK(3),
+        slots=8,
+        objective="output",
+        values=market["value"],
+        target="zephyr:4",
+        cache=cache,
+    )
+
+
+@pytest.fixture(scope="module")
+def result(compiled: qa.CompiledAttention) -> qa.AttentionResult:
+    return compiled.solve(seed=1, num_reads=8)
+
+
+@pytest.fixture(scope="module")
+def page(
+    compiled: qa.CompiledAttention, result: qa.AttentionResult, market: dict[str, np.ndarray]
+) -> str:
+    return compiled.html(result, tokens=market["tokens"].tolist())
+
+
+# -- the page in a browser ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seen(page: str, tmp_path_factory: pytest.TempPathFactory) -> dict[object, tuple[str, str]]:
+    """What a browser writes, and complains of, at both widths; and a page that measures itself.
+
+    The browsers run side by side: most of their time goes into starting.
+    """
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed: apt-get install -y chromium")
+    folder = tmp_path_factory.mktemp("browser")
+    # A browser's window is not as narrow as that, but a frame in it is; the page runs no script,
+    # so what is around the frame measures it.
+    measure = (
+        "const d=this.contentDocument;document.title=[d.documentElement.scrollWidth,"
+        "d.documentElement.clientWidth,"
+        "[...d.querySelectorAll('.panel')].filter(p=>p.offsetHeight).length]"
+    )
+    copy = (
+        f'<title></title><iframe style="width:{min(WIDTHS)}px;height:{HEIGHT}px;border:0" '
+        f'onload="{measure}" srcdoc="{html.escape(page)}"></iframe>'
+    )
+    runs = {}
+    for name, text, what in (
+        *((width, page, f"--screenshot={folder / f'{width}.png'}") for width in WIDTHS),
+        ("measured", copy, "--dump-dom"),
+    ):
+        file = folder / f"{name}.html"
+        file.write_text(text, encoding="utf-8")
+        size = name if isinstance(name, int) else max(WIDTHS)
+        profile = f"--user-data-dir={folder / f'profile-{name}'}"
+        command = [CHROMIUM, *FLAGS, profile, f"--window-size={size},{HEIGHT}", what, file.as_uri()]
+        pipe = subprocess.PIPE
+        runs[name] = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+    answers = {name: run.communicate(timeout=120) for name, run in runs.items()}
+    assert all(run.returncode == 0 for run in runs.values())
+    for width in WIDTHS:
+        answers[f"{width}.png"] = str(folder / f"{width}.png"), ""
+    return answers
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_browser_shows_it_without_a_complaint(
+    seen: dict[object, tuple[str, str]], width: int
+) -> None:
+    assert "CONSOLE" not in seen[width][1]
+    data = Path(seen[f"{width}.png"][0]).read_bytes()
+    assert struct.unpack(">II", data[16:24]) == (width, HEIGHT)
+    assert len(data) > 50_000  # an empty picture of this size takes a tenth of that
+
+
+def test_nothing_sticks_out_of_a_narrow_page(seen: dict[object, tuple[str, str]]) -> None:
+    title = re.search(r"<title>([\d,]+)</title>", seen["measured"][0])
+    assert title is not None
+    wide, inner, panels = map(int, title[1].split(","))
+    assert inner == min(WIDTHS)
+    assert wide <= inner
+    assert panels == 1  # of the head that is chosen
+
+
+# -- what it holds ------------------------------------------------------------------------------
+
+
+def test_the_page_stands_alone_and_is_small(page: str) -> None:
+    read = check(page)
+    assert len(page.encode()) < 3_000_000
+    for name in ("attention", "row", "outcome", "pipeline", "chip", "chains", "precision", "time"):
+        assert name in read.ids
+    assert "default-src 'none'" in page
+    for stage in ("output", "sparsify", "insert-penalties", "binarize-weights", "embed"):
+        assert stage in read.text
+    assert "“" in read.text  # the example row is called by its token
+
+
+def test_the_same_compilation_gives_the_same_bytes(
+    compiled: qa.CompiledAttention,
+    result: qa.AttentionResult,
+    page: str,
+    market: dict[str, np.ndarray],
+) -> None:
+    again = compiled.rebind(market["scores"], values=market["value"])
+    second = again.html(again.solve(seed=1, num_reads=8), tokens=market["tokens"].tolist())
+    # A placement that is taken over says so in its notes; nothing else may differ.
+    gone = r"<ul class=\"notes\"><li>[^<]*(submissions|taken over)</li></ul>"
+    assert re.sub(gone, "", same_run(second)) == re.sub(gone, "", same_run(page))
+
+
+def test_its_numbers_are_those_of_the_result(
+    compiled: qa.CompiledAttention, result: qa.AttentionResult, page: str
+) -> None:
+    attention = compiled.attention
+    ours, plain, fair = compared(compiled, result)
+    assert fair.name == "top-k, residual (same decoder)"
+    best = np.argsort(-attention.softmax, axis=-1, kind="stable")[..., :3]
+    for rival, decoder in ((plain, "renormalise"), (fair, "residual")):
+        for h, q in ((0, 0), (3, 7), (11, 29)):
+            keys = best[h, q]
+            assert set(np.flatnonzero(rival.kept[h, q])) == set(keys)
+            p, v = attention.softmax[h, q], attention.values[h]
+            exact = p @ v
+            kept = p[keys] @ v[keys]
+            if decoder == "renormalise":
+                found = kept / p[keys].sum()
+            else:
+                found = kept + (1 - p[keys].sum()) * v.mean(axis=0)
+            error = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+            assert rival.errors[h, q] == pytest.approx(error)
+    assert f"{np.mean(ours.errors):.1%}" in Reader(page).text
+    assert f"{np.mean(fair.errors):.1%}" in Reader(page).text
+
+
+def decoded(uri: str) -> np.ndarray:
+    """Read back a PNG of eight bits a channel, without filters."""
+    data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    place, body, size = 8, b"", (0, 0)
+    while place < len(data):
+        length = struct.unpack(">I", data[place : place + 4])[0]
+        name, part = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
+        (crc,) = struct.unpack(">I", data[place + 8 + length : place + 12 + length])
+        assert crc == zlib.crc32(name + part)
+        if name == b"IHDR":
+            size = struct.unpack(">II", part[:8])
+        body += part if name == b"IDAT" else b""
+        place += 12 + length
+    lines = np.frombuffer(zlib.decompress(body), np.uint8).reshape(size[1], 1 + 4 * size[0])
+    assert (lines[:, 0] == 0).all()
+    return lines[:, 1:].reshape(size[1], size[0], 4)
+
+
+def test_maps_hold_the_attention(
+    compiled: qa.CompiledAttention, result: qa.AttentionResult, page: str
+) -> None:
+    for head in (0, 7):
+        softmax = compiled.attention.softmax[head]
+        given = re.search(rf'<image id="g{head}" href="([^"]*)"', page)
+        chosen = re.search(rf'<image id="s{head}" href="([^"]*)"', page)
+        left = re.search(rf'<image id="c{head}" href="([^"]*)"', page)
+        opacity = decoded(given[1])[..., 3] / 255.0
+        assert np.abs(opacity**2 - softmax).max() < 0.01
+        amber = decoded(chosen[1])[..., 0] > 200
+        assert np.array_equal(amber, result.selected[head])
+        grey = decoded(left[1])[..., 0] == 128
+        assert (grey.sum(axis=-1) == 30 - 8).all()
+
+
+def test_large_maps_shrink_and_keep_what_stands_out() -> None:
+    weights = np.zeros((1000, 700))
+    weights[777, 500] = 1.0
+    pixels = shrunk(weights_map(weights, weights >= 0), heads=32)
+    assert max(pixels.shape) <= 256
+    assert (pixels[..., 3] == 255).sum() == 1
+    assert shrunk(pixels, heads=1).shape == pixels.shape
+
+
+def test_kept_keys_show_however_little_they_weigh() -> None:
+    nothing = np.zeros((1, 2))
+    pixels = selected_map(nothing, nothing == 0, np.array([[True, False]]))
+    assert pixels[0, 0, 3] > 50
+    assert pixels[0, 1, 3] == 0
+    assert np.array_equal(decoded(png_uri(pixels)), pixels)
+
+
+# -- every kind of compilation ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loud:
+    """Changes <b>nothing</b> & says so."""
+
+    name: ClassVar[str] = "loud"
+    needs: ClassVar[frozenset[Fact]] = frozenset()
+    ensures: ClassVar[frozenset[Fact]] = frozenset()
+    breaks: ClassVar[frozenset[Fact]] = frozenset()
+
+    def apply(self, program: qa.Program) -> Rewrite:
+        return unchanged(program, "left <i>alone</i>")
+
+
+def cases() -> dict[str, dict[str, object]]:
+    tie = qa.TieVariables.from_kv_head([0, 0, 1])
+    return {
+        "no machine": {"target": None},
+        "all to all": {"target": "all-to-all"},
+        "values": {"target": "zephyr:2", "objective": "output", "values": True},
+        "soft": {
+            "target": None,
+            "objective": "output",
+            "values": True,
+            "select": qa.SoftWeights(3, k=2),
+        },
+        "levels": {"target": None, "objective": "sparsemax", "select": qa.SoftWeights(3)},
+        "tied heads": {"target": "zephyr:2", "tie": tie},
+        "tied queries": {"target": None, "tie": qa.TieVariables(queries=True)},
+        "one hot": {"target": "pegasus:3", "select": qa.OneHot()},
+        "budget": {"target": None, "select": qa.Budget(4)},
+        "free": {"target": None, "select": qa.Unconstrained()},
+        "all kept": {"target": "zephyr:2", "select": qa.ExactlyK(9)},
+        "own pass": {"target": None, "passes": (Loud(), qa.InsertPenalties())},
+    }
+
+
+@pytest.mark.parametrize("name", cases())
+def test_every_kind_of_compilation_has_a_page(
+    name: str, minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache
+) -> None:
+    options = {"select": qa.ExactlyK(2), "cache": cache} | cases()[name]
+    scores = minilm["scores"][:3, :5, :9].copy()
+    if options.pop("values", False):
+        options["values"] = minilm["value"][:3, :9]
+    scores[:, 3] = scores[:, 3] if name == "tied queries" else -np.inf
+    compiled = qa.compile(scores, 3, **options)
+    for result in (None, compiled.solve(seed=1, num_reads=4)):
+        read = check(compiled.html(result))
+        assert ("outcome" in read.ids) == (result is not None)
+        assert ("chip" in read.ids) == (
+            compiled.placement is not None and len(compiled.program) > 0
+        )
+    if name == "own pass":
+        assert "Changes <b>nothing</b> & says so." in read.text
+        assert "left <i>alone</i>" in read.text
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 4), (1, 6, 1), (2, 1, 40), (1, 12, 3)])
+def test_odd_shapes(shape: tuple[int, int, int]) -> None:
+    scores = np.random.default_rng(0).normal(size=shape)
+    compiled = qa.compile(scores, shape[0], select=qa.ExactlyK(2), target=None)
+    check(compiled.html(compiled.solve(seed=1, num_reads=2)))
+    blind = qa.compile(np.full(shape, -np.inf), shape[0], select=qa.ExactlyK(2), target=None)
+    assert "sees any key" in check(blind.html(blind.solve(seed=1))).text
+
+
+def test_couplers_that_nobody_wrote_stay_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 3, 12))
+    compiled = qa.compile(scores, 2, select=qa.ExactlyK(2), slots=6, target=None)
+    assert not compiled.stages[0].program.objective.made
+    monkeypatch.setattr("qubo_attn.report.page.example_row._MOST", 100)
+    text = check(compiled.html()).text
+    assert not compiled.stages[0].program.objective.made
+    assert "not written out" in text
+    assert "terms=66" in text  # those of the example row are
+    monkeypatch.undo()
+    assert "not written out" not in check(compiled.html()).text
+
+
+def test_what_the_user_wrote_is_text_and_no_markup(cache: qa.EmbeddingCache) -> None:
+    nasty = "<script>alert('&')</script>"
+    graph = qa.Target.zephyr(1).graph()
+    target = qa.Target.from_graph(graph)
+    target = qa.Target(
+        target.topology, target.shape, target.qubits, target.couplers, target.properties, nasty
+    )
+    compiled = qa.compile(
+        np.random.default_rng(0).normal(size=(1, 3, 3)),
+        1,
+        select=qa.OneHot(),
+        target=target,
+        cache=cache,
+    )
+    read = check(compiled.html(tokens=[nasty, '"', "Ġword"]))
+    assert nasty in read.text
+    assert "word" in read.text
+    assert "Ġ" not in read.text
+    with pytest.raises(qa.InputError, match="tokens names 2 keys, but there are 3"):
+        compiled.html(tokens="ab")
+
+
+def test_programs_of_any_pipeline_have_a_page(cache: qa.EmbeddingCache) -> None:
+    query, key, value = np.random.default_rng(0).normal(size=(3, 2, 3, 4))
+    program = qa.qama_program(query, key, value, bits=2)
+    embed = qa.Embed(qa.Target.zephyr(2), cache)
+    stages = qa.Pipeline((qa.Quantize(bits=8), embed)).run(program)
+    read = check(qa.stages_page(stages, "QAMA <1>"))
+    assert {"pipeline", "chip", "chains"} <= set(read.ids)
+    assert "QAMA <1>" in read.text
+    with pytest.raises(qa.InputError, match="no stages"):
+        qa.stages_page([])
+
+
+# -- its parts ----------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.sampled_from("abc<&"), max_size=6), st.lists(st.sampled_from("abd<"), max_size=6)
+)
+def test_a_diff_holds_both_texts(old: list[str], new: list[str]) -> None:
+    shown = diff_html("\n".join(old), "\n".join(new))
+    if old == new:
+        assert shown == ""
+        return
+    lines = [line for line in Reader(shown).text.split("\n") if line]
+    known = [line for line in lines if not line.startswith("…")]
+    left = len(lines) == len(known)
+    if left:
+        assert [line[2:] for line in known if line[0] in " -"] == old
+        assert [line[2:] for line in known if line[0] in " +"] == new
+    else:
+        assert [line[2:] for line in known if line[0] == "-"] == [
+            line for line in old if f"- {line}" in known
+        ]
+
+
+def test_long_diffs_are_counted() -> None:
+    old = "\n".join(f"x[0,0,{i}] * x[0,0,{i + 1}] : 1" for i in range(500))
+    text = Reader(diff_html(old, "offset 0")).text
+    assert "… 488 lines removed" in text
+    assert text.count("\n") < 20
+    some = "\n".join(line for place, line in enumerate(old.split("\n")) if place % 3)
+    text = Reader(diff_html(old, some)).text
+    assert text.count("…") == 1
+    assert "… 163 lines removed, 325 lines unchanged" in text
+
+
+def test_a_part_of_a_program_has_its_energies(minilm: dict[str, np.ndarray]) -> None:
+    compiled = qa.compile(minilm["scores"][:2], 2, select=qa.ExactlyK(2), slots=6, target=None)
+    row = example_row(compiled.stages)
+    assert row is not None
+    head, query = row
+    rng = np.random.default_rng(0)
+    for stage, members in zip(
+        compiled.stages, row_members(compiled.stages, head, query), strict=True
+    ):
+        program = stage.program
+        part = part_of(program, members)
+        part.verify()
+        assert part.labels == [program.label(v) for v in members]
+        assert set(part.variables.head) == {head}
+        assert set(part.variables.query) == {query}
+        points = np.zeros((8, len(program)))
+        points[:, members] = rng.integers(0, 2, (8, len(members)))
+        rest = program.energies(np.zeros((1, len(program))))
+        own = part.energies(np.zeros((1, len(part))))
+        assert part.energies(points[:, members]) - own == pytest.approx(
+            program.energies(points) - rest
+        )
+
+
+@pytest.mark.parametrize(
+    ("select", "shape"),
+    [
+        (qa.AtMostK(3), "dense"),
+        (qa.ExactlyK(3), "network"),
+        (qa.ExactlyK(3), "grid"),
+        (qa.SoftWeights(3), "dense"),
+    ],
+    ids=["slack", "network", "grid", "levels"],
+)
+def test_ancillas_belong_to_their_row(
+    select: qa.ExactlyK, shape: str, minilm: dict[str, np.ndarray]
+) -> None:
+    compiled = qa.compile(
+        -minilm["scores"][:2, :3, :8],
+        2,
+        select=select,
+        objective="sparsemax" if isinstance(select, qa.SoftWeights) else "hard",
+        target=None,
+        passes=(qa.InsertPenalties(cardinality=shape), qa.BinarizeWeights()),
+    )
+    row = example_row(compiled.stages)
+    assert row is not None
+    head, query = row
+    for stage, members in zip(compiled.stages, row_members(compiled.stages, *row), strict=True):
+        v = stage.program.variables
+        assert members.tolist() == np.flatnonzero((v.head == head) & (v.query == query)).tolist()
+        c = stage.program.constraints
+        kept = part_of(stage.program, members).constraints
+        assert len(kept) == ((c.head == head) & (c.query == query)).sum()
+
+
+def test_no_row_to_show() -> None:
+    program = qa.Program.parse("w[0,*,0,0] : 1\nw[0,*,1,0] : 2\n")
+    stages = qa.Pipeline((qa.Canonicalize(),)).run(program)
+    assert example_row(stages) is None
+    assert isinstance(stages[0].lift, Lift)
+    check(qa.stages_page(stages))
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, minilm: dict[str, np.ndarray]) -> str:
+    folder = tmp_path_factory.mktemp("compiled") / "out"
+    options = {"select": qa.ExactlyK(2), "target": None, "values": minilm["value"][:2]}
+    qa.compile(minilm["scores"][:2], 2, **options).save(folder)
+    return str(folder)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["report", *arguments])
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def test_the_command_writes_the_page(folder: str, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    tokens = str(FIXTURES / "minilm_d02_L1_n10.npz")
+    code, text = run(folder, "-o", str(out), "--tokens", tokens, "--json")
+    facts = json.loads(text)
+    assert code == 0
+    assert facts["bytes"] == out.stat().st_size
+    assert facts["solved"]
+    assert facts["feasible"] == 1
+    assert set(facts["errors"]) == {"ours", "top-k, renormalised (same decoder)"}
+    read = check(out.read_text(encoding="utf-8"))
+    assert "heron" in read.text
+    loaded = qa.load(folder)
+    with np.load(tokens) as file:
+        assert out.read_text(encoding="utf-8") == loaded.html(
+            loaded.solve(seed=1), tokens=file["tokens"].tolist()
+        )
+
+
+def test_the_command_without_solving(folder: str, tmp_path: Path) -> None:
+    out, words = tmp_path / "report.html", tmp_path / "words.txt"
+    words.write_text("\n".join("abcdefghij"))
+    code, text = run(folder, "-o", str(out), "--no-solve", "--tokens", str(words))
+    assert (code, f"wrote {out}" in text.replace("\n", "")) == (0, True)
+    assert "outcome" not in check(out.read_text(encoding="utf-8")).ids
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("absent", "-o", "x.html"), "holds no readable artifact"),
+        (("FOLDER", "-o", "absent/x.html"), "No such file"),
+        (("FOLDER", "-o", "x.html", "--tokens", "absent.npz"), "holds no readable tokens"),
+        (("FOLDER", "-o", "x.html", "--seed", "-1"), "seed must be from 0"),
+    ],
+)
+def test_the_command_says_what_is_wrong(
+    arguments: tuple[str, ...],
+    message: str,
+    folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, text = run(*(folder if word == "FOLDER" else word for word in arguments))
+    assert code != 0
+    assert message in text
+
+
+def test_top_k_keeps_as_many_keys_as_the_row(
+    compiled: qa.CompiledAttention, result: qa.AttentionResult
+) -> None:
+    attention = compiled.attention
+    chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
+    again = weights_of("residual", attention.softmax, chosen, attention.visible)
+    assert again.sum(axis=-1) == pytest.approx(1.0)
+    assert (compared(compiled, result)[1].kept.sum(-1) == result.selected.sum(-1)).all()
