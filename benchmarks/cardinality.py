@@ -20,13 +20,15 @@ import qubo_attn as qa
 from qubo_attn import kernels
 from qubo_attn.backend.coefficients import coefficients
 from qubo_attn.common.arrays import Floats, Longs, pointers
+from qubo_attn.common.frozen import replaced
 from qubo_attn.embedding.packing import find_clique
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape, embed_copies, first_copy
 from qubo_attn.embedding.sparse import sparse_shapes
 from qubo_attn.embedding.templates import clique_tiles
 from qubo_attn.formulations.cardinality import cheapest
-from qubo_attn.ir.program import Program, Quadratic, replaced
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 
 def logits(folder: str, longest: int) -> Floats:

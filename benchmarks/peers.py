@@ -50,7 +50,8 @@ from common import attention_files, finish, parser
 
 import qubo_attn as qa
 from qubo_attn import kernels
-from qubo_attn.ir.program import Program, replaced
+from qubo_attn.common.frozen import replaced
+from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.pipeline import PRICED, UNPRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 

@@ -17,12 +17,13 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn.common.arrays import Floats, Longs, pointers, segment_ids
+from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import PassError
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
 from qubo_attn.formulations.encodings import cheapest, coefficients
-from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Constraints, Kind, Program, Sense, Variables, replaced
+from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.pipeline import BINARY, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
 
@@ -119,7 +120,7 @@ class BinarizeWeights:
                 return bits
             return embedded_qubits(Cardinality.DENSE, bits, 1, self.topology)
 
-        return cheapest(program.variables.upper, blocks_of(program), qubits)
+        return cheapest(program.variables.upper, program.components, qubits)
 
 
 def _bits(variables: Variables, source: Longs, place: Longs) -> Variables:

@@ -17,8 +17,9 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, segment_ids
 from qubo_attn.errors import InfeasibleError
+from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Program, Sense
+from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, substitute
 

@@ -31,7 +31,7 @@ from qubo_attn.embedding.shapes import Shape
 from qubo_attn.embedding.sparse import sparse_shapes
 from qubo_attn.embedding.templates import round_up
 from qubo_attn.errors import InputError
-from qubo_attn.ir.components import blocks_of, places_within
+from qubo_attn.ir.components import places_within
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
@@ -96,7 +96,7 @@ class Embed:
             EmbeddingError: a component does not fit even alone.
         """
         n = len(program)
-        component = blocks_of(program)
+        component = program.components
         shapes = sparse_shapes(program, component)
         structure = _structure(component, shapes, self.longest_chain)
         if self.kept is not None and self.kept.structure == structure:

@@ -26,6 +26,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
+from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import InfeasibleError, InputError, PassError
 from qubo_attn.formulations.cardinality import OPTIONS, Cardinality, cheapest, uncoupled
 from qubo_attn.formulations.certificates import (
@@ -41,9 +42,9 @@ from qubo_attn.formulations.leveled import certify_levels
 from qubo_attn.formulations.slack import add_slack
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
-from qubo_attn.ir.components import blocks_of
+from qubo_attn.ir.columns import Kind, Sense
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Kind, Program, Sense, replaced
+from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import (
     at_most_rows,
     bit_rows,
@@ -146,7 +147,7 @@ class InsertPenalties:
     def _forms(self, program: Program, exact: Bools) -> tuple[Array, tuple[str, ...]]:
         """Return the form of every constraint, and why."""
         form = np.full(len(exact), Cardinality.DENSE, np.int8)
-        block, c = blocks_of(program), program.constraints
+        block, c = program.components, program.constraints
         # Only counts may share a block with a grid or a network: other prices know bits alone.
         others = np.unique(block[c.var[c.ptr[:-1][~sum_rows(program)]]])
         choice = exact & (c.rhs > 0) & (c.rhs < np.diff(c.ptr))
@@ -191,7 +192,7 @@ class InsertPenalties:
         self, program: Program, lift: Lift, bounded: Bools, costs: Floats | None, form: Array
     ) -> Rewrite:
         c = program.constraints
-        block = blocks_of(program)
+        block = program.components
         exact = sum_rows(program) & ~bounded
         # A row that shares a block with another kind of constraint is priced like the others.
         leveled = leveled_rows(program)

@@ -27,9 +27,9 @@ from qubo_attn.backend.integer_ising import Spins, largest_integer
 from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.rounding import BlockView, Rounding, candidate_steps
-from qubo_attn.ir.components import blocks_of
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Program, Quadratic
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
@@ -81,7 +81,7 @@ class Quantize:
         if not len(program):
             return unchanged(program, "no variables")
         form = program.total()
-        view = BlockView(program, form, Spins.of(form, blocks_of(program)))
+        view = BlockView(program, form, Spins.of(form, program.components))
         blocks = self._blocks(view)
         step = np.array([block.step for block in blocks])
         bound = sum(block.rise for block in blocks)

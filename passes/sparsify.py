@@ -37,8 +37,9 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array
 from qubo_attn.common.threads import by_rows, rows_at
 from qubo_attn.errors import InputError
+from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Constraints, Program
+from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import bit_rows, exact_rows, gate_pairs, open_rows
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged

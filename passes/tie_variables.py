@@ -26,10 +26,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Ints, Longs
+from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.tying import check_rows, find_groups, soften, tie_bound
+from qubo_attn.ir.columns import Variables
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Program, Variables, replaced
+from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,8 +31,9 @@ from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import InputError, PassError
 from qubo_attn.formulations.certificates import Certificates
 from qubo_attn.frontend.attention import Attention
+from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Program, Sense
+from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.report.facts import Report, build_report
 from qubo_attn.report.schedule import Schedule, schedule
@@ -168,7 +168,7 @@ class CompiledAttention(Portable):
         if not len(self.program):
             return Submissions()
         if self._outgoing is None:
-            return Submissions((logical_submission(self.program, self._earlier),))
+            return Submissions((logical_submission(self.program),))
         return Submissions(self._outgoing.submissions())
 
     @cached_property
@@ -177,16 +177,6 @@ class CompiledAttention(Portable):
         if self.placement is None or self.plan is None or self.coefficients is None:
             return None
         return Outgoing(self.program, self.placement, self.plan, self.coefficients)
-
-    @property
-    def _earlier(self) -> CompiledAttention | None:
-        """The batch this one was rebound from, while it is at hand and has a model of its own."""
-        known: Callable[[], CompiledAttention | None] | None = vars(self).get("_known")
-        earlier = None if known is None else known()
-        if earlier is None or earlier.placement is not None:
-            return None
-        made = vars(earlier).get("submissions", ())
-        return earlier if any("bqm" in vars(part) for part in made) else None
 
     def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
         """Return every submission as a solver's client sends it; see `Submission.wire`.
@@ -383,10 +373,7 @@ class CompiledAttention(Portable):
         )
         if mask is not None:
             recipe = dataclasses.replace(recipe, mask=np.array(mask))
-        again = recipe.lower(attention, self.placement, self.plan)
-        # Not a field: it neither travels nor keeps the batch alive.
-        vars(again)["_known"] = weakref.ref(self)
-        return again
+        return recipe.lower(attention, self.placement, self.plan)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields; hooks stay behind, and so does a plan, which is worked out anew."""

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 import qubo_attn as qa
 from qubo_attn.cli import app
-from qubo_attn.ir.program import Sense, replaced
+from qubo_attn.common.frozen import replaced
+from qubo_attn.ir.columns import Sense
 from qubo_attn.passes import Embed
 from qubo_attn.pipeline.pipeline import Fact, Pass, spec
 from qubo_attn.registry import SHIPPED, known_passes, parse_pass, pass_named

@@ -18,7 +18,7 @@ from qubo_attn.backend.chain_strength import ChainStrength
 from qubo_attn.backend.spread import Spread, spread_of
 from qubo_attn.common.arrays import Floats
 from qubo_attn.embedding.placement import Placement, Plan
-from qubo_attn.ir.program import Quadratic
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.machine.ranges import shares
 
 # Sums of couplings round: a component fills its ranges but for this share, and never leaves them.

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Bytes, Floats, Ints, Longs
 from qubo_attn.errors import DecodeError, InputError
-from qubo_attn.ir.components import blocks_of
-from qubo_attn.ir.program import Program, Quadratic
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 MOST_BITS = 16
 # Coefficients of a quantized program are whole multiples up to the rounding of a few operations.
@@ -194,7 +194,7 @@ def integer_ising(
                [-2,  2,  0]], dtype=int32)
     """
     limit = largest_integer(bits)
-    block = blocks_of(program)
+    block = program.components
     form = program.total()
     spins = Spins.of(form, block)
     step, number = _multiples(program, spins, limit)

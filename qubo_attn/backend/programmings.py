@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,24 +13,14 @@ from qubo_attn.backend.submission import Physical, Submission
 from qubo_attn.backend.wire import SolverOrder, WireData, layout_of, wire_data
 from qubo_attn.common.arrays import Floats, Longs, csr_rows
 from qubo_attn.embedding.placement import Placement, Plan
-from qubo_attn.ir.program import Kind, Program, Role
-from qubo_attn.ir.total import expand_like
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
+from qubo_attn.ir.columns import Kind, Role
+from qubo_attn.ir.program import Program
 
 
-def logical_submission(program: Program, earlier: CompiledAttention | None) -> Submission:
-    """Return the whole program as one model over bits.
-
-    Args:
-        program: bits only, constraints priced.
-        earlier: an earlier batch, whose arrays it shares where they are equal, and whose model it
-            may copy.
-    """
-    n = len(program)
-    form = program.total() if earlier is None else expand_like(program, earlier.program)
-    made = Submission(
+def logical_submission(program: Program) -> Submission:
+    """Return the whole program, bits only and constraints priced, as one model over bits."""
+    n, form = len(program), program.total()
+    return Submission(
         0,
         np.arange(n),
         _rows_of(program, np.arange(n)),
@@ -44,9 +32,6 @@ def logical_submission(program: Program, earlier: CompiledAttention | None) -> S
         "BINARY",
         np.ones(n),
     )
-    if earlier is not None:
-        vars(made)["_known"] = weakref.ref(earlier.submissions[0])
-    return made
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,11 +27,11 @@ from qubo_attn.backend.wire import SolverOrder, WireData, layout_of, wire_data
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.common.files import write_file
 from qubo_attn.common.frozen import Portable
-from qubo_attn.errors import DecodeError, InputError
+from qubo_attn.errors import DecodeError
 from qubo_attn.machine.ranges import range_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Hashable
 
     import dimod
     from numpy.typing import DTypeLike
@@ -109,52 +109,11 @@ class Submission(Portable):
 
     @cached_property
     def bqm(self) -> dimod.BinaryQuadraticModel:
-        """The logical model, labelled by program variable ids; nobody else's object.
-
-        Where couplers are those of the batch it was rebound from, and that batch's model is still
-        there and unedited, it is a copy of that with new linear biases.
-        """
-        from qubo_attn.backend.bqm import copied, fresh, kept
-
-        made = copied(self, self._earlier)
-        return kept(self, fresh(self) if made is None else made)
-
-    def bqm_into(self, earlier: Submission) -> dimod.BinaryQuadraticModel:
-        """Return the logical model, made out of an earlier batch's, which is used up.
-
-        For loops over batches that are done with one model before they need the next. Whoever
-        still holds the earlier model sees it change; hand it over as it was made, not edited.
-        Where it does not fit (other couplers, other labels, never made) it is left alone or given
-        up, and a new model is made. `bqm` is the same object from then on.
-
-        Args:
-            earlier: the submission of an earlier batch; its ``bqm`` is made anew if asked for.
-
-        Raises:
-            InputError: ``earlier`` is no submission.
-
-        Example:
-            >>> import qubo_attn as qa
-            >>> first = qa.compile([[[2.0, 1.0, 0.5]]], 1, target=None, select=qa.ExactlyK(2))
-            >>> model = first.submissions[0].bqm
-            >>> again = first.rebind([[[0.5, 1.0, 2.0]]])
-            >>> again.submissions[0].bqm_into(first.submissions[0]) is model
-            True
-        """
-        from qubo_attn.backend.bqm import fresh, into, kept
-
-        if not isinstance(earlier, Submission):
-            raise InputError(
-                f"bqm_into takes the submission whose bqm is to be used up, not {type(earlier)}",
-                earlier=earlier,
-            )
-        if "bqm" not in self.__dict__:
-            made = into(self, earlier)
-            self.__dict__["bqm"] = kept(self, fresh(self) if made is None else made)
-        return self.bqm
+        """The logical model, labelled by program variable ids."""
+        return self.to_bqm()
 
     def to_bqm(self, dtype: DTypeLike = np.float64) -> dimod.BinaryQuadraticModel:
-        """Return a new logical model that is not kept.
+        """Return a new logical model.
 
         Args:
             dtype: of its biases; ``numpy.float32`` takes half the memory and keeps seven digits.
@@ -173,12 +132,6 @@ class Submission(Portable):
     def plain(self) -> bool:
         """Whether the ids of its variables count from 0."""
         return bool((self.variables == np.arange(len(self.variables))).all())
-
-    @property
-    def _earlier(self) -> Submission | None:
-        """The submission of the batch it was rebound from, while that is at hand."""
-        known: Callable[[], Submission | None] | None = self.__dict__.get("_known")
-        return None if known is None else known()
 
     @cached_property
     def embedding(self) -> dict[int, tuple[Hashable, ...]]:

@@ -51,7 +51,3 @@ def main(
     ] = False,
 ) -> None:
     """Lower attention to quantum-annealer problems, and read samples back as attention."""
-
-
-if __name__ == "__main__":
-    app()

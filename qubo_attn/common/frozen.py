@@ -1,11 +1,13 @@
-"""Columns that travel: pickled by their fields alone, and frozen again where they arrive."""
+"""Frozen columns: arrays that nobody can write to, pickled by their fields alone."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+from qubo_attn.common.arrays import Array, frozen_array
 
 
 class Portable:
@@ -34,3 +36,30 @@ class Portable:
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, name, value)
+
+
+class Columns(Portable):
+    """Base of the frozen column groups: converts each array to its dtype once and freezes it."""
+
+    _dtypes: dict[str, type]
+
+    def __post_init__(self) -> None:
+        for name, dtype in self._dtypes.items():
+            object.__setattr__(self, name, frozen_array(getattr(self, name), dtype))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the columns by name."""
+        return {name: getattr(self, name) for name in self._dtypes}
+
+
+G = TypeVar("G", bound=Columns)
+
+
+def replaced(group: G, **columns: Array) -> G:
+    """Return a column group with some columns replaced.
+
+    Args:
+        group: columns, e.g. variables or constraints.
+        **columns: the new columns, by name.
+    """
+    return type(group)(**(group.arrays() | columns))

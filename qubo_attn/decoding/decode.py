@@ -12,14 +12,15 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.common.arrays import Array, Bools, Bytes, Floats, Longs, segment_ids
+from qubo_attn.common.frozen import replaced
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.repair import repair
 from qubo_attn.errors import DecodeError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.select import SoftWeights
-from qubo_attn.ir.components import blocks_of
-from qubo_attn.ir.program import Program, Role, replaced
+from qubo_attn.ir.columns import Role
+from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import gate_pairs
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def best_reads(
         One point of ``program``, shape (1, n), and the mean share of broken chains.
     """
     bits = np.zeros((1, len(program)), np.uint8)
-    blocks, broken = blocks_of(program), []
+    blocks, broken = program.components, []
     for submission, sampleset in zip(submissions, samplesets, strict=True):
         reads, breaks, counts = _read(submission, sampleset, chain_break_method)
         broken.append((float(breaks @ counts), float(counts.sum())))

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, segment_ids
+from qubo_attn.common.frozen import replaced
 from qubo_attn.decoding.decode import mean_read
 from qubo_attn.errors import PassError
-from qubo_attn.ir.program import Program, Sense, replaced
+from qubo_attn.ir.columns import Sense
+from qubo_attn.ir.program import Program
 
 if TYPE_CHECKING:
     import dimod

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, segment_ids
-from qubo_attn.ir.components import blocks_of
-from qubo_attn.ir.program import Kind, Program, Sense
+from qubo_attn.ir.columns import Kind, Sense
+from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import gate_pairs
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def repair(program: Program, point: Floats) -> Floats:
     from scipy import sparse
 
     mended = point.copy()
-    block = blocks_of(program)
+    block = program.components
     c, o = program.constraints, program.objective
     c = c.take(c.kind != Kind.GATE)
     matrix = c.matrix(len(program)).tocsc()

@@ -14,9 +14,9 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Longs, csr_rows, frozen_array, pointers
-from qubo_attn.common.frozen import Portable
+from qubo_attn.common.frozen import Columns, Portable
 from qubo_attn.errors import EmbeddingError
-from qubo_attn.ir.program import Columns, Quadratic
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.machine.target import Target
 
 

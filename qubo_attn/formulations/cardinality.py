@@ -15,7 +15,6 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Longs
 from qubo_attn.formulations.switches import network_of
-from qubo_attn.ir.components import blocks_of
 from qubo_attn.ir.program import Program
 
 
@@ -103,7 +102,7 @@ def uncoupled(program: Program, index: Longs) -> Bools:
     c, o = program.constraints, program.objective
     touched = np.zeros(len(program), bool)
     touched[o.i], touched[o.j] = True, True
-    block = blocks_of(program)
+    block = program.components
     rows = c.take(index)
     busy = np.zeros(int(block.max(initial=-1)) + 1, bool)
     busy[block[touched]] = True

@@ -62,7 +62,8 @@ from qubo_attn.common.arrays import Array, Bools, Floats, Longs, csr_rows
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.formulations.walls import reach
-from qubo_attn.ir.program import Constraints, Kind, Program
+from qubo_attn.ir.columns import Constraints, Kind
+from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import whole_rows
 from qubo_attn.ir.rows import row_classes
 

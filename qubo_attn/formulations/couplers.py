@@ -11,7 +11,8 @@ from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.certificates import STEPS
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Program, Quadratic
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import lone_rows
 from qubo_attn.pipeline.rewrite import Rewrite
 

@@ -10,8 +10,8 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Longs, pointers, segment_ids
 from qubo_attn.formulations.certificates import LEVELS, Certificates
-from qubo_attn.ir.components import blocks_of
-from qubo_attn.ir.program import Kind, Program
+from qubo_attn.ir.columns import Kind
+from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import gate_pairs
 
 ROUNDS = 40
@@ -27,7 +27,7 @@ def certify_levels(program: Program, index: Longs, share: float) -> Certificates
     """
     c, o, n = program.constraints, program.objective, len(program)
     picks = c.kind[index] != Kind.GATE
-    part, block = c.take(index[picks]), blocks_of(program)
+    part, block = c.take(index[picks]), program.components
     owner = np.full(int(block.max(initial=-1)) + 1, -1, np.int64)
     owner[block[part.var[part.ptr[:-1]]]] = np.arange(len(part))
     inside = np.flatnonzero(owner[block] >= 0)

@@ -11,8 +11,10 @@ import numpy as np
 
 from qubo_attn.common.arrays import Longs, pointers, segment_ids
 from qubo_attn.formulations.encodings import coefficients
+from qubo_attn.ir.columns import Constraints, Role, Sense, Variables
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Constraints, Program, Quadratic, Role, Sense, Variables
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 
 def add_slack(program: Program, index: Longs, encoding: str) -> tuple[Program, Lift]:

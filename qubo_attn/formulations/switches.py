@@ -20,8 +20,10 @@ import numpy as np
 
 from qubo_attn.common.arrays import Longs, own_array, pointers
 from qubo_attn.formulations.slack import ancillas, appended
+from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Constraints, Kind, Program, Quadratic, Sense
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import row_classes
 
 

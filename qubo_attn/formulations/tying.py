@@ -11,6 +11,7 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Ints, Longs, segment_ids
 from qubo_attn.decoding.decoders import top_k
 from qubo_attn.errors import PassError
+from qubo_attn.ir.columns import Kind, Role
 from qubo_attn.ir.heads import (
     cells,
     exchange_prices,
@@ -19,7 +20,8 @@ from qubo_attn.ir.heads import (
     row_counts,
     shared_keys,
 )
-from qubo_attn.ir.program import Kind, Program, Quadratic, Role
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import exact_rows
 from qubo_attn.pipeline.rewrite import Rewrite
 

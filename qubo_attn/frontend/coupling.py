@@ -23,6 +23,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.errors import InputError
+from qubo_attn.ir.columns import Role
 from qubo_attn.ir.heads import (
     cells,
     exchange_prices,
@@ -31,7 +32,8 @@ from qubo_attn.ir.heads import (
     row_counts,
     shared_keys,
 )
-from qubo_attn.ir.program import Program, Quadratic, Role
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

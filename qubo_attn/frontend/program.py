@@ -7,22 +7,16 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from qubo_attn.common.arrays import Longs, own_array, segment_ids
+from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Output, SoftObjective
 from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.required import constraints_over, wishes
 from qubo_attn.frontend.select import Budget, Select, SoftWeights
-from qubo_attn.ir.program import (
-    Constraints,
-    Kind,
-    Program,
-    Quadratic,
-    Role,
-    Sense,
-    Variables,
-    replaced,
-)
+from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 if TYPE_CHECKING:
     from qubo_attn.passes import TieVariables

@@ -16,7 +16,9 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend import qama
-from qubo_attn.ir.program import Constraints, Program, Quadratic, Role, Variables
+from qubo_attn.ir.columns import Constraints, Role, Variables
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 
 @dataclass(frozen=True, eq=False)

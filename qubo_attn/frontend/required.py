@@ -8,7 +8,8 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Longs, pointers, segment_ids
 from qubo_attn.errors import InputError
-from qubo_attn.ir.program import Constraints, Kind, Program, Sense
+from qubo_attn.ir.columns import Constraints, Kind, Sense
+from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import gate_pairs
 
 if TYPE_CHECKING:

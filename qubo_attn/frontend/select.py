@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 from qubo_attn.common.arrays import Longs
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.encodings import coefficients
-from qubo_attn.ir.program import Sense
+from qubo_attn.ir.columns import Sense
 
 
 @runtime_checkable

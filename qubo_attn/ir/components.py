@@ -1,4 +1,4 @@
-"""Independent blocks: variables joined by couplers or by a constraint."""
+"""Independent components: variables joined by couplers or by a constraint."""
 
 from __future__ import annotations
 
@@ -6,31 +6,23 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Longs, own_array, pointers, segment_ids
-from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import LateQuadratic
+from qubo_attn.ir.columns import Constraints
+from qubo_attn.ir.quadratic import Quadratic, Terms
 
 
-def blocks_of(program: Program) -> Longs:
-    """Return the independent block of each variable: couplers and constraints join variables.
+def components_of(objective: Quadratic, constraints: Constraints) -> Longs:
+    """Return the independent component of each variable, numbered from 0.
 
-    Energies and feasibility of one block do not depend on another, so the best read may be picked
-    block by block.
+    Couplers that are worked out late are not worked out for this: each of them lies within a row.
     """
-    o, c = program.objective, program.constraints
-    # Passes that only price constraints keep couplers and rows as they are, and with them blocks.
-    known: tuple[Longs, Longs, Longs] | None = o.__dict__.get("_blocks")
-    if known is not None and known[0] is c.ptr and known[1] is c.var:
-        return known[2]
-    anchors = c.var[c.ptr[c.row]]
-    if isinstance(o, LateQuadratic):
-        ptr = o.couplers.ptr
-        ends = ptr[segment_ids(ptr)], np.arange(ptr[-1])
+    c, n = constraints, len(objective.linear)
+    if isinstance(objective.couplers, Terms):
+        ends = objective.i, objective.j
     else:
-        ends = o.i, o.j
-    u, v = np.concatenate([ends[0], anchors]), np.concatenate([ends[1], c.var])
-    blocks = own_array(kernels.connected_components(len(program), u, v))
-    o.__dict__["_blocks"] = c.ptr, c.var, blocks
-    return blocks
+        ptr = objective.couplers.ptr
+        ends = ptr[segment_ids(ptr)], np.arange(ptr[-1])
+    u, v = np.concatenate([ends[0], c.var[c.ptr[c.row]]]), np.concatenate([ends[1], c.var])
+    return own_array(kernels.connected_components(n, u, v))
 
 
 def places_within(component: Longs) -> Longs:

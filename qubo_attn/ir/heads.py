@@ -11,7 +11,8 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, Longs
 from qubo_attn.decoding.decoders import top_k
-from qubo_attn.ir.program import Kind, Program, Role, Variables
+from qubo_attn.ir.columns import Kind, Role, Variables
+from qubo_attn.ir.program import Program
 
 
 def cells(variables: Variables, *, merge_queries: bool = False) -> Longs:

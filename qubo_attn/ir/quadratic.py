@@ -1,23 +1,61 @@
-"""Forms whose couplers are worked out when first asked for, or for some variables only.
+"""Quadratic forms in columns, whose couplers may be worked out late.
 
 A row of n keys has n (n - 1) / 2 couplers. Where the first pass keeps a few of its keys, nearly all
-of them would be written to be left out again; so an objective over whole rows hands over what its
-couplers follow from.
+of them would be written to be left out again. So an objective over whole rows gives a form what its
+couplers follow from, and the form works them out when they are first read, or for some variables
+only.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs, own_array
-from qubo_attn.ir.program import Constraints, Quadratic
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs, frozen_array, own_array
+from qubo_attn.common.frozen import Columns, Portable
+from qubo_attn.ir.columns import Constraints
+
+
+@dataclass(frozen=True, eq=False)
+class Terms(Columns):
+    """Couplers, one entry each.
+
+    Attributes:
+        i, j: int32, the variables of each coupler.
+        bias: float64, the coefficient of each coupler.
+    """
+
+    i: Array
+    j: Array
+    bias: Array
+
+    _dtypes = {"i": np.int32, "j": np.int32, "bias": np.float64}  # noqa: RUF012  (a shared table)
+
+    def __len__(self) -> int:
+        return len(self.bias)
+
+    @classmethod
+    def nonzero(cls, i: Ints, j: Ints, bias: Floats, zeros: bool) -> Terms:
+        """Return couplers without zeros; the arrays become the columns.
+
+        Args:
+            i, j, bias: the couplers, arrays that nobody else holds.
+            zeros: whether there may be zeros among them.
+        """
+        if zeros:
+            keep = bias != 0
+            i, j, bias = i[keep], j[keep], bias[keep]
+        return cls(own_array(i), own_array(j), own_array(bias))
 
 
 class Couplers(Protocol):
-    """What couplers follow from; picklable, as programs travel between processes."""
+    """What the couplers of whole rows follow from; picklable, as programs go to other processes."""
 
     @property
     def ptr(self) -> Longs:
@@ -25,7 +63,7 @@ class Couplers(Protocol):
         ...
 
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
-        """Return the couplers between some variables, sorted; zeros may be among them.
+        """Return the couplers between some variables, sorted; there may be zeros among them.
 
         Args:
             index: ascending variables; all of them when None.
@@ -46,7 +84,7 @@ class RowCouplers(ABC):
 
     @abstractmethod
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
-        """Return the couplers between some variables, sorted; zeros may be among them."""
+        """Return the couplers between some variables, sorted; there may be zeros among them."""
 
     @abstractmethod
     def step_costs(self, linear: Floats, row: Longs, count: Longs) -> tuple[Floats, Floats]:
@@ -62,78 +100,122 @@ class RowCouplers(ABC):
         """Return all couplers, each with its row's entry of ``square`` added, and their zeros."""
 
 
-class LateQuadratic(Quadratic):
-    """A quadratic form that works its couplers out when ``i``, ``j`` or ``bias`` is asked for.
+@dataclass(frozen=True, eq=False, init=False)
+class Quadratic(Portable):
+    """A quadratic form; terms sorted by ``(i, j)`` with ``i <= j``, unique, none zero.
 
     Attributes:
-        couplers: what they follow from.
+        offset: the constant.
+        linear: float64, one entry per variable.
+        couplers: the terms, or what they follow from; see `is_late`.
+
+    Example:
+        >>> form = Quadratic(1.0, [2.0, 3.0], [0], [1], [-4.0])
+        >>> form.energies([[0, 0], [1, 1]])
+        array([1., 2.])
+        >>> len(form), form.is_late
+        (1, False)
     """
 
-    couplers: Couplers
+    offset: float
+    linear: Array
+    couplers: Terms | Couplers
 
-    def __init__(self, offset: float, linear: Floats, couplers: Couplers) -> None:
+    def __init__(
+        self,
+        offset: float,
+        linear: ArrayLike,
+        i: ArrayLike = (),
+        j: ArrayLike = (),
+        bias: ArrayLike = (),
+        *,
+        couplers: Terms | Couplers | None = None,
+    ) -> None:
+        """Take the columns over.
+
+        Args:
+            offset: the constant.
+            linear: one entry per variable.
+            i, j, bias: the couplers, where ``couplers`` is None.
+            couplers: the terms, or what they follow from.
+        """
+        if couplers is None:
+            couplers = Terms(i, j, bias)  # type: ignore[arg-type]  # columns convert what they take
         object.__setattr__(self, "offset", float(offset))
-        object.__setattr__(self, "linear", own_array(linear))
+        object.__setattr__(self, "linear", frozen_array(linear, np.float64))
         object.__setattr__(self, "couplers", couplers)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what the couplers follow from, in place of the couplers."""
-        return {name: self.__dict__[name] for name in ("offset", "linear", "couplers")}
-
-    def __getattr__(self, name: str) -> Array:
-        if name not in ("i", "j", "bias"):
-            raise AttributeError(name)
-        columns = self.among(None)
-        for column, array in zip(("i", "j", "bias"), columns, strict=True):
-            object.__setattr__(self, column, array)
-        return columns[("i", "j", "bias").index(name)]
+    def __len__(self) -> int:
+        return len(self.terms)
 
     @property
-    def made(self) -> bool:
-        """Whether the couplers have been worked out."""
-        return "bias" in self.__dict__
+    def is_late(self) -> bool:
+        """Whether the terms are worked out when they are first read."""
+        return not isinstance(self.couplers, Terms)
 
-    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+    @cached_property
+    def terms(self) -> Terms:
+        """The couplers."""
+        return self.among(None)
+
+    @property
+    def i(self) -> Array:
+        """The first variable of each coupler, int32."""
+        return self.terms.i
+
+    @property
+    def j(self) -> Array:
+        """The second variable of each coupler, int32."""
+        return self.terms.j
+
+    @property
+    def bias(self) -> Array:
+        """The coefficient of each coupler, float64."""
+        return self.terms.bias
+
+    def among(self, index: Longs | None) -> Terms:
         """Return the couplers between some variables, sorted and without zeros.
 
         Args:
             index: ascending variables; all of them when None.
 
         Returns:
-            Both ends, as positions in ``index``, and values.
+            The couplers, their ends as positions in ``index``.
         """
-        i, j, bias = self.couplers.among(index)
-        return _owned(i, j, bias, not bias.all())
+        if not isinstance(self.couplers, Terms):
+            i, j, bias = self.couplers.among(index)
+            return Terms.nonzero(i, j, bias, not bias.all())
+        if index is None:
+            return self.couplers
+        place = np.full(len(self.linear), -1, np.int64)
+        place[index] = np.arange(len(index))
+        first, second = place[self.i], place[self.j]
+        inside = (first >= 0) & (second >= 0)
+        return Terms(first[inside], second[inside], self.bias[inside])
 
-    def plus(self, square: Floats) -> Quadratic:
-        """Return the form with each row's entry of ``square`` added to the row's couplers.
+    def arrays(self) -> dict[str, Array]:
+        """Return the columns by name."""
+        return {"linear": self.linear, **self.terms.arrays()}
 
-        Args:
-            square: one per row of the couplers.
-
-        Raises:
-            TypeError: its couplers are not those of every pair of a row.
-        """
-        if not isinstance(self.couplers, RowCouplers):
-            raise TypeError(f"{type(self.couplers).__name__} has not every pair of a row")
-        i, j, bias, zeros = self.couplers.plus(square)
-        return Quadratic(self.offset, self.linear, *_owned(i, j, bias, zeros > 0))
-
-
-def _owned(i: Ints, j: Ints, bias: Floats, zeros: bool) -> tuple[Ints, Ints, Floats]:
-    """Return fresh couplers frozen, and without their zeros where there are any."""
-    if zeros:
-        keep = bias != 0
-        i, j, bias = i[keep], j[keep], bias[keep]
-    return own_array(i), own_array(j), own_array(bias)
+    def energies(self, samples: ArrayLike) -> Floats:
+        """Return the value of the form at each of ``samples``, shape (m, n)."""
+        points = np.ascontiguousarray(samples, dtype=np.float64)
+        return kernels.quadratic_energies(
+            points, self.offset, self.linear, self.i, self.j, self.bias
+        )
 
 
 def whole_rows(form: Quadratic, rows: Constraints) -> tuple[RowCouplers, Longs] | None:
-    """Return what the couplers of a form follow from, where constraints are over whole rows of it.
+    """Return what a form's couplers follow from, where constraints are over whole rows of it.
 
-    And the number of each constraint's row. None where anything else is the case.
+    Args:
+        form: any form.
+        rows: constraints over its variables.
+
+    Returns:
+        The couplers and the number of each constraint's row; None where anything else is the case.
     """
-    if not isinstance(form, LateQuadratic) or not isinstance(form.couplers, RowCouplers):
+    if not isinstance(form.couplers, RowCouplers):
         return None
     ptr = form.couplers.ptr
     sizes = np.diff(rows.ptr)

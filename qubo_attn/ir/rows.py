@@ -4,27 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Longs, own_array
-from qubo_attn.ir.components import blocks_of
-from qubo_attn.ir.program import Kind, Program, Sense
-
-
-def count_rows(program: Program) -> Bools:
-    """Return which imposed constraints are plain counts over variables of their own.
-
-    Coefficients are one, the variables stand in no other constraint, and the right-hand side is a
-    whole number that the variables can reach. Equalities and upper bounds alike.
-    """
-    c, upper = program.constraints, program.variables.upper
-    if not len(c):
-        return np.zeros(0, bool)
-    # Several passes ask, and each more than once.
-    known: tuple[Array, Bools] | None = c.__dict__.get("_count_rows")
-    if known is None or known[0] is not upper:
-        plain = own_array(_counts(program, np.bincount(c.var, minlength=len(program))))
-        known = c.__dict__["_count_rows"] = upper, plain
-    return known[1]
+from qubo_attn.common.arrays import Bools, Longs
+from qubo_attn.ir.columns import Kind, Sense
+from qubo_attn.ir.program import Program
 
 
 def open_rows(program: Program) -> Bools:
@@ -34,28 +16,21 @@ def open_rows(program: Program) -> Bools:
     """
     c = program.constraints
     if not c.gated:
-        return count_rows(program)
+        return program.count_rows
     listed = c.kind[c.row] != Kind.GATE
-    return _counts(program, np.bincount(c.var[listed], minlength=len(program)))
-
-
-def _counts(program: Program, uses: Longs) -> Bools:
-    c = program.constraints
-    plain, reach = kernels.plain_counts(c.ptr, c.var, c.coef, uses, program.variables.upper)
-    whole = (c.rhs == np.rint(c.rhs)) & (c.rhs >= 0) & (c.rhs <= reach)
-    listed = (np.diff(c.ptr) > 0) & (c.kind != Kind.GATE)
-    return np.asarray(plain & whole & listed & ~c.priced)
+    uses = np.bincount(c.var[listed], minlength=len(program))
+    return c.counts(program.variables.upper, uses)
 
 
 def sum_rows(program: Program) -> Bools:
     """Return which constraints ask their own variables to add up to exactly k."""
-    return np.asarray(count_rows(program) & (program.constraints.sense == Sense.EQ))
+    return np.asarray(program.count_rows & (program.constraints.sense == Sense.EQ))
 
 
 def at_most_rows(program: Program) -> Bools:
     """Return which constraints let at most k of their own bits be one."""
     return np.asarray(
-        count_rows(program) & (program.constraints.sense == Sense.LE) & bit_rows(program)
+        program.count_rows & (program.constraints.sense == Sense.LE) & bit_rows(program)
     )
 
 
@@ -92,7 +67,7 @@ def leveled_rows(program: Program) -> Bools:
     gates = (c.kind == Kind.GATE) & ~c.priced
     if not gates.any():
         return np.zeros(len(c), bool)
-    block = blocks_of(program)[c.var[c.ptr[:-1]]]
+    block = program.components[c.var[c.ptr[:-1]]]
     rows = open_rows(program) & (c.sense == Sense.EQ) & bit_rows(program)
     size = int(block.max()) + 1
     clean = np.bincount(block, weights=~(gates | rows), minlength=size) == 0

@@ -28,7 +28,8 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.errors import ParseError
-from qubo_attn.ir.program import Constraints, Kind, Program, Quadratic, Role, Sense, Variables
+from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
+from qubo_attn.ir.quadratic import Quadratic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,16 +38,17 @@ if TYPE_CHECKING:
 # -- printing ---------------------------------------------------------------------------------
 
 
-def print_program(program: Program, *, exact: bool, limit: int | None) -> str:
-    """Return ``program`` as text; see `Program.text`."""
+def print_program(
+    v: Variables, o: Quadratic, c: Constraints, *, exact: bool, limit: int | None
+) -> str:
+    """Return a program as text; see `Program.text`."""
     number = repr if exact else _short
-    o, c = program.objective, program.constraints
-    header = f"program variables={len(program)} terms={len(o)} constraints={len(c)}"
+    header = f"program variables={len(v)} terms={len(o)} constraints={len(c)}"
     lines = [header, f"offset {_number(o.offset, number)}"]
     sections = (
-        (len(program), (_print_variable(program, v, number) for v in range(len(program)))),
-        (len(o), (_print_term(program, t, number) for t in range(len(o)))),
-        (len(c), (_print_constraint(program, r, number) for r in range(len(c)))),
+        (len(v), (_print_variable(v, o, index, number) for index in range(len(v)))),
+        (len(o), (_print_term(v, o, t, number) for t in range(len(o)))),
+        (len(c), (_print_constraint(v, c, r, number) for r in range(len(c)))),
     )
     for count, section in sections:
         lines.extend(islice(section, limit))
@@ -65,29 +67,27 @@ def _number(value: float, number: Callable[[float], str]) -> str:
     return number(float(value)).removesuffix(".0")
 
 
-def _print_variable(program: Program, v: int, number: Callable[[float], str]) -> str:
-    upper, mass = program.variables.upper[v], program.variables.mass[v]
+def _print_variable(v: Variables, o: Quadratic, index: int, number: Callable[[float], str]) -> str:
+    upper, mass = v.upper[index], v.mass[index]
     domain = f" in 0..{upper}" if upper > 1 else ""
     share = "" if np.isnan(mass) else f" mass {_number(mass, number)}"
-    return f"{program.label(v)}{domain}{share} : {_number(program.objective.linear[v], number)}"
+    return f"{v.label(index)}{domain}{share} : {_number(o.linear[index], number)}"
 
 
-def _print_term(program: Program, t: int, number: Callable[[float], str]) -> str:
-    o = program.objective
-    return f"{program.label(o.i[t])} * {program.label(o.j[t])} : {_number(o.bias[t], number)}"
+def _print_term(v: Variables, o: Quadratic, t: int, number: Callable[[float], str]) -> str:
+    return f"{v.label(o.i[t])} * {v.label(o.j[t])} : {_number(o.bias[t], number)}"
 
 
-def _print_constraint(program: Program, r: int, number: Callable[[float], str]) -> str:
-    c = program.constraints
+def _print_constraint(v: Variables, c: Constraints, r: int, number: Callable[[float], str]) -> str:
     parts = []
     for e in range(c.ptr[r], c.ptr[r + 1]):
         sign = "-" if c.coef[e] < 0 else "+"
         size = "" if abs(c.coef[e]) == 1 else f"{_number(abs(c.coef[e]), number)} "
-        parts.append(f"{sign} {size}{program.label(c.var[e])}")
+        parts.append(f"{sign} {size}{v.label(c.var[e])}")
     total = " ".join(parts).removeprefix("+ ")
     total = f"-{total[2:]}" if total.startswith("- ") else total
     relation = "==" if c.sense[r] == Sense.EQ else "<="
-    line = f"{program.constraint_label(r)}: {total} {relation} {_number(c.rhs[r], number)}"
+    line = f"{c.label(r)}: {total} {relation} {_number(c.rhs[r], number)}"
     if c.priced[r]:
         line += f" price {_number(c.weight[r], number)}"
         if c.slope[r] != 0:
@@ -109,17 +109,15 @@ _ROLES = {role.letter: role for role in Role}
 _KINDS = {kind.name.lower(): kind for kind in Kind}
 
 
-def parse_program(text: str) -> Program:
-    """Read a program from its text; see `Program.parse`."""
+def parse_program(text: str) -> tuple[Variables, Quadratic, Constraints]:
+    """Read the columns of a program from its text; see `Program.parse`."""
     reader = _Reader()
     for number, line in enumerate(text.splitlines(), start=1):
         content = line.split("//")[0].rstrip()
         indent = len(content) - len(content.lstrip())
         if content.strip():
             reader.read(content.strip(), number, indent)
-    program = reader.program()
-    program.verify()
-    return program
+    return reader.columns()
 
 
 class _Reader:
@@ -199,17 +197,17 @@ class _Reader:
         place = {"line": line, "column": indent + column + 1}
         raise ParseError(f"line {line}, column {place['column']}: {message}", **place)
 
-    def program(self) -> Program:
+    def columns(self) -> tuple[Variables, Quadratic, Constraints]:
         n = len(self.variables)
-        head, query, key, bit, upper, role, mass = _columns(self.variables, 7)
-        u, v, bias = _columns(self.terms, 3)
+        head, query, key, bit, upper, role, mass = _table(self.variables, 7)
+        u, v, bias = _table(self.terms, 3)
         i, j, bias = kernels.collect_couplers(n, u, v, bias)
-        sense, rhs, kind, c_head, c_query, c_key, c_bit, weight, slope = _columns(
+        sense, rhs, kind, c_head, c_query, c_key, c_bit, weight, slope = _table(
             [row for row, _ in self.rows], 9
         )
-        var, coef = _columns([entry for _, entries in self.rows for entry in entries], 2)
+        var, coef = _table([entry for _, entries in self.rows for entry in entries], 2)
         ptr = np.cumsum([0] + [len(entries) for _, entries in self.rows])
-        return Program(
+        return (
             Variables(head, query, key, bit, upper, role, mass),
             Quadratic(self.offset, np.array(self.linear), i, j, bias),
             Constraints(
@@ -218,5 +216,5 @@ class _Reader:
         )
 
 
-def _columns(rows: Iterable[tuple[float, ...]], width: int) -> np.ndarray:
+def _table(rows: Iterable[tuple[float, ...]], width: int) -> np.ndarray:
     return np.array(list(rows), dtype=np.float64).reshape(-1, width).T

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools
 from qubo_attn.errors import VerifyError
-from qubo_attn.ir.program import Kind, Role, Sense
-
-if TYPE_CHECKING:
-    from qubo_attn.ir.program import Program
+from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
+from qubo_attn.ir.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
@@ -29,14 +26,16 @@ class Diagnostic:
         return f"{self.code} at {self.where}: {self.text}"
 
 
-def verify(program: Program, *, late: bool = False) -> None:
-    """Raise the first problem of ``program``, with the count of the rest; see `diagnose`."""
-    _raise_first(list(diagnose(program, late=late)))
+def verify(
+    variables: Variables, objective: Quadratic, constraints: Constraints, *, late: bool = False
+) -> None:
+    """Raise the first problem of a program, with the count of the rest; see `diagnose`."""
+    _raise_first(list(diagnose(variables, objective, constraints, late=late)))
 
 
-def verify_terms(program: Program) -> None:
-    """Raise the first problem of the objective of ``program``, the rest of which is in order."""
-    _raise_first(list(_objective(program, True)))
+def verify_terms(variables: Variables, objective: Quadratic) -> None:
+    """Raise the first problem of an objective; the rest of its program is in order."""
+    _raise_first(list(_objective(variables, objective, True)))
 
 
 def _raise_first(problems: list[Diagnostic]) -> None:
@@ -46,58 +45,58 @@ def _raise_first(problems: list[Diagnostic]) -> None:
         raise VerifyError(f"{first}{rest}", code=first.code, where=first.where)
 
 
-def diagnose(program: Program, *, late: bool = False) -> Iterator[Diagnostic]:
-    """Yield the problems of ``program``, at most one of each code.
+def diagnose(
+    variables: Variables, objective: Quadratic, constraints: Constraints, *, late: bool = False
+) -> Iterator[Diagnostic]:
+    """Yield the problems of a program, at most one of each code.
 
-    Shapes come first: where they are wrong, nothing else is looked at.
+    Shapes come first: where they are wrong, nothing else is checked.
 
     Args:
-        program: to be looked at.
-        late: leave couplers that are not worked out yet as they are.
+        variables, objective, constraints: the columns of the program.
+        late: do not check couplers that are worked out late; see `Quadratic.is_late`.
     """
-    terms = program.objective.made or not late
-    shapes = list(_shapes(program, terms))
+    terms = not (late and objective.is_late)
+    shapes = list(_shapes(variables, objective, constraints, terms))
     yield from shapes
     if shapes:
         return
-    yield from _variables(program)
-    yield from _objective(program, terms)
-    yield from _constraints(program)
+    yield from _variables(variables, objective)
+    yield from _objective(variables, objective, terms)
+    yield from _constraints(variables, constraints)
 
 
-def _shapes(program: Program, terms: bool) -> Iterator[Diagnostic]:
-    n, rows, o = len(program), len(program.constraints), program.objective
-    entries = len(program.constraints.var)
+def _shapes(
+    variables: Variables, objective: Quadratic, constraints: Constraints, terms: bool
+) -> Iterator[Diagnostic]:
+    n, rows, entries = len(variables), len(constraints), len(constraints.var)
+    forms = objective.arrays() if terms else {"linear": objective.linear}
+    lengths = {"linear": n} | (dict.fromkeys(("i", "j"), len(objective)) if terms else {})
     groups = (
-        ("variables", program.variables.arrays(), dict.fromkeys(program.variables.arrays(), n)),
-        (
-            "objective",
-            o.arrays() if terms else {"linear": o.linear},
-            {"linear": n} | (dict.fromkeys(("i", "j"), len(o)) if terms else {}),
-        ),
+        ("variables", variables.arrays(), dict.fromkeys(variables.arrays(), n)),
+        ("objective", forms, lengths),
         (
             "constraints",
-            program.constraints.arrays(),
-            dict.fromkeys(program.constraints.arrays(), rows)
+            constraints.arrays(),
+            dict.fromkeys(constraints.arrays(), rows)
             | {"ptr": rows + 1, "var": entries, "coef": entries},
         ),
     )
-    for group, columns, lengths in groups:
-        for name, length in lengths.items():
+    for group, columns, expected in groups:
+        for name, length in expected.items():
             if columns[name].shape != (length,):
                 text = f"has shape {columns[name].shape}, expected ({length},)"
                 yield Diagnostic("shape", f"{group}.{name}", text)
-    ptr = program.constraints.ptr
+    ptr = constraints.ptr
     if len(ptr) != rows + 1 or ptr[0] != 0 or ptr[-1] != entries or (np.diff(ptr) < 0).any():
         yield Diagnostic("row-pointer", "constraints.ptr", "does not partition the entries")
 
 
-def _variables(program: Program) -> Iterator[Diagnostic]:
-    v = program.variables
+def _variables(v: Variables, objective: Quadratic) -> Iterator[Diagnostic]:
 
     def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
         if bad.any():
-            yield Diagnostic(code, program.label(int(np.flatnonzero(bad)[0])), text)
+            yield Diagnostic(code, v.label(int(np.flatnonzero(bad)[0])), text)
 
     if len(v) and v.role.max() > max(Role):
         where = f"variable {int(np.flatnonzero(v.role > max(Role))[0])}"
@@ -105,27 +104,27 @@ def _variables(program: Program) -> Iterator[Diagnostic]:
         return
     yield from first("upper", v.upper < 1, "has an upper value below 1; fix it instead")
     yield from first(
-        "finite-linear", ~np.isfinite(program.objective.linear), "has a bias that is not finite"
+        "finite-linear", ~np.isfinite(objective.linear), "has a bias that is not finite"
     )
     twin = _duplicate(v.role, v.head, v.query, v.key, v.bit)
     if twin is not None:
-        yield Diagnostic("label-twice", program.label(twin), "names two variables")
+        yield Diagnostic("label-twice", v.label(twin), "names two variables")
 
 
-def _objective(program: Program, terms: bool) -> Iterator[Diagnostic]:
-    o, n = program.objective, len(program)
+def _objective(variables: Variables, o: Quadratic, terms: bool) -> Iterator[Diagnostic]:
+    n = len(variables)
     if not np.isfinite(o.offset):
         yield Diagnostic("finite-offset", "objective", f"has offset {o.offset}")
     if not terms:
         return
-    outside, *bad = kernels.first_bad_terms(n, program.variables.upper, o.i, o.j, o.bias).tolist()
+    outside, *bad = kernels.first_bad_terms(n, variables.upper, o.i, o.j, o.bias).tolist()
     if outside >= 0:
         ends = f"{o.i[outside]}, {o.j[outside]}"
         yield Diagnostic("term-range", f"term {outside}", f"couples variables {ends} of {n}")
         return
     for t, (code, text) in zip(bad, _TERMS, strict=True):
         if t >= 0:
-            yield Diagnostic(code, f"{program.label(o.i[t])} * {program.label(o.j[t])}", text)
+            yield Diagnostic(code, f"{variables.label(o.i[t])} * {variables.label(o.j[t])}", text)
 
 
 _TERMS = (
@@ -146,37 +145,35 @@ _ROWS = (
 )
 
 
-def _constraints(program: Program) -> Iterator[Diagnostic]:
-    c = program.constraints
+def _constraints(variables: Variables, c: Constraints) -> Iterator[Diagnostic]:
 
     def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
         if bad.any():
-            yield Diagnostic(code, program.constraint_label(int(np.flatnonzero(bad)[0])), text)
+            yield Diagnostic(code, c.label(int(np.flatnonzero(bad)[0])), text)
 
     for r, (code, text) in zip(
-        kernels.first_bad_rows(len(program), c.ptr, c.var, c.coef, c.rhs).tolist(),
+        kernels.first_bad_rows(len(variables), c.ptr, c.var, c.coef, c.rhs).tolist(),
         _ROWS,
         strict=True,
     ):
         if r >= 0:
-            yield Diagnostic(code, program.constraint_label(r), text)
+            yield Diagnostic(code, c.label(r), text)
     yield from first("sense", c.sense > max(Sense), "has an unknown sense")
     text = "is no gate: expected c.u - U v <= 0 with a bit v and U the largest c.u"
-    yield from first("gate", _crooked_gates(program), text)
+    yield from first("gate", _crooked_gates(variables, c), text)
     with np.errstate(invalid="ignore"):
         bad_price = c.priced & ((c.weight < 0) | ~np.isfinite(c.weight) | ~np.isfinite(c.slope))
     yield from first("price", bad_price, "has a price that is negative or not finite")
     twin = _duplicate(c.kind, c.head, c.query, c.key, c.bit)
     if twin is not None:
-        yield Diagnostic("label-twice", program.constraint_label(twin), "names two constraints")
+        yield Diagnostic("label-twice", c.label(twin), "names two constraints")
 
 
-def _crooked_gates(program: Program) -> Bools:
+def _crooked_gates(variables: Variables, c: Constraints) -> Bools:
     """Return which constraints are called gates and are none."""
-    c, row = program.constraints, program.constraints.row
-    if not c.gated or (c.var < 0).any() or (c.var >= len(program)).any():
+    if not c.gated or (c.var < 0).any() or (c.var >= len(variables)).any():
         return np.zeros(len(c), bool)
-    upper = program.variables.upper[c.var]
+    row, upper = c.row, variables.upper[c.var]
     balance = np.bincount(row, weights=c.coef * upper, minlength=len(c))
     opens = np.bincount(row, weights=(c.coef < 0) & (upper == 1), minlength=len(c))
     falling = np.bincount(row, weights=c.coef < 0, minlength=len(c))

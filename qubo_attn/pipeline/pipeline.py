@@ -181,7 +181,7 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
             PromiseError: with ``verify_each``, a pass broke its promise.
         """
         stages: list[Stage] = []
-        verify(program, late=True)
+        verify(program.variables, program.objective, program.constraints, late=True)
         for pass_ in self.passes:
             _check_needs(pass_, program)
             for hook in self.before:
@@ -191,12 +191,13 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
             except QuboAttnError as error:
                 error.add_note(f"in pass {spec(pass_)}")
                 raise
-            for after in self.after:
-                after(stage)
+            for after_hook in self.after:
+                after_hook(stage)
             stages.append(stage)
-            if stage.program.objective.made and not program.objective.made:
-                # Couplers that nobody had seen so far.
-                verify_terms(stage.program)
+            after = stage.program
+            if program.objective.is_late and not after.objective.is_late:
+                # Couplers that no check has seen so far.
+                verify_terms(after.variables, after.objective)
             program = stage.program
         return stages
 
@@ -206,7 +207,7 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
         seconds, most = time.perf_counter() - start, memory.peak()
         var = rewrite.program.constraints.var
         if len(var) and (var.min() < 0 or var.max() >= len(rewrite.program)):
-            verify(rewrite.program)  # kernels take indices as they are
+            rewrite.program.verify()  # kernels take indices as they are
         if self.verify_each:
             validate(program, rewrite)
         return Stage(pass_.name, spec(pass_), rewrite, seconds, most)

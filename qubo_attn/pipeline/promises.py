@@ -8,7 +8,8 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.errors import PromiseError
-from qubo_attn.ir.program import Program, Sense
+from qubo_attn.ir.columns import Sense
+from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.rewrite import Rewrite
 
 MOST_BITS = 20

@@ -12,9 +12,10 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs, own_array
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import InfeasibleError
+from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Constraints, Kind, Program, Quadratic, Sense, Variables
-from qubo_attn.ir.quadratic import LateQuadratic
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -134,13 +135,14 @@ def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic
     # Nothing is fixed at one but by required keys and full rows.
     offset = form.offset + (float(form.linear @ constant) if constant.any() else 0.0)
     linear = form.linear[kept]
-    if isinstance(form, LateQuadratic) and not form.made:
+    if form.is_late:
         # Couplers matter between variables that stay or are fixed at other than zero.
         index = np.flatnonzero(kept | (constant != 0))
         part = form.among(index)
         if len(index) == n:
-            return Quadratic(offset, linear, *part)
-        i, j, bias = index[part[0]].astype(np.int32), index[part[1]].astype(np.int32), part[2]
+            return Quadratic(offset, linear, couplers=part)
+        i, j = index[part.i].astype(np.int32), index[part.j].astype(np.int32)
+        bias = part.bias
     else:
         i, j, bias = form.i, form.j, form.bias
     if constant.any():

@@ -21,7 +21,7 @@ from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import Select, is_select
-from qubo_attn.ir.program import Role
+from qubo_attn.ir.columns import Role
 from qubo_attn.machine.target import Target
 from qubo_attn.torch.weights import check_energies
 

@@ -15,11 +15,6 @@ from typer.testing import CliRunner
 
 import qubo_attn as qa
 from qubo_attn.cli import app, console
-from qubo_attn.cli import compile as compile_cli
-from qubo_attn.cli import formats as formats_cli
-from qubo_attn.cli import solve as solve_cli
-from qubo_attn.decoding.decoders import DECODERS
-from qubo_attn.frontend.objectives import OBJECTIVES
 from qubo_attn.interchange import FORMATS
 from tests.conftest import ROOT
 
@@ -102,12 +97,6 @@ def test_completion_knows_the_words(typed: str, expected: set[str]) -> None:
         },
     )
     assert expected == set(result.output.split())
-
-
-def test_words_of_the_command_line_are_those_of_the_library() -> None:
-    assert set(compile_cli.OBJECTIVES) == set(OBJECTIVES)
-    assert solve_cli.DECODERS == DECODERS
-    assert tuple(FORMATS) == formats_cli.NAMES
 
 
 def test_every_error_has_a_code_and_it_is_documented() -> None:

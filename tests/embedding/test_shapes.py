@@ -85,9 +85,7 @@ def test_shapes_are_kept_and_checked(tmp_path: Path) -> None:
 
 def test_cliques_have_no_shape(minilm: dict[str, np.ndarray]) -> None:
     program = qa.compile(minilm["scores"], 12, select=qa.ExactlyK(3), target=None).program
-    from qubo_attn.ir.components import blocks_of
-
-    assert sparse_shapes(program, blocks_of(program)) == {}
+    assert sparse_shapes(program, program.components) == {}
 
 
 def test_a_shape_that_does_not_fit_says_so() -> None:

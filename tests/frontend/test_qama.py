@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.frontend.program import qama
-from qubo_attn.ir.program import Role
+from qubo_attn.frontend import qama
+from qubo_attn.ir.columns import Role
 
 Array = np.ndarray
 

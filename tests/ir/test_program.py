@@ -6,6 +6,7 @@ from hypothesis import given
 
 import qubo_attn as qa
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.verify import diagnose
 from tests.support import oracle
 from tests.support.strategies import programs
@@ -56,7 +57,7 @@ def test_priced_implication_is_a_product() -> None:
 def test_columns_are_frozen_and_caller_arrays_are_not() -> None:
     linear = np.array([1.0, 2.0])
     none = np.zeros(0)
-    form = qa.ir.Quadratic(0.0, linear, none, none, none)
+    form = Quadratic(0.0, linear, none, none, none)
     linear[0] = 9.0
     assert form.linear[0] == 1.0
     with pytest.raises(ValueError, match="read-only"):
@@ -130,7 +131,10 @@ def broken(**changes: object) -> Program:
 )
 def test_verify_names_what_is_malformed(changes: dict[str, object], code: str, where: str) -> None:
     program = broken(**changes)
-    found = [(d.code, d.where) for d in diagnose(program)]
+    found = [
+        (d.code, d.where)
+        for d in diagnose(program.variables, program.objective, program.constraints)
+    ]
     assert (code, where) in found
     with pytest.raises(qa.VerifyError) as caught:
         program.verify()

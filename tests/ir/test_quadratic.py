@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir.program import Constraints, Quadratic
-from qubo_attn.ir.quadratic import LateQuadratic, whole_rows
+from qubo_attn.ir.columns import Constraints
+from qubo_attn.ir.quadratic import Quadratic, whole_rows
 
 
 @pytest.mark.parametrize("objective", ["selection", "redundancy", "output"])
@@ -30,12 +30,10 @@ def test_part_is_that_of_the_whole(objective: str) -> None:
         target=None,
     )
     first, second = made.stages[0].program, made.stages[1]
-    assert isinstance(first.objective, LateQuadratic)
-    assert not first.objective.made
+    assert first.objective.is_late
     late = second.program
     copy = pickle.loads(pickle.dumps(made.stages[1].rewrite))
     assert len(first.objective) > 0
-    assert first.objective.made
     first.verify()
     again = qa.Sparsify(slots=4).apply(first)
     assert np.array_equal(again.program.objective.bias, late.objective.bias)
@@ -69,7 +67,7 @@ def test_rows_known_by_their_factors_are_priced_like_any(
         target=None,
     )
     late = made.stages[0].program
-    assert isinstance(late.objective, LateQuadratic)
+    assert late.objective.is_late
     again = qa.InsertPenalties(relax=False).apply(late.replace(objective=plain(late.objective)))
     ours, theirs = made.program, again.program
     assert np.allclose(ours.constraints.weight, theirs.constraints.weight, atol=1e-9)
@@ -108,7 +106,7 @@ def test_programs_travel_without_their_couplers(objective: str) -> None:
         target=None,
     )
     travelled = pickle.loads(pickle.dumps(made.program))
-    assert not travelled.objective.made
+    assert travelled.objective.is_late
     priced = [
         qa.InsertPenalties(relax=False).apply(program) for program in (made.program, travelled)
     ]

@@ -16,7 +16,8 @@ from qubo_attn.formulations.cardinality import Cardinality, cheapest
 from qubo_attn.formulations.certificates import WALLS, certify
 from qubo_attn.formulations.switches import network_of
 from qubo_attn.formulations.walls import grid_of
-from qubo_attn.ir.program import Program, Role
+from qubo_attn.ir.columns import Role
+from qubo_attn.ir.program import Program
 from tests.support import oracle
 from tests.support.strategies import programs
 

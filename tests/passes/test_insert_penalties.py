@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir.program import Program, Sense, replaced
+from qubo_attn.common.frozen import replaced
+from qubo_attn.ir.columns import Sense
+from qubo_attn.ir.program import Program
 from tests.support import oracle
 from tests.support.strategies import programs
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir.program import Program, replaced
+from qubo_attn.common.frozen import replaced
+from qubo_attn.ir.program import Program
 from tests.support import oracle
 from tests.support.strategies import programs
 

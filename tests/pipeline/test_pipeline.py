@@ -4,13 +4,14 @@ import dataclasses
 from itertools import permutations
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 import qubo_attn as qa
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.pipeline import Fact, Pass, Stage, spec
-from qubo_attn.pipeline.rewrite import Rewrite
+from qubo_attn.pipeline.rewrite import Rewrite, substitute
 
 PROGRAM = Program.parse(
     "x[0,0,0] : -2\nx[0,0,1] : -1\nx[0,0,2] : 0\npick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1\n"
@@ -123,10 +124,10 @@ class Liar:
             return Rewrite(program.replace(constraints=c.none()), lift)
         if self.what == "optimum":
             fixed = Lift.select([-1, 0, 1], 2)
-            smaller = qa.rewrite.substitute(
+            smaller = substitute(
                 program,
                 fixed,
-                program.variables.take(qa.ir.np.array([1, 2])),
+                program.variables.take(np.array([1, 2])),
             )
             return Rewrite(smaller, fixed)
         if self.what == "margin":

@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import zlib
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -372,10 +373,10 @@ def test_odd_shapes(shape: tuple[int, int, int]) -> None:
 def test_couplers_that_nobody_wrote_stay_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = np.random.default_rng(0).normal(size=(2, 3, 12))
     compiled = qa.compile(scores, 2, select=qa.ExactlyK(2), slots=6, target=None)
-    assert not compiled.stages[0].program.objective.made
-    monkeypatch.setattr("qubo_attn.report.page.example_row._MOST", 100)
+    assert compiled.stages[0].program.objective.is_late
+    monkeypatch.setattr(sys.modules["qubo_attn.report.page.example_row"], "_MOST", 100)
     text = check(compiled.html()).text
-    assert not compiled.stages[0].program.objective.made
+    assert compiled.stages[0].program.objective.is_late
     assert "not written out" in text
     assert "terms=66" in text  # those of the example row are
     monkeypatch.undo()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from qubo_attn.ir.program import Constraints, Kind, Program, Quadratic, Role, Sense, Variables
+from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.kernels.forms import collect_couplers
 
 NUMBERS = st.one_of(

@@ -24,7 +24,7 @@ from torch.autograd import gradcheck  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 import qubo_attn as qa  # noqa: E402
-from qubo_attn.frontend.program import qama  # noqa: E402
+from qubo_attn.frontend import qama  # noqa: E402
 from qubo_attn.torch import (  # noqa: E402
     AnnealedAttention,
     Annealing,

@@ -9,7 +9,7 @@ from qubo_attn.errors import InputError
 if TYPE_CHECKING:
     from qubo_attn.common.arrays import Floats
     from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.program import Quadratic
+    from qubo_attn.ir.quadratic import Quadratic
 
 
 class Objective(Protocol):

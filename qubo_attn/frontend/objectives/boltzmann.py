@@ -21,7 +21,7 @@ from qubo_attn.frontend.objectives.forms import quadratic
 if TYPE_CHECKING:
     from qubo_attn.common.arrays import Array
     from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.program import Quadratic
+    from qubo_attn.ir.quadratic import Quadratic
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qubo_attn.common.arrays import own_array
-from qubo_attn.ir.program import Quadratic
+from qubo_attn.ir.quadratic import Quadratic
 
 if TYPE_CHECKING:
     from qubo_attn.common.arrays import Floats, Ints

@@ -31,12 +31,11 @@ from qubo_attn.common.frozen import Portable
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.frontend.objectives.base import Objective, needed
 from qubo_attn.frontend.objectives.forms import quadratic
-from qubo_attn.ir.quadratic import LateQuadratic
+from qubo_attn.ir.quadratic import Quadratic
 
 if TYPE_CHECKING:
     from qubo_attn.common.arrays import Array, Floats, Ints, Longs
     from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.program import Quadratic
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Output(Objective):
             return kernels.output_linear(*columns, values)
 
         offset, linear = by_rows(work, rows.ptr, SUMS)
-        return LateQuadratic(float(offset.sum()), linear, products)
+        return Quadratic(float(offset.sum()), linear, couplers=products)
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.

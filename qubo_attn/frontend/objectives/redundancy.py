@@ -16,12 +16,11 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.frozen import Portable
 from qubo_attn.frontend.objectives.base import Objective, needed
-from qubo_attn.ir.quadratic import LateQuadratic, rows_of
+from qubo_attn.ir.quadratic import Quadratic, rows_of
 
 if TYPE_CHECKING:
     from qubo_attn.common.arrays import Floats, Ints, Longs
     from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.program import Quadratic
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Redundancy(Objective):
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``-s_i`` and ``strength c_ij``."""
         cosine = centred_cosine(needed(attention.keys, "keys", self.name))
-        return LateQuadratic(0.0, -rows.logit, _Cosines(rows, cosine, float(self.strength)))
+        return Quadratic(0.0, -rows.logit, couplers=_Cosines(rows, cosine, float(self.strength)))
 
 
 @dataclass(frozen=True, eq=False)

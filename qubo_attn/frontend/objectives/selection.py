@@ -15,12 +15,11 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import coupler_columns
 from qubo_attn.common.frozen import Portable
 from qubo_attn.frontend.objectives.base import Objective
-from qubo_attn.ir.quadratic import LateQuadratic, RowCouplers, rows_of
+from qubo_attn.ir.quadratic import Quadratic, RowCouplers, rows_of
 
 if TYPE_CHECKING:
     from qubo_attn.common.arrays import Floats, Ints, Longs
     from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.program import Quadratic
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Selection(Objective):
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``alpha - s_i`` and ``2 alpha s_i s_j``."""
         alpha = float(self.alpha)
-        return LateQuadratic(0.0, alpha - rows.logit, _Products(rows, alpha))
+        return Quadratic(0.0, alpha - rows.logit, couplers=_Products(rows, alpha))
 
 
 @dataclass(frozen=True, eq=False)

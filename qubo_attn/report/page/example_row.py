@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from qubo_attn.common.arrays import Longs, segment_ids
+from qubo_attn.common.frozen import replaced
+from qubo_attn.ir.columns import Kind, Role
 from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Kind, Program, Quadratic, Role, replaced
-from qubo_attn.ir.quadratic import LateQuadratic
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.pipeline.pipeline import Stage
 
 # A row of about so many keys fits a screen and still has something to choose from.
@@ -23,7 +25,7 @@ _MOST = 4_000_000
 
 def is_written(program: Program) -> bool:
     """Return whether a program's couplers are at hand, or few enough to be worked out."""
-    if program.objective.made:
+    if not program.objective.is_late:
         return True
     v = program.variables
     name = v.head.astype(np.int64) * (int(v.query.max(initial=0)) + 2) + v.query + 1
@@ -94,12 +96,7 @@ def part_of(program: Program, members: Longs) -> Program:
     o, c = program.objective, program.constraints
     place = np.full(len(program), -1, np.int64)
     place[members] = np.arange(len(members))
-    if isinstance(o, LateQuadratic) and not o.made:
-        form = Quadratic(0.0, o.linear[members], *o.among(members))
-    else:
-        inside = (place[o.i] >= 0) & (place[o.j] >= 0)
-        ends = place[o.i[inside]], place[o.j[inside]]
-        form = Quadratic(0.0, o.linear[members], *ends, o.bias[inside])
+    form = Quadratic(0.0, o.linear[members], couplers=o.among(members))
     outside = np.bincount(segment_ids(c.ptr), place[c.var] < 0, len(c)) > 0
     kept = c.take(~outside & (np.diff(c.ptr) > 0) & (c.kind != Kind.BUDGET))
     return Program(program.variables.take(members), form, replaced(kept, var=place[kept.var]))

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn.common.frozen import replaced
 from qubo_attn.formulations.certificates import LEVELS
-from qubo_attn.ir.program import Kind, replaced
+from qubo_attn.ir.columns import Kind
 from qubo_attn.pipeline.pipeline import Pass
 from tests.support import oracle
 
