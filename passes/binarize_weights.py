@@ -16,11 +16,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.common.arrays import Floats, Longs, pointers, segment_ids
+from qubo_attn.common.arrays import Array, Longs, pointers
+from qubo_attn.common.checks import one_of
 from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import PassError
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
-from qubo_attn.formulations.encodings import cheapest, coefficients
+from qubo_attn.formulations.encodings import ENCODINGS, cheapest, coefficients
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -62,8 +63,7 @@ class BinarizeWeights:
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:
-        if self.encoding != "auto":
-            coefficients(self.encoding, 2)
+        one_of("encoding", self.encoding, ("auto", *ENCODINGS))
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program over bits.
@@ -71,43 +71,38 @@ class BinarizeWeights:
         Raises:
             PassError: one-hot weights in a program whose constraints are priced.
         """
-        upper = program.variables.upper
         if program.is_binary:
             return unchanged(program, "already binary")
         from scipy import sparse
 
-        priced = len(program.constraints) > 0 and program.is_unconstrained
-        if self.encoding == "one-hot" and priced:
-            raise PassError("one-hot weights must be encoded before insert-penalties")
-        levels = np.unique(upper[upper > 1]).tolist()
         encoding, reasons = self._chosen(program)
+        priced = len(program.constraints) > 0 and program.is_unconstrained
+        if encoding == "one-hot" and priced:
+            raise PassError("one-hot weights must be encoded before insert-penalties")
+        upper = program.variables.upper
+        levels = np.unique(upper[upper > 1]).tolist()
         table = {1: np.ones(1)} | {level: coefficients(encoding, level) for level in levels}
         parts = [table[level] for level in upper.tolist()]
         counts = np.array([len(part) for part in parts])
+        ptr = pointers(counts)
         source = np.repeat(np.arange(len(program)), counts)
-        place = np.arange(len(source)) - np.repeat(pointers(counts)[:-1], counts)
         wide = upper[source] > 1
-        variables = _bits(program.variables, source, np.where(wide, place, -1))
+        place = np.where(wide, np.arange(len(source)) - ptr[source], -1)
+        variables = _bits(program.variables, source, place)
         matrix = sparse.csr_array(
-            (np.concatenate(parts), np.arange(len(source)), pointers(counts)),
-            shape=(len(program), len(source)),
+            (np.concatenate(parts), np.arange(len(source)), ptr), shape=(len(program), len(source))
         )
         matrix.eliminate_zeros()
         lift = Lift.of_matrix(matrix, np.zeros(len(program)))
         encoded = substitute(program, lift, variables)
-        if self.encoding in ("domain-wall", "one-hot"):
-            ptr = pointers(counts[upper > 1])
-            bits = np.flatnonzero(wide)
-            added = (
-                _walls(variables, bits, ptr)
-                if self.encoding == "domain-wall"
-                else (_choices(variables, bits, ptr))
-            )
+        if encoding in ("domain-wall", "one-hot"):
+            rule = _walls if encoding == "domain-wall" else _choices
+            added = rule(variables, np.flatnonzero(wide), pointers(counts[upper > 1]))
             if priced:
                 added = _priced(added, encoded)
             merged = Constraints.concatenate([encoded.constraints, added])
             encoded = encoded.replace(constraints=merged)
-        note = f"{len(levels)} kinds of weights in {wide.sum()} bits, {self.encoding}"
+        note = f"{len(levels)} kinds of weights in {wide.sum()} bits, {encoding}"
         return Rewrite(encoded, lift, notes=(note, *reasons))
 
     def _chosen(self, program: Program) -> tuple[str, tuple[str, ...]]:
@@ -134,53 +129,29 @@ def _bits(variables: Variables, source: Longs, place: Longs) -> Variables:
 
 def _walls(variables: Variables, bits: Longs, ptr: Longs) -> Constraints:
     """Return ``y_{b+1} - y_b <= 0`` for neighbouring bits of one weight."""
-    later = bits[np.flatnonzero(np.diff(segment_ids(ptr), prepend=-1) == 0)]
-    rows = len(later)
-    one = np.ones(rows)
-    return _constraints(
-        variables,
-        later,
-        2 * np.arange(rows + 1),
-        np.stack([later - 1, later], axis=1).ravel(),
-        np.stack([-one, one], axis=1).ravel(),
-        Sense.LE,
-        0.0,
-        Kind.WALL,
+    later = np.delete(bits, ptr[:-1])
+    pairs = np.stack([later - 1, later], axis=1)
+    coef = np.tile([-1.0, 1.0], len(later))
+    return Constraints.over(
+        2 * np.arange(len(later) + 1),
+        pairs.ravel(),
+        coef,
+        sense=Sense.LE,
+        rhs=0.0,
+        kind=Kind.WALL,
+        **_label_of(variables, later),
     )
 
 
 def _choices(variables: Variables, bits: Longs, ptr: Longs) -> Constraints:
     """Return ``sum_b y_b = 1`` for the bits of one weight."""
-    first = bits[ptr[:-1]]
-    return _constraints(variables, first, ptr, bits, np.ones(len(bits)), Sense.EQ, 1.0, Kind.LEVEL)
+    label = _label_of(variables, bits[ptr[:-1]])
+    return Constraints.over(ptr, bits, sense=Sense.EQ, rhs=1.0, kind=Kind.LEVEL, **label)
 
 
-def _constraints(
-    variables: Variables,
-    named: Longs,
-    ptr: Longs,
-    var: Longs,
-    coef: Floats,
-    sense: Sense,
-    rhs: float,
-    kind: Kind,
-) -> Constraints:
-    """Return constraints that carry the label of one of their bits each."""
-    rows = len(named)
-    return Constraints(
-        ptr=ptr,
-        var=var,
-        coef=coef,
-        sense=np.full(rows, sense),
-        rhs=np.full(rows, rhs),
-        kind=np.full(rows, kind),
-        head=variables.head[named],
-        query=variables.query[named],
-        key=variables.key[named],
-        bit=variables.bit[named],
-        weight=np.full(rows, np.nan),
-        slope=np.zeros(rows),
-    )
+def _label_of(variables: Variables, bits: Longs) -> dict[str, Array]:
+    """Return the parts of the labels of bits: those of their constraints."""
+    return {name: getattr(variables, name)[bits] for name in ("head", "query", "key", "bit")}
 
 
 def _priced(walls: Constraints, program: Program) -> Constraints:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats, Longs
-from qubo_attn.errors import InputError
+from qubo_attn.common.checks import one_of
 
 ENCODINGS = ("arithmetic", "binary", "bounded", "domain-wall", "one-hot", "unary")
 
@@ -45,11 +45,7 @@ def coefficients(encoding: str, level: int) -> Floats:
         >>> coefficients("binary", 5), coefficients("arithmetic", 7)
         (array([1., 2., 2.]), array([1., 2., 3., 1.]))
     """
-    if encoding not in ENCODINGS:
-        raise InputError(
-            f"unknown encoding {encoding!r}; one of auto, {', '.join(ENCODINGS)}",
-            encoding=encoding,
-        )
+    one_of("encoding", encoding, ENCODINGS)
     if level == 1:
         return np.ones(1)
     if encoding == "one-hot":

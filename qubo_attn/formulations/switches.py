@@ -159,16 +159,15 @@ def _switches(c: Constraints, rows: Longs, network: Network, table: Longs) -> Co
     """Return the switches of rows whose variables are listed in ``table``."""
     count = len(network.rhs)
     owner = np.repeat(rows, count)
-    return Constraints(
-        ptr=pointers(np.tile(np.diff(network.ptr), len(rows))),
-        var=table[:, network.var].ravel(),
-        coef=np.tile(network.coef, len(rows)),
-        sense=np.full(len(owner), Sense.EQ),
+    return Constraints.over(
+        pointers(np.tile(np.diff(network.ptr), len(rows))),
+        table[:, network.var].ravel(),
+        np.tile(network.coef, len(rows)),
+        sense=Sense.EQ,
         rhs=np.tile(network.rhs, len(rows)),
-        kind=np.full(len(owner), Kind.SWITCH),
+        kind=Kind.SWITCH,
         head=c.head[owner],
         query=c.query[owner],
-        key=np.full(len(owner), -1),
         bit=np.tile(np.arange(count), len(rows)),
         weight=c.weight[owner],
         slope=c.slope[owner],

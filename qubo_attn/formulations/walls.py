@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats, Longs, own_array, pointers
+from qubo_attn.common.arrays import Array, Floats, Longs, own_array
 from qubo_attn.formulations.slack import ancillas, appended
 from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.lift import Lift
@@ -175,17 +175,15 @@ def _walls(c: Constraints, rows: Longs, grid: Grid, first: Longs) -> Constraints
     order = np.argsort(pair, axis=1)
     var = np.take_along_axis(pair, order, axis=1)[None] + first[:, None, None]
     coef = np.take_along_axis(np.broadcast_to([1.0, -1.0], pair.shape), order, axis=1)
-    return Constraints(
-        ptr=pointers(np.full(len(owner), 2)),
-        var=var.ravel(),
-        coef=np.tile(coef.ravel(), len(rows)),
-        sense=np.full(len(owner), Sense.LE),
-        rhs=np.zeros(len(owner)),
-        kind=np.full(len(owner), Kind.WALL),
+    return Constraints.over(
+        2 * np.arange(len(owner) + 1),
+        var.ravel(),
+        np.tile(coef.ravel(), len(rows)),
+        sense=Sense.LE,
+        rhs=0.0,
+        kind=Kind.WALL,
         head=c.head[owner],
         query=c.query[owner],
-        key=np.full(len(owner), -1),
         bit=np.tile(np.arange(count), len(rows)),
         weight=c.weight[owner],
-        slope=np.zeros(len(owner)),
     )

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from qubo_attn.common.arrays import Longs, own_array, segment_ids
-from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Output, SoftObjective
 from qubo_attn.frontend.objectives.output import level_weights
-from qubo_attn.frontend.required import constraints_over, wishes
+from qubo_attn.frontend.required import wishes
 from qubo_attn.frontend.select import Budget, Select, SoftWeights
 from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
 from qubo_attn.ir.program import Program
@@ -226,14 +225,14 @@ def _picks(rows: Rows, selects: tuple[Select, ...], counts: Longs) -> Constraint
     sense = np.array([-1 if select.sense is None else select.sense for select in selects])
     mine = sense[rows.head]
     wanted = (mine == Sense.EQ) | ((mine == Sense.LE) & (counts < rows.sizes))
-    every = constraints_over(
+    every = Constraints.over(
         rows.ptr,
         np.arange(len(rows.key)),
-        counts,
-        np.maximum(mine, 0),
-        Kind.PICK,
-        rows.head,
-        rows.query,
+        sense=np.maximum(mine, 0),
+        rhs=counts,
+        kind=Kind.PICK,
+        head=rows.head,
+        query=rows.query,
     )
     return every if wanted.all() else every.take(wanted)
 
@@ -246,18 +245,16 @@ def _gates(rows: Rows, selects: tuple[Select, ...]) -> Constraints:
     row = segment_ids(rows.ptr)[extra]
     levels = np.array([select.levels for select in selects])[rows.head[row]]
     level = len(rows.key) + np.arange(len(extra))
-    return replaced(
-        constraints_over(
-            2 * np.arange(len(extra) + 1),
-            np.stack([extra, level], axis=1).ravel(),
-            np.zeros(len(extra)),
-            Sense.LE,
-            Kind.GATE,
-            rows.head[row],
-            rows.query[row],
-            rows.key[extra],
-        ),
-        coef=np.stack([-levels, np.ones(len(extra))], axis=1).ravel(),
+    return Constraints.over(
+        2 * np.arange(len(extra) + 1),
+        np.stack([extra, level], axis=1).ravel(),
+        np.stack([-levels, np.ones(len(extra))], axis=1).ravel(),
+        sense=Sense.LE,
+        rhs=0.0,
+        kind=Kind.GATE,
+        head=rows.head[row],
+        query=rows.query[row],
+        key=rows.key[extra],
     )
 
 
@@ -285,14 +282,14 @@ def _budgets(
             label = -1 if budget.over == "all" else share[0]
             if len(var):
                 parts.append(
-                    constraints_over(
+                    Constraints.over(
                         np.array([0, len(var)]),
                         var,
-                        np.array([min(budget.k, len(var))]),
-                        Sense.EQ,
-                        Kind.BUDGET,
-                        np.array([label]),
-                        np.array([-1]),
+                        sense=Sense.EQ,
+                        rhs=min(budget.k, len(var)),
+                        kind=Kind.BUDGET,
+                        head=label,
+                        query=-1,
                     )
                 )
     return Constraints.concatenate(parts)

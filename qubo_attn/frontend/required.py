@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Bools, Longs, pointers, segment_ids
+from qubo_attn.common.arrays import Bools, Longs, segment_ids
 from qubo_attn.errors import InputError
 from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.program import Program
@@ -44,15 +44,15 @@ def wishes(program: Program, attention: Attention, leader: Longs) -> Constraints
     _check_contradictions(program, required, forbidden, leader)
     _check_counts(program, np.bincount(leader, required, n)[leader] > 0)
     var = np.flatnonzero(required | forbidden)
-    return constraints_over(
-        pointers(np.ones(len(var), np.int64)),
+    return Constraints.over(
+        np.arange(len(var) + 1),
         var,
-        required[var].astype(np.float64),
-        Sense.EQ,
-        Kind.KEEP,
-        v.head[var],
-        v.query[var],
-        v.key[var],
+        sense=Sense.EQ,
+        rhs=required[var].astype(np.float64),
+        kind=Kind.KEEP,
+        head=v.head[var],
+        query=v.query[var],
+        key=v.key[var],
     )
 
 
@@ -121,32 +121,4 @@ def _check_counts(program: Program, required: Bools) -> None:
         head=head,
         query=query,
         keys=tuple(keys),
-    )
-
-
-def constraints_over(
-    ptr: Longs,
-    var: Array,
-    rhs: Array,
-    sense: Array | Sense,
-    kind: Kind,
-    head: Array,
-    query: Array,
-    key: Array | int = -1,
-) -> Constraints:
-    """Return constraints with coefficients one over the variables of a CSR structure."""
-    n = len(ptr) - 1
-    return Constraints(
-        ptr=ptr,
-        var=var,
-        coef=np.ones(len(var)),
-        sense=np.broadcast_to(sense, n),
-        rhs=rhs,
-        kind=np.full(n, kind),
-        head=head,
-        query=query,
-        key=np.broadcast_to(key, n),
-        bit=np.full(n, -1),
-        weight=np.full(n, np.nan),
-        slope=np.zeros(n),
     )

@@ -147,6 +147,36 @@ class Constraints(Columns):
         return cls(**(empty | {"ptr": np.zeros(1, np.int64)}))
 
     @classmethod
+    def over(
+        cls, ptr: Array, var: Array, coef: Array | float = 1.0, **columns: Array | float
+    ) -> Constraints:
+        """Return constraints from columns; a single number stands for one in each row.
+
+        Args:
+            ptr, var: the entries, in CSR form.
+            coef: their coefficients, or one for all.
+            **columns: the others, by name; ``key`` and ``bit`` are -1 unless given, and the
+                constraints are imposed unless ``weight`` prices them.
+
+        Example:
+            >>> import numpy as np
+            >>> from qubo_attn.ir.columns import Constraints, Kind, Sense
+            >>> rows = Constraints.over(
+            ...     np.array([0, 2]), np.arange(2), sense=Sense.EQ, rhs=1, kind=Kind.PICK, head=0,
+            ...     query=3,
+            ... )
+            >>> rows.label(0), rows.coef
+            ('pick[0,3]', array([1., 1.]))
+        """
+
+        def column(value: Array | float, count: int) -> Array:
+            return value if isinstance(value, np.ndarray) else np.full(count, value)
+
+        rest: dict[str, Array | float] = {"key": -1, "bit": -1, "weight": np.nan, "slope": 0.0}
+        rows = {name: column(value, len(ptr) - 1) for name, value in (rest | columns).items()}
+        return cls(ptr=ptr, var=var, coef=column(coef, len(var)), **rows)
+
+    @classmethod
     def concatenate(cls, parts: list[Constraints]) -> Constraints:
         """Return the constraints of all ``parts``, in order; they index the same variables."""
         parts = [part for part in parts if len(part)]

@@ -118,3 +118,19 @@ def test_one_hot_comes_before_the_prices() -> None:
     priced = qa.InsertPenalties().apply(program).program
     with pytest.raises(qa.PassError, match="one-hot weights must be encoded before"):
         qa.BinarizeWeights(encoding="one-hot").apply(priced)
+
+
+def test_the_note_names_the_encoding_that_auto_chose() -> None:
+    rewrite = qa.BinarizeWeights().apply(Program.parse("w[0,0,0] in 0..3 : -2"))
+    assert rewrite.notes[0] == "1 kinds of weights in 2 bits, binary"
+
+
+@pytest.mark.parametrize("encoding", ["domain-wall", "one-hot"])
+def test_constraints_follow_the_encoding_that_auto_chose(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program.parse(WEIGHT)
+    monkeypatch.setattr("qubo_attn.passes.binarize_weights.cheapest", lambda *_: (encoding, ()))
+    chosen = qa.BinarizeWeights().apply(program)
+    assert str(chosen.program) == str(qa.BinarizeWeights(encoding).apply(program).program)
+    qa.validate(program, chosen)

@@ -66,18 +66,12 @@ def programs(
 
 def _rows(sizes: list[int], keeps: list[int]) -> Constraints:
     rows = len(sizes)
-    minus = np.full(rows, -1)
-    return Constraints(
-        ptr=np.cumsum([0, *sizes]),
-        var=np.arange(sum(sizes)),
-        coef=np.ones(sum(sizes)),
-        sense=np.full(rows, Sense.EQ),
+    return Constraints.over(
+        np.cumsum([0, *sizes]),
+        np.arange(sum(sizes)),
+        sense=Sense.EQ,
         rhs=np.array(keeps),
-        kind=np.full(rows, Kind.PICK),
+        kind=Kind.PICK,
         head=np.arange(rows),
-        query=np.zeros(rows),
-        key=minus,
-        bit=minus,
-        weight=np.full(rows, np.nan),
-        slope=np.zeros(rows),
+        query=0,
     )
