@@ -54,10 +54,10 @@ from .errors import (
 from .errors import (
     WorkerError as WorkerError,
 )
-from .frontend.attention import Head as Head
 from .frontend.coupling import Agreement as Agreement
 from .frontend.coupling import Diversity as Diversity
 from .frontend.files import read_attention as read_attention
+from .frontend.heads import Head as Head
 from .frontend.objectives import (
     Boltzmann as Boltzmann,
 )

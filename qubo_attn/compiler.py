@@ -16,8 +16,9 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
-from qubo_attn.frontend.attention import Attention, Head
+from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
+from qubo_attn.frontend.heads import Head, complete_heads, count_heads
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, is_select
 from qubo_attn.machine.target import Target
@@ -184,7 +185,7 @@ def prepare(
     """
     attention = Attention.check(
         scores,
-        heads,
+        count_heads(heads),
         values=values,
         keys=keys,
         mask=mask,
@@ -194,7 +195,7 @@ def prepare(
     )
     machine = Target.of(target)
     _check_options(tie, seed, attention.shape[0])
-    each = _heads(heads, attention.shape[0], select, objective)
+    each = complete_heads(heads, select, objective)
     selects = tuple(_checked(head.select) for head in each)
     objectives = tuple(objective_named(head.objective or objective) for head in each)
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
@@ -235,21 +236,6 @@ def prepare(
         _couplings(coupling, each),
     )
     return attention, recipe
-
-
-def _heads(
-    heads: int | Sequence[Head], count: int, select: Select, objective: str | Objective
-) -> tuple[Head, ...]:
-    """Return one complete `Head` per head."""
-    given = [Head()] * count if not isinstance(heads, Sequence) else list(heads)
-    return tuple(
-        dataclasses.replace(
-            head,
-            select=select if head.select is None else head.select,
-            objective=objective if head.objective is None else head.objective,
-        )
-        for head in given
-    )
 
 
 def _checked(select: object) -> Select:

@@ -12,7 +12,8 @@ from dwave.system.testing import MockDWaveSampler
 
 import qubo_attn as qa
 from qubo_attn.decoding.decode import relative_errors
-from qubo_attn.decoding.decoders import top_k, weights_of
+from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.ir.heads import top_k
 
 CAUSAL = np.array(
     [

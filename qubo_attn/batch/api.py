@@ -23,7 +23,7 @@ from qubo_attn.batch.inputs import Item, Options, Source
 from qubo_attn.batch.worker import Repeater
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.errors import InputError
-from qubo_attn.frontend.attention import Head
+from qubo_attn.frontend.heads import Head
 
 # Tasks in flight where the number of workers is not known.
 WINDOW = 16

@@ -17,8 +17,9 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compiler import compile, prepare
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError, QuboAttnError
-from qubo_attn.frontend.attention import Attention, Head
+from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.coupling import Coupling
+from qubo_attn.frontend.heads import Head, count_heads
 from qubo_attn.frontend.objectives import Objective
 from qubo_attn.frontend.select import Select
 from qubo_attn.machine.target import Target
@@ -149,7 +150,7 @@ class Source:
         mask, options = columns.get("mask", self.options.get("mask")), self.options
         attention = Attention.check(
             columns["scores"],
-            self.heads,
+            count_heads(self.heads),
             values=columns.get("values", options.get("values")),
             keys=columns.get("keys", options.get("keys")),
             mask=mask,

@@ -84,7 +84,7 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     import numpy as np
 
     from qubo_attn.decoding.decode import selection_errors
-    from qubo_attn.decoding.decoders import top_k
+    from qubo_attn.ir.heads import top_k
 
     facts: dict[str, Any] = {
         "rows": int(result.feasible.size),

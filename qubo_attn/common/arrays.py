@@ -50,6 +50,16 @@ def same_array(one: Array, other: Array) -> bool:
     return np.array_equal(one[:256], other[:256]) and np.array_equal(one, other)
 
 
+def first_place(where: Bools) -> tuple[int, ...]:
+    """Return the index of the first true entry of ``where``, one number per axis.
+
+    Example:
+        >>> first_place(np.array([[False, False], [True, True]]))
+        (1, 0)
+    """
+    return tuple(int(index) for index in np.unravel_index(int(where.argmax()), where.shape))
+
+
 def segment_ids(ptr: Longs) -> Longs:
     """Return the row number of each entry of a CSR structure with row pointer ``ptr``."""
     return np.repeat(np.arange(len(ptr) - 1, dtype=np.int64), np.diff(ptr))

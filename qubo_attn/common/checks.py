@@ -1,13 +1,16 @@
-"""Checks of arguments: whole numbers, shares, known names and the nearest known name."""
+"""Checks of arguments: whole numbers, shares, arrays, known names and the nearest known name."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
 
 
@@ -68,10 +71,10 @@ def one_of(name: str, value: object, known: Iterable[str]) -> str:
     Example:
         >>> one_of("decoder", "residual", ["renormalise", "residual"])
         'residual'
-        >>> one_of("decoder", "residuals", ["renormalise", "residual"])
+        >>> one_of("decoder", "level", ["levels", "residual"])
         Traceback (most recent call last):
-        qubo_attn.errors.InputError: unknown decoder 'residuals'; one of renormalise, residual; did \
-you mean 'residual'?
+        qubo_attn.errors.InputError: unknown decoder 'level'; one of levels, residual; did you \
+mean 'levels'?
     """
     names = list(known)
     if not isinstance(value, str) or value not in names:
@@ -81,6 +84,36 @@ you mean 'residual'?
             **{"argument": name, name: value},
         )
     return value
+
+
+def numbers(name: str, array: ArrayLike) -> Floats:
+    """Return a new array of float64, or say that it is no array of numbers.
+
+    Args:
+        name: of the argument, for the message.
+        array: whatever NumPy reads; torch tensors on any device, of any type, with or without
+            gradients.
+
+    Raises:
+        InputError: rows differ in length, or entries are no real numbers; ``argument`` is its name.
+
+    Example:
+        >>> numbers("scores", [[1, 2]])
+        array([[1., 2.]])
+    """
+    tensor: Any = array
+    if hasattr(array, "detach"):  # a torch tensor that may carry a gradient, or be no NumPy type
+        tensor = tensor.detach().cpu()
+        tensor = tensor if tensor.is_complex() else tensor.double()
+    try:
+        plain = np.asarray(tensor)
+        if np.iscomplexobj(plain):
+            raise TypeError("complex numbers")
+        return np.array(plain, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{name} is not a rectangular array of numbers ({error})", argument=name
+        ) from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -68,16 +68,3 @@ def check_decoder(decoder: str) -> None:
             f"unknown decoder {decoder!r}; one of {known}{nearest(decoder, DECODERS)}",
             decoder=decoder,
         )
-
-
-def top_k(softmax: Floats, visible: Bools, counts: Floats | np.ndarray) -> Bools:
-    """Return the ``counts`` keys of largest mass of each row: the classical baseline.
-
-    Args:
-        softmax: float64, shape (H, Q, K).
-        visible: bool, shape (H, Q, K).
-        counts: keys to keep, shape (H, Q).
-    """
-    order = np.argsort(-np.where(visible, softmax, -1.0), axis=-1, kind="stable")
-    rank = np.argsort(order, axis=-1, kind="stable")
-    return np.asarray((rank < np.asarray(counts)[..., None]) & visible)

@@ -9,7 +9,6 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Ints, Longs, segment_ids
-from qubo_attn.decoding.decoders import top_k
 from qubo_attn.errors import PassError
 from qubo_attn.ir.columns import Kind, Role
 from qubo_attn.ir.heads import (
@@ -19,6 +18,7 @@ from qubo_attn.ir.heads import (
     overlaps,
     row_counts,
     shared_keys,
+    top_k,
 )
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic

@@ -1,46 +1,27 @@
-"""Attention as it comes in: checked once, at the border, and kept in columns."""
+"""Attention of a call: checked once, at the border, and kept in columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array, pointers
+from qubo_attn.common.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Ints,
+    Longs,
+    first_place,
+    own_array,
+    pointers,
+)
+from qubo_attn.common.checks import numbers
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import InputError
-
-if TYPE_CHECKING:
-    from qubo_attn.frontend.objectives import Objective
-    from qubo_attn.frontend.select import Select
-
-
-@dataclass(frozen=True)
-class Head:
-    """What one head asks for, where heads differ.
-
-    Attributes:
-        select: what its rows may select; that of the call when None.
-        objective: what its rows minimise; that of the call when None.
-        tie: heads with equal ``tie`` share one selection; None stays alone.
-        couple: heads with equal ``couple`` are coupled by ``coupling=`` of the call, which is for
-            all heads where no head says so; None stays out.
-
-    Example:
-        >>> from qubo_attn import ExactlyK, Head
-        >>> Head(select=ExactlyK(4), tie="kv0").tie
-        'kv0'
-    """
-
-    select: Select | None = None
-    objective: str | Objective | None = None
-    tie: str | int | None = None
-    couple: str | int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +45,7 @@ class Attention(Portable):
     def check(
         cls,
         scores: ArrayLike,
-        heads: int | Sequence[Head],
+        heads: int,
         *,
         values: ArrayLike | None = None,
         keys: ArrayLike | None = None,
@@ -77,7 +58,7 @@ class Attention(Portable):
 
         Args:
             scores: logits, shape (H, Q, K), or (Q, K) with one head.
-            heads: number of heads, or one `Head` each.
+            heads: number of heads, H.
             values, keys: vectors, shape (H, K, d), or (number of key/value heads, K, d) with
                 ``kv_head``.
             mask: bool, shape (Q, K) or (H, Q, K), true where the query may see the key.
@@ -87,19 +68,20 @@ class Attention(Portable):
         Raises:
             InputError: names the argument and the head, query and key where it fails.
         """
-        logits = _logits(scores, _count(heads))
-        if mask is not None:
-            logits = np.where(_mask("mask", mask, logits.shape), logits, -np.inf)
-        wanted = None if required is None else _mask("required", required, logits.shape)
-        barred = None if forbidden is None else _mask("forbidden", forbidden, logits.shape)
-        _check_wishes(wanted, barred, logits)
+        logits = _logits(scores, heads)
+        seen = _mask("mask", mask, logits.shape)
+        if seen is not None:
+            logits = np.where(seen, logits, -np.inf)
+        must = _mask("required", required, logits.shape)
+        must_not = _mask("forbidden", forbidden, logits.shape)
+        _check_required(must, must_not, logits)
         owner = _owners(kv_head, logits.shape[0])
         return cls(
             own_array(logits),
             _vectors("values", values, logits.shape, owner),
             _vectors("keys", keys, logits.shape, owner),
-            wanted,
-            barred,
+            must,
+            must_not,
         )
 
     @property
@@ -127,20 +109,19 @@ class Attention(Portable):
         """The visible keys of all heads, one row per head and query that sees any."""
         _, queries, keys = self.logits.shape
         sizes = np.count_nonzero(self.visible, axis=-1).ravel()
-        seen = np.flatnonzero(sizes)
+        row = np.flatnonzero(sizes)
         key = np.broadcast_to(np.arange(keys, dtype=np.int32), self.logits.shape)
-
-        whole = len(seen) == len(sizes) and (sizes == keys).all()
+        all_visible = len(row) == len(sizes) and (sizes == keys).all()
 
         def entries(array: Array) -> Array:
-            # Where every key is seen, as it is.
-            return array.reshape(-1) if whole else array[self.visible]
+            # Where every key is visible, no copy is needed.
+            return array.reshape(-1) if all_visible else array[self.visible]
 
         return Rows(
-            ptr=pointers(sizes[seen]),
+            ptr=pointers(sizes[row]),
             key=entries(key),
-            head=(seen // max(queries, 1)).astype(np.int32),
-            query=(seen % max(queries, 1)).astype(np.int32),
+            head=(row // max(queries, 1)).astype(np.int32),
+            query=(row % max(queries, 1)).astype(np.int32),
             logit=entries(self.logits),
             mass=entries(self.softmax),
         )
@@ -164,7 +145,7 @@ class Rows(Portable):
     mass: Floats
 
     def __post_init__(self) -> None:
-        for array in vars(self).values():
+        for array in (self.ptr, self.key, self.head, self.query, self.logit, self.mass):
             own_array(array)
 
     def __len__(self) -> int:
@@ -189,38 +170,8 @@ class Rows(Portable):
         )
 
 
-def _count(heads: int | Sequence[Head]) -> int:
-    if isinstance(heads, Integral) and not isinstance(heads, bool):
-        if heads < 1:
-            raise InputError(f"heads must be at least 1, not {heads}", heads=heads)
-        return int(heads)
-    if isinstance(heads, Sequence) and all(isinstance(head, Head) for head in heads):
-        if heads:
-            return len(heads)
-        raise InputError("heads is an empty sequence; name at least one head", heads=heads)
-    raise InputError(
-        f"heads must be a whole number or a sequence of qubo_attn.Head, not {heads!r}", heads=heads
-    )
-
-
-def _floats(name: str, array: ArrayLike) -> Floats:
-    tensor: Any = array
-    if hasattr(array, "detach"):  # a torch tensor that may carry a gradient, or be no NumPy type
-        tensor = tensor.detach().cpu()
-        array = tensor if tensor.is_complex() else tensor.double()
-    try:
-        plain = np.asarray(array)
-        if np.iscomplexobj(plain):
-            raise TypeError("complex numbers")
-        return np.array(plain, dtype=np.float64)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{name} is not a rectangular array of numbers ({error})", argument=name
-        ) from error
-
-
 def _logits(scores: ArrayLike, heads: int) -> Floats:
-    logits = _floats("scores", scores)
+    logits = numbers("scores", scores)
     if logits.ndim == 2 and heads == 1:
         logits = logits[None]
     if logits.ndim != 3:
@@ -235,7 +186,7 @@ def _logits(scores: ArrayLike, heads: int) -> Floats:
         )
     bad = np.isnan(logits) | (logits == np.inf)
     if bad.any():
-        head, query, key = (int(index) for index in np.argwhere(bad)[0])
+        head, query, key = first_place(bad)
         raise InputError(
             f"scores[{head},{query},{key}] is {logits[head, query, key]} (head {head}, query "
             f"{query}, key {key}; {int(bad.sum())} such entries): mask keys with -inf or mask=",
@@ -253,30 +204,29 @@ def _array(name: str, given: ArrayLike) -> Array:
         raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
 
 
-def _mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> Bools:
-    seen = _array(name, mask)
-    if seen.dtype != np.bool_:
+def _mask(name: str, mask: ArrayLike | None, shape: tuple[int, ...]) -> Bools | None:
+    if mask is None:
+        return None
+    array = _array(name, mask)
+    if array.dtype != np.bool_:
+        raise InputError(f"{name} has dtype {array.dtype}; expected bool", argument=name)
+    if array.shape not in (shape, shape[1:]):
         raise InputError(
-            f"{name} has dtype {seen.dtype}; expected bool",
-            argument=name,
+            f"{name} has shape {array.shape}; expected {shape[1:]} or {shape}", argument=name
         )
-    if seen.shape not in (shape, shape[1:]):
-        raise InputError(
-            f"{name} has shape {seen.shape}; expected {shape[1:]} or {shape}", argument=name
-        )
-    return np.broadcast_to(seen, shape)
+    return np.broadcast_to(array, shape)
 
 
-def _check_wishes(required: Bools | None, forbidden: Bools | None, logits: Floats) -> None:
-    """Reject a key that is required and forbidden at once, or required and not seen."""
+def _check_required(required: Bools | None, forbidden: Bools | None, logits: Floats) -> None:
+    """Reject a key that is required and not seen, or required and forbidden at once."""
     if required is None:
         return
     for bad, reason in (
         (required & (logits == -np.inf), "required, but the query does not see it"),
-        (False if forbidden is None else required & forbidden, "both required and forbidden"),
+        (required & (False if forbidden is None else forbidden), "both required and forbidden"),
     ):
-        if np.any(bad):
-            head, query, key = (int(index) for index in np.argwhere(bad)[0])
+        if bad.any():
+            head, query, key = first_place(bad)
             raise InputError(
                 f"key {key} of head {head}, query {query} is {reason}",
                 head=head,
@@ -302,7 +252,7 @@ def _vectors(
 ) -> Floats | None:
     if vectors is None:
         return None
-    array: Array = _floats(name, vectors)
+    array: Array = numbers(name, vectors)
     if array.ndim == 2 and shape[0] == 1:
         array = array[None]
     if owner is not None and array.ndim == 3 and array.shape[0] == owner.max() + 1 < shape[0]:
@@ -314,8 +264,9 @@ def _vectors(
             argument=name,
             shape=array.shape,
         )
-    if not np.isfinite(array).all():
-        head, key, feature = (int(index) for index in np.argwhere(~np.isfinite(array))[0])
+    bad = ~np.isfinite(array)
+    if bad.any():
+        head, key, feature = first_place(bad)
         raise InputError(
             f"{name}[{head},{key},{feature}] is {array[head, key, feature]} "
             f"(head {head}, key {key})",

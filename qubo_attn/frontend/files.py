@@ -5,26 +5,18 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from qubo_attn.common.arrays import Array
 from qubo_attn.common.checks import nearest
-from qubo_attn.errors import InputError
-from qubo_attn.frontend import safetensors
+from qubo_attn.errors import InputError, MissingExtraError
 
-# Arguments of `compile`, by the names they go by in files.
-_ARGUMENTS = {
-    "values": "values",
-    "value": "values",
-    "keys": "keys",
-    "key": "keys",
-    "mask": "mask",
-    "kv_head": "kv_head",
-    "required": "required",
-    "forbidden": "forbidden",
-}
+# Names of arrays in files; two of them may be in the singular.
+_NAMES = ("values", "value", "keys", "key", "mask", "kv_head", "required", "forbidden")
+_PLURALS = {"value": "values", "key": "keys"}
 
 
 def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict[str, Array]:
@@ -32,11 +24,12 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
 
     A ``.npy`` file holds scores alone. A ``.npz`` or ``.safetensors`` file holds ``scores`` and,
     where they are known, ``value`` or ``values``, ``key`` or ``keys``, ``mask``, ``kv_head``,
-    ``required`` and ``forbidden``; other arrays are passed over. Nothing is unpickled.
+    ``required`` and ``forbidden``; other arrays are not read. Nothing is unpickled. ``BF16``
+    arrays become float32.
 
     Args:
-        file: its path.
-        scores: what the array of scores is called in it.
+        file: path of the file.
+        scores: name of the array of scores in it.
 
     Returns:
         Arrays by the names that `qubo_attn.compile` gives its arguments.
@@ -44,6 +37,7 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
     Raises:
         InputError: the file does not read, or holds no such array; names the file and what it
             holds.
+        MissingExtraError: a ``.safetensors`` file needs the package safetensors.
 
     Example:
         >>> import tempfile, numpy as np, qubo_attn as qa
@@ -56,34 +50,73 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
         (1, 10, 4)
     """
     path = Path(file)
-    kind = ".safetensors" if path.suffix == ".safetensors" else ".npy or .npz"
-    try:
-        held, arrays = _read(path, (scores, *_ARGUMENTS))
-    except InputError:
-        raise
-    except (OSError, EOFError, ValueError, BadZipFile, zlib.error, MemoryError) as error:
-        raise InputError(f"{path} does not read as {kind}: {error}", file=str(path)) from None
-    if scores not in arrays and held:
-        found = ", ".join(held)
+    asked = (scores, *_NAMES)
+    names, arrays = (_tensors if path.suffix == ".safetensors" else _archive)(path, asked)
+    if scores not in arrays and names:
         raise InputError(
-            f"{path} holds no array named {scores} (found {found}){nearest(scores, held)}",
+            f"{path} holds no array named {scores} (found {', '.join(names)})"
+            f"{nearest(scores, names)}",
             file=str(path),
-            found=held,
+            found=names,
         )
     if scores not in arrays:
         raise InputError(f"{path} holds no array", file=str(path), found=())
-    read = {_ARGUMENTS[name]: arrays[name] for name in _ARGUMENTS if name in arrays}
+    read = {_PLURALS.get(name, name): arrays[name] for name in _NAMES if name in arrays}
     return {**read, "scores": arrays[scores]}
 
 
-def _read(path: Path, names: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Array]]:
-    """Return the names of all arrays in a file, and those asked for."""
-    if path.suffix == ".safetensors":
-        return tuple(safetensors.entries(path)), safetensors.read_arrays(path, names)
-    # Opened here, as NumPy leaves a file open whose end is missing.
-    with path.open("rb") as stream:
-        loaded = np.load(stream, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return names[:1], {names[0]: loaded}
-        held = tuple(loaded.files)
-        return held, {name: loaded[name] for name in names if name in held}
+def _archive(path: Path, asked: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Array]]:
+    """Return the names of all arrays in a NumPy file, and those asked for."""
+    try:
+        # Opened here, as NumPy leaves a file open whose end is missing.
+        with path.open("rb") as stream:
+            loaded = np.load(stream, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return asked[:1], {asked[0]: loaded}
+            names = tuple(loaded.files)
+            return names, {name: loaded[name] for name in asked if name in names}
+    except (OSError, EOFError, ValueError, BadZipFile, zlib.error, MemoryError) as error:
+        raise _unreadable(path, ".npy or .npz", error) from None
+
+
+def _tensors(path: Path, asked: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Array]]:
+    """Return the names of all arrays in a ``.safetensors`` file, and those asked for."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise MissingExtraError(
+            "reading .safetensors files needs safetensors: pip install qubo-attn[safetensors]",
+            extra="safetensors",
+        ) from error
+    try:
+        with safe_open(path, framework="np") as file:
+            names = tuple(file.keys())
+            arrays = {name: _tensor(path, file, name) for name in asked if name in names}
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, ".safetensors", error) from None
+    return names, arrays
+
+
+def _tensor(path: Path, file: Any, name: str) -> Array:
+    """Return an array of an open ``.safetensors`` file."""
+    from safetensors import deserialize
+
+    dtype = file.get_slice(name).get_dtype()
+    if dtype == "BF16":
+        # NumPy has no such type: its numbers are the upper halves of float32.
+        content = dict(deserialize(path.read_bytes()))[name]  # type: ignore[no-untyped-call]
+        halves = np.frombuffer(content["data"], "<u2").astype(np.uint32)
+        return (halves << 16).view(np.float32).reshape(content["shape"])
+    try:
+        array: Array = file.get_tensor(name)
+        return array
+    except (AttributeError, TypeError):
+        raise InputError(
+            f"{path}: array {name!r} has type {dtype}, which NumPy lacks; save it as F32",
+            file=str(path),
+            array=name,
+        ) from None
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
+    return InputError(f"{path} does not read as {kind}: {error}", file=str(path))

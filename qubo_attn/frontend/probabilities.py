@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats
+from qubo_attn.common.arrays import Floats, first_place
+from qubo_attn.common.checks import numbers, whole
 from qubo_attn.errors import InputError
 
 # Rows of half-precision probabilities over a thousand keys still add up to 1 within this.
@@ -47,7 +48,7 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
         >>> compiled.solve(seed=1).selected[0, 1]
         array([False,  True])
     """
-    weights = _array(_layer(attentions, layer), layer)
+    weights = numbers("attentions", _layer(attentions, layer))
     if weights.ndim == 3:
         weights = weights[None]
     if weights.ndim != 4:
@@ -69,47 +70,33 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
 def _layer(attentions: Any, layer: int) -> Any:
     if not isinstance(attentions, Sequence):
         return attentions
-    chosen = attentions[_index("layer", layer, len(attentions))]
-    if chosen is None:
+    if not attentions:
+        raise InputError("attentions hold no layer", argument="attentions")
+    weights = attentions[_index("layer", layer, len(attentions))]
+    if weights is None:
         raise InputError(
             f"attentions of layer {layer} are None: load the model with "
             "attn_implementation='eager', as others do not return them",
             layer=layer,
         )
-    if isinstance(chosen, tuple):
+    if isinstance(weights, tuple):
         raise InputError(
             "attentions are a tuple of tuples, as generate() returns them: one for each token; "
             "hand in that of one token, attentions[0] for the prompt",
             argument="attentions",
         )
-    return chosen
+    return weights
 
 
-def _index(name: str, index: int, count: int) -> int:
-    if isinstance(index, bool) or not isinstance(index, int | np.integer):
-        raise InputError(f"{name} must be a whole number, not {index!r}", argument=name)
-    if not -count <= index < count:
-        raise InputError(f"there is no {name} {index}: there are {count}, from 0", argument=name)
-    return int(index) % count
+def _index(name: str, index: object, count: int) -> int:
+    return whole(name, index, least=-count, most=count - 1) % count
 
 
-def _array(weights: Any, layer: int) -> Array:
-    if hasattr(weights, "detach"):  # a torch tensor: may carry a gradient, or be no NumPy type
-        weights = weights.detach().cpu().double()
-    try:
-        return np.asarray(weights, dtype=np.float64)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"attentions of layer {layer} are not a rectangular array of numbers ({error})",
-            argument="attentions",
-        ) from error
-
-
-def _check(weights: Array, first: int) -> None:
+def _check(weights: Floats, first: int) -> None:
     """Reject what is no probability, and rows that add up to neither 1 nor 0."""
     bad = ~((weights >= 0) & (weights <= 1 + _SUM_TOLERANCE))
     if bad.any():
-        b, head, query, key = (int(index) for index in np.argwhere(bad)[0])
+        b, head, query, key = first_place(bad)
         raise InputError(
             f"attentions hold {weights[b, head, query, key]:.6g} (batch {first + b}, head {head}, "
             f"query {query}, key {key}; {int(bad.sum())} such entries), which is no probability; "
@@ -122,7 +109,7 @@ def _check(weights: Array, first: int) -> None:
     total = weights.sum(axis=-1)
     odd = (np.abs(total - 1.0) > _SUM_TOLERANCE) & (total != 0)
     if odd.any():
-        b, head, query = (int(index) for index in np.argwhere(odd)[0])
+        b, head, query = first_place(odd)
         raise InputError(
             f"attentions of batch {first + b}, head {head}, query {query} add up to "
             f"{total[b, head, query]:.6g}, not 1 ({int(odd.sum())} such rows): call model.eval(), "

@@ -1,4 +1,4 @@
-"""What heads have in common: keys they both see, and how far their favourite keys agree.
+"""Keys that heads have in common: those both see, and how far their heaviest keys agree.
 
 Tables have shape (H, Q, K), one cell per head, query and key.
 """
@@ -9,8 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats, Longs
-from qubo_attn.decoding.decoders import top_k
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
 from qubo_attn.ir.columns import Kind, Role, Variables
 from qubo_attn.ir.program import Program
 
@@ -80,6 +79,19 @@ def shared_keys(table: Longs, pairs: Iterable[tuple[int, int]]) -> tuple[Longs, 
     pair, query, key = np.nonzero((first >= 0) & (second >= 0))
     rows = np.stack([ends[pair, 0], ends[pair, 1], query])
     return rows, first[pair, query, key], second[pair, query, key]
+
+
+def top_k(mass: Floats, visible: Bools, counts: Array) -> Bools:
+    """Return the ``counts`` keys of largest mass of each row.
+
+    Args:
+        mass: float64, shape (H, Q, K).
+        visible: bool, shape (H, Q, K).
+        counts: keys to keep, shape (H, Q).
+    """
+    order = np.argsort(-np.where(visible, mass, -1.0), axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    return np.asarray((rank < np.asarray(counts)[..., None]) & visible)
 
 
 def overlaps(mass: Floats, visible: Bools, counts: Longs) -> Floats:

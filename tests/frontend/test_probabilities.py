@@ -113,17 +113,17 @@ GOOD = np.full((1, 2, 2, 4), 0.25)
 @pytest.mark.parametrize(
     ("attentions", "options", "message"),
     [
-        ((GOOD,), {"layer": 1}, "there is no layer 1: there are 1, from 0"),
-        ((GOOD,), {"layer": 0.0}, r"layer must be a whole number, not 0\.0"),
-        ((GOOD,), {"batch": 3}, "there is no batch 3: there are 1, from 0"),
+        ((GOOD,), {"layer": 1}, "layer must be a whole number from -1 to 0, not 1"),
+        ((GOOD,), {"layer": 0.0}, r"layer must be a whole number from -1 to 0, not 0\.0"),
+        ((GOOD,), {"batch": 3}, "batch must be a whole number from -1 to 0, not 3"),
         ((GOOD, None), {}, r"attentions of layer -1 are None: load .* attn_implementation='eager'"),
         (((GOOD, GOOD), (GOOD, GOOD)), {}, r"as generate\(\) returns them: .* attentions\[0\]"),
-        ((), {}, "there is no layer -1: there are 0"),
+        ((), {}, "attentions hold no layer"),
         ((GOOD[0, 0],), {}, r"attentions of a layer have shape \(2, 4\)"),
         ((2 * GOOD,), {}, "batch 0, head 0, query 0 add up to 2, not 1 .*model.eval"),
         ((np.log(GOOD),), {}, r"hold -1\.38629 \(batch 0, head 0, query 0, key 0; 16 such"),
         ((np.full(GOOD.shape, np.nan),), {}, "attentions hold nan"),
-        (([["a"]],), {}, "attentions of layer -1 are not a rectangular array of numbers"),
+        (([["a"]],), {}, "attentions is not a rectangular array of numbers"),
     ],
 )
 def test_what_does_not_fit_is_named(attentions: Any, options: dict[str, Any], message: str) -> None:

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 import qubo_attn as qa
 from qubo_attn.cli import app
-from qubo_attn.decoding.decoders import top_k, weights_of
+from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.ir.heads import top_k
 from qubo_attn.ir.lift import Lift
 from qubo_attn.pictures.diffs import diff_html
 from qubo_attn.pictures.heat import selected_map, shrunk, weights_map

@@ -10,7 +10,8 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.decoding.decode import selection_errors
-from qubo_attn.decoding.decoders import top_k, weights_of
+from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.ir.heads import top_k
 from qubo_attn.pictures.bars import bars
 from qubo_attn.pictures.markup import count, details, plural, section, share, table
 
