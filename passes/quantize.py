@@ -23,13 +23,13 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.backend.integer_ising import Spins, largest_integer
 from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.rounding import BlockView, Rounding, candidate_steps
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.spins import Spins, largest_integer
 from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 

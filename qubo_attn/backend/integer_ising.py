@@ -13,63 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn import kernels
 from qubo_attn.common.arrays import Bytes, Floats, Ints, Longs
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.spins import Spins, largest_integer, steps_of
 
-MOST_BITS = 16
 # Coefficients of a quantized program are whole multiples up to the rounding of a few operations.
 _NOISE = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Spins:
-    """A binary form over spins, with its independent blocks.
-
-    Attributes:
-        constant: float, the mean energy of all states.
-        h: float64, fields.
-        i, j: int32, the spins of each coupling; coupling: float64, its value.
-        block: int64, block of each spin, numbered from 0.
-    """
-
-    constant: float
-    h: Floats
-    i: Ints
-    j: Ints
-    coupling: Floats
-    block: Longs
-
-    @classmethod
-    def of(cls, form: Quadratic, block: Longs) -> Spins:
-        """Return the spin form of a binary ``form``."""
-        h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
-        constant = form.offset + float(form.linear.sum() / 2.0 + form.bias.sum() / 4.0)
-        return cls(constant, h, form.i, form.j, form.bias / 4.0, block)
-
-    @property
-    def values(self) -> Floats:
-        """Fields, then couplings."""
-        return np.concatenate([self.h, self.coupling])
-
-    @property
-    def owners(self) -> Longs:
-        """The block of each of `values`."""
-        return np.concatenate([self.block, self.block[self.i]])
-
-    @property
-    def blocks(self) -> int:
-        """Number of blocks."""
-        return int(self.block.max(initial=-1)) + 1
-
-    @property
-    def largest(self) -> Floats:
-        """Largest absolute value of each block."""
-        largest = np.zeros(self.blocks)
-        np.maximum.at(largest, self.owners, np.abs(self.values))
-        return largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,32 +174,6 @@ def integer_ising(
         step[block[ids]],
         offset,
     )
-
-
-def largest_integer(bits: int) -> int:
-    """Return ``2^(bits-1) - 1``: the range is symmetric, as fields may need either sign.
-
-    Raises:
-        InputError: ``bits`` is no whole number from 2 to 16.
-    """
-    whole = isinstance(bits, int | np.integer) and not isinstance(bits, bool)
-    if not whole or not 2 <= bits <= MOST_BITS:
-        raise InputError(
-            f"bits must be a whole number from 2 to {MOST_BITS}, not {bits!r}", bits=bits
-        )
-    return int(2 ** (bits - 1) - 1)
-
-
-def steps_of(spins: Spins, limit: int) -> Floats:
-    """Return the largest common step of each block, 1 where all is zero.
-
-    Where a block has none, the number returned is meaningless: check the multiples.
-    """
-    largest = spins.largest
-    # Of a true step, at least largest / limit, every remainder is a multiple.
-    step = kernels.common_steps(spins.values, spins.owners, largest, 1e-3 / limit)
-    count = np.rint(np.divide(largest, step, out=np.ones_like(step), where=step > 0))
-    return np.where(largest > 0, largest / np.maximum(count, 1.0), 1.0)
 
 
 def _multiples(program: Program, spins: Spins, limit: int) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.errors import InputError
-from qubo_attn.report.schedule import split_reads
+from qubo_attn.machine.reads import split_reads
 
 if TYPE_CHECKING:
     import dimod

@@ -260,8 +260,4 @@ def wire_data(fields: Floats, couplings: Floats, offset: float) -> WireData:
 
 
 def _encoded(values: Floats) -> str:
-    data = np.ascontiguousarray(values, "<f8").view(np.uint8)
-    whole = len(data) // 3
-    out = np.empty(2 * whole, np.uint16)
-    kernels.encode_triples(data, kernels.DIGIT_PAIRS, out)
-    return str(out.data, "ascii") + base64.b64encode(data[3 * whole :].tobytes()).decode("ascii")
+    return base64.b64encode(np.ascontiguousarray(values, "<f8").data).decode("ascii")

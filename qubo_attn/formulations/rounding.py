@@ -18,11 +18,11 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.backend.integer_ising import Spins, steps_of
 from qubo_attn.common.arrays import Bools, Floats, Longs, pointers
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.spins import Spins, steps_of
 
 STEPS_TRIED = 64
 # Steps tried per enumerated block until one keeps its optimum, best rounding error first.

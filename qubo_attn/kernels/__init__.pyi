@@ -1,5 +1,3 @@
-from .base64 import DIGIT_PAIRS as DIGIT_PAIRS
-from .base64 import encode_triples as encode_triples
 from .certify import certify_rows as certify_rows
 from .chains import chain_bounds as chain_bounds
 from .chains import outside_couplings as outside_couplings

@@ -1,15 +1,14 @@
-"""How many calls of how many reads, and how long the machine takes for them."""
+"""Schedules: calls of so many reads, and the machine time they take."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
-from qubo_attn.errors import InputError, TargetError
-from qubo_attn.machine.target import Target
+from qubo_attn.common.checks import whole
+from qubo_attn.machine.reads import split_reads
 
 if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
@@ -78,47 +77,9 @@ def time_text(microseconds: float | None) -> str:
     return "" if microseconds is None else f", {microseconds / 1000:.1f} ms of machine time"
 
 
-def split_reads(
-    target: Target, qubits: int, reads: int, options: Mapping[str, Any] | None = None
-) -> list[int]:
-    """Split reads into as few calls as the machine's limits allow, of equal sizes or nearly so.
-
-    Args:
-        target: the machine.
-        qubits: in use.
-        reads: wanted in total.
-        options: solver parameters of the calls that take time, e.g. ``annealing_time``.
-
-    Raises:
-        InputError: ``reads`` is no whole number of at least 1.
-        TargetError: not even one read fits the run duration.
-
-    Example:
-        >>> from qubo_attn import Target
-        >>> split_reads(Target.zephyr(12), qubits=4000, reads=20_000)
-        [6667, 6667, 6666]
-    """
-    if not isinstance(reads, Integral) or isinstance(reads, bool) or reads < 1:
-        raise InputError(f"reads must be a whole number of at least 1, not {reads!r}", reads=reads)
-    limits, timing = target.limits, target.timing
-    most = int(reads) if limits.reads is None else min(int(reads), limits.reads[1])
-    if timing is not None and limits.run_duration is not None:
-        call = timing.given(options or {})
-        most = min(most, call.most_reads(qubits, limits.run_duration))
-        if most == 0:
-            raise TargetError(
-                f"one read of {qubits} qubits runs {call.run_duration(qubits, 1):.0f} microseconds "
-                f"on {target.label}, which allows {limits.run_duration:.0f}: shorten its times",
-                found=call.run_duration(qubits, 1),
-            )
-    calls = -(-int(reads) // most)
-    size, longer = divmod(int(reads), calls)
-    return [size + 1] * longer + [size] * (calls - longer)
-
-
 def schedule(compiled: CompiledAttention, reads: int, options: Mapping[str, Any]) -> Schedule:
     """Return the calls of a compilation; see `CompiledAttention.schedule`."""
-    target = compiled.recipe.target
+    reads, target = whole("reads", reads, least=1), compiled.recipe.target
     timing = None if target is None else target.timing
     model = None if timing is None else timing.given(options)
     calls = []
@@ -128,7 +89,7 @@ def schedule(compiled: CompiledAttention, reads: int, options: Mapping[str, Any]
             Call(part.index, size, None if model is None else model.access(part.qubits, size))
             for size in sizes
         ]
-    return Schedule(int(reads), tuple(calls), timing is not None and timing.stated)
+    return Schedule(reads, tuple(calls), timing is not None and timing.stated)
 
 
 def _submission(call: Call) -> int:

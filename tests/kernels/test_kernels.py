@@ -453,12 +453,6 @@ def compare_tables(g: Generator) -> tuple[Any, ...]:
 
 
 @case
-def encode_triples(g: Generator) -> tuple[Any, ...]:
-    data = g.integers(0, 256, int(g.integers(0, 20))).astype(np.uint8)
-    return data, kernels.DIGIT_PAIRS, np.empty(len(data) // 3 * 2, np.uint16)
-
-
-@case
 def fill_layout(g: Generator) -> tuple[Any, ...]:
     at = g.permutation(14)
     field = frozen(g.integers(0, 4, 9)), frozen(g.integers(1, 4, 9), float), frozen(range(9))

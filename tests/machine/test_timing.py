@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn.machine.reads import split_reads
 from qubo_attn.machine.timing import Timing
-from qubo_attn.report.schedule import split_reads
 from tests.conftest import shared_files
 
 DATA = {

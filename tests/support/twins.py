@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from functools import cache
 from itertools import combinations, pairwise, product
@@ -495,12 +494,6 @@ def compare_tables(
     rest = after[~feasible].min() if (~feasible).any() else np.inf
     error = np.abs(before - step * (after + shift))[feasible].max()
     return worst - low, worst_all - before.min(), step * (rest - inside.min()), error
-
-
-@twin
-def encode_triples(data: Array, digit_pairs: Array, out: Array) -> None:
-    whole = data[: len(data) // 3 * 3].tobytes()
-    out[:] = np.frombuffer(base64.b64encode(whole), np.uint16)
 
 
 # -- machines -------------------------------------------------------------------------------------
