@@ -12,7 +12,7 @@ import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
-from qubo_attn.formulations.encodings import ENCODINGS
+from qubo_attn.common.vocabulary import ENCODINGS
 from qubo_attn.pipeline.pipeline import Pass
 
 

@@ -107,8 +107,8 @@ from .frontend.select import (
 from .frontend.select import (
     Unconstrained as Unconstrained,
 )
-from .interchange import read_bqm as read_bqm
-from .interchange import write_bqm as write_bqm
+from .interchange.formats import read_bqm as read_bqm
+from .interchange.formats import write_bqm as write_bqm
 from .ir.lift import Lift as Lift
 from .ir.program import Program as Program
 from .machine.target import Target as Target

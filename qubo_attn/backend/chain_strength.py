@@ -27,6 +27,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Longs, pointers
+from qubo_attn.common.vocabulary import CHAIN_STRENGTHS
 from qubo_attn.embedding.placement import Plan
 from qubo_attn.errors import InputError
 from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
@@ -50,7 +51,7 @@ def check_chain_strength(chosen: object) -> None:
         InputError: it is neither ``"torque"``, ``"bound"``, ``"auto"`` nor a positive number.
     """
     number = isinstance(chosen, (int, float)) and not isinstance(chosen, bool)
-    if chosen in ("torque", "bound", "auto") or (number and 0 < chosen < np.inf):  # type: ignore[operator]
+    if chosen in CHAIN_STRENGTHS or (number and 0 < chosen < np.inf):  # type: ignore[operator]
         return
     raise InputError(
         "chain_strength must be 'auto', 'torque', 'bound', or a positive number: the prefactor "

@@ -212,17 +212,16 @@ class Submission(Portable):
     def export(
         self, path: str | os.PathLike[str], format: str | None = None, *, embedded: bool = False
     ) -> None:
-        """Write the model to a file that others read; see `qubo_attn.interchange`.
+        """Write the model to a file; see `qubo_attn.interchange.formats`.
 
         Args:
             path: of the file.
-            format: ``"bqm"``, ``"json"``, ``"coo"``, ``"bqpjson"``, or ``"qp"`` (what a D-Wave
-                solver's client sends, over the target's own order of qubits); what the name ends
-                in when None.
+            format: ``"bqm"``, ``"json"``, or ``"qp"`` (what a D-Wave solver's client sends, over
+                the target's own order of qubits); what the file's name ends in when None.
             embedded: write `embedded_bqm` in place of `bqm`.
 
         Raises:
-            InputError: no such format, or labels that it cannot hold.
+            InputError: there is no such format.
             DecodeError: the physical model is asked for, but there is no structured target.
 
         Example:
@@ -235,7 +234,7 @@ class Submission(Portable):
         """
         from qubo_attn.interchange.formats import format_of, write_bqm
 
-        if format_of(Path(path), format).name == "qp":
+        if format_of(Path(path), format) == "qp":
             write_file(Path(path), (json.dumps(self.wire()) + "\n").encode())
         else:
             write_bqm(self.embedded_bqm if embedded else self.bqm, path, format)

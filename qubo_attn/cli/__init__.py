@@ -13,13 +13,14 @@ from qubo_attn._version import __version__
 from qubo_attn.cli.bench import bench
 from qubo_attn.cli.cache import cache_app
 from qubo_attn.cli.compile import compile_file
-from qubo_attn.cli.formats import formats_app
+from qubo_attn.cli.console import Commands
 from qubo_attn.cli.inspect import draw, inspect
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.report import write_report
 from qubo_attn.cli.solve import solve
 
 app = typer.Typer(
+    cls=Commands,
     help="Lower attention to quantum-annealer problems.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -33,7 +34,6 @@ app.command("draw")(draw)
 app.command("report")(write_report)
 app.command("bench")(bench)
 app.command("passes")(list_passes)
-app.add_typer(formats_app, name="formats")
 app.add_typer(cache_app, name="cache")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import FOUND_BAD, AsJson, echo_json, guarded
+from qubo_attn.cli.console import FOUND_BAD, AsJson, tell
 
 if TYPE_CHECKING:
     from qubo_attn.embedding.cache import EmbeddingCache
@@ -28,16 +28,12 @@ def ls(folder: Folder = None, as_json: AsJson = False) -> None:
     """List the kept embeddings."""
     cache = _cache(folder)
     entries = list(cache.entries())
-    if as_json:
-        facts = [
-            {"file": str(e.path), "bytes": e.bytes, "readable": e.readable, **e.facts}
-            for e in entries
-        ]
-        echo_json(facts)
-        return
-    typer.echo(f"{cache.folder}: {len(entries)} embeddings, {sum(e.bytes for e in entries)} bytes")
-    for entry in entries:
-        typer.echo(f"{entry.path.stem[:12]}  {entry.bytes:>8}  {_state(entry.facts)}")
+    facts = [
+        {"file": str(e.path), "bytes": e.bytes, "readable": e.readable, **e.facts} for e in entries
+    ]
+    lines = [f"{cache.folder}: {len(entries)} embeddings, {sum(e.bytes for e in entries)} bytes"]
+    lines += [f"{e.path.stem[:12]}  {e.bytes:>8}  {_state(e.facts)}" for e in entries]
+    tell(as_json, facts, "\n".join(lines))
 
 
 @cache_app.command("verify")
@@ -50,15 +46,10 @@ def verify(
 ) -> None:
     """Check every kept embedding, chain by chain; exit code 11 where one is bad."""
     cache = _cache(folder)
-    machine = None if target is None else guarded(lambda: _machine(target))
-    found = list(cache.verify(machine))
-    bad = {str(path): problem for path, problem in found if problem}
-    if as_json:
-        echo_json({"folder": str(cache.folder), "checked": len(found), "bad": bad})
-    else:
-        for path, problem in bad.items():
-            typer.echo(f"{path}: {problem}")
-        typer.echo(f"{len(found)} embeddings checked, {len(bad)} bad")
+    checked = list(cache.verify(None if target is None else _machine(target)))
+    bad = {str(path): problem for path, problem in checked if problem}
+    facts = {"folder": str(cache.folder), "checked": len(checked), "bad": bad}
+    tell(as_json, facts, _after(bad, f"{len(checked)} embeddings checked, {len(bad)} bad"))
     if bad:
         raise typer.Exit(FOUND_BAD)
 
@@ -67,11 +58,8 @@ def verify(
 def clear(folder: Folder = None, as_json: AsJson = False) -> None:
     """Delete the kept embeddings."""
     cache = _cache(folder)
-    count = cache.clear()
-    if as_json:
-        echo_json({"folder": str(cache.folder), "deleted": count})
-    else:
-        typer.echo(f"{count} embeddings deleted from {cache.folder}")
+    facts = {"folder": str(cache.folder), "deleted": cache.clear()}
+    tell(as_json, facts, f"{facts['deleted']} embeddings deleted from {cache.folder}")
 
 
 @cache_app.command("export")
@@ -83,13 +71,9 @@ def export_archive(
     """Write all good embeddings to one archive."""
     from qubo_attn.embedding.archive import export_cache
 
-    cache = _cache(folder)
-    written, bad = guarded(lambda: export_cache(cache, file))
-    if as_json:
-        echo_json({"file": str(file), "written": written, "bad": bad})
-        return
-    _list_bad(bad)
-    typer.echo(f"{written} embeddings written to {file}, {len(bad)} bad ones left out")
+    written, bad = export_cache(_cache(folder), file)
+    last = f"{written} embeddings written to {file}, {len(bad)} bad ones left out"
+    tell(as_json, {"file": str(file), "written": written, "bad": bad}, _after(bad, last))
 
 
 @cache_app.command("import")
@@ -102,13 +86,10 @@ def import_archive(
     from qubo_attn.embedding.archive import import_cache
 
     cache = _cache(folder)
-    taken, known, bad = guarded(lambda: import_cache(cache, file))
-    if as_json:
-        facts = {"folder": str(cache.folder), "imported": taken, "known": known, "bad": bad}
-        echo_json(facts)
-    else:
-        _list_bad(bad)
-        typer.echo(f"{taken} imported, {known} known before, {len(bad)} refused")
+    added, known, bad = import_cache(cache, file)
+    facts = {"folder": str(cache.folder), "imported": added, "known": known, "bad": bad}
+    last = f"{added} imported, {known} known before, {len(bad)} refused"
+    tell(as_json, facts, _after(bad, last))
     if bad:
         raise typer.Exit(FOUND_BAD)
 
@@ -127,30 +108,24 @@ def warm(
     """Find the embeddings of some shapes ahead of time."""
     from qubo_attn.passes import Embed
 
-    cache = _cache(folder, repair=not anew)
-
-    def run() -> list[dict[str, Any]]:
-        embed = Embed(_machine(target), cache, seed=seed)
-        facts = []
-        for size in _sizes(shapes):
-            start = time.perf_counter()
-            kept = embed.packing(size)
-            facts.append(
-                {
-                    "shape": f"K{kept.packing.size}",
-                    "copies": len(kept.packing),
-                    "longest_chain": kept.packing.longest_chain,
-                    "how": kept.how,
-                    "seconds": round(time.perf_counter() - start, 3),
-                }
-            )
-            if not as_json:
-                typer.echo(str(kept))
-        return facts
-
-    facts = guarded(run)
+    embed = Embed(_machine(target), _cache(folder, repair=not anew), seed=seed)
+    facts = []
+    for size in _sizes(shapes):
+        start = time.perf_counter()
+        kept = embed.packing(size)
+        facts.append(
+            {
+                "shape": f"K{kept.packing.size}",
+                "copies": len(kept.packing),
+                "longest_chain": kept.packing.longest_chain,
+                "how": kept.how,
+                "seconds": round(time.perf_counter() - start, 3),
+            }
+        )
+        if not as_json:
+            typer.echo(str(kept))
     if as_json:
-        echo_json(facts)
+        tell(as_json, facts, "")
 
 
 def _cache(folder: Path | None, *, repair: bool = True) -> EmbeddingCache:
@@ -191,6 +166,6 @@ def _state(facts: dict[str, Any]) -> str:
     return text if repair is None else f"{text}, repaired"
 
 
-def _list_bad(bad: dict[str, str]) -> None:
-    for name, problem in bad.items():
-        typer.echo(f"{name}: {problem}")
+def _after(bad: dict[str, str], last: str) -> str:
+    """Return a line for each bad embedding, and a last one."""
+    return "\n".join([*(f"{name}: {problem}" for name, problem in bad.items()), last])

@@ -1,4 +1,4 @@
-"""What all commands share: JSON, exit codes, errors as one line, progress bars.
+"""Parts that all commands share: JSON, exit codes, errors as one line, progress bars.
 
 Exit codes, the same for every command (docs/commands.md):
 
@@ -20,12 +20,14 @@ Exit codes, the same for every command (docs/commands.md):
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
 
 import typer
+import typer.core
 
 from qubo_attn import errors
 
@@ -62,25 +64,60 @@ def exit_code(error: BaseException) -> int:
     return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
 
 
-def guarded(run: Callable[[], T]) -> T:
-    """Run, turning our errors into a message on standard error and an exit code."""
-    try:
-        return run()
-    except (errors.QuboAttnError, OSError) as error:
-        typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
-        for note in getattr(error, "__notes__", ()):
-            typer.secho(f"  {note}", err=True)
-        raise typer.Exit(exit_code(error)) from None
+class Commands(typer.core.TyperGroup):
+    """Commands whose errors become a message on standard error and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (errors.QuboAttnError, OSError) as error:
+            typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+            for note in getattr(error, "__notes__", ()):
+                typer.secho(f"  {note}", err=True)
+            raise typer.Exit(exit_code(error)) from None
 
 
-def echo_json(facts: object) -> None:
-    """Print facts as one JSON document; numbers that JSON lacks become null."""
-    typer.echo(json.dumps(_plain(facts), allow_nan=False))
+def tell(as_json: bool, facts: object, text: str) -> None:
+    """Print facts as one JSON document, or a text in their place.
+
+    Args:
+        as_json: whether the document was asked for.
+        facts: plain data; numbers that JSON lacks become null.
+        text: the same for a reader.
+    """
+    typer.echo(json.dumps(_plain(facts), allow_nan=False) if as_json else text)
 
 
 def words(known: Iterable[str]) -> Callable[[str], list[str]]:
     """Return what completes an option's value from a few known words."""
     return lambda incomplete: [word for word in known if word.startswith(incomplete)]
+
+
+def takes(fields: type[T]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator of commands: each field of a dataclass becomes an option.
+
+    Args:
+        fields: the dataclass; its fields are annotated as options are. The command gets an instance
+            as its first argument; its own options follow those of the dataclass.
+    """
+    shared = inspect.signature(fields, eval_str=True).parameters
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+        def run(**options: Any) -> None:
+            command(fields(**{name: options.pop(name) for name in shared}), **options)
+
+        options = [o.replace(kind=o.KEYWORD_ONLY) for o in (*shared.values(), *own)]
+        run.__doc__ = command.__doc__
+        run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+        run.__annotations__ = {option.name: option.annotation for option in options}
+        return run
+
+    return decorate
 
 
 def _plain(value: Any) -> Any:

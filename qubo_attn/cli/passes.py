@@ -6,27 +6,18 @@ import dataclasses
 
 import typer
 
-from qubo_attn.cli.console import AsJson, echo_json
+from qubo_attn.cli.console import AsJson, tell
 
 
 def list_passes(as_json: AsJson = False) -> None:
     """List the passes that --passes can name, those of installed packages included."""
-    show_passes(as_json)
-
-
-def show_passes(as_json: bool = False) -> None:
-    """Print every pass with its options and, where it is not ours, the package that brings it."""
     from qubo_attn.registry import known_passes
 
-    found = known_passes()
-    if as_json:
-        echo_json([dataclasses.asdict(known) for known in found])
-        return
-    for known in found:
+    lines = []
+    for known in known_passes():
         brought = "" if known.package == "qubo-attn" else f"  [{known.package}]"
-        options = f"{{{known.options}}}" if known.options else ""
-        typer.echo(f"{known.name}{options}{brought}")
-        if known.problem:
-            typer.secho(f"    cannot be used: {known.problem}", fg=typer.colors.RED)
-        else:
-            typer.echo(f"    {known.summary}")
+        lines.append(known.name + (f"{{{known.options}}}" if known.options else "") + brought)
+        problem = typer.style(f"cannot be used: {known.problem}", fg=typer.colors.RED)
+        lines.append(f"    {problem if known.problem else known.summary}")
+    facts = [dataclasses.asdict(known) for known in known_passes()]
+    tell(as_json, facts, "\n".join(lines))

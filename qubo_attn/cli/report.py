@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, guarded
+from qubo_attn.cli.console import AsJson, tell
+from qubo_attn.cli.solve import Folder
+from qubo_attn.errors import InputError
 
 if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_report(
-    folder: Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")],
+    folder: Folder,
     out: Annotated[Path, typer.Option("--out", "-o", help="The .html file to write.")],
     solve: Annotated[
         bool, typer.Option("--solve/--no-solve", help="Also solve it here, and show what came out.")
@@ -32,22 +33,15 @@ def write_report(
     as_json: AsJson = False,
 ) -> None:
     """Write one HTML page on what a compilation did to its attention; it loads nothing."""
+    import qubo_attn as qa
 
-    def run() -> dict[str, Any]:
-        import qubo_attn as qa
-
-        compiled = qa.load(folder)
-        labels = None if tokens is None else read_tokens(tokens)
-        options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
-        result = compiled.solve(seed=seed, **options) if solve else None
-        compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)
-        return _facts(compiled, result, out)
-
-    facts = guarded(run)
-    if as_json:
-        typer.echo(json.dumps(facts))
-    else:
-        typer.echo(f"wrote {out}, {facts['bytes']:,} bytes")
+    compiled = qa.load(folder)
+    labels = None if tokens is None else read_tokens(tokens)
+    options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
+    result = compiled.solve(seed=seed, **options) if solve else None
+    compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)
+    facts = _facts(compiled, result, out)
+    tell(as_json, facts, f"wrote {out}, {facts['bytes']:,} bytes")
 
 
 def read_tokens(file: Path) -> list[str]:
@@ -62,8 +56,6 @@ def read_tokens(file: Path) -> list[str]:
     from zipfile import BadZipFile
 
     import numpy as np
-
-    from qubo_attn.errors import InputError
 
     try:
         if file.suffix != ".npz":

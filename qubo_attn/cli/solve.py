@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, Progress, echo_json, guarded, words
+from qubo_attn.cli.console import AsJson, Progress, tell, words
+from qubo_attn.common.vocabulary import DECODERS
 
 if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
     from qubo_attn.decoding.decode import AttentionResult
 
 Folder = Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")]
-DECODERS = ("levels", "marginals", "renormalise", "residual")
 
 
 def solve(
@@ -34,38 +34,31 @@ def solve(
     as_json: AsJson = False,
 ) -> None:
     """Solve a compiled folder by local simulated annealing and compare with top-k."""
-
-    def run() -> tuple[CompiledAttention, AttentionResult]:
-        import qubo_attn as qa
-
-        compiled = qa.load(folder)
-        options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
-        with Progress("solving", len(compiled.submissions)) as step:
-            result = compiled.solve(
-                seed=seed,
-                decoder=decoder,
-                before=lambda part: step(f"submission {part.index}"),
-                **options,
-            )
-        if out is not None:
-            write_result(result, out)
-        return compiled, result
-
-    compiled, result = guarded(run)
-    facts = solution_facts(compiled, result)
-    if compiled.placement is not None:
-        facts["machine"] = compiled.report(1000 if reads is None else reads).machine
-    if as_json:
-        echo_json(facts)
-        return
+    import qubo_attn as qa
     from qubo_attn.report.facts import machine_text
 
-    typer.echo(str(result))
-    for name, value in facts.items():
-        if name.startswith("error_"):
-            typer.echo(f"mean relative output error, {name.removeprefix('error_')}: {value:.4f}")
-    if "machine" in facts:
-        typer.echo(f"a machine would take {machine_text(facts['machine'])}")
+    compiled = qa.load(folder)
+    options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
+    with Progress("solving", len(compiled.submissions)) as step:
+        result = compiled.solve(
+            seed=seed,
+            decoder=decoder,
+            before=lambda part: step(f"submission {part.index}"),
+            **options,
+        )
+    if out is not None:
+        write_result(result, out)
+    facts = solution_facts(compiled, result)
+    lines = [str(result)]
+    lines += [
+        f"mean relative output error, {name.removeprefix('error_')}: {value:.4f}"
+        for name, value in facts.items()
+        if name.startswith("error_")
+    ]
+    if compiled.placement is not None:
+        facts["machine"] = compiled.report(1000 if reads is None else reads).machine
+        lines.append(f"a machine would take {machine_text(facts['machine'])}")
+    tell(as_json, facts, "\n".join(lines))
 
 
 def write_result(result: AttentionResult, file: Path) -> None:

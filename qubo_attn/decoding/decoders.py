@@ -12,10 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
-from qubo_attn.common.checks import nearest
+from qubo_attn.common.checks import one_of
+from qubo_attn.common.vocabulary import DECODERS
 from qubo_attn.errors import InputError
-
-DECODERS = ("levels", "marginals", "renormalise", "residual")
 
 
 def weights_of(
@@ -62,9 +61,4 @@ def check_decoder(decoder: str) -> None:
     Raises:
         InputError: names it and those there are.
     """
-    if decoder not in DECODERS:
-        known = ", ".join(DECODERS)
-        raise InputError(
-            f"unknown decoder {decoder!r}; one of {known}{nearest(decoder, DECODERS)}",
-            decoder=decoder,
-        )
+    one_of("decoder", decoder, DECODERS)

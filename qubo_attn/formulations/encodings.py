@@ -20,8 +20,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.common.checks import one_of
-
-ENCODINGS = ("arithmetic", "binary", "bounded", "domain-wall", "one-hot", "unary")
+from qubo_attn.common.vocabulary import ENCODINGS
 
 # An annealer carries coefficients of about 50 : 1; a bit's square enters the energy.
 PRECISION = 50.0

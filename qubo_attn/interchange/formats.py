@@ -1,75 +1,44 @@
-"""The formats by name, and what all of them share: checks, and errors that name the file."""
+"""Model files in dimod's own formats, written whole or not at all.
+
+| format | what it is |
+|---|---|
+| ``bqm`` | dimod's binary file, ``BinaryQuadraticModel.to_file`` |
+| ``json`` | dimod's JSON, ``BinaryQuadraticModel.to_serializable`` |
+| ``qp`` | what a D-Wave solver's client sends; submissions alone are written so |
+
+The first two keep every label and every bit; equal models made the same way give equal bytes.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qubo_attn.common.checks import nearest
+from qubo_attn.common.checks import one_of
 from qubo_attn.common.files import write_file
+from qubo_attn.common.vocabulary import FORMATS
 from qubo_attn.errors import InputError
-from qubo_attn.interchange import bqpjson, coo, native
 
 if TYPE_CHECKING:
     import dimod
 
 
-@dataclass(frozen=True)
-class Format:
-    """How models are written and read.
-
-    Attributes:
-        name: what it is called; its files end in a dot and this.
-        summary: what it is, in a line.
-        write: model to bytes; None where only submissions can be written.
-        read: bytes to a model; None where it cannot be read back.
-    """
-
-    name: str
-    summary: str
-    write: Callable[[dimod.BinaryQuadraticModel], bytes] | None = None
-    read: Callable[[bytes], dimod.BinaryQuadraticModel] | None = None
-
-
-FORMATS = {
-    format.name: format
-    for format in (
-        Format("bqm", "dimod's binary file", native.to_file, native.from_file),
-        Format("json", "dimod's JSON (to_serializable)", native.to_json, native.from_json),
-        Format("coo", "text of coordinates, as dimod reads it", coo.dump, coo.load),
-        Format("bqpjson", "bqpjson 1.0.0, of any solver", bqpjson.dump, bqpjson.load),
-        Format("qp", "what a D-Wave solver's client sends (placed submissions; written only)"),
-    )
-}
-
-
-def format_named(name: str) -> Format:
-    """Return the format of a name.
+def format_of(path: Path, name: str | None) -> str:
+    """Return the format asked for, or the one a file's name ends in.
 
     Raises:
-        InputError: there is none; names those there are.
+        InputError: there is no such format, or the file's name has no ending.
     """
-    if name not in FORMATS:
-        raise InputError(
-            f"unknown format {name!r}; one of {', '.join(FORMATS)}{nearest(name, FORMATS)}",
-            format=name,
-        )
-    return FORMATS[name]
-
-
-def format_of(path: Path, name: str | None) -> Format:
-    """Return the format asked for, or the one a file's name ends in."""
     if name is None and not path.suffix:
         raise InputError(
             f"{path} does not say its format; end it in .{', .'.join(FORMATS)} or give format=",
             file=str(path),
         )
-    return format_named(path.suffix[1:] if name is None else name)
+    return one_of("format", path.suffix[1:] if name is None else name, FORMATS)
 
 
 def write_bqm(
@@ -79,38 +48,42 @@ def write_bqm(
 
     Args:
         bqm: any model of dimod's.
-        path: of the file.
-        format: ``"bqm"``, ``"json"``, ``"coo"`` or ``"bqpjson"``; what the name ends in when None.
+        path: path of the file.
+        format: ``"bqm"`` or ``"json"``; what the file's name ends in when None.
 
     Raises:
-        InputError: no such format, a bias that is not finite, or labels the format cannot hold.
+        InputError: there is no such format, or a bias is not finite.
 
     Example:
         >>> import tempfile, dimod, qubo_attn as qa
         >>> bqm = dimod.BinaryQuadraticModel({0: 1.0, 3: -2.0}, {(0, 3): 0.1}, 0.5, "SPIN")
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     qa.write_bqm(bqm, f"{folder}/model.coo")
-        ...     qa.read_bqm(f"{folder}/model.coo") == bqm
+        ...     qa.write_bqm(bqm, f"{folder}/model.json")
+        ...     qa.read_bqm(f"{folder}/model.json") == bqm
         True
     """
     path = Path(path)
     chosen = format_of(path, format)
-    if chosen.write is None:
+    if chosen == "qp":
         raise InputError(
-            f"a model alone cannot be written as {chosen.name}: it takes a submission with its "
-            "placement, see Submission.export",
-            format=chosen.name,
+            "a model alone cannot be written as qp: it takes a submission with its placement, see "
+            "Submission.export",
+            format=chosen,
         )
     _check_finite(bqm, path)
-    write_file(path, chosen.write(bqm))
+    if chosen == "json":
+        write_file(path, json.dumps(bqm.to_serializable()).encode())
+        return
+    with bqm.to_file() as stream:
+        write_file(path, stream.read())
 
 
 def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.BinaryQuadraticModel:
     """Read a model from a file; one that a submission exported equals that submission's.
 
     Args:
-        path: of the file.
-        format: as for `write_bqm`; what the name ends in when None.
+        path: path of the file.
+        format: as for `write_bqm`; what the file's name ends in when None.
 
     Returns:
         A model with the labels, type and constant that the file holds.
@@ -122,15 +95,17 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
         >>> import tempfile, qubo_attn as qa
         >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     compiled.submissions[0].export(f"{folder}/row.bqpjson")
-        ...     qa.read_bqm(f"{folder}/row.bqpjson") == compiled.submissions[0].bqm
+        ...     compiled.submissions[0].export(f"{folder}/row.bqm")
+        ...     qa.read_bqm(f"{folder}/row.bqm") == compiled.submissions[0].bqm
         True
     """
+    import dimod
+
     path = Path(path)
     chosen = format_of(path, format)
-    if chosen.read is None:
+    if chosen == "qp":
         raise InputError(
-            f"{path}: {chosen.name} cannot be read back, as it leaves out which qubits it is for",
+            f"{path}: qp cannot be read back, as it leaves out which qubits it is for",
             file=str(path),
         )
     try:
@@ -138,12 +113,13 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}", file=str(path)) from None
     try:
-        bqm = chosen.read(data)
+        if chosen == "json":
+            bqm = dimod.BinaryQuadraticModel.from_serializable(json.loads(data))
+        else:
+            bqm = dimod.BinaryQuadraticModel.from_file(data)
     except Exception as error:
         # dimod's readers raise what their parts raise, down to struct.error and AssertionError.
-        raise InputError(
-            f"{path} does not read as {chosen.name}: {error!r}", file=str(path)
-        ) from error
+        raise InputError(f"{path} does not read as {chosen}: {error!r}", file=str(path)) from error
     _check_finite(bqm, path)
     return bqm
 

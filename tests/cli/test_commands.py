@@ -15,13 +15,12 @@ from typer.testing import CliRunner
 
 import qubo_attn as qa
 from qubo_attn.cli import app, console
-from qubo_attn.interchange import FORMATS
 from tests.conftest import ROOT
 
 FILE = str(ROOT / "fixtures" / "attention" / "minilm_d02_L1_n10.npz")
 COMMANDS = [
     (), ("compile",), ("solve",), ("inspect",), ("draw",), ("report",), ("bench",), ("passes",),
-    ("formats",), ("formats", "convert"), ("cache",), ("cache", "ls"), ("cache", "verify"),
+    ("cache",), ("cache", "ls"), ("cache", "verify"),
     ("cache", "clear"), ("cache", "export"), ("cache", "import"), ("cache", "warm"),
 ]  # fmt: skip
 
@@ -80,7 +79,7 @@ def test_completion_is_emitted(shell: str) -> None:
         ("qubo-attn co", {"compile"}),
         ("qubo-attn compile a.npy --objective o", {"output"}),
         ("qubo-attn compile a.npy --target zephyr:", {"zephyr:12", "zephyr:6"}),
-        ("qubo-attn formats convert out --to b", {"bqm", "bqpjson"}),
+        ("qubo-attn compile a.npy --chain-strength t", {"torque"}),
         ("qubo-attn solve out --decoder r", {"renormalise", "residual"}),
     ],
 )
@@ -162,29 +161,6 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
     return folder
 
 
-def test_formats(compiled: str, tmp_path: Path) -> None:
-    text, facts = run("formats"), json.loads(run("formats", "--json"))
-    for name in ("npy", "npz", "safetensors", *FORMATS):
-        assert f" {name} " in text
-        assert any(entry["name"] == name for entry in facts)
-    models, parts = tmp_path / "models", qa.load(compiled).submissions
-    for name in FORMATS:
-        found = json.loads(
-            run("formats", "convert", compiled, "--to", name, "-o", str(models), "--json")
-        )
-        assert found["files"] == [str(models / f"submission-{part.index}.{name}") for part in parts]
-    assert qa.read_bqm(models / "submission-0.coo") == parts[0].bqm
-    file = str(models / "submission-0.bqm")
-    run("formats", "convert", file, "-o", str(tmp_path / "again.bqpjson"))
-    assert qa.read_bqm(tmp_path / "again.bqpjson") == parts[0].bqm
-    one = ("formats", "convert", compiled, "-o", str(tmp_path / "one"), "--submission")
-    assert "wrote" in run(*one, "0", "--embedded")
-    assert qa.read_bqm(tmp_path / "one" / "submission-0.bqm") == parts[0].embedded_bqm
-    assert "there is no submission 99" in run(*one, "99", code=3)
-    assert "did you mean 'bqpjson'?" in run(*one, "0", "--to", "bqpjso", code=3)
-    assert "cannot be read" in run("formats", "convert", "absent.bqm", "-o", file, code=3)
-
-
 def test_programs_are_printed(compiled: str) -> None:
     text = run("inspect", compiled, "--stage", "insert-penalties")
     loaded = qa.load(compiled)
@@ -212,7 +188,7 @@ def test_version() -> None:
 
 
 def test_json_holds_no_numbers_that_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
-    console.echo_json({"a": [float("nan"), (float("inf"), 1.5)]})
+    console.tell(True, {"a": [float("nan"), (float("inf"), 1.5)]}, "")
     assert json.loads(capsys.readouterr().out) == {"a": [None, [None, 1.5]]}
 
 

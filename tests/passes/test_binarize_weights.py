@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn.common.vocabulary import ENCODINGS
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
-from qubo_attn.formulations.encodings import ENCODINGS, PRECISION, coefficients, spread
+from qubo_attn.formulations.encodings import PRECISION, coefficients, spread
 from qubo_attn.ir.program import Program
 from tests.support import oracle
 from tests.support.strategies import programs

@@ -5,6 +5,7 @@ The sign flips here and nowhere else: scores are maximised, energies minimised.
 
 from __future__ import annotations
 
+from qubo_attn.common import vocabulary
 from qubo_attn.common.checks import nearest
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives.base import Objective, SoftObjective
@@ -39,6 +40,8 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "selection": Selection,
     "sparsemax": Sparsemax,
 }
+# The command line lists and completes the names without loading the objectives.
+assert set(OBJECTIVES) == set(vocabulary.OBJECTIVES)
 
 
 def objective_named(objective: str | Objective) -> Objective:
