@@ -19,9 +19,10 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Longs, pointers
 from qubo_attn.common.checks import one_of
 from qubo_attn.common.frozen import replaced
+from qubo_attn.common.vocabulary import ENCODINGS
 from qubo_attn.errors import PassError
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
-from qubo_attn.formulations.encodings import ENCODINGS, cheapest, coefficients
+from qubo_attn.formulations.encodings import cheapest, coefficients
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
