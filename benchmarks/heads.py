@@ -54,7 +54,7 @@ def measure(
             "loss": loss / bare.objective.offset,
             "feasible": float(result.feasible.mean()),
             "variables": float(len(compiled.program)),
-            "bound": compiled.stages[1].rewrite.bound / bare.objective.offset,
+            "bound": compiled.stages[1].rewrite.prove() / bare.objective.offset,
         }
 
     settings = {"apart": qa.compile(scores, heads, **options)}

@@ -26,8 +26,9 @@ from qubo_attn.formulations.encodings import cheapest, coefficients
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.substitute import substitute
 from qubo_attn.pipeline.pipeline import BINARY, Fact
-from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
+from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 
 @dataclass(frozen=True)

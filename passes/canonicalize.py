@@ -20,8 +20,9 @@ from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.substitute import substitute
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
-from qubo_attn.pipeline.rewrite import Rewrite, substitute
+from qubo_attn.pipeline.rewrite import Rewrite
 
 
 @dataclass(frozen=True)

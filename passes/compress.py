@@ -88,7 +88,7 @@ class Compress:
             f"{len(taken)} of {len(bits)} rows compressed{width}",
             f"dynamic range {np.median(before):.2g} bits before, {np.median(after):.2g} after "
             "(median)",
-            f"the optimum rises by at most {rewrite.bound:.4g}",
+            f"the optimum rises by at most {rewrite.prove():.4g}",
         )
         return Rewrite(
             rewrite.program, rewrite.lift, bound=rewrite.bound, error=rewrite.error, notes=notes

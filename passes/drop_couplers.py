@@ -68,7 +68,7 @@ class DropCouplers:
         before, after = len(program.objective), len(rewrite.program.objective)
         notes = (
             f"{before - after} of {before} couplers dropped, {int(free.sum())} of them by proof",
-            f"the optimum rises by at most {rewrite.bound:.4g}",
+            f"the optimum rises by at most {rewrite.prove():.4g}",
         )
         return Rewrite(
             rewrite.program, rewrite.lift, bound=rewrite.bound, error=rewrite.error, notes=notes

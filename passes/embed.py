@@ -22,7 +22,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.backend.chain_strength import ChainStrength, check_chain_strength
 from qubo_attn.common.arrays import Longs, pointers
 from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques, pack_shape
@@ -35,7 +34,7 @@ from qubo_attn.ir.components import places_within
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
-from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
+from qubo_attn.pipeline.pipeline import BINARY, PLACED, PRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 
 
@@ -47,11 +46,8 @@ class Embed:
         target: the machine.
         cache: where packings are kept.
         rounds: search effort for a new packing, in ruined windows.
-        seed: of that search.
+        seed: seed of the embedding search.
         longest_chain: qubits that a chain may have; None for any number.
-        chain_strength: see `qubo_attn.backend.coefficients.coefficients`; it does not change the
-        placement.
-        kept: an earlier placement; taken over where the program's components are the same.
 
     Example:
         >>> from qubo_attn import Embed, InsertPenalties, Pipeline, Program, Target
@@ -72,16 +68,13 @@ class Embed:
     rounds: int = ROUNDS
     seed: int = 0
     longest_chain: int | None = None
-    chain_strength: ChainStrength = "auto"
-    kept: Placement | None = field(default=None, repr=False)
 
     name: ClassVar[str] = "embed"
     needs: ClassVar[frozenset[Fact]] = frozenset({BINARY, PRICED})
-    ensures: ClassVar[frozenset[Fact]] = frozenset()
+    ensures: ClassVar[frozenset[Fact]] = frozenset({PLACED})
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:
-        check_chain_strength(self.chain_strength)
         longest = self.longest_chain
         if longest is not None and not (isinstance(longest, Integral) and longest >= 1):
             raise InputError(
@@ -89,8 +82,12 @@ class Embed:
                 longest_chain=longest,
             )
 
-    def apply(self, program: Program) -> Rewrite:
+    def apply(self, program: Program, placement: Placement | None = None) -> Rewrite:
         """Return the program unchanged, with its placement.
+
+        Args:
+            program: bits only, constraints priced.
+            placement: an earlier one; it serves again where the program's components are the same.
 
         Raises:
             EmbeddingError: a component does not fit even alone.
@@ -99,9 +96,9 @@ class Embed:
         component = program.components
         shapes = sparse_shapes(program, component)
         structure = _structure(component, shapes, self.longest_chain)
-        if self.kept is not None and self.kept.structure == structure:
+        if placement is not None and placement.structure == structure:
             return Rewrite(
-                program, Lift.identity(n), notes=("placement taken over",), placement=self.kept
+                program, Lift.identity(n), notes=("placement taken over",), placement=placement
             )
         sizes = np.bincount(component)
         names = [shapes.get(c) or self._class(int(size)) for c, size in enumerate(sizes)]

@@ -41,8 +41,9 @@ from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import bit_rows, exact_rows, gate_pairs, open_rows
+from qubo_attn.ir.substitute import substitute
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
-from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
+from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 # Two an octave: at most half as many keys again as the nucleus needs.
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -69,7 +70,7 @@ class Sparsify:
         ... pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1
         ... ''')
         >>> rewrite = Sparsify(slots=2).apply(program)
-        >>> len(rewrite.program), rewrite.bound
+        >>> len(rewrite.program), rewrite.prove()
         (2, 0.0)
     """
 
@@ -108,8 +109,8 @@ class Sparsify:
         count = np.rint(rows.rhs).astype(np.int64)
         state = self._fixed(program, rows, count)
         kept = self._kept(program, rows, count, state)
-        # The proof looks at every coupler, the rest at those that stay: it waits to be asked for.
-        bound = 0.0 if kept.all() else partial(_loss, program, rows, count, kept)
+        # The proof reads every coupler, the rest only those that stay: it is made on request.
+        proof = None if kept.all() else partial(_loss, program, rows, count, kept)
         gone = (state != 0) | ~kept
         var, value = rows.var[gone], (state[gone] > 0).astype(np.float64)
         level, opener = gate_pairs(program)
@@ -127,7 +128,8 @@ class Sparsify:
             f"{(~kept & (state >= 0)).sum()} dropped",
             *_lost_mass(program, rows, kept),
         )
-        return Rewrite(sparse_program, lift, bound=bound, notes=notes)
+        bound = 0.0 if proof is None else None
+        return Rewrite(sparse_program, lift, bound=bound, proof=proof, notes=notes)
 
     def _room(
         self, program: Program, rows: Constraints, count: Longs, slots: int | None = None

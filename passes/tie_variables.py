@@ -32,8 +32,9 @@ from qubo_attn.formulations.tying import check_rows, find_groups, soften, tie_bo
 from qubo_attn.ir.columns import Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.substitute import substitute
 from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
-from qubo_attn.pipeline.rewrite import Rewrite, substitute, unchanged
+from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 
 @dataclass(frozen=True)

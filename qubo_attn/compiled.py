@@ -1,4 +1,4 @@
-"""What a compilation yields: submissions out, attention back."""
+"""Compiled attention: what can be done with a compilation."""
 
 from __future__ import annotations
 
@@ -7,55 +7,38 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.backend import sample as annealer
-from qubo_attn.backend.chain_strength import ChainStrength
-from qubo_attn.backend.coefficients import Coefficients, coefficients
-from qubo_attn.backend.model import Submissions
-from qubo_attn.backend.precision import Precision, precision
-from qubo_attn.backend.programmings import Outgoing, logical_submission
+from qubo_attn.backend.sample import sample_all
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY, check_method
-from qubo_attn.backend.wire import SolverOrder, WireData
-from qubo_attn.common.arrays import Bools, Floats
-from qubo_attn.common.frozen import Portable
-from qubo_attn.decoding import multipliers
+from qubo_attn.common.checks import whole
+from qubo_attn.compilation import storage
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.lower import lower
 from qubo_attn.decoding.decode import AttentionResult, decode
 from qubo_attn.decoding.decoders import check_decoder
 from qubo_attn.decoding.lost_mass import Losses, losses_of
-from qubo_attn.embedding.placement import Placement, Plan
-from qubo_attn.errors import InputError, PassError
-from qubo_attn.formulations.certificates import Certificates
+from qubo_attn.decoding.multipliers import refine
+from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.frontend.attention import Attention
-from qubo_attn.ir.columns import Sense
-from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Program
-from qubo_attn.pipeline.pipeline import Stage
-from qubo_attn.report.facts import Report, build_report
-from qubo_attn.report.schedule import Schedule, schedule
 
 if TYPE_CHECKING:
     import dimod
     from matplotlib.figure import Figure
 
-    from qubo_attn.compilation.recipe import Recipe
-    from qubo_attn.embedding.cache import EmbeddingCache
-    from qubo_attn.report.profiling import Profile
+    from qubo_attn.report.facts import Report
+    from qubo_attn.report.schedule import Schedule
 
 
 @dataclass(frozen=True, eq=False)
-class CompiledAttention(Portable):
+class CompiledAttention(Compilation):
     """Compiled attention; made by `qubo_attn.compile`.
 
-    Attributes:
-        attention: the checked input.
-        recipe: how it was compiled; `rebind` repeats it.
-        stages: the objective's program and the program after every pass.
-        known_plan: a plan of an earlier batch, used where it serves.
+    Its data (attention, recipe, stages, and what is read off them) are those of `Compilation`.
 
     Example:
         >>> import qubo_attn as qa
@@ -70,152 +53,17 @@ class CompiledAttention(Portable):
         array([False, False,  True])
     """
 
-    attention: Attention
-    recipe: Recipe
-    stages: tuple[Stage, ...]
-    known_plan: Plan | None = None
-
-    # -- the program --------------------------------------------------------------------------
-
-    @property
-    def program(self) -> Program:
-        """The program after the last pass: bits only, constraints priced."""
-        return self.stages[-1].program
-
-    @property
-    def placement(self) -> Placement | None:
-        """Where the program sits on the machine; None without a structured target."""
-        return self.stages[-1].rewrite.placement
-
-    def lift_to(self, stage: int) -> Lift:
-        """Return the way back from samples of `program` to the program after ``stage``."""
-        return self.lift_between(stage, len(self.stages) - 1)
-
-    def lift_between(self, early: int, late: int) -> Lift:
-        """Return the way back from the program after stage ``late`` to that after ``early``."""
-        lift = Lift.identity(len(self.stages[early].program))
-        for stage in self.stages[early + 1 : late + 1]:
-            lift = lift.then(stage.lift)
-        return lift
-
-    @property
-    def bound(self) -> float:
-        """How much all lossy passes together can raise the optimum, in energy units.
-
-        Bounds add up. Where a pass moved energies, a later lossy pass works on those, and what was
-        moved counts on both sides.
-        """
-        total = moved = twice = 0.0
-        for stage in self.stages:
-            if stage.rewrite.bound > 0:
-                twice = 2.0 * moved
-            total += stage.rewrite.bound
-            moved += stage.rewrite.error
-        return total + twice
+    @classmethod
+    def of(cls, compilation: Compilation) -> CompiledAttention:
+        """Return a compilation with its verbs."""
+        return cls(
+            compilation.attention, compilation.recipe, compilation.stages, compilation.known_plan
+        )
 
     @cached_property
     def losses(self) -> Losses:
         """Softmax mass of keys no selection can hold any more, and the output error it bounds."""
         return losses_of(self)
-
-    @property
-    def certificates(self) -> Certificates:
-        """The proofs of the penalty weights; `Certificates.recheck` proves them again.
-
-        Raises:
-            PassError: no pass left any.
-        """
-        for stage in self.stages:
-            if stage.rewrite.certificates is not None:
-                return stage.rewrite.certificates
-        raise PassError("no pass of this compilation left certificates")
-
-    @cached_property
-    def capped(self) -> Bools:
-        """Rows that see fewer keys than they were to keep, shape (H, Q)."""
-        heads, queries, keys = self.attention.shape
-        rows, endless = self.attention.rows, np.array([keys + 2**31])
-        wanted = np.zeros(heads, np.int64)
-        for head, select in enumerate(self.recipe.selects):
-            count = int(select.counts(endless)[0])
-            if select.sense == Sense.EQ and count < endless[0]:
-                wanted[head] = count
-        capped = np.zeros((heads, queries), bool)
-        capped[rows.head, rows.query] = rows.sizes < wanted[rows.head]
-        return capped
-
-    # -- out ----------------------------------------------------------------------------------
-
-    @cached_property
-    def plan(self) -> Plan | None:
-        """Index arrays from logical to physical coefficients; None without a placement."""
-        if self.placement is None:
-            return None
-        return self.placement.plan(self.program.total(), self.known_plan)
-
-    @cached_property
-    def coefficients(self) -> Coefficients | None:
-        """Coefficients in hardware units; None without a placement."""
-        if self.placement is None or self.plan is None:
-            return None
-        embed = self.recipe.embed
-        chosen: ChainStrength = "torque" if embed is None else embed.chain_strength
-        return coefficients(self.program.total(), self.placement, self.plan, chosen)
-
-    @cached_property
-    def submissions(self) -> Submissions:
-        """The machine programmings, each ready to submit; none where nothing is left to choose."""
-        if not len(self.program):
-            return Submissions()
-        if self._outgoing is None:
-            return Submissions((logical_submission(self.program),))
-        return Submissions(self._outgoing.submissions())
-
-    @cached_property
-    def _outgoing(self) -> Outgoing | None:
-        """All programmings of a machine; None without a placement."""
-        if self.placement is None or self.plan is None or self.coefficients is None:
-            return None
-        return Outgoing(self.program, self.placement, self.plan, self.coefficients)
-
-    def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
-        """Return every submission as a solver's client sends it; see `Submission.wire`.
-
-        One pass from logical coefficients to the arrays sent: no model of any submission is built.
-        Where things go is worked out once for a structure and a `SolverOrder`, and serves every
-        batch that `rebind` makes.
-
-        Args:
-            solver: what lists qubits and couplers, or a `SolverOrder` made of one; None means the
-                target's own order.
-
-        Raises:
-            TargetError: a qubit or coupler in use is not among the solver's; names it.
-
-        Example:
-            >>> import qubo_attn as qa
-            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
-            >>> compiled.wires() == tuple(part.wire() for part in compiled.submissions)
-            True
-        """
-        return () if self._outgoing is None else self._outgoing.wires(solver)
-
-    def hardware_arrays(self, solver: SolverOrder | object = None) -> tuple[Floats, Floats]:
-        """Return the physical h and J of every submission over all qubits and couplers.
-
-        Args:
-            solver: see `wires`.
-
-        Returns:
-            Fields, shape (submissions, qubits), and couplings, shape (submissions, couplers), in
-            hardware units, in the solver's order; zeros where nothing is placed.
-
-        Raises:
-            TargetError: a qubit or coupler in use is not among the solver's; names it.
-        """
-        if self._outgoing is None:
-            return np.zeros((0, 0)), np.zeros((0, 0))
-        return self._outgoing.arrays(solver)
 
     def schedule(self, reads: int = 1000, **options: object) -> Schedule:
         """Return how many calls of how many reads the machine takes, and for how long.
@@ -232,17 +80,9 @@ class CompiledAttention(Portable):
             InputError: ``reads`` is no whole number of at least 1.
             TargetError: not even one read fits the machine's run duration.
         """
+        from qubo_attn.report.schedule import schedule
+
         return schedule(self, reads, options)
-
-    def precision(self) -> Precision:
-        """Return the signal of every row on the machine, beside the machine's errors.
-
-        Raises:
-            PassError: it was compiled without a structured target.
-        """
-        if self.placement is None or self.plan is None or self.coefficients is None:
-            raise PassError("precision is that of a machine; compile for a structured target")
-        return precision(self.program, self.placement, self.plan, self.coefficients)
 
     def draw(self, submission: int = 0, file: str | Path | None = None) -> Figure:
         """Draw the chip with the rows of one submission, coloured by head.
@@ -315,28 +155,17 @@ class CompiledAttention(Portable):
         """
         if decoder is not None:
             check_decoder(decoder)
-        if not isinstance(multiplier_steps, int) or multiplier_steps < 0:
-            raise InputError(
-                f"multiplier_steps must be a whole number >= 0, not {multiplier_steps!r}",
-                multiplier_steps=multiplier_steps,
-            )
+        steps = whole("multiplier_steps", multiplier_steps)
         check_method(chain_break_method)
 
-        def sample(compiled: CompiledAttention, step: int) -> list[dimod.SampleSet]:
-            samplesets = []
-            for submission in compiled.submissions:
-                if before is not None:
-                    before(submission)
-                offset = submission.index + step * len(compiled.submissions)
-                own_seed = None if seed is None else seed + offset
-                samplesets.append(
-                    annealer.sample(submission, sampler, own_seed, options, chain_break_method)
-                )
-            return samplesets
+        def sample(compilation: Compilation, step: int) -> list[dimod.SampleSet]:
+            parts = compilation.submissions
+            first = None if seed is None else seed + step * len(parts)
+            return sample_all(parts, sampler, first, options, chain_break_method, before)
 
         samplesets = sample(self, 0)
-        if multiplier_steps:
-            samplesets = multipliers.refine(self, samplesets, sample, multiplier_steps)
+        if steps:
+            samplesets = refine(self, samplesets, sample, steps)
         return self.decode(samplesets, decoder)
 
     # -- again --------------------------------------------------------------------------------
@@ -373,54 +202,24 @@ class CompiledAttention(Portable):
         )
         if mask is not None:
             recipe = dataclasses.replace(recipe, mask=np.array(mask))
-        return recipe.lower(attention, self.placement, self.plan)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the fields; hooks stay behind, and so does a plan, which is worked out anew."""
-        return super().__getstate__() | {"recipe": self.recipe.without_hooks(), "known_plan": None}
+        return CompiledAttention.of(lower(recipe, attention, self.placement, self.plan))
 
     def save(self, folder: str | Path) -> None:
         """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`."""
-        from qubo_attn.compilation.storage import save
-
-        save(self, Path(folder))
+        storage.save(self, Path(folder))
 
     # -- shown --------------------------------------------------------------------------------
 
-    def report(self, reads: int = 1000) -> Report:
+    def report(self, reads: int = 1000, *, prove: bool = False) -> Report:
         """Return stages, submissions, rows, machine time and cache counts as a table of facts.
 
         Args:
             reads: of each submission, for the machine time.
+            prove: first prove the bounds that are still to be proved, as `bound` does.
         """
-        return build_report(self, reads)
+        from qubo_attn.report.facts import build_report
 
-    def profile(self, repeats: int = 5) -> Profile:
-        """Measure what one more batch of this shape costs, part by part, and what bounds it.
-
-        The same attention is compiled again, to physical arrays where there is a machine, as
-        `rebind` would compile the next: nothing is embedded.
-
-        Args:
-            repeats: batches that seconds are the medians of. One more before them measures memory;
-                it resets the process's own mark of the most it held (``ru_maxrss``).
-
-        Raises:
-            InputError: ``repeats`` is no whole number of at least 1.
-
-        Example:
-            >>> import numpy as np, qubo_attn as qa
-            >>> compiled = qa.compile(np.zeros((1, 1, 9)), 1, target=None)
-            >>> [part.name for part in compiled.profile().parts][:3]
-            ['checks', 'selection', 'sparsify']
-        """
-        from qubo_attn.report.profiling import profile_of
-
-        if not isinstance(repeats, int) or repeats < 1:
-            raise InputError(
-                f"repeats must be a whole number >= 1, not {repeats!r}", repeats=repeats
-            )
-        return profile_of(self, repeats)
+        return build_report(self, reads, prove)
 
     def html(
         self,
@@ -507,6 +306,4 @@ def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAtt
         >>> str(loaded.program) == str(compiled.program)
         True
     """
-    from qubo_attn.compilation.storage import load as read
-
-    return read(Path(folder), cache)
+    return CompiledAttention.of(storage.load(Path(folder), cache))

@@ -34,13 +34,14 @@ class QuboAttnError(Exception):
 
     def __init__(self, message: str, **facts: object) -> None:
         super().__init__(message)
-        self.facts = facts
+        self.facts: dict[str, object] = {}
+        self.add_facts(**facts)
 
-    def __getattr__(self, name: str) -> object:
-        facts = self.__dict__.get("facts", {})
-        if name in facts:
-            return facts[name]
-        raise AttributeError(name)
+    def add_facts(self, **facts: object) -> None:
+        """Keep more facts as attributes, beside those there are."""
+        self.facts.update(facts)
+        for name, fact in facts.items():
+            setattr(self, name, fact)
 
 
 class InputError(QuboAttnError, ValueError):

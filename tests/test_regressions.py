@@ -133,8 +133,8 @@ def test_what_cannot_be_read_back_is_not_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": -1}, "seed must be a whole number >= 0, not -1"),
-        ({"seed": None}, "seed must be a whole number >= 0, not None"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
+        ({"seed": None}, "seed must be a whole number of at least 0, not None"),
         ({"select": qa.OneHot}, "select must say how many keys"),
         ({"objective": 3}, "objective must be a name or an objective, not 3"),
         ({"objective": qa.Output}, "objective must be a name or an objective"),

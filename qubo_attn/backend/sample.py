@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -20,6 +21,31 @@ READS = 32
 SWEEPS = 256
 # Share of spins that the local sampler's coldest sweep may excite, by its own default.
 _EXCITATIONS = 0.01
+
+
+def sample_all(
+    submissions: Sequence[Submission],
+    sampler: dimod.Sampler | None,
+    seed: int | None,
+    options: dict[str, object],
+    chain_break_method: str = MAJORITY,
+    before: Callable[[Submission], None] | None = None,
+) -> list[dimod.SampleSet]:
+    """Sample submissions one after another; see `sample`.
+
+    Args:
+        submissions: what to sample.
+        sampler, options, chain_break_method: see `sample`.
+        seed: of the first submission; each later one gets the next number.
+        before: called with each submission before it is sampled, to show progress.
+    """
+    samplesets = []
+    for submission in submissions:
+        if before is not None:
+            before(submission)
+        part_seed = None if seed is None else seed + submission.index
+        samplesets.append(sample(submission, sampler, part_seed, options, chain_break_method))
+    return samplesets
 
 
 def sample(

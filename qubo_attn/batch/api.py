@@ -19,8 +19,10 @@ from typing import Unpack
 
 from qubo_attn import kernels
 from qubo_attn.batch.dispatch import Shared, Stream
-from qubo_attn.batch.inputs import Item, Options, Source
+from qubo_attn.batch.inputs import Item, Source
 from qubo_attn.batch.worker import Repeater
+from qubo_attn.compilation.lower import lower
+from qubo_attn.compilation.options import Options
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.heads import Head
@@ -123,7 +125,8 @@ def _results(
         for entry in chain([first], source):
             with entry.named():
                 compiled = repeater.lower(entry.checked())
-            yield shared.adopt(dataclasses.replace(compiled, recipe=entry.recipe))
+            compiled = dataclasses.replace(compiled, recipe=entry.recipe)
+            yield CompiledAttention.of(shared.adopt(compiled))
         return
     if isinstance(executor, int):
         window = window or 2 * executor
@@ -133,9 +136,9 @@ def _results(
         # The others begin meanwhile.
         stream.fill()
         with first.named():
-            compiled = first.recipe.lower(first.checked())
-        yield shared.adopt(compiled)
-        yield from stream
+            compiled = lower(first.recipe, first.checked())
+        yield CompiledAttention.of(shared.adopt(compiled))
+        yield from map(CompiledAttention.of, stream)
     finally:
         stream.close()
 

@@ -18,7 +18,7 @@ from qubo_attn.batch.worker import (
     unpack,
     work,
 )
-from qubo_attn.compiled import CompiledAttention
+from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.embedding.cache import Kept
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import WorkerError
@@ -36,7 +36,7 @@ class Shared:
     placements: dict[str, Placement] = field(default_factory=dict)
     plans: dict[str, Plan | None] = field(default_factory=dict)
 
-    def adopt(self, compiled: CompiledAttention) -> CompiledAttention:
+    def adopt(self, compiled: Compilation) -> Compilation:
         """Return a result that shares its plan with others of its placement."""
         placement = compiled.placement
         if placement is None:
@@ -54,7 +54,7 @@ class Shared:
         return compiled
 
 
-def _placed(compiled: CompiledAttention, placement: Placement) -> CompiledAttention:
+def _placed(compiled: Compilation, placement: Placement) -> Compilation:
     """Return a result with an equal placement in place of its own."""
     if compiled.placement is placement:
         return compiled
@@ -97,7 +97,7 @@ class Stream:
         self.executor = executor if isinstance(executor, Executor) else executor()
         self.tasks: deque[_Task] = deque()
 
-    def __iter__(self) -> Iterator[CompiledAttention]:
+    def __iter__(self) -> Iterator[Compilation]:
         while self.fill():
             task = self.tasks[0]
             answer = self._answer(task)

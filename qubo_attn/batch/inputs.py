@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.backend.chain_strength import ChainStrength
+from qubo_attn.compilation.options import Options
 from qubo_attn.compilation.recipe import Recipe
-from qubo_attn.compiler import compile, prepare
-from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.compiler import prepare
 from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.frontend.attention import Attention
-from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.heads import Head, count_heads
-from qubo_attn.frontend.objectives import Objective
-from qubo_attn.frontend.select import Select
-from qubo_attn.machine.target import Target
-from qubo_attn.passes import TieVariables
-from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 Item: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 _END: Any = object()
 _ITEM = ("scores", "values", "keys", "mask")
-
-
-class Options(TypedDict, total=False):
-    """The options of `qubo_attn.compile`, the same for all items."""
-
-    select: Select
-    objective: str | Objective
-    values: ArrayLike | None
-    keys: ArrayLike | None
-    mask: ArrayLike | None
-    kv_head: ArrayLike | None
-    required: ArrayLike | None
-    forbidden: ArrayLike | None
-    tie: TieVariables | None
-    coupling: Coupling | Sequence[Coupling] | None
-    slots: int | Literal["auto"] | None
-    passes: Sequence[Pass | str] | str | None
-    target: Target | str | nx.Graph | object | None
-    cache: EmbeddingCache | str | os.PathLike[str] | None
-    seed: int
-    chain_strength: ChainStrength
-    longest_chain: int | None
-    before: Sequence[BeforeHook]
-    after: Sequence[AfterHook]
-    verify_each: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +62,7 @@ class _Naming:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, QuboAttnError):
             if "item" not in error.facts:
-                error.facts["item"] = self.number
+                error.add_facts(item=self.number)
                 error.args = (f"item {self.number}: {error}",)
         elif isinstance(error, Exception):
             error.add_note(f"in item {self.number}")
@@ -121,11 +84,8 @@ class Source:
         for item in self.items:
             self.number = 1
             with _Naming(0):
-                given = signature(compile).bind(
-                    heads=self.heads, **{**self.options, **_columns(item)}
-                )
-                given.apply_defaults()
-                attention, recipe = prepare(**given.arguments)
+                given: dict[str, Any] = {**self.options, **_columns(item)}
+                attention, recipe = prepare(heads=self.heads, **given)
             self.recipe = _masked(recipe, self.options.get("mask"))
             return Entry(0, recipe, attention)
         return None

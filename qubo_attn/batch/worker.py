@@ -2,8 +2,7 @@
 
 A *job* is a recipe without its hooks, pickled and compressed once; a process unpacks it once. A
 task is a job and some checked items. What comes back of an item is its stages alone: the machine
-and the item are here already, and so is a placement that came back before. The program before any
-pass, by far the largest, is built anew here if somebody asks for it.
+and the item are here already, and so is a placement that came back before.
 
 No process searches for embeddings. Packings are read from the shared cache; what it lacks is asked
 for, found by the process that hands out the work, and sent along.
@@ -18,23 +17,20 @@ import pickle
 import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from qubo_attn.common.threads import limited
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.recipe import Recipe
-from qubo_attn.compiled import CompiledAttention
 from qubo_attn.embedding.cache import EmbeddingCache, Kept
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import InputError, QuboAttnError
-from qubo_attn.frontend.attention import Attention
-from qubo_attn.ir.lift import Lift
+from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.machine.target import Target
-from qubo_attn.pipeline.pipeline import Pass, Stage
-from qubo_attn.pipeline.rewrite import Rewrite
 
 Component: TypeAlias = int | Shape
 # Shapes of items, or jobs, that a process remembers.
@@ -138,10 +134,10 @@ class Repeater:
         self.recipe = recipe
         self._seen: dict[tuple[int, ...], tuple[Placement, tuple[str, ...]]] = {}
 
-    def lower(self, attention: Attention) -> CompiledAttention:
+    def lower(self, attention: Attention) -> Compilation:
         """Compile one checked item."""
         placement, notes = self._seen.get(attention.shape, (None, ()))
-        compiled = self.recipe.lower(attention, placement)
+        compiled = lower(self.recipe, attention, placement)
         if compiled.placement is None:
             return compiled
         *stages, last = compiled.stages
@@ -207,102 +203,59 @@ def _portable(error: Exception) -> Exception:
 # -- what comes back ------------------------------------------------------------------------------
 
 
-def pack(compiled: CompiledAttention, known: frozenset[str] = frozenset()) -> bytes:
-    """Return a compilation as bytes, without what the receiver has.
+def pack(compilation: Compilation, placements: frozenset[str] = frozenset()) -> bytes:
+    """Return the stages of a compilation as bytes, without what the receiver has.
 
     Args:
-        compiled: by a recipe and of an item that the receiver has.
-        known: digests of the placements that it has.
+        compilation: by a recipe and of an item that the receiver has.
+        placements: digests of the placements that it has.
     """
-    first, *later = compiled.stages
-    lean: tuple[str, str, float, float | None, tuple[str, ...]] | Stage = first
-    if later and all(stage.program is not first.program for stage in later):
-        lean = first.name, first.spec, first.seconds, first.peak, first.rewrite.notes
-    # A bound that nobody has asked for would take longer than all else; it is not worked out here.
-    waiting = [place for place, stage in enumerate(later) if stage.rewrite.waiting]
-    for place in waiting:
-        later[place] = _bounded(later[place], 0.0)
     buffer = io.BytesIO()
     packer = _Packer(buffer, pickle.HIGHEST_PROTOCOL)
-    packer.target, packer.known = compiled.recipe.target, known
-    packer.dump((lean, later, waiting))
+    packer.compilation, packer.placements = compilation, placements
+    packer.dump(compilation.stages)
     return buffer.getvalue()
 
 
 def unpack(
-    data: bytes, recipe: Recipe, attention: Attention, known: dict[str, Placement]
-) -> CompiledAttention:
+    data: bytes, recipe: Recipe, attention: Attention, placements: dict[str, Placement]
+) -> Compilation:
     """Return the compilation behind `pack`.
 
     Args:
         data: what `pack` returned.
         recipe: how the item was compiled.
         attention: the item.
-        known: placements by their digests.
+        placements: placements by their digests.
     """
     unpacker = _Unpacker(io.BytesIO(data))
-    unpacker.target, unpacker.known = recipe.target, known
-    first, later, waiting = unpacker.load()
-    if not isinstance(first, Stage):
-        name, spec, seconds, peak, notes = first
-        rewrite = Rebuilt.of(recipe, attention, later[0].lift.n_before, notes)
-        first = Stage(name, spec, rewrite, seconds, peak)
-    stages = [first, *later]
-    for place in waiting:
-        pass_, before = recipe.passes[place], stages[place].rewrite
-        stages[place + 1] = _bounded(stages[place + 1], partial(_bound_again, pass_, before))
-    return CompiledAttention(attention, recipe, tuple(stages))
-
-
-def _bounded(stage: Stage, bound: float | Callable[[], float]) -> Stage:
-    return replace(stage, rewrite=replace(stage.rewrite, bound=bound))
-
-
-def _bound_again(pass_: Pass, before: Rewrite) -> float:
-    """Return the bound of a pass, which runs again for it."""
-    return pass_.apply(before.program).bound
-
-
-class Rebuilt(Rewrite):
-    """The rewrite of a first stage, whose program is built when it is first asked for."""
-
-    @classmethod
-    def of(cls, recipe: Recipe, attention: Attention, n: int, notes: tuple[str, ...]) -> Rebuilt:
-        """Return the rewrite of the first stage of compiling ``attention``, of n variables."""
-        rewrite = object.__new__(cls)
-        fields = {field.name: field.default for field in dataclasses.fields(Rewrite)[2:]}
-        made = {"lift": Lift.identity(n), "notes": notes, "_source": (recipe, attention)}
-        for name, value in (fields | made).items():
-            object.__setattr__(rewrite, name, value)
-        return rewrite
-
-    def __getattr__(self, name: str) -> Any:
-        # Called only for what is not there: the program, the first time.
-        source = self.__dict__.pop("_source", None) if name == "program" else None
-        if source is None:
-            raise AttributeError(name)
-        recipe, attention = source
-        program, _ = recipe.objective_program(attention)
-        object.__setattr__(self, "program", program)
-        return program
+    unpacker.recipe, unpacker.attention, unpacker.placements = recipe, attention, placements
+    return Compilation(attention, recipe, unpacker.load())
 
 
 class _Packer(pickle.Pickler):
-    target: Target | None
-    known: frozenset[str]
+    compilation: Compilation
+    placements: frozenset[str]
 
-    def persistent_id(self, obj: object) -> object:
-        if obj is self.target and obj is not None:
-            return ("target", "")
-        if isinstance(obj, Placement) and obj.digest in self.known:
-            return ("placement", obj.digest)
+    def persistent_id(self, obj: object) -> tuple[str, str] | None:
+        """Return the name of what the receiver has."""
+        if isinstance(obj, Rows) and obj is self.compilation.attention.rows:
+            return "rows", ""
+        if isinstance(obj, Target) and obj is self.compilation.recipe.target:
+            return "target", ""
+        if isinstance(obj, Placement) and obj.digest in self.placements:
+            return "placement", obj.digest
         return None
 
 
 class _Unpacker(pickle.Unpickler):
-    target: Target | None
-    known: dict[str, Placement]
+    recipe: Recipe
+    attention: Attention
+    placements: dict[str, Placement]
 
     def persistent_load(self, pid: tuple[str, str]) -> object:
+        """Return what was left out."""
         kind, digest = pid
-        return self.target if kind == "target" else self.known[digest]
+        if kind == "rows":
+            return self.attention.rows
+        return self.recipe.target if kind == "target" else self.placements[digest]

@@ -170,7 +170,7 @@ def compile_file(
             before=(lambda pass_, program: step(pass_.name),),
         )
         compiled.save(out)
-    report = compiled.report()
+    report = compiled.report(prove=True)
     tell(as_json, {"folder": str(out), **report.to_dict()}, f"{report}\nwrote {out}")
 
 

@@ -35,7 +35,7 @@ class Portable:
         for name, value in state.items():
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
-            object.__setattr__(self, name, value)
+            self.__dict__[name] = value
 
 
 class Columns(Portable):

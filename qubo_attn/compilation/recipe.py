@@ -1,33 +1,25 @@
-"""How a stream of attention is compiled: all of a compilation but the attention itself."""
+"""Recipes: all of a compilation but the attention itself, which `rebind` repeats."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from qubo_attn.common import memory
+from qubo_attn.backend.chain_strength import ChainStrength, check_chain_strength
 from qubo_attn.common.frozen import Portable
-from qubo_attn.compiled import CompiledAttention
-from qubo_attn.embedding.placement import Placement, Plan
-from qubo_attn.frontend.attention import Attention
-from qubo_attn.frontend.coupling import Coupling, couple
+from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.objectives import Objective
-from qubo_attn.frontend.program import build_program
 from qubo_attn.frontend.select import Select
-from qubo_attn.ir.lift import Lift
-from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
-from qubo_attn.passes import Embed, TieVariables
-from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass, Pipeline, Stage
-from qubo_attn.pipeline.rewrite import Rewrite
+from qubo_attn.passes import Embed
+from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe(Portable):
-    """Everything of a compilation but the attention: what `rebind` repeats.
+    """Everything of a compilation but the attention.
 
     Attributes:
         selects, objectives: one per head.
@@ -36,7 +28,11 @@ class Recipe(Portable):
         target: the machine, or None.
         before, after, verify_each: see `Pipeline`.
         mask, kv_head: as given.
-        couplings: across heads.
+        couplings: couplings of heads.
+        chain_strength: how strong chains are, see `qubo_attn.compile`.
+
+    Raises:
+        InputError: the chain strength is not one that `qubo_attn.compile` takes.
     """
 
     selects: tuple[Select, ...]
@@ -50,27 +46,11 @@ class Recipe(Portable):
     mask: np.ndarray | None = None
     kv_head: np.ndarray | None = None
     couplings: tuple[Coupling, ...] = ()
+    chain_strength: ChainStrength = "auto"
 
-    def lower(
-        self, attention: Attention, kept: Placement | None = None, known: Plan | None = None
-    ) -> CompiledAttention:
-        """Compile checked attention; a placement and plan of the same structure are taken over."""
-        names = "+".join(dict.fromkeys(objective.name for objective in self.objectives))
-        start = time.perf_counter()
-        program, notes = self.objective_program(attention)
-        rewrite = Rewrite(program, Lift.identity(len(program)), notes=notes)
-        first = Stage(names, names, rewrite, time.perf_counter() - start, memory.peak())
-        embed = () if self.embed is None else (dataclasses.replace(self.embed, kept=kept),)
-        pipeline = Pipeline((*self.passes, *embed), self.before, self.after, self.verify_each)
-        return CompiledAttention(attention, self, (first, *pipeline.run(program)), known)
-
-    def objective_program(self, attention: Attention) -> tuple[Program, tuple[str, ...]]:
-        """Return the program before any pass, and notes on it."""
-        ties = [step for step in self.passes if isinstance(step, TieVariables)]
-        tie = ties[0] if ties else None
-        program = build_program(attention, self.objectives, self.selects, tie)
-        return couple(program, self.couplings, attention.shape[0], tie)
+    def __post_init__(self) -> None:
+        check_chain_strength(self.chain_strength)
 
     def without_hooks(self) -> Recipe:
-        """Return the recipe as it travels to other processes, where no hook is called."""
+        """Return the recipe as it goes to other processes, where no hook is called."""
         return dataclasses.replace(self, before=(), after=())

@@ -7,14 +7,15 @@ import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from qubo_attn._version import __version__
 from qubo_attn.common.arrays import Array
-from qubo_attn.compiled import CompiledAttention
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError, PassError
@@ -31,18 +32,16 @@ from qubo_attn.pipeline.pipeline import Pass, Stage
 from qubo_attn.pipeline.rewrite import Rewrite
 from qubo_attn.registry import SHIPPED, package_of, pass_named
 
-if TYPE_CHECKING:
-    from qubo_attn.compilation.recipe import Recipe
-
 # 2: a program that a pass left alone is not written again; certificates.
-FORMAT = 2
+# 3: the chain strength stands beside the embedding.
+FORMAT = 3
 _SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
 _COUPLINGS = {c.__name__: c for c in (Agreement, Diversity)}
 
 _KNOWN: dict[str, type] = {**SHIPPED, **_SELECTS, **OBJECTIVES, **_COUPLINGS}
 
 
-def save(compiled: CompiledAttention, folder: Path) -> None:
+def save(compiled: Compilation, folder: Path) -> None:
     """Write ``compiled``; see `CompiledAttention.save`."""
     facts = {"format": FORMAT, "version": __version__, **_facts(compiled)}
     if folder.exists() and not folder.is_dir():
@@ -104,7 +103,7 @@ _ATTENTION = ("logits", "values", "keys", "required", "forbidden")
 _PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
 
 
-def _facts(compiled: CompiledAttention) -> dict[str, Any]:
+def _facts(compiled: Compilation) -> dict[str, Any]:
     recipe, placement, target = compiled.recipe, compiled.placement, compiled.recipe.target
     return {
         "stages": [
@@ -113,7 +112,7 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
                 "spec": stage.spec,
                 "seconds": stage.seconds,
                 "peak": stage.peak,
-                "bound": stage.rewrite.bound,
+                "bound": stage.rewrite.prove(),
                 "margin": stage.rewrite.margin,
                 "error": stage.rewrite.error,
                 "restricts": stage.rewrite.restricts,
@@ -131,8 +130,8 @@ def _facts(compiled: CompiledAttention) -> dict[str, Any]:
             "rounds": recipe.embed.rounds,
             "seed": recipe.embed.seed,
             "longest_chain": _plain(recipe.embed.longest_chain),
-            "chain_strength": recipe.embed.chain_strength,
         },
+        "chain_strength": recipe.chain_strength,
         "target": None
         if target is None
         else {
@@ -205,14 +204,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
-def load(folder: Path, cache: EmbeddingCache | None) -> CompiledAttention:
+def load(folder: Path, cache: EmbeddingCache | None) -> Compilation:
     """Read an artifact; see `qubo_attn.load`."""
     try:
         facts = json.loads((folder / "artifact.json").read_text())
         with (folder / "arrays.npz").open("rb") as stream:
             file = np.load(stream, allow_pickle=False)
             arrays = {name: file[name] for name in file.files}
-        if facts["format"] not in (1, FORMAT):
+        if facts["format"] not in range(1, FORMAT + 1):
             raise ValueError(f"format {facts['format']} is not 1 to {FORMAT}")
         return _build(facts, arrays, cache)
     except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
@@ -223,7 +222,7 @@ def load(folder: Path, cache: EmbeddingCache | None) -> CompiledAttention:
 
 def _build(
     facts: dict[str, Any], arrays: dict[str, Array], cache: EmbeddingCache | None
-) -> CompiledAttention:
+) -> Compilation:
     def group(prefix: str) -> dict[str, Array]:
         start = f"{prefix}/"
         return {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
@@ -260,7 +259,7 @@ def _build(
         for index, stage in enumerate(facts["stages"])
     )
     attention = group("attention")
-    return CompiledAttention(
+    return Compilation(
         Attention(*(attention.get(name) for name in _ATTENTION)),  # type: ignore[arg-type]
         _recipe(facts, group("recipe"), target, cache),
         stages,
@@ -273,12 +272,12 @@ def _recipe(
     target: Target | None,
     cache: EmbeddingCache | None,
 ) -> Recipe:
-    from qubo_attn.compilation.recipe import Recipe
-
-    embed = None
+    embed, strength = None, facts.get("chain_strength", "auto")
     if facts["embed"] is not None and target is not None:
-        kept = cache if cache is not None else EmbeddingCache()
-        embed = Embed(target, kept, **facts["embed"])
+        options = dict(facts["embed"])
+        # Before format 3 it was an option of the embedding.
+        strength = options.pop("chain_strength", strength)
+        embed = Embed(target, EmbeddingCache() if cache is None else cache, **options)
     return Recipe(
         tuple(_SELECTS[entry["name"]](**entry["options"]) for entry in facts["selects"]),
         tuple(
@@ -293,6 +292,7 @@ def _recipe(
             _COUPLINGS[entry["name"]](**_tuples(entry["options"]))
             for entry in facts.get("couplings", ())
         ),
+        chain_strength=strength,
     )
 
 

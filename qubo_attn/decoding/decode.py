@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from qubo_attn.backend.submission import Submission
-    from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.compilation.compilation import Compilation
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ def selection_errors(decoder: str, selected: Bools, attention: Attention) -> Flo
 
 
 def decode(
-    compiled: CompiledAttention,
+    compiled: Compilation,
     samplesets: Sequence[dimod.SampleSet],
     decoder: str | None,
     chain_break_method: str = MAJORITY,
@@ -295,7 +295,7 @@ def feasible_rows(program: Program, point: Floats, attention: Attention) -> Bool
     return good
 
 
-def _repaired(compiled: CompiledAttention, bits: Bytes) -> Floats:
+def _repaired(compiled: Compilation, bits: Bytes) -> Floats:
     """Mend what fails in the program as it was before constraints were priced; lift the result."""
     stage = (
         next(
@@ -317,7 +317,7 @@ def _repaired(compiled: CompiledAttention, bits: Bytes) -> Floats:
 
 
 def _result(
-    compiled: CompiledAttention,
+    compiled: Compilation,
     point: Floats,
     mean: Floats | None,
     feasible: Bools,
@@ -366,7 +366,7 @@ def _result(
 
 
 def _leveled(
-    compiled: CompiledAttention, above: Floats, selected: Bools, levels: Floats
+    compiled: Compilation, above: Floats, selected: Bools, levels: Floats
 ) -> tuple[Floats, Floats]:
     """Return what selected keys weigh, and the levels, where heads have `SoftWeights` of k keys.
 

@@ -10,7 +10,7 @@ import numpy as np
 from qubo_attn.common.arrays import Floats
 
 if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.compilation.compilation import Compilation
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Losses:
         return f"{text}, output error {self.output.max(initial=0.0):.3g} at most"
 
 
-def losses_of(compiled: CompiledAttention) -> Losses:
+def losses_of(compiled: Compilation) -> Losses:
     """Return what ``compiled`` lost; see `CompiledAttention.losses`."""
     attention, first = compiled.attention, compiled.stages[0].program
     lift = compiled.lift_to(0)

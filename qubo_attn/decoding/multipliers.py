@@ -25,7 +25,7 @@ from qubo_attn.ir.program import Program
 if TYPE_CHECKING:
     import dimod
 
-    from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.compilation.compilation import Compilation
 
 # The first rate, as a share of the mean distance of a row's fields: the interval of slopes that
 # serves a real row is narrow, and the certificate's slope lies near it.
@@ -35,9 +35,9 @@ _SHRINK, _GROW = 0.5, 1.5
 
 
 def refine(
-    compiled: CompiledAttention,
+    compiled: Compilation,
     samplesets: list[dimod.SampleSet],
-    resample: Callable[[CompiledAttention, int], list[dimod.SampleSet]],
+    resample: Callable[[Compilation, int], list[dimod.SampleSet]],
     steps: int,
 ) -> list[dimod.SampleSet]:
     """Return the samples of several rounds, multipliers moved in between.
@@ -88,7 +88,7 @@ def _units(program: Program) -> Floats:
     return np.asarray(_RATE * (high - low) / np.maximum(np.diff(c.ptr), 1))
 
 
-def _with_slopes(compiled: CompiledAttention, slope: Floats) -> CompiledAttention:
+def _with_slopes(compiled: Compilation, slope: Floats) -> Compilation:
     """Return the artifact with other multipliers; the plan from logical to physical stays."""
     stage = compiled.stages[-1]
     program = stage.program.replace(constraints=replaced(stage.program.constraints, slope=slope))

@@ -146,7 +146,7 @@ def soften(rewrite: Rewrite, groups: Groups, strength: float, *, queries: bool) 
     return dataclasses.replace(
         rewrite,
         program=program.replace(objective=Quadratic(o.offset, linear, *couplers)),
-        bound=rewrite.bound + most,
+        bound=rewrite.prove() + most,
         error=rewrite.error + most,
         notes=(*rewrite.notes, note),
     )

@@ -26,7 +26,7 @@ from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import row_classes
-from qubo_attn.pipeline.rewrite import substitute
+from qubo_attn.ir.substitute import substitute
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ ancilla is an empty column. Maps compose by matrix product and apply to a whole 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +77,7 @@ class Lift(Portable):
     @classmethod
     def identity(cls, n: int) -> Lift:
         """Return the map that changes nothing."""
-        return _identity(n)
+        return cls(np.ones(n), np.arange(n), np.arange(n + 1), (n, n), np.zeros(n))
 
     @classmethod
     def select(cls, source: ArrayLike, n_after: int, constant: ArrayLike | None = None) -> Lift:
@@ -94,9 +94,7 @@ class Lift(Portable):
         ptr = np.zeros(len(source) + 1, np.int64)
         np.cumsum(seen, out=ptr[1:])
         shifts = np.zeros(len(source)) if constant is None else np.asarray(constant)
-        made = cls(np.ones(len(kept)), kept, ptr, (len(source), n_after), shifts)
-        vars(made)["sources"] = frozen_array(source, np.int64)
-        return made
+        return cls(np.ones(len(kept)), kept, ptr, (len(source), n_after), shifts)
 
     @cached_property
     def sources(self) -> Longs | None:
@@ -108,6 +106,25 @@ class Lift(Portable):
         source[counts == 1] = self.indices
         return own_array(source)
 
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether the map changes nothing."""
+        source = self.sources
+        square = self.shape[0] == self.shape[1] == len(self.data)
+        return bool(
+            square
+            and source is not None
+            and (source == np.arange(len(source))).all()
+            and not self.constant.any()
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how to make the map again; one that changes nothing is told by its size."""
+        if self.is_identity:
+            return Lift.identity, (self.n_before,)
+        parts = self.data, self.indices, self.indptr, self.shape, self.constant
+        return Lift, parts
+
     def lift(self, samples: ArrayLike) -> Floats:
         """Map samples after the pass, shape (m, n_after), to samples before it, (m, n_before)."""
         points = np.asarray(samples, dtype=np.float64)
@@ -115,6 +132,8 @@ class Lift(Portable):
 
     def then(self, later: Lift) -> Lift:
         """Return this map applied after ``later``, the map of a pass that ran later."""
+        if self.is_identity or later.is_identity:
+            return later if self.is_identity else self
         from scipy import sparse
 
         matrix = sparse.csr_array(self.matrix @ later.matrix)
@@ -140,9 +159,3 @@ class Lift(Portable):
         """Return whether both maps are equal, bit for bit."""
         mine, theirs = self.arrays(), other.arrays()
         return all(np.array_equal(mine[name], theirs[name]) for name in mine)
-
-
-@lru_cache(maxsize=8)
-def _identity(n: int) -> Lift:
-    """Return the map of n variables that changes nothing; passes over one program share it."""
-    return Lift.select(np.arange(n), n)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from qubo_attn.common import memory
 from qubo_attn.common.frozen import Portable
+from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import OrderError, PassError, QuboAttnError
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -38,6 +40,7 @@ UNPRICED = Fact("unpriced", "has no priced constraint", lambda program: program.
 PRICED = Fact("priced", "has every constraint priced", lambda program: program.is_unconstrained)
 WHOLE_ROWS = Fact("whole-rows", "still has every key of every row")
 OWN_ENERGIES = Fact("own-energies", "still has the objective's own energies")
+PLACED = Fact("placed", "has its place on a machine")
 
 _AT_THE_START = frozenset({UNPRICED, WHOLE_ROWS, OWN_ENERGIES})
 
@@ -60,6 +63,14 @@ class Pass(Protocol):
 
     def apply(self, program: Program) -> Rewrite:
         """Return the rewritten program with the way back; ``program`` is not changed."""
+        ...
+
+
+class PlacingPass(Pass, Protocol):
+    """A pass that ensures `PLACED`: it places a program on a machine."""
+
+    def apply(self, program: Program, placement: Placement | None = None) -> Rewrite:
+        """Return the program with its placement; an earlier one serves again where it fits."""
         ...
 
 
@@ -133,10 +144,11 @@ class Stage(Portable):
             "priced": int(constraints.priced.sum()),
         }
 
-    def _repr_html_(self) -> str:
-        from qubo_attn.report.notebook import stage_html
+    def __str__(self) -> str:
+        return f"{self.spec}\n{self.rewrite}"
 
-        return stage_html(self)
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 BeforeHook = Callable[[Pass, Program], None]
@@ -173,8 +185,12 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
         object.__setattr__(self, "passes", tuple(self.passes))
         _check_order(self.passes)
 
-    def run(self, program: Program) -> list[Stage]:
+    def run(self, program: Program, placement: Placement | None = None) -> list[Stage]:
         """Apply the passes; return one stage for each.
+
+        Args:
+            program: what the first pass gets.
+            placement: an earlier placement, for the pass that ensures `PLACED`.
 
         Raises:
             PassError: a pass cannot run on the program it is given.
@@ -187,7 +203,7 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
             for hook in self.before:
                 hook(pass_, program)
             try:
-                stage = self._step(pass_, program)
+                stage = self._step(pass_, program, placement)
             except QuboAttnError as error:
                 error.add_note(f"in pass {spec(pass_)}")
                 raise
@@ -201,9 +217,12 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
             program = stage.program
         return stages
 
-    def _step(self, pass_: Pass, program: Program) -> Stage:
+    def _step(self, pass_: Pass, program: Program, placement: Placement | None) -> Stage:
         start = time.perf_counter()
-        rewrite = pass_.apply(program)
+        if PLACED in pass_.ensures:
+            rewrite = cast(PlacingPass, pass_).apply(program, placement)
+        else:
+            rewrite = pass_.apply(program)
         seconds, most = time.perf_counter() - start, memory.peak()
         var = rewrite.program.constraints.var
         if len(var) and (var.min() < 0 or var.max() >= len(rewrite.program)):

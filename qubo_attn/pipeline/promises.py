@@ -121,9 +121,9 @@ def _check_optimum(
         best = points[feasible & (energies <= optimum + tolerance)]
         # Measured before the pass: where energies are rounded, the optimum's own may even fall.
         reached = float(before.energies(rewrite.lift.lift(best)).max())
-        if not original - tolerance <= reached <= original + rewrite.bound + 2 * tolerance:
+        if not original - tolerance <= reached <= original + rewrite.prove() + 2 * tolerance:
             raise PromiseError(
-                f"the optimum moves from {original:g} to {reached:g}, bound {rewrite.bound:g}"
+                f"the optimum moves from {original:g} to {reached:g}, bound {rewrite.prove():g}"
             )
     imposed = after.constraints.take(~after.constraints.priced)
     allowed = after.replace(constraints=imposed).feasible(points) & ~feasible

@@ -69,7 +69,7 @@ class Report:
         for stage in self.stages:
             lines.append(
                 f"{stage['name']!s:<18}{stage['variables']:>10}{stage['couplers']:>10}"
-                f"{stage['constraints']:>12}{stage['priced']:>8}{stage['bound']:>11.4g}"
+                f"{stage['constraints']:>12}{stage['priced']:>8}{bound_text(stage['bound']):>11}"
                 f"{stage['seconds']:>9.3f}{memory_text(stage['peak']):>10}"
             )
             lines.extend(f"    {note}" for note in stage["notes"])  # type: ignore[attr-defined]
@@ -138,12 +138,12 @@ def _microseconds(facts: dict[str, Any]) -> float | None:
     return None if facts["milliseconds"] is None else 1000 * facts["milliseconds"]
 
 
-def build_report(compiled: CompiledAttention, reads: int = 1000) -> Report:
+def build_report(compiled: CompiledAttention, reads: int = 1000, prove: bool = False) -> Report:
     """Return the facts of ``compiled``; see `CompiledAttention.report`."""
     recipe, placement = compiled.recipe, compiled.placement
     submissions, machine = submission_facts(compiled, reads)
     return Report(
-        stages=tuple(_stage(compiled, index) for index in range(len(compiled.stages))),
+        stages=tuple(_stage(compiled, index, prove) for index in range(len(compiled.stages))),
         rows=_rows(compiled),
         submissions=submissions,
         target=None if recipe.target is None else str(recipe.target),
@@ -171,13 +171,18 @@ def submission_facts(
     return tuple(part | facts for part, facts in zip(submissions, ready, strict=True)), machine
 
 
-def _stage(compiled: CompiledAttention, index: int) -> dict[str, object]:
+def bound_text(bound: object) -> str:
+    """Return the bound of a stage as a table shows it."""
+    return "to prove" if bound is None else f"{bound:.4g}"
+
+
+def _stage(compiled: CompiledAttention, index: int, prove: bool) -> dict[str, object]:
     stage = compiled.stages[index]
     return {
         "name": stage.name,
         "spec": stage.spec,
         **stage.counts,
-        "bound": stage.rewrite.bound,
+        "bound": stage.rewrite.prove() if prove else stage.rewrite.bound,
         "margin": stage.rewrite.margin if np.isfinite(stage.rewrite.margin) else 0.0,
         "seconds": stage.seconds,
         "peak": stage.peak,

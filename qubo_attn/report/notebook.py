@@ -42,7 +42,7 @@ def program_html(program: Program) -> str:
 
 def rewrite_html(rewrite: Rewrite) -> str:
     """Return what a pass promises, its notes and the program after it."""
-    promise = f"bound {short(rewrite.bound)}, margin {short(rewrite.margin)}"
+    promise = f"bound {short(rewrite.prove())}, margin {short(rewrite.margin)}"
     return f"<p>{escape(promise)}</p>{listed(rewrite.notes)}{program_html(rewrite.program)}"
 
 

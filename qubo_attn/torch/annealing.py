@@ -13,8 +13,9 @@ import numpy as np
 
 from qubo_attn.backend import sample as annealer
 from qubo_attn.common.arrays import Array, Bytes, Floats
+from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.compiled import CompiledAttention
-from qubo_attn.compiler import DEFAULT_SELECT, compile
+from qubo_attn.compiler import compile
 from qubo_attn.decoding.decode import AttentionResult, feasible_rows
 from qubo_attn.decoding.decoders import check_decoder
 from qubo_attn.embedding.cache import EmbeddingCache

@@ -23,8 +23,8 @@ import qubo_attn as qa
 from qubo_attn import compiler
 from qubo_attn.batch.api import processes_of_our_own
 from qubo_attn.batch.dispatch import LOSSES
-from qubo_attn.batch.inputs import Options
 from qubo_attn.batch.worker import Job, pack, unpack
+from qubo_attn.compilation.options import Options
 from qubo_attn.passes import embed
 from tests.conftest import read
 
@@ -43,8 +43,8 @@ def assert_same(found: qa.CompiledAttention, expected: qa.CompiledAttention) -> 
         assert mine.program.same(theirs.program)
         assert mine.lift.same(theirs.lift)
         assert mine.rewrite.notes == theirs.rewrite.notes
-        assert (mine.rewrite.bound, mine.rewrite.margin) == (
-            theirs.rewrite.bound,
+        assert (mine.rewrite.prove(), mine.rewrite.margin) == (
+            theirs.rewrite.prove(),
             theirs.rewrite.margin,
         )
     for name in ("logits", "values", "keys"):
@@ -389,7 +389,7 @@ def test_what_travels_is_small(expected: list[qa.CompiledAttention]) -> None:
     """The first program, the machine and the item stay behind."""
     compiled = expected[1]
     whole = len(pickle.dumps(compiled))
-    assert len(pack(compiled)) < whole / 2
+    assert len(pack(compiled)) < 0.7 * whole
     assert len(Job.of(compiled.recipe).data) < compiled.recipe.target.couplers.nbytes / 2
 
 
@@ -400,6 +400,6 @@ def test_a_bound_that_nobody_asked_for_is_not_worked_out(real: list[dict[str, np
     found = unpack(pack(compiled), compiled.recipe, compiled.attention, {})
     place = [stage.name for stage in compiled.stages].index("sparsify")
     mine, theirs = found.stages[place].rewrite, compiled.stages[place].rewrite
-    assert (mine.waiting, theirs.waiting) == (True, True)
-    assert mine.bound == theirs.bound > 0
-    assert not mine.waiting
+    assert mine.bound is None
+    assert theirs.bound is None
+    assert mine.prove() == theirs.prove() > 0

@@ -9,7 +9,7 @@ from scipy import sparse
 import qubo_attn as qa
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
-from qubo_attn.pipeline.rewrite import substitute
+from qubo_attn.ir.substitute import substitute
 from tests.support import oracle
 from tests.support.strategies import programs
 

@@ -17,7 +17,7 @@ def test_compressed_rows_have_few_bits(minilm: dict[str, np.ndarray]) -> None:
     before, after = dynamic_range(program), dynamic_range(rewrite.program)
     assert np.median(before) > 15
     assert np.percentile(after, 90) <= 8
-    assert qa.Compress().apply(program).bound == 0
+    assert qa.Compress().apply(program).prove() == 0
 
 
 def test_dynamic_range_is_largest_over_smallest_distance() -> None:

@@ -69,7 +69,7 @@ def test_by_proof_the_best_selections_stay_best(
     program = dense_row(seed, n, data.draw(st.integers(0, n)), scale)
     rewrite = kind().apply(program)
     qa.validate(program, rewrite)
-    assert rewrite.bound == 0
+    assert rewrite.prove() == 0
     assert set(best_points(rewrite.program)) <= set(best_points(program))
 
 
@@ -90,7 +90,7 @@ def test_the_rise_stays_within_bound_and_budget(kind: Kind, seed: int, budget: f
     points = [p for p in oracle.points(program) if oracle.holds(program, p)]
     energies = [oracle.energy(program, p) for p in points]
     # No good selection lies below the optimum, so neither does the spread lie above this.
-    assert rewrite.bound <= budget * (np.mean(energies) - min(energies)) + 1e-9
+    assert rewrite.prove() <= budget * (np.mean(energies) - min(energies)) + 1e-9
 
 
 def test_a_budget_drops_more(minilm: dict[str, np.ndarray]) -> None:
@@ -100,7 +100,7 @@ def test_a_budget_drops_more(minilm: dict[str, np.ndarray]) -> None:
         rewrite = qa.DropCouplers(budget=budget).apply(program)
         qa.validate(program, rewrite)
         counts.append(len(rewrite.program.objective))
-        bounds.append(rewrite.bound)
+        bounds.append(rewrite.prove())
     assert len(program.objective) > 3 * counts[0] > 0
     assert counts[0] > counts[1] > counts[2]
     assert 0 == bounds[0] < bounds[1] < bounds[2]

@@ -90,7 +90,7 @@ def test_the_promise_holds(program: Program, margin: float, bits: int, exact: in
     ]
     least = min(after for after, _ in reached)
     worst = max(before for after, before in reached if after <= least + 1e-9)
-    assert worst <= best + rewrite.bound + 1e-7
+    assert worst <= best + rewrite.prove() + 1e-7
     assert max(abs(after - before) for after, before in reached) <= rewrite.error + 1e-7
 
 
@@ -115,7 +115,7 @@ def test_a_certificate_means_that_ground_states_stay(program: Program, bits: int
     rewrite = qa.Quantize(bits=bits).apply(priced)
     kept, blocks = (int(word) for word in rewrite.notes[0].split()[:3:2])
     if kept == blocks:
-        assert rewrite.bound == 0
+        assert rewrite.prove() == 0
         before = oracle.ground_states(priced)
         assert set(oracle.ground_states(rewrite.program)) <= set(before)
         assert all(oracle.holds(program, state) for state in before)
@@ -147,7 +147,7 @@ def test_the_spin_form_is_whole(program: Program, bits: int) -> None:
 def test_a_second_time_changes_nothing(program: Program, bits: int) -> None:
     first = qa.Quantize(bits=bits).apply(qa.InsertPenalties().apply(program).program)
     second = qa.Quantize(bits=bits).apply(first.program)
-    assert second.bound == 0
+    assert second.prove() == 0
     assert second.error <= 1e-9 * max(1.0, first.error)
     one, two = first.program.total(), second.program.total()
     np.testing.assert_allclose(one.linear, two.linear, atol=1e-9)
@@ -172,7 +172,7 @@ def test_whole_numbers_are_kept_whatever_the_largest(most: int, bits: int) -> No
     program = Program.parse("\n".join(lines))
     for exact in (0, 16):
         rewrite = qa.Quantize(bits=bits, exact=exact).apply(program)
-        assert rewrite.bound == 0
+        assert rewrite.prove() == 0
         assert rewrite.error < 1e-9
         assert rewrite.notes[0] == "1 of 1 blocks certified unchanged, bound 0"
     matrix = qa.integer_ising(rewrite.program, bits).matrix
@@ -201,10 +201,10 @@ def test_blocks_too_large_to_enumerate_get_a_bound_that_holds() -> None:
         naive = sum(abs(h[v] - rounded_h[v]) for v in h)
         naive += sum(abs(j[e] - rounded_j.get(e, 0.0)) for e in j)
         # The eigenvalues' bound is the tighter one here.
-        assert 0 < rewrite.bound < 2 * naive - 1e-6
+        assert 0 < rewrite.prove() < 2 * naive - 1e-6
         assert 0 < rewrite.error < naive
         exact = qa.Quantize(bits=5).apply(program)
-        assert exact.bound < rewrite.bound
+        assert exact.prove() < rewrite.prove()
 
 
 def test_fields_make_up_for_couplings() -> None:
@@ -213,7 +213,7 @@ def test_fields_make_up_for_couplings() -> None:
     for seed in range(40):
         program = dense(seed, 8)
         rewrite = qa.Quantize(bits=3).apply(program)
-        kept += rewrite.bound == 0
+        kept += rewrite.prove() == 0
         assert np.abs(qa.integer_ising(rewrite.program, 3).coupling).max() <= 3
         plain = qa.Quantize(bits=3, exact=0).apply(program).program
         states = oracle.ground_states(plain)
@@ -224,7 +224,7 @@ def test_fields_make_up_for_couplings() -> None:
 
 def test_more_bits_cost_less() -> None:
     program = dense(1, 18)
-    bounds = [qa.Quantize(bits=bits).apply(program).bound for bits in (2, 4, 8, 16)]
+    bounds = [qa.Quantize(bits=bits).apply(program).prove() for bits in (2, 4, 8, 16)]
     assert bounds == sorted(bounds, reverse=True)
     assert bounds[-1] < 1e-3 * bounds[0]
 

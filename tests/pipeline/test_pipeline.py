@@ -10,8 +10,9 @@ import pytest
 import qubo_attn as qa
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.substitute import substitute
 from qubo_attn.pipeline.pipeline import Fact, Pass, Stage, spec
-from qubo_attn.pipeline.rewrite import Rewrite, substitute
+from qubo_attn.pipeline.rewrite import Rewrite
 
 PROGRAM = Program.parse(
     "x[0,0,0] : -2\nx[0,0,1] : -1\nx[0,0,2] : 0\npick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1\n"

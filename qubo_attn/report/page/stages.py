@@ -137,7 +137,7 @@ def bound_of(before: Stage | None, stage: Stage) -> float:
     """Return the bound of a stage; NaN where it would take couplers that are not written out."""
     if before is not None and not is_written(before.program):
         return float("nan")
-    return stage.rewrite.bound
+    return stage.rewrite.prove()
 
 
 def _bits(bits: float) -> str:

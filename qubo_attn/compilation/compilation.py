@@ -1,0 +1,196 @@
+"""Compilations as data: programs, coefficients and submissions, worked out when first read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qubo_attn.backend.coefficients import Coefficients, coefficients
+from qubo_attn.backend.model import Submissions
+from qubo_attn.backend.precision import Precision, precision
+from qubo_attn.backend.programmings import Outgoing, logical_submission
+from qubo_attn.backend.wire import SolverOrder, WireData
+from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.frozen import Portable
+from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.embedding.placement import Placement, Plan
+from qubo_attn.errors import PassError
+from qubo_attn.formulations.certificates import Certificates
+from qubo_attn.frontend.attention import Attention
+from qubo_attn.ir.columns import Sense
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Program
+from qubo_attn.pipeline.pipeline import Stage
+
+
+@dataclass(frozen=True, eq=False)
+class Compilation(Portable):
+    """What was compiled, how, and the program after every pass.
+
+    `CompiledAttention` adds what can be done with it.
+
+    Attributes:
+        attention: the checked input.
+        recipe: how it was compiled; `rebind` repeats it.
+        stages: the objective's program and the program after every pass.
+        known_plan: the plan of an earlier batch; it serves again where it fits.
+    """
+
+    attention: Attention
+    recipe: Recipe
+    stages: tuple[Stage, ...]
+    known_plan: Plan | None = None
+
+    # -- the program --------------------------------------------------------------------------
+
+    @property
+    def program(self) -> Program:
+        """The program after the last pass: bits only, constraints priced."""
+        return self.stages[-1].program
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where the program sits on the machine; None without a structured target."""
+        return self.stages[-1].rewrite.placement
+
+    def lift_to(self, stage: int) -> Lift:
+        """Return the way back from samples of `program` to the program after ``stage``."""
+        return self.lift_between(stage, len(self.stages) - 1)
+
+    def lift_between(self, early: int, late: int) -> Lift:
+        """Return the way back from the program after stage ``late`` to that after ``early``."""
+        lift = Lift.identity(len(self.stages[early].program))
+        for stage in self.stages[early + 1 : late + 1]:
+            lift = lift.then(stage.lift)
+        return lift
+
+    @property
+    def bound(self) -> float:
+        """How much all lossy passes together can raise the optimum, in energy units.
+
+        Bounds add up. Where a pass moved energies, a later lossy pass works on those, and what was
+        moved counts on both sides. Bounds that are still to be proved are proved now.
+        """
+        total = moved = twice = 0.0
+        for stage in self.stages:
+            bound = stage.rewrite.prove()
+            if bound > 0:
+                twice = 2.0 * moved
+            total += bound
+            moved += stage.rewrite.error
+        return total + twice
+
+    @property
+    def certificates(self) -> Certificates:
+        """The proofs of the penalty weights; `Certificates.recheck` proves them again.
+
+        Raises:
+            PassError: no pass left any.
+        """
+        for stage in self.stages:
+            if stage.rewrite.certificates is not None:
+                return stage.rewrite.certificates
+        raise PassError("no pass of this compilation left certificates")
+
+    @cached_property
+    def capped(self) -> Bools:
+        """Rows that see fewer keys than they were to keep, shape (H, Q)."""
+        heads, queries, keys = self.attention.shape
+        rows, endless = self.attention.rows, np.array([keys + 2**31])
+        wanted = np.zeros(heads, np.int64)
+        for head, select in enumerate(self.recipe.selects):
+            count = int(select.counts(endless)[0])
+            if select.sense == Sense.EQ and count < endless[0]:
+                wanted[head] = count
+        capped = np.zeros((heads, queries), bool)
+        capped[rows.head, rows.query] = rows.sizes < wanted[rows.head]
+        return capped
+
+    # -- on the machine -----------------------------------------------------------------------
+
+    @cached_property
+    def plan(self) -> Plan | None:
+        """Index arrays from logical to physical coefficients; None without a placement."""
+        if self.placement is None:
+            return None
+        return self.placement.plan(self.program.total(), self.known_plan)
+
+    @cached_property
+    def coefficients(self) -> Coefficients | None:
+        """Coefficients in hardware units; None without a placement."""
+        if self.placement is None or self.plan is None:
+            return None
+        strength = self.recipe.chain_strength
+        return coefficients(self.program.total(), self.placement, self.plan, strength)
+
+    @cached_property
+    def submissions(self) -> Submissions:
+        """The machine programmings, each ready to submit; none where nothing is left to choose."""
+        if not len(self.program):
+            return Submissions()
+        if self._outgoing is None:
+            return Submissions((logical_submission(self.program),))
+        return Submissions(self._outgoing.submissions())
+
+    @cached_property
+    def _outgoing(self) -> Outgoing | None:
+        """All programmings of a machine; None without a placement."""
+        if self.placement is None or self.plan is None or self.coefficients is None:
+            return None
+        return Outgoing(self.program, self.placement, self.plan, self.coefficients)
+
+    def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
+        """Return every submission as a solver's client sends it; see `Submission.wire`.
+
+        One pass from logical coefficients to the arrays sent: no model of any submission is built.
+        Where things go is worked out once for a structure and a `SolverOrder`, and serves every
+        batch that `rebind` makes.
+
+        Args:
+            solver: what lists qubits and couplers, or a `SolverOrder` made of one; None means the
+                target's own order.
+
+        Raises:
+            TargetError: a qubit or coupler in use is not among the solver's; names it.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+            >>> compiled.wires() == tuple(part.wire() for part in compiled.submissions)
+            True
+        """
+        return () if self._outgoing is None else self._outgoing.wires(solver)
+
+    def hardware_arrays(self, solver: SolverOrder | object = None) -> tuple[Floats, Floats]:
+        """Return the physical h and J of every submission over all qubits and couplers.
+
+        Args:
+            solver: see `wires`.
+
+        Returns:
+            Fields, shape (submissions, qubits), and couplings, shape (submissions, couplers), in
+            hardware units, in the solver's order; zeros where nothing is placed.
+
+        Raises:
+            TargetError: a qubit or coupler in use is not among the solver's; names it.
+        """
+        if self._outgoing is None:
+            return np.zeros((0, 0)), np.zeros((0, 0))
+        return self._outgoing.arrays(solver)
+
+    def precision(self) -> Precision:
+        """Return the signal of every row on the machine, beside the machine's errors.
+
+        Raises:
+            PassError: it was compiled without a structured target.
+        """
+        if self.placement is None or self.plan is None or self.coefficients is None:
+            raise PassError("precision is that of a machine; compile for a structured target")
+        return precision(self.program, self.placement, self.plan, self.coefficients)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields; hooks stay behind, and so does a plan, which is worked out anew."""
+        return super().__getstate__() | {"recipe": self.recipe.without_hooks(), "known_plan": None}

@@ -1,0 +1,217 @@
+"""Options of `qubo_attn.compile`: their types, and the recipe that they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qubo_attn.backend.chain_strength import ChainStrength
+from qubo_attn.common.checks import whole
+from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.errors import InputError
+from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
+from qubo_attn.frontend.heads import Head, complete_heads
+from qubo_attn.frontend.objectives import Objective, objective_named
+from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, is_select
+from qubo_attn.machine.target import Target
+from qubo_attn.passes import (
+    BinarizeWeights,
+    Canonicalize,
+    Embed,
+    InsertPenalties,
+    Quantize,
+    Sparsify,
+    TieVariables,
+)
+from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass
+from qubo_attn.registry import passes_of
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+# A quarter of a 32-token window: few enough for short chains, enough to keep most softmax mass.
+DEFAULT_SELECT = ExactlyK(8)
+# Restricting the choice to the 16 keys of largest mass costs nothing measurable at k = 4, and a
+# 16-clique is the largest that still packs over a hundred times on one machine.
+DEFAULT_SLOTS = 16
+
+
+class Options(TypedDict, total=False):
+    """Options of `qubo_attn.compile` by name, for all that hand them on; it documents them."""
+
+    select: Select
+    objective: str | Objective
+    values: ArrayLike | None
+    keys: ArrayLike | None
+    mask: ArrayLike | None
+    kv_head: ArrayLike | None
+    required: ArrayLike | None
+    forbidden: ArrayLike | None
+    tie: TieVariables | None
+    coupling: Coupling | Sequence[Coupling] | None
+    slots: int | Literal["auto"] | None
+    passes: Sequence[Pass | str] | str | None
+    target: Target | str | nx.Graph | object | None
+    cache: EmbeddingCache | str | os.PathLike[str] | None
+    seed: int
+    chain_strength: ChainStrength
+    longest_chain: int | None
+    before: Sequence[BeforeHook]
+    after: Sequence[AfterHook]
+    verify_each: bool
+
+
+def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Recipe:
+    """Return the recipe that options make.
+
+    Args:
+        heads: as for `qubo_attn.compile`.
+        count: number of heads.
+        options: all options; the arrays among them are checked already.
+
+    Raises:
+        InputError, TargetError, PassError: see `qubo_attn.compile`.
+    """
+    tie, mask, kv_head = options["tie"], options["mask"], options["kv_head"]
+    machine, seed = Target.of(options["target"]), whole("seed", options["seed"])
+    _check_tie(tie, count)
+    each = complete_heads(heads, options["select"], options["objective"])
+    selects = tuple(_checked(head.select) for head in each)
+    constrained = options["required"] is not None or options["forbidden"] is not None
+    # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
+    # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
+    # numbers than for their bits.
+    steps = passes_of(
+        options["passes"],
+        lambda: (
+            *_ties(tie, each),
+            *((Canonicalize(),) if constrained else ()),
+            Sparsify(slots=_slots(options["slots"], selects)),
+            InsertPenalties(cardinality="auto", topology=_family(machine)),
+            BinarizeWeights(_encoding(selects), _family(machine)),
+            *_integers(machine),
+        ),
+    )
+    embed = None
+    if machine is not None and machine.is_structured:
+        cache = options["cache"]
+        cache = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
+        embed = Embed(machine, cache, seed=seed, longest_chain=options["longest_chain"])
+    return Recipe(
+        selects,
+        tuple(objective_named(cast("str | Objective", head.objective)) for head in each),
+        steps,
+        embed,
+        machine,
+        tuple(options["before"]),
+        tuple(options["after"]),
+        options["verify_each"],
+        None if mask is None else np.array(mask),
+        None if kv_head is None else np.array(kv_head),
+        _couplings(options["coupling"], each),
+        options["chain_strength"],
+    )
+
+
+def _checked(select: object) -> Select:
+    if is_select(select):
+        return cast(Select, select)
+    raise InputError(
+        f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), not {select!r}",
+        select=select,
+    )
+
+
+def _check_tie(tie: object, heads: int) -> None:
+    if tie is None:
+        return
+    if not isinstance(tie, TieVariables):
+        raise InputError(f"tie must be a qubo_attn.TieVariables, not {tie!r}", argument="tie")
+    beyond = [head for group in tie.groups for head in group if head >= heads]
+    if beyond:
+        raise InputError(f"tie names head {beyond[0]}, but there are {heads}", head=beyond[0])
+
+
+def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariables, ...]:
+    """Return the tying pass asked for by ``tie`` or by the heads, if any."""
+    groups = _named_groups([head.tie for head in heads])
+    if not groups:
+        return () if tie is None else (tie,)
+    if tie is not None:
+        raise InputError("give tie= or Head(tie=), not both", argument="tie")
+    return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
+
+
+def _named_groups(names: Sequence[str | int | None]) -> tuple[tuple[int, ...], ...]:
+    """Return the heads of each name, by first head."""
+    return tuple(
+        tuple(h for h, other in enumerate(names) if other == name)
+        for name in dict.fromkeys(name for name in names if name is not None)
+    )
+
+
+def _couplings(
+    coupling: Coupling | Sequence[Coupling] | None, heads: tuple[Head, ...]
+) -> tuple[Coupling, ...]:
+    """Return the couplings of a call, within the groups that its heads name."""
+    given = (coupling,) if isinstance(coupling, Coupling) else tuple(coupling or ())
+    odd = [entry for entry in given if not isinstance(entry, (Agreement, Diversity))]
+    if odd:
+        raise InputError(
+            f"coupling must be qubo_attn.Diversity or Agreement, not {odd[0]!r}",
+            argument="coupling",
+        )
+    groups = _named_groups([head.couple for head in heads])
+    if not groups:
+        return given
+    if not given:
+        raise InputError("Head(couple=) needs coupling=, which says how", argument="coupling")
+    named = [entry for entry in given if entry.heads]
+    if named:
+        raise InputError(
+            f"give heads to {type(named[0]).__name__} or Head(couple=), not both",
+            argument="coupling",
+        )
+    return tuple(dataclasses.replace(entry, groups=groups) for entry in given)
+
+
+def _encoding(selects: tuple[Select, ...]) -> str:
+    """Return the encoding that the heads' soft weights ask for."""
+    asked = {select.encoding for select in selects if isinstance(select, SoftWeights)}
+    if len(asked) > 1:
+        raise InputError(
+            f"heads ask for different encodings of soft weights: {', '.join(sorted(asked))}; "
+            "one program has one",
+            argument="select",
+        )
+    return asked.pop() if asked else "auto"
+
+
+def _family(machine: Target | None) -> str:
+    """Return the topology that costs are counted on: Zephyr's where none is known."""
+    return "zephyr" if machine is None or machine.topology == "other" else machine.topology
+
+
+def _integers(machine: Target | None) -> tuple[Quantize, ...]:
+    """Return the pass that a machine with integer coefficients needs."""
+    if machine is None or "bits" not in machine.properties:
+        return ()
+    return (Quantize(bits=int(machine.properties["bits"])),)
+
+
+def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> int | None:
+    if slots != "auto":
+        return slots
+    many = np.array([np.iinfo(np.int64).max])
+    counts = [int(select.counts(many)[0]) for select in selects]
+    largest = max(
+        int(getattr(select, "k", None) or 0) if count == many[0] else count
+        for select, count in zip(selects, counts, strict=True)
+    )
+    return max(DEFAULT_SLOTS, 2 * largest)

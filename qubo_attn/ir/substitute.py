@@ -1,0 +1,175 @@
+"""Change of variables: a program over the variables that a lift leads back from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs, own_array
+from qubo_attn.errors import InfeasibleError
+from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
+from qubo_attn.ir.lift import Lift
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+
+def substitute(program: Program, lift: Lift, variables: Variables) -> Program:
+    """Return ``program`` with each variable replaced by its affine expression in ``variables``.
+
+    Constraints that become equal are merged, those that hold for every assignment are dropped.
+
+    Args:
+        program: the program before.
+        lift: the change of variables, x_before = A x_after + b.
+        variables: the table of the variables after.
+
+    Raises:
+        InfeasibleError: a constraint cannot hold any more, or two contradict each other.
+    """
+    source = lift.sources
+    # The sources of the variables that have one, in order.
+    if source is not None and not (lift.indices[1:] > lift.indices[:-1]).all():
+        source = None
+    if source is not None:
+        objective = _drop(program.objective, source, lift.constant, len(variables))
+    else:
+        objective = _change(program.objective, lift, variables)
+    return Program(variables, objective, _change_constraints(program, lift, source, variables))
+
+
+def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic:
+    """Fix some variables at ``constant`` and renumber the others, which keep their order."""
+    if len(source) == n:
+        return form
+    kept = source >= 0
+    # Nothing is fixed at one but by required keys and full rows.
+    offset = form.offset + (float(form.linear @ constant) if constant.any() else 0.0)
+    linear = form.linear[kept]
+    if form.is_late:
+        # Couplers matter between variables that stay or are fixed at other than zero.
+        index = np.flatnonzero(kept | (constant != 0))
+        part = form.among(index)
+        if len(index) == n:
+            return Quadratic(offset, linear, couplers=part)
+        i, j = index[part.i].astype(np.int32), index[part.j].astype(np.int32)
+        bias = part.bias
+    else:
+        i, j, bias = form.i, form.j, form.bias
+    if constant.any():
+        added, first, second = kernels.fixed_terms(source, constant, n, i, j, bias)
+        offset += added
+        linear = (linear + first) + second
+    terms = kernels.terms_among(source, i, j, bias)
+    return Quadratic(offset, linear, *(own_array(column) for column in terms))
+
+
+def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
+    """Change variables in a quadratic form; squares of bits fold into the linear part."""
+    from scipy import sparse
+
+    n_before, n_after = lift.n_before, lift.n_after
+    matrix, constant = lift.matrix, lift.constant
+    couplers = sparse.csr_array((form.bias, (form.i, form.j)), shape=(n_before, n_before))
+    half = couplers @ constant
+    offset = form.offset + float(form.linear @ constant + constant @ half)
+    linear = matrix.T @ (form.linear + half + couplers.T @ constant)
+    product = (matrix.T @ (couplers @ matrix)).tocoo()
+    i, j, bias = kernels.collect_couplers(n_after, product.row, product.col, product.data)
+    square = (i == j) & (variables.upper[i] == 1)
+    linear = linear + np.bincount(i[square], weights=bias[square], minlength=n_after)
+    return Quadratic(offset, linear, i[~square], j[~square], bias[~square])
+
+
+def _change_constraints(
+    program: Program, lift: Lift, source: Longs | None, variables: Variables
+) -> Constraints:
+    """Change variables in the constraints; merge equal ones, drop those that always hold.
+
+    ``source`` is that of a lift that keeps the order of variables, else None.
+    """
+    old = program.constraints
+    if not len(old):
+        return old
+    rhs = old.rhs
+    if lift.constant.any():
+        shift = np.bincount(old.row, weights=old.coef * lift.constant[old.var], minlength=len(old))
+        rhs = rhs - shift + 0.0
+    if source is not None:
+        entries: tuple[Array, ...] = kernels.entries_among(old.ptr, old.var, old.coef, source)
+        for column in entries:
+            own_array(column)
+    else:
+        entries = _product(old.matrix(len(program)), lift.matrix)
+    columns = dict(zip(("ptr", "var", "coef"), entries, strict=True))
+    changed = Constraints(**(old.arrays() | columns | {"rhs": rhs}))
+    return changed.take(_needed(program, changed) & ~_open_gates(changed, variables))
+
+
+def _product(before: sparse.csr_array, matrix: sparse.csr_array) -> tuple[Array, Array, Array]:
+    """Return pointer, column and value of ``before @ matrix``, sorted, without zeros."""
+    after = (before @ matrix).tocsr()
+    after.eliminate_zeros()
+    after.sort_indices()
+    return after.indptr, after.indices, after.data
+
+
+def _open_gates(constraints: Constraints, variables: Variables) -> Bools:
+    """Return which gates are open for good, as their bit is fixed at one."""
+    if not constraints.gated:
+        return np.zeros(len(constraints), bool)
+    row = constraints.row
+    most = np.maximum(constraints.coef, 0) * variables.upper[constraints.var]
+    reach = np.bincount(row, weights=most, minlength=len(constraints))
+    return np.asarray((constraints.kind == Kind.GATE) & (reach <= constraints.rhs + 1e-9))
+
+
+def _needed(program: Program, constraints: Constraints) -> Bools:
+    """Return which constraints still say something that no earlier one says."""
+    needed = np.ones(len(constraints), bool)
+    empty = np.diff(constraints.ptr) == 0
+    broken = empty & np.where(
+        constraints.sense == Sense.EQ, np.abs(constraints.rhs) > 1e-9, constraints.rhs < -1e-9
+    )
+    if broken.any():
+        label = program.constraint_label(int(np.flatnonzero(broken)[0]))
+        raise InfeasibleError(
+            f"{label} cannot hold: all its variables are fixed and miss its right-hand side",
+            labels=(label,),
+        )
+    needed[empty] = False
+    if np.bincount(constraints.var).max(initial=0) <= 1:
+        return needed
+    seen: dict[bytes, int] = {}
+    # Only rows whose first variable stands in several can be double; there are few of those.
+    uses = np.bincount(constraints.var)
+    starts = constraints.ptr[:-1]
+    for r in np.flatnonzero(needed).tolist():
+        if uses[constraints.var[starts[r]]] == 1:
+            continue
+        entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
+        sense, rhs = constraints.sense[r], constraints.rhs[r]
+        key = (
+            constraints.var[entries].tobytes()
+            + constraints.coef[entries].tobytes()
+            + sense.tobytes()
+        )
+        twin = seen.setdefault(key, r)
+        if twin == r:
+            continue
+        if sense == Sense.EQ and rhs != constraints.rhs[twin]:
+            labels = (program.constraint_label(twin), program.constraint_label(r))
+            raise InfeasibleError(
+                f"{labels[0]} and {labels[1]} contradict each other: one sum of the same "
+                f"variables is to be {constraints.rhs[twin]:g} and {rhs:g}",
+                labels=labels,
+            )
+        if rhs == constraints.rhs[twin] and np.array_equal(
+            constraints.weight[[r, twin]], constraints.weight[[twin, r]], equal_nan=True
+        ):
+            needed[r] = False
+    return needed
