@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from qubo_attn.common.arrays import Array, Bools, Bytes, Floats, Longs, segment_
 from qubo_attn.common.frozen import replaced
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.repair import repair
-from qubo_attn.errors import DecodeError
+from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.select import SoftWeights
@@ -110,18 +111,27 @@ class AttentionResult:
         """
         from qubo_attn.pictures.plots import plot
 
-        return plot(self, attention, heads, file)
+        if attention is None:
+            return plot(self.selected, self.weights, None, heads, file)
+        if attention.shape != self.selected.shape:
+            raise InputError(
+                f"attention has shape {attention.shape}, the result {self.selected.shape}; pass "
+                "compiled.attention",
+                argument="attention",
+            )
+        given = attention.softmax, attention.visible
+        return plot(self.selected, self.weights, given, heads, file)
 
     def _repr_html_(self) -> str:
-        from qubo_attn.report.notebook import result_html
+        from qubo_attn.pictures.heat import thumbnails
 
-        return result_html(self)
+        return f"<pre>{html.escape(str(self))}</pre>{thumbnails(self.weights, self.selected)}"
 
     def __str__(self) -> str:
         rows = self.feasible.size
+        feasible = self.feasible.mean() if rows else 1.0
         lines = [
-            f"{rows} rows, {self.feasible.mean():.2%} feasible, "
-            f"{int(self.repaired.sum())} repaired",
+            f"{rows} rows, {feasible:.2%} feasible, {int(self.repaired.sum())} repaired",
             f"{int(self.capped.sum())} rows saw fewer keys than they were to keep and keep all",
             f"{int(self.empty.sum())} rows see no key and get zero weights",
             f"{self.chain_break_fraction:.2%} of chains broken",

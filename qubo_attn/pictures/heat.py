@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
-from qubo_attn.pictures.markup import escape
+from qubo_attn.pictures.markup import escape, plural
+from qubo_attn.pictures.png import png_uri
 
 # Blue for weight, amber for keys that were kept; both read on white and on black.
 WEIGHT = (37, 99, 235)
@@ -25,6 +26,8 @@ _LETTERS = 11
 # A picture is at most this many keys or queries wide; all heads together this many pixels.
 _WIDEST = 256
 _PIXELS = 750_000
+# Heads with a thumbnail.
+_THUMBNAILS = 16
 
 
 def weights_map(weights: Floats, visible: Bools) -> Array:
@@ -53,6 +56,22 @@ def painted(opacity: Floats, colour: tuple[int, int, int]) -> Array:
     pixels[..., :3] = colour
     pixels[..., 3] = np.rint(255.0 * np.clip(opacity, 0.0, 1.0))
     return pixels
+
+
+def thumbnails(weights: Floats, selected: Bools) -> str:
+    """Return small pictures of what heads selected, shape (H, Q, K), and what it weighs."""
+    heads, visible = len(selected), np.ones(selected.shape[1:], bool)
+    pictures = []
+    for head in range(min(heads, _THUMBNAILS) if selected.size else 0):
+        pixels = shrunk(selected_map(weights[head], visible, selected[head]), _THUMBNAILS)
+        pictures.append(
+            f'<img src="{png_uri(pixels)}" alt="head {head}: queries down, keys across, kept keys '
+            f'in amber" title="head {head}" width="96" height="96" style="image-rendering:'
+            'pixelated;border:1px solid #8888;margin:2px;display:inline-block">'
+        )
+    left = heads - _THUMBNAILS
+    more = f"<p>{plural(left, 'more head')}</p>" if left > 0 else ""
+    return f"<div>{''.join(pictures)}</div>{more}"
 
 
 def shrunk(pixels: Array, heads: int) -> Array:

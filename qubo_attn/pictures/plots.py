@@ -1,4 +1,4 @@
-"""Heat maps of a result, head by head (needs matplotlib)."""
+"""Heat maps of heads as matplotlib figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.errors import InputError, MissingExtraError
 from qubo_attn.pictures.heat import selected_map, weights_map
 
@@ -15,57 +16,66 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qubo_attn.common.arrays import Array
-    from qubo_attn.decoding.decode import AttentionResult
-    from qubo_attn.frontend.attention import Attention
-
 _INCHES = 2.2
-_DPI = 110
 
 
-def plot(
-    result: AttentionResult,
-    attention: Attention | None = None,
-    heads: Sequence[int] | None = None,
-    file: str | Path | None = None,
-) -> Figure:
-    """Return a figure of the heads; see `AttentionResult.plot`."""
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty matplotlib figure of so many inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError(
-            "plotting needs matplotlib: pip install qubo-attn[plot]", extra="plot"
+            "figures need matplotlib: pip install qubo-attn[plot]", extra="plot"
         ) from error
-    chosen = range(len(result.selected)) if heads is None else heads
-    for head in chosen:
-        if not 0 <= head < len(result.selected):
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def plot(
+    selected: Bools,
+    weights: Floats,
+    given: tuple[Floats, Bools] | None = None,
+    heads: Sequence[int] | None = None,
+    file: str | Path | None = None,
+) -> Figure:
+    """Return a figure of what heads select, and above it what they were given.
+
+    Args:
+        selected: bool, shape (H, Q, K): the keys that were kept.
+        weights: float64, same shape: what they weigh.
+        given: softmax weights before, and which keys each row sees, same shape; left out when None.
+        heads: which to draw; all when None.
+        file: where to write the picture; nowhere when None.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        InputError: there is no such head.
+    """
+    shown = range(len(selected)) if heads is None else heads
+    for head in shown:
+        if not 0 <= head < len(selected):
             raise InputError(
-                f"there is no head {head}: there are {len(result.selected)}, from 0", head=head
+                f"there is no head {head}: there are {len(selected)}, from 0", head=head
             )
-    if attention is not None and attention.shape != result.selected.shape:
-        raise InputError(
-            f"attention has shape {attention.shape}, the result {result.selected.shape}; pass "
-            "compiled.attention",
-            argument="attention",
-        )
-    lines = 1 if attention is None else 2
-    size = _INCHES * max(len(chosen), 1), _INCHES * lines + 0.4
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(lines, max(len(chosen), 1), squeeze=False)
-    for place, head in enumerate(chosen):
-        if attention is None:
-            seen = np.ones(result.selected.shape[1:], bool)
-        else:
-            seen = attention.visible[head]
-            _show(axes[0, place], weights_map(attention.softmax[head], seen), f"head {head}, given")
-        kept = selected_map(result.weights[head], seen, result.selected[head])
-        _show(axes[-1, place], kept, f"head {head}, selected")
+    lines, columns = 1 if given is None else 2, max(len(shown), 1)
+    figure = new_figure(_INCHES * columns, _INCHES * lines + 0.4)
+    axes = figure.subplots(lines, columns, squeeze=False)
+    for place, head in enumerate(shown):
+        seen = np.ones(selected.shape[1:], bool)
+        if given is not None:
+            seen = given[1][head]
+            _show(axes[0, place], weights_map(given[0][head], seen), f"head {head}, given")
+        pixels = selected_map(weights[head], seen, selected[head])
+        _show(axes[-1, place], pixels, f"head {head}, selected")
     for line in axes:
         line[0].set_ylabel("query")
     for last in axes[-1]:
         last.set_xlabel("key")
     if file is not None:
-        figure.savefig(file, dpi=_DPI)
+        figure.savefig(file, dpi=110)
     return figure
 
 

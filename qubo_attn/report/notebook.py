@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from qubo_attn.pictures.diffs import text_html
-from qubo_attn.pictures.heat import selected_map, shrunk
-from qubo_attn.pictures.markup import count, details, escape, listed, plural, share, short, table
-from qubo_attn.pictures.png import png_uri
+from qubo_attn.pictures.markup import count, details, escape, listed, plural, short, table
 from qubo_attn.report.page.example_row import is_written
 from qubo_attn.report.page.stages import bound_of, counts_of
 
 if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.decode import AttentionResult
     from qubo_attn.ir.program import Program
     from qubo_attn.pipeline.pipeline import Stage
     from qubo_attn.pipeline.rewrite import Rewrite
     from qubo_attn.report.facts import Report
 
-# Lines of variables, terms and constraints each; heads with a picture.
+# Lines of variables, terms and constraints each.
 _LINES = 8
-_HEADS = 16
 
 
 def program_html(program: Program) -> str:
@@ -103,26 +97,4 @@ def report_html(report: Report) -> str:
         )
         + f"<p>rows: {escape(rows)}; target: {escape(report.target or 'none')}</p>"
         + details("all of it as text", f"<pre>{escape(report)}</pre>")
-    )
-
-
-def result_html(result: AttentionResult) -> str:
-    """Return counts, and what was selected as a small picture for each head."""
-    heads = len(result.selected)
-    seen = np.ones(result.selected.shape[1:], bool)
-    pictures = []
-    for head in range(min(heads, _HEADS) if seen.size else 0):
-        pixels = shrunk(selected_map(result.weights[head], seen, result.selected[head]), _HEADS)
-        pictures.append(
-            f'<img src="{png_uri(pixels)}" alt="head {head}: queries down, keys across, kept keys '
-            f'in amber" title="head {head}" width="96" height="96" style="image-rendering:'
-            'pixelated;border:1px solid #8888;margin:2px;display:inline-block">'
-        )
-    more = f"<p>{plural(heads - _HEADS, 'more head')}</p>" if heads > _HEADS else ""
-    feasible = share(float(result.feasible.mean())) if result.feasible.size else "–"
-    return (
-        f"<p><b>Attention result</b>: {plural(result.feasible.size, 'row')}, {feasible} "
-        f"feasible, {count(result.repaired.sum())} repaired, {count(result.capped.sum())} capped, "
-        f"{count(result.empty.sum())} empty, {share(result.chain_break_fraction)} of chains "
-        f"broken</p><div>{''.join(pictures)}</div>{more}"
     )

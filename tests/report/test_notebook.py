@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
-from tests.report.test_page import Reader
+from tests.support.markup import Reader
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import zlib
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,6 +32,7 @@ from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 from qubo_attn.report.page.example_row import example_row, part_of, row_members
 from qubo_attn.report.page.outcome import compared
 from tests.conftest import ROOT
+from tests.support.markup import Reader
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 FLAGS = (
@@ -51,40 +51,6 @@ FLAGS = (
 )
 WIDTHS, HEIGHT = (1280, 420), 2400
 FIXTURES = ROOT / "fixtures" / "attention"
-VOID = {"meta", "link", "input", "br", "img", "hr"}
-
-
-class Reader(HTMLParser):
-    """Reads a page strictly: every element that opens must close, in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-        self.ids: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in VOID:
-            self.open.append(tag)
-        for name, value in attrs:
-            if name in ("href", "src"):
-                self.links.append(str(value))
-            if name == "id":
-                self.ids.append(str(value))
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self.open.remove(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def check(page: str) -> Reader:

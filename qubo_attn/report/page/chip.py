@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Longs
+from qubo_attn.embedding.placement import Placement
 from qubo_attn.ir.program import Program
+from qubo_attn.machine.target import Target
 from qubo_attn.pictures.markup import escape, plural, section
-from qubo_attn.report.drawing import places
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from qubo_attn.embedding.placement import Placement
-    from qubo_attn.machine.target import Target
+from qubo_attn.report.chip import Chip, head_colour, head_name, places
 
 _SIDE = 1000
 _SHOWN = 4
-_HEADS = 10
-_COLOURS = (
-    "#4477dd", "#ee7722", "#2a9d4a", "#d62f3f", "#8d62c9",
-    "#9a6a4f", "#dd66b8", "#7f8b1e", "#12a5b8", "#b58900",
-)  # fmt: skip
 
 
 def chip_section(program: Program, placement: Placement) -> str:
@@ -35,14 +24,14 @@ def chip_section(program: Program, placement: Placement) -> str:
         "rows do not touch each other, so many are solved in one go; colours are heads."
     )
     where = _scaled(target)
-    head = program.variables.head
     drawings = [
-        _drawing(index, program, placement, where, members, index == 0)
-        for index, members in enumerate(placement.members[:_SHOWN])
+        _drawing(Chip.of(program, placement, index), where, couplers=index == 0)
+        for index in range(min(placement.submissions, _SHOWN))
     ]
     more = placement.submissions - len(drawings)
     rest = f"<p>{plural(more, 'more submission')} not drawn.</p>" if more > 0 else ""
-    body = f'<div class="chips">{"".join(drawings)}</div>{_legend(np.unique(head))}{rest}'
+    legend = _legend(np.unique(program.variables.head))
+    body = f'<div class="chips">{"".join(drawings)}</div>{legend}{rest}'
     return section("chip", "The chip", lead, body)
 
 
@@ -56,53 +45,24 @@ def _scaled(target: Target) -> Longs:
     return np.asarray(np.rint(scaled), np.int64)
 
 
-def _drawing(
-    index: int,
-    program: Program,
-    placement: Placement,
-    where: Longs,
-    members: Longs,
-    couplers: bool,
-) -> str:
-    target = placement.target
-    owner = np.full(len(target.qubits), -1, np.int64)
-    for_chain = np.repeat(np.arange(len(program)), placement.chain_lengths)
-    mine = np.isin(for_chain, members)
-    owner[placement.chain_qubit[mine]] = for_chain[mine]
-    used = int((owner >= 0).sum())
-    rows = len(np.unique(placement.component[members]))
-    says = (
-        f"Submission {index} on {target.label}: {plural(rows, 'independent problem')}, "
-        f"{used:,} of {plural(len(target.qubits), 'qubit')}"
-    )
+def _drawing(chip: Chip, where: Longs, couplers: bool) -> str:
     dot = max(_SIDE / max(np.sqrt(len(where)), 1.0) / 3.2, 2.0)
-    shown = [f'<path class="idle" stroke-width="{dot * 0.6:.1f}" d="{_dots(where[owner < 0])}"/>']
-    ends = target.couplers
-    a, b = owner[ends[:, 0]], owner[ends[:, 1]]
-    head = np.where(owner >= 0, program.variables.head[owner], -2)
-    chain = (a >= 0) & (a == b)
-    # Within a problem every coupler between chains counts as used: rows are cliques, or nearly.
-    between = (a >= 0) & (b >= 0) & (a != b)
-    between &= placement.component[a] == placement.component[b]
-    for number in np.unique(head[owner >= 0]).tolist():
-        own = head[ends[:, 0]] == number
-        colour = colour_of(number)
-        parts = []
-        if couplers:
-            parts.append(
-                f'<path stroke-width="0.7" opacity=".45" d="{_lines(where, ends[between & own])}"/>'
-            )
-        parts.append(
-            f'<path stroke-width="{dot * 0.55:.1f}" d="{_lines(where, ends[chain & own])}"/>'
+    shown = [f'<path class="idle" stroke-width="{dot * 0.6:.1f}" d="{_dots(where[chip.idle])}"/>']
+    for part in chip.heads:
+        drawn = (
+            f'<path stroke-width="{dot * 0.55:.1f}" d="{_lines(where, part.chains)}"/>'
+            f'<path stroke-width="{dot:.1f}" d="{_dots(where[part.qubits])}"/>'
         )
-        parts.append(f'<path stroke-width="{dot:.1f}" d="{_dots(where[head == number])}"/>')
-        shown.append(f'<g stroke="{colour}"><title>{_name(number)}</title>{"".join(parts)}</g>')
-    margin = dot
-    width, height = where.max(axis=0) + 2 * margin
+        if couplers:
+            between = _lines(where, part.couplers)
+            drawn = f'<path stroke-width="0.7" opacity=".45" d="{between}"/>{drawn}'
+        shown.append(f'<g stroke="{part.colour}"><title>{part.name}</title>{drawn}</g>')
+    width, height = where.max(axis=0) + 2 * dot
+    title = escape(chip.title)
     return (
-        f'<figure><svg viewBox="{-margin:.0f} {-margin:.0f} {width:.0f} {height:.0f}" role="img" '
-        f'class="chip" aria-label="{escape(says)}">{"".join(shown)}</svg>'
-        f"<figcaption>{escape(says)}</figcaption></figure>"
+        f'<figure><svg viewBox="{-dot:.0f} {-dot:.0f} {width:.0f} {height:.0f}" role="img" '
+        f'class="chip" aria-label="{title}">{"".join(shown)}</svg>'
+        f"<figcaption>{title}</figcaption></figure>"
     )
 
 
@@ -123,29 +83,10 @@ def _lines(where: Longs, ends: Array) -> str:
     )
 
 
-def _legend(heads: Sequence[int] | Longs) -> str:
+def _legend(heads: Longs) -> str:
     entries = "".join(
-        f'<span><i class="swatch" style="background:{colour_of(int(head))}"></i>'
-        f"{_name(int(head))}</span>"
-        for head in heads
+        f'<span><i class="swatch" style="background:{head_colour(head)}"></i>'
+        f"{head_name(head)}</span>"
+        for head in heads.tolist()
     )
     return f'<p class="scale">{entries}<span><i class="swatch idle"></i>idle qubit</span></p>'
-
-
-def _name(head: int) -> str:
-    return "no single head" if head < 0 else f"head {head}"
-
-
-def colour_of(head: int) -> str:
-    """Return the colour of a head, readable on white and on black.
-
-    Example:
-        >>> colour_of(0), colour_of(10)
-        ('#4477dd', 'hsl(65 65% 52%)')
-    """
-    if head < 0:
-        return "#808080"
-    if head < _HEADS:
-        return _COLOURS[head]
-    # Steps of the golden ratio around the wheel never come back to the same colour.
-    return f"hsl({360 * (head * 0.618034 % 1.0):.0f} 65% 52%)"
