@@ -153,6 +153,14 @@ class Quadratic(Portable):
         """Whether the terms are worked out when they are first read."""
         return not isinstance(self.couplers, Terms)
 
+    @property
+    def coupler_count(self) -> int:
+        """Number of couplers; of late ones that of all pairs of a row, which may hold zeros."""
+        if isinstance(self.couplers, Terms):
+            return len(self.couplers)
+        sizes = np.diff(self.couplers.ptr)
+        return int((sizes * (sizes - 1) // 2).sum())
+
     @cached_property
     def terms(self) -> Terms:
         """The couplers."""

@@ -135,11 +135,14 @@ class Stage(Portable):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Variables, couplers, constraints and priced constraints after this stage."""
+        """Variables, couplers, constraints and priced constraints after this stage.
+
+        Couplers are counted by `Quadratic.coupler_count`: none is worked out for this.
+        """
         constraints = self.program.constraints
         return {
             "variables": len(self.program),
-            "couplers": len(self.program.objective),
+            "couplers": self.program.objective.coupler_count,
             "constraints": len(constraints),
             "priced": int(constraints.priced.sum()),
         }
