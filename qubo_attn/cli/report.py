@@ -82,7 +82,7 @@ def _facts(
         facts["feasible"] = float(result.feasible.mean())
         facts["errors"] = {
             rival.name: mean_error(rival.errors)
-            for rival in compared(compiled, result)
+            for rival in compared(compiled.attention, result)
             if rival.errors is not None and result.empty.size > result.empty.sum()
         }
     return facts

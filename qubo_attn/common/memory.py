@@ -6,11 +6,9 @@ Not ``tracemalloc``: it slows every allocation, and does not see what compiled k
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 _STATUS = "/proc/self/status"
 _ENOUGH = 1 << 16
-_FORGET = Path("/proc/self/clear_refs")
 
 
 def peak() -> float | None:
@@ -34,25 +32,3 @@ def peak() -> float | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (1024**2 if sys.platform == "darwin" else 1024)
-
-
-def forget_peak() -> bool:
-    """Let `peak` count from now on; return whether the system can.
-
-    It is the process's one mark: ``ru_maxrss`` forgets as well.
-    """
-    try:
-        _FORGET.write_bytes(b"5")
-    except OSError:
-        return False
-    return True
-
-
-def memory_text(mebibytes: object) -> str:
-    """Return an amount of memory for a table.
-
-    Example:
-        >>> memory_text(211.4), memory_text(None)
-        ('211', '-')
-    """
-    return f"{mebibytes:.0f}" if isinstance(mebibytes, (int, float)) else "-"

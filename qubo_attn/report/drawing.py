@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats
+from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.errors import InputError
 from qubo_attn.pictures.plots import new_figure
 from qubo_attn.report.chip import Chip, places
@@ -16,14 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qubo_attn.compiled import CompiledAttention
 
 _INCHES = 10.0
 
 
-def draw(
-    compiled: CompiledAttention, submission: int = 0, file: str | Path | None = None
-) -> Figure:
+def draw(compilation: Compilation, submission: int = 0, file: str | Path | None = None) -> Figure:
     """Return a figure of the chip; see `CompiledAttention.draw`.
 
     Raises:
@@ -31,7 +29,7 @@ def draw(
         InputError: there is no such submission, or no machine to draw.
     """
     figure = new_figure(_INCHES, _INCHES)
-    placement = compiled.placement
+    placement = compilation.placement
     if placement is None:
         raise InputError("there is no chip to draw: compile for a structured target")
     if not 0 <= submission < placement.submissions:
@@ -39,7 +37,7 @@ def draw(
             f"there is no submission {submission}: there are {placement.submissions}, from 0",
             submission=submission,
         )
-    chip, where = Chip.of(compiled.program, placement, submission), places(placement.target)
+    chip, where = Chip.of(compilation.program, placement, submission), places(placement.target)
     # The area of a dot, in points squared, that leaves room between qubits.
     size = min((_INCHES * 72 / np.sqrt(len(where)) / 5.0) ** 2, 60.0)
     axes = figure.add_subplot()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qubo_attn.common.checks import whole
+from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.machine.reads import split_reads
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
 
 
 @dataclass(frozen=True)
@@ -46,21 +44,20 @@ class Schedule:
     @property
     def microseconds(self) -> float | None:
         """Estimated machine time of all calls; None where no timing is known."""
-        times = [call.microseconds for call in self.calls]
-        return None if None in times else float(sum(time for time in times if time is not None))
+        return _total(self.calls)
 
     def of(self, submission: int) -> tuple[Call, ...]:
         """Return the calls of one submission."""
         return tuple(call for call in self.calls if call.submission == submission)
 
     def __str__(self) -> str:
-        parts = [
-            f"submission {index}: {calls_text([call.reads for call in calls])}"
-            f"{time_text(_sum(calls))}"
-            for index, calls in ((i, list(c)) for i, c in groupby(self.calls, _submission))
-        ]
-        total = f"{len(self.calls)} calls, {self.reads} reads each submission"
-        return "\n".join([*parts, f"{total}{time_text(self.microseconds)}"])
+        lines = []
+        for index in dict.fromkeys(call.submission for call in self.calls):
+            calls = self.of(index)
+            said = calls_text([call.reads for call in calls])
+            lines.append(f"submission {index}: {said}{time_text(milliseconds(calls))}")
+        last = f"{len(self.calls)} calls, {self.reads} reads each submission"
+        return "\n".join([*lines, f"{last}{time_text(milliseconds(self.calls))}"])
 
 
 def calls_text(reads: list[int]) -> str:
@@ -72,29 +69,34 @@ def calls_text(reads: list[int]) -> str:
     )
 
 
-def time_text(microseconds: float | None) -> str:
-    """Return a machine time in words, with the comma before it; empty where none is known."""
-    return "" if microseconds is None else f", {microseconds / 1000:.1f} ms of machine time"
+def milliseconds(calls: Iterable[Call]) -> float | None:
+    """Return the estimated machine time of calls; None where no timing is known."""
+    total = _total(calls)
+    return None if total is None else total / 1000.0
 
 
-def schedule(compiled: CompiledAttention, reads: int, options: Mapping[str, Any]) -> Schedule:
+def _total(calls: Iterable[Call]) -> float | None:
+    times = [call.microseconds for call in calls]
+    return None if None in times else float(sum(time for time in times if time is not None))
+
+
+def time_text(time: float | None) -> str:
+    """Return milliseconds in words, with the comma before them; empty where none are known."""
+    return "" if time is None else f", {time:.1f} ms of machine time"
+
+
+def schedule(
+    compilation: Compilation, reads: int, options: Mapping[str, Any] | None = None
+) -> Schedule:
     """Return the calls of a compilation; see `CompiledAttention.schedule`."""
-    reads, target = whole("reads", reads, least=1), compiled.recipe.target
+    reads, target = whole("reads", reads, least=1), compilation.recipe.target
     timing = None if target is None else target.timing
-    model = None if timing is None else timing.given(options)
+    model = None if timing is None else timing.given(options or {})
     calls = []
-    for part in compiled.submissions:
+    for part in compilation.submissions:
         sizes = [reads] if target is None else split_reads(target, part.qubits, reads, options)
         calls += [
             Call(part.index, size, None if model is None else model.access(part.qubits, size))
             for size in sizes
         ]
     return Schedule(reads, tuple(calls), timing is not None and timing.stated)
-
-
-def _submission(call: Call) -> int:
-    return call.submission
-
-
-def _sum(calls: list[Call]) -> float | None:
-    return Schedule(0, tuple(calls), False).microseconds

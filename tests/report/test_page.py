@@ -196,7 +196,7 @@ def test_its_numbers_are_those_of_the_result(
     compiled: qa.CompiledAttention, result: qa.AttentionResult, page: str
 ) -> None:
     attention = compiled.attention
-    ours, plain, fair = compared(compiled, result)
+    ours, plain, fair = compared(compiled.attention, result)
     assert fair.name == "top-k, residual (same decoder)"
     best = np.argsort(-attention.softmax, axis=-1, kind="stable")[..., :3]
     for rival, decoder in ((plain, "renormalise"), (fair, "residual")):
@@ -555,4 +555,4 @@ def test_top_k_keeps_as_many_keys_as_the_row(
     chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
     again = weights_of("residual", attention.softmax, chosen, attention.visible)
     assert again.sum(axis=-1) == pytest.approx(1.0)
-    assert (compared(compiled, result)[1].kept.sum(-1) == result.selected.sum(-1)).all()
+    assert (compared(compiled.attention, result)[1].kept.sum(-1) == result.selected.sum(-1)).all()

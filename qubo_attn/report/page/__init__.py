@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError
+from qubo_attn.ir.program import Program
 from qubo_attn.pictures.markup import count, escape, plural, share
+from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.report.facts import submission_facts
 from qubo_attn.report.page.attention import attention_section
 from qubo_attn.report.page.chip import chip_section
@@ -18,55 +23,45 @@ from qubo_attn.report.page.machine import (
     precision_section,
     time_section,
 )
-from qubo_attn.report.page.outcome import compared, mean_error, outcome_section
+from qubo_attn.report.page.outcome import Comparison, compared, mean_error, outcome_section
 from qubo_attn.report.page.shell import page
 from qubo_attn.report.page.stages import stages_section
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.decode import AttentionResult
-    from qubo_attn.pipeline.pipeline import Stage
+from qubo_attn.report.page.subject import Subject
 
 
 def attention_page(
-    compiled: CompiledAttention,
+    compilation: Compilation,
     result: AttentionResult | None = None,
     *,
     tokens: Sequence[object] | None = None,
     reads: int = 1000,
 ) -> str:
     """Return the page of a compilation; see `CompiledAttention.html`."""
-    heads, width, keys = compiled.attention.shape
-    names = _names(tokens, keys)
-    labels = names if width == keys else [str(query) for query in range(width)]
-    submissions, machine = submission_facts(compiled, reads)
-    row = example_row(compiled.stages)
-    parts = [("attention", "Attention", attention_section(compiled, result, labels, names))]
+    subject = Subject.of(compilation, result, tokens)
+    program, placement, stages = compilation.program, compilation.placement, compilation.stages
+    submissions, machine = submission_facts(compilation, reads)
+    rivals = () if result is None else compared(subject.attention, result)
+    row = example_row(stages)
+    parts = [("attention", "Attention", attention_section(subject))]
     if row is not None:
-        shown = example_section(compiled, result, row, labels, names)
-        parts.append(("row", "One row", shown))
+        parts.append(("row", "One row", example_section(subject, row)))
     if result is not None:
-        parts.append(("outcome", "After solving", outcome_section(compiled, result)))
-    peaks = [getattr(stage, "peak", None) for stage in compiled.stages]
-    passes = compiled.recipe.passes
-    shown = stages_section(compiled.stages, passes, peaks, (labels, names))
-    parts.append(("pipeline", "Pipeline", shown))
-    if compiled.placement is None or not len(compiled.program):
-        parts.append(("models", "Models", logical_section(compiled.recipe.target, submissions)))
+        parts.append(("outcome", "After solving", outcome_section(subject, result, rivals)))
+    labels = subject.queries, subject.keys
+    pipeline = stages_section(stages, compilation.recipe.passes, labels)
+    parts.append(("pipeline", "Pipeline", pipeline))
+    if placement is None or not len(program):
+        logical = logical_section(compilation.recipe.target, submissions)
+        parts.append(("models", "Models", logical))
     else:
-        lengths = compiled.placement.chain_lengths
         parts += [
-            ("chip", "Chip", chip_section(compiled.program, compiled.placement)),
-            ("chains", "Chains", chains_section(lengths)),
-            ("precision", "Precision", precision_section(compiled)),
+            *_on_the_chip(program, placement),
+            ("precision", "Precision", precision_section(compilation)),
             ("time", "Machine time", time_section(submissions, machine)),
         ]
-    return page(
-        f"Attention of {plural(heads, 'head')}, compiled",
-        _lead(compiled),
-        _facts(compiled, result, machine),
-        parts,
-    )
+    heads = plural(subject.attention.shape[0], "head")
+    facts = _facts(compilation, result, machine, rivals)
+    return page(f"Attention of {heads}, compiled", _lead(compilation), facts, parts)
 
 
 def stages_page(stages: Sequence[Stage], title: str = "A program, compiled") -> str:
@@ -93,32 +88,23 @@ def stages_page(stages: Sequence[Stage], title: str = "A program, compiled") -> 
     program, placement = stages[-1].program, stages[-1].rewrite.placement
     parts = [("pipeline", "Pipeline", stages_section(stages))]
     if placement is not None and len(program):
-        parts += [
-            ("chip", "Chip", chip_section(program, placement)),
-            ("chains", "Chains", chains_section(placement.chain_lengths)),
-        ]
+        parts += _on_the_chip(program, placement)
     facts = [(name, count(number)) for name, number in stages[-1].counts.items()]
     return page(title, f"What {plural(len(stages), 'stage')} made of a program.", facts, parts)
 
 
-def _names(tokens: Sequence[object] | None, keys: int) -> list[str]:
-    """Return the label of each key."""
-    if tokens is None:
-        return [str(key) for key in range(keys)]
-    if len(tokens) != keys:
-        raise InputError(
-            f"tokens names {len(tokens)} keys, but there are {keys}",
-            argument="tokens",
-        )
-    # How tokenisers write a space before a word; in a label it would only puzzle.
-    return [str(token).lstrip("Ġ▁ ") or str(token) for token in tokens]
+def _on_the_chip(program: Program, placement: Placement) -> list[tuple[str, str, str]]:
+    return [
+        ("chip", "Chip", chip_section(program, placement)),
+        ("chains", "Chains", chains_section(placement.chain_lengths)),
+    ]
 
 
-def _lead(compiled: CompiledAttention) -> str:
-    heads, queries, keys = compiled.attention.shape
-    selects = dict.fromkeys(map(str, compiled.recipe.selects))
+def _lead(compilation: Compilation) -> str:
+    heads, queries, keys = compilation.attention.shape
+    selects = dict.fromkeys(map(str, compilation.recipe.selects))
     chosen = ", ".join(escape(select) for select in selects)
-    target = compiled.recipe.target
+    target = compilation.recipe.target
     return (
         f"{plural(heads, 'head')}, each with {plural(queries, 'query')} looking at "
         f"{plural(keys, 'key')}. In every row (one query of one head) "
@@ -133,20 +119,23 @@ def _lead(compiled: CompiledAttention) -> str:
 
 
 def _facts(
-    compiled: CompiledAttention, result: AttentionResult | None, machine: dict[str, Any]
+    compilation: Compilation,
+    result: AttentionResult | None,
+    machine: dict[str, Any],
+    rivals: Sequence[Comparison],
 ) -> list[tuple[str, str]]:
-    first, last = compiled.stages[0].program, compiled.program
+    first, last = compilation.stages[0].program, compilation.program
     facts = [
-        ("rows", count(compiled.attention.shape[0] * compiled.attention.shape[1])),
+        ("rows", count(compilation.attention.shape[0] * compilation.attention.shape[1])),
         ("choices", f"{count(len(first))} → {count(len(last))} bits"),
-        ("submissions", count(len(compiled.submissions))),
+        ("submissions", count(len(compilation.submissions))),
     ]
     if machine and machine["milliseconds"] is not None:
         facts.append(("machine time", f"{machine['milliseconds']:,.0f} ms"))
     if result is not None:
         facts.append(("feasible rows", share(float(result.feasible.mean()))))
-        ours, *others = compared(compiled, result)
+        ours, fairest = rivals[0], rivals[-1]
         if ours.errors is not None:
             facts.append(("output error", share(mean_error(ours.errors))))
-            facts.append((f"… of {others[-1].name}", share(mean_error(others[-1].errors))))
+            facts.append((f"… of {fairest.name}", share(mean_error(fairest.errors))))
     return facts

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from qubo_attn.common.arrays import Bools
+from qubo_attn.common.arrays import Array, Bools
 from qubo_attn.pictures.heat import (
     Frame,
     axes,
@@ -21,23 +18,14 @@ from qubo_attn.pictures.heat import (
 )
 from qubo_attn.pictures.markup import escape, plural, section, share
 from qubo_attn.pictures.png import png_uri
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.report.page.subject import Subject
 
 _SCALE = (0.01, 0.04, 0.1, 0.25, 0.5, 1.0)
 
 
-def attention_section(
-    compiled: CompiledAttention,
-    result: AttentionResult | None,
-    queries: Sequence[str],
-    keys: Sequence[str],
-) -> str:
+def attention_section(subject: Subject) -> str:
     """Return the maps of all heads, with a chooser that needs no script."""
-    heads = compiled.attention.shape[0]
-    left = candidates(compiled)
+    heads, result = len(subject.attention.logits), subject.result
     lead = (
         "Each map is one head. A line is a query, and the stronger a square's colour, the more "
         "that query looks at that key; empty squares are keys it does not see, or next to nothing. "
@@ -50,14 +38,14 @@ def attention_section(
             ' <b>Selected</b> is what came back: kept keys are <span class="key kept">amber</span>,'
             " stronger with more weight; what is still blue was not kept and shares the rest."
         )
-    frame = Frame.of(queries, keys)
+    frame = Frame.of(subject.queries, subject.keys)
     pictures, chooser, panels = [], [], []
     for head in range(heads):
         names = []
-        for part, pixels in _maps(compiled, result, left, head):
+        for part, pixels in _maps(subject, head):
             names.append(f"{part[0]}{head}")
             pictures.append(picture(names[-1], png_uri(shrunk(pixels, heads)), frame))
-        facts = _facts(compiled, result, left, head)
+        facts = _facts(subject, head)
         checked = " checked" if head == 0 else ""
         chooser.append(
             f'<input type="radio" name="head" id="head{head}"{checked}>'
@@ -75,7 +63,7 @@ def attention_section(
         )
     hidden = (
         f'<svg width="0" height="0" class="store" aria-hidden="true"><defs>{"".join(pictures)}'
-        f"{axes(queries, keys, frame)}</defs></svg>"
+        f"{axes(subject.queries, subject.keys, frame)}</defs></svg>"
     )
     picked = "\n".join(
         f".heads:has(#head{head}:checked) #panel{head}{{display:block}}" for head in range(heads)
@@ -91,49 +79,34 @@ def attention_section(
     )
 
 
-def candidates(compiled: CompiledAttention) -> Bools:
-    """Return the keys that some point of the compiled program keeps, shape (H, Q, K)."""
-    lift, variables = compiled.lift_to(0), compiled.stages[0].program.variables
-    live = (np.diff(lift.matrix.indptr) > 0) | (lift.constant > 0)
-    place = variables.head[live], variables.query[live], variables.key[live]
-    left = np.zeros(compiled.attention.shape, bool)
-    left[place] = True
-    return left & compiled.attention.visible
-
-
-def _maps(
-    compiled: CompiledAttention, result: AttentionResult | None, left: Bools, head: int
-) -> list[tuple[str, np.ndarray]]:
-    attention = compiled.attention
+def _maps(subject: Subject, head: int) -> list[tuple[str, Array]]:
+    attention, result = subject.attention, subject.result
     seen, softmax = attention.visible[head], attention.softmax[head]
     maps = [
         ("given", weights_map(softmax, seen)),
-        ("candidates", candidates_map(softmax, seen, left[head])),
+        ("candidates", candidates_map(softmax, seen, subject.candidates[head])),
     ]
     if result is not None:
         maps.append(("selected", selected_map(result.weights[head], seen, result.selected[head])))
     return maps
 
 
-def _facts(
-    compiled: CompiledAttention, result: AttentionResult | None, left: Bools, head: int
-) -> str:
+def _facts(subject: Subject, head: int) -> str:
     """Return in words what a head's maps show."""
-    attention = compiled.attention
+    attention, result = subject.attention, subject.result
     rows = attention.visible[head].any(axis=-1)
     if not rows.any():
         return "No query of this head sees any key."
     softmax = attention.softmax[head][rows]
-    seen, candidate = attention.visible[head][rows].sum(-1), left[head][rows].sum(-1)
+    seen, left = attention.visible[head][rows], subject.candidates[head][rows]
     text = (
-        f"Queries see {_span(seen)}; the compiler left {_span(candidate)} to choose from, which "
-        f"hold {share(float((softmax * left[head][rows]).sum(-1).mean()))} of the softmax weight "
-        "on average."
+        f"Queries see {_span(seen)}; the compiler left {_span(left)} to choose from, which "
+        f"hold {share(float((softmax * left).sum(-1).mean()))} of the softmax weight on average."
     )
     if result is not None:
         kept = result.selected[head][rows]
         text += (
-            f" The solution keeps {_span(kept.sum(-1))}, which hold "
+            f" The solution keeps {_span(kept)}, which hold "
             f"{share(float((softmax * kept).sum(-1).mean()))}."
         )
         if result.context is not None:
@@ -144,7 +117,9 @@ def _facts(
     return text
 
 
-def _span(counts: np.ndarray) -> str:
+def _span(keys: Bools) -> str:
+    """Return in words how many keys rows have."""
+    counts = keys.sum(axis=-1)
     low, high = int(counts.min()), int(counts.max())
     return plural(high, "key") if low == high else f"{low} to {plural(high, 'key')}"
 

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from qubo_attn.pictures.bars import bars
 from qubo_attn.pictures.markup import escape, plural, section, share
-from qubo_attn.report.page.attention import candidates
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.report.page.subject import Subject
 
 _MOST = 16
 
 
-def example_section(
-    compiled: CompiledAttention,
-    result: AttentionResult | None,
-    row: tuple[int, int],
-    queries: Sequence[str],
-    keys: Sequence[str],
-) -> str:
+def example_section(subject: Subject, row: tuple[int, int]) -> str:
     """Return the keys of one row by softmax weight, and what became of each."""
     head, query = row
-    attention, left = compiled.attention, candidates(compiled)[row]
+    attention, result, left = subject.attention, subject.result, subject.candidates[row]
     weights = attention.softmax[row]
     order = np.argsort(-weights, kind="stable")
     order = order[attention.visible[row][order]]
@@ -36,13 +23,14 @@ def example_section(
     for key in order[:_MOST].tolist():
         fate, style = ("dropped", "gone") if not left[key] else ("candidate", "flat")
         text = share(float(weights[key]))
-        if kept[key]:
-            assert result is not None
+        if result is not None and kept[key]:
             fate, style = "kept", "kept"
             text += f" → {share(float(result.weights[row][key]))}"
-        named = f"{key}" if keys[key] == str(key) else f"{key} {keys[key]}"
-        entries.append((named, float(weights[key]), f"{text}, {fate}", style))
-    what = f"query {query}" if queries[query] == str(query) else f"query {query} “{queries[query]}”"
+        label = subject.keys[key]
+        name = label if label == str(key) else f"{key} {label}"
+        entries.append((name, float(weights[key]), f"{text}, {fate}", style))
+    label = subject.queries[query]
+    what = f"query {query}" if label == str(query) else f"query {query} “{label}”"
     rest = order[_MOST:]
     more = (
         f"<p>{plural(len(rest), 'more key')} of less weight: {int((~left[rest]).sum())} dropped, "

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from qubo_attn.common.arrays import Longs
+from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
+from qubo_attn.machine.target import Target
 from qubo_attn.pictures.bars import bars, histogram
 from qubo_attn.pictures.markup import count, plural, section, short, table
 from qubo_attn.report.page.stages import range_of
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.machine.target import Target
 
 
 def chains_section(lengths: Longs) -> str:
@@ -33,9 +31,9 @@ def chains_section(lengths: Longs) -> str:
     return section("chains", "Chain lengths", lead, bars(rows))
 
 
-def precision_section(compiled: CompiledAttention) -> str:
+def precision_section(compilation: Compilation) -> str:
     """Return how far each row's scores stand out of the machine's errors."""
-    bits = compiled.precision().bits
+    bits = compilation.precision().bits
     good = int((bits >= 1).sum())
     lead = (
         "An analog machine sets every coefficient a little wrong: fields by about "
@@ -43,7 +41,7 @@ def precision_section(compiled: CompiledAttention) -> str:
         "what tells a row's keys apart is as large as that error; below it, the machine mostly "
         f"reads noise. <b>{count(good)} of {plural(len(bits), 'row')}</b> have at least one bit."
     )
-    needed = range_of(compiled.program)
+    needed = range_of(compilation.program)
     if needed > float(np.median(bits)):
         lead += (
             f" To tell <i>all</i> coefficients of a row apart would take {needed:.1f} bits "

@@ -1,23 +1,20 @@
-"""After solving: whether rows kept their promises, and how close the output came."""
+"""Outcome of solving: whether rows kept their constraints, and how close the output came."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
-from qubo_attn.decoding.decode import selection_errors
+from qubo_attn.decoding.decode import AttentionResult, selection_errors
 from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.frontend.attention import Attention
 from qubo_attn.ir.heads import top_k
 from qubo_attn.pictures.bars import bars
 from qubo_attn.pictures.markup import count, details, plural, section, share, table
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.report.page.subject import Subject
 
 _OWN, _PLAIN, _FAIR = "ours", "flat", "other"
 
@@ -39,32 +36,30 @@ class Comparison:
     errors: Floats | None
 
 
-def compared(compiled: CompiledAttention, result: AttentionResult) -> tuple[Comparison, ...]:
+def compared(attention: Attention, result: AttentionResult) -> tuple[Comparison, ...]:
     """Return the result beside top-k with as many keys in each row, by two decoders."""
-    attention = compiled.attention
     errors = None if attention.values is None else result.output_errors(attention)
     ours = Comparison("ours", _OWN, result.selected, errors)
     chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
     if attention.values is None:
         return ours, Comparison("top-k", _PLAIN, chosen, None)
-    same = _decoder(compiled, result)
+    same = _decoder(attention, result)
     names = ["renormalise", "residual" if same is None else same]
     others = []
     for name in dict.fromkeys(names):
         label = {"renormalise": "top-k, renormalised", "residual": "top-k, residual"}[name]
         if name == same:
             label += " (same decoder)"
-        found = selection_errors(name, chosen, attention)
-        others.append(Comparison(label, _FAIR if name == same else _PLAIN, chosen, found))
+        errors = selection_errors(name, chosen, attention)
+        others.append(Comparison(label, _FAIR if name == same else _PLAIN, chosen, errors))
     return (ours, *others)
 
 
-def _decoder(compiled: CompiledAttention, result: AttentionResult) -> str | None:
+def _decoder(attention: Attention, result: AttentionResult) -> str | None:
     """Return the decoder that gives the result's weights from its keys; None where none does.
 
     Soft weights come from what was sampled, which top-k has not.
     """
-    attention = compiled.attention
     for name in ("residual", "renormalise"):
         weights = weights_of(name, attention.softmax, result.selected, attention.visible)
         if np.allclose(weights, result.weights):
@@ -72,21 +67,26 @@ def _decoder(compiled: CompiledAttention, result: AttentionResult) -> str | None
     return None
 
 
-def outcome_section(compiled: CompiledAttention, result: AttentionResult) -> str:
-    """Return feasibility, and output errors of ours and of top-k."""
-    rows = result.feasible.size
-    good = int(result.feasible.sum())
+def outcome_section(subject: Subject, result: AttentionResult, rivals: Sequence[Comparison]) -> str:
+    """Return feasibility, and output errors of ours and of top-k.
+
+    Args:
+        subject: what the page shows.
+        result: its result.
+        rivals: the result beside top-k, see `compared`.
+    """
+    attention, repaired = subject.attention, int(result.repaired.sum())
+    mended = f"; {plural(repaired, 'row')} had to be repaired" if repaired else ""
     lead = (
-        f"<b>{count(good)} of {plural(rows, 'row')}</b> came back with their constraints kept"
-        f"{_mended(result)}. "
+        f"<b>{count(result.feasible.sum())} of {plural(result.feasible.size, 'row')}</b> came back "
+        f"with their constraints kept{mended}. "
     )
-    rivals = compared(compiled, result)
     if rivals[0].errors is None:
         lead += (
             "There are no value vectors, so all that can be said of the output is how much softmax "
             "weight the kept keys hold; plain top-k holds the most there is."
         )
-        masses = [_mass(compiled, rival.kept) for rival in rivals]
+        masses = [_mass(attention, rival.kept) for rival in rivals]
         body = bars([(r.name, m, share(m), r.style) for r, m in zip(rivals, masses, strict=True)])
         return section("outcome", "After solving", lead, _counts(result), body)
     lead += (
@@ -96,21 +96,15 @@ def outcome_section(compiled: CompiledAttention, result: AttentionResult) -> str
         "weigh their softmax weight scaled up to 100% (<i>renormalised</i>), or as it is, with the "
         "rest spread evenly over all keys (<i>residual</i>)."
     )
-    if any(stage.rewrite.restricts for stage in compiled.stages):
+    if any(stage.rewrite.restricts for stage in subject.compilation.stages):
         lead += (
             " Here rows share their selection, which spares choices and costs accuracy; top&#8209;k"
             " may choose for each row alone."
         )
     means = [mean_error(rival.errors) for rival in rivals]
     body = bars([(r.name, m, share(m), r.style) for r, m in zip(rivals, means, strict=True)])
-    return section(
-        "outcome", "After solving", lead, body, _counts(result), _heads(compiled, rivals)
-    )
-
-
-def _mended(result: AttentionResult) -> str:
-    repaired = int(result.repaired.sum())
-    return f"; {plural(repaired, 'row')} had to be repaired" if repaired else ""
+    heads = _heads(attention, rivals)
+    return section("outcome", "After solving", lead, body, _counts(result), heads)
 
 
 def mean_error(errors: Floats | None) -> float:
@@ -118,9 +112,9 @@ def mean_error(errors: Floats | None) -> float:
     return float("nan") if errors is None or np.isnan(errors).all() else float(np.nanmean(errors))
 
 
-def _mass(compiled: CompiledAttention, kept: Bools) -> float:
-    seen = compiled.attention.visible.any(axis=-1)
-    held = (compiled.attention.softmax * kept).sum(axis=-1)[seen]
+def _mass(attention: Attention, kept: Bools) -> float:
+    seen = attention.visible.any(axis=-1)
+    held = (attention.softmax * kept).sum(axis=-1)[seen]
     return float(held.mean()) if len(held) else float("nan")
 
 
@@ -138,17 +132,17 @@ def _counts(result: AttentionResult) -> str:
     return table(["rows", "number"], rows)
 
 
-def _heads(compiled: CompiledAttention, rivals: Sequence[Comparison]) -> str:
+def _heads(attention: Attention, rivals: Sequence[Comparison]) -> str:
     rows = [
         [
             f"head {head}",
             *(share(mean_error(None if r.errors is None else r.errors[head])) for r in rivals),
             *(
-                share(float((compiled.attention.softmax[head] * r.kept[head]).sum(-1).mean()))
+                share(float((attention.softmax[head] * r.kept[head]).sum(-1).mean()))
                 for r in rivals[:2]
             ),
         ]
-        for head in range(compiled.attention.shape[0])
+        for head in range(attention.shape[0])
     ]
     heads = ["head", *(rival.name for rival in rivals), "mass kept: ours", "mass kept: top-k"]
     return details("Output error head by head", table(heads, rows))

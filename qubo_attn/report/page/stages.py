@@ -1,4 +1,4 @@
-"""The pipeline: what every stage is for, what it changed, and its text."""
+"""The pipeline, stage by stage: what each is for, what it changed, and its text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Longs
 from qubo_attn.embedding.placement import Placement
+from qubo_attn.formulations.certificates import METHODS
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.passes.compress import dynamic_range
 from qubo_attn.pictures.diffs import diff_html, text_html
@@ -51,15 +52,13 @@ _PASSES = {
 def stages_section(
     stages: Sequence[Stage],
     passes: Sequence[Pass] = (),
-    peaks: Sequence[object] = (),
     tokens: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> str:
     """Return the pipeline as a table, and stage by stage.
 
     Args:
-        stages: of a compilation, or of a pipeline of one's own.
-        passes: that made them, for a sentence on those of one's own.
-        peaks: most memory held until the end of each stage where it was measured, in MiB.
+        stages: stages of a compilation, or of a pipeline of one's own.
+        passes: the passes that made them, for a sentence on those of one's own.
         tokens: labels of queries and keys.
     """
     lead = (
@@ -73,7 +72,7 @@ def stages_section(
         "<code>mass</code> is its softmax weight, and a line ends with its coefficient."
     )
     row = example_row(stages)
-    known = {pass_.name: pass_ for pass_ in passes}
+    by_name = {pass_.name: pass_ for pass_ in passes}
     where = "" if row is None else _row_name(row, tokens)
     members = [] if row is None else row_members(stages, *row)
     texts = [
@@ -83,7 +82,7 @@ def stages_section(
     parts = []
     for place, stage in enumerate(stages):
         before = stages[place - 1] if place else None
-        shown = [f"<p>{_sentence(stage, known.get(stage.name), place)}</p>"]
+        shown = [f"<p>{_sentence(stage, by_name.get(stage.name), place)}</p>"]
         shown += [_changed(before, stage), _proof(stage), listed(stage.rewrite.notes)]
         if texts:
             shown.append(_row_text(texts, place, where))
@@ -94,15 +93,13 @@ def stages_section(
             whole = text_html(stage.program.text(limit=_WHOLE_LINES))
             shown.append(details("The head of the whole program's text", whole))
         parts.append(_article(place, stage, shown))
-    return section("pipeline", "What the compiler did", lead, _table(stages, peaks), *parts)
+    return section("pipeline", "What the compiler did", lead, _table(stages), *parts)
 
 
-def _table(stages: Sequence[Stage], peaks: Sequence[object]) -> str:
-    known = [peak for peak in peaks if isinstance(peak, int | float)]
+def _table(stages: Sequence[Stage]) -> str:
     rows = []
     for place, stage in enumerate(stages):
         counts = counts_of(stage)
-        memory = peaks[place] if place < len(peaks) else None
         rows.append(
             [
                 f'<a href="#stage{place}">{escape(stage.name)}</a>',
@@ -113,11 +110,11 @@ def _table(stages: Sequence[Stage], peaks: Sequence[object]) -> str:
                 short(bound_of(stages[place - 1] if place else None, stage)),
                 _margin(stage),
                 varying(f"{stage.seconds:.2f}"),
-                *([_memory(memory)] if known else []),
+                "–" if stage.peak is None else varying(f"{stage.peak:,.0f}"),
             ]
         )
     heads = ["stage", "variables", "couplers", "constraints, of which priced", "range, bits"]
-    heads += ["bound", "margin", "seconds", *(["most memory so far, MiB"] if known else [])]
+    heads += ["bound", "margin", "seconds", "most memory so far, MiB"]
     return table(heads, rows)
 
 
@@ -134,18 +131,15 @@ def counts_of(stage: Stage) -> dict[str, int]:
 
 
 def bound_of(before: Stage | None, stage: Stage) -> float:
-    """Return the bound of a stage; NaN where it would take couplers that are not written out."""
-    if before is not None and not is_written(before.program):
+    """Return the bound of a stage; NaN where its proof takes couplers that are not written out."""
+    rewrite = stage.rewrite
+    if rewrite.bound is None and before is not None and not is_written(before.program):
         return float("nan")
-    return stage.rewrite.prove()
+    return rewrite.prove()
 
 
 def _bits(bits: float) -> str:
     return f"{bits:.1f}" if np.isfinite(bits) else "–"
-
-
-def _memory(peak: object) -> str:
-    return varying(f"{peak:,.0f}") if isinstance(peak, int | float) else "–"
 
 
 def range_of(program: Program) -> float:
@@ -235,8 +229,6 @@ def _proof(stage: Stage) -> str:
     proofs = stage.rewrite.certificates
     if proofs is None or not len(proofs.index):
         return ""
-    from qubo_attn.formulations.certificates import METHODS
-
     numbers = np.bincount(proofs.method, minlength=len(METHODS))
     by = ", ".join(f"{plural(int(n), 'row')} by {METHODS[m]}" for m, n in enumerate(numbers) if n)
     low, high = float(proofs.weight.min()), float(proofs.weight.max())
