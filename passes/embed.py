@@ -34,7 +34,7 @@ from qubo_attn.ir.components import places_within
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
-from qubo_attn.pipeline.pipeline import BINARY, PLACED, PRICED, Fact
+from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 
 
@@ -71,7 +71,7 @@ class Embed:
 
     name: ClassVar[str] = "embed"
     needs: ClassVar[frozenset[Fact]] = frozenset({BINARY, PRICED})
-    ensures: ClassVar[frozenset[Fact]] = frozenset({PLACED})
+    ensures: ClassVar[frozenset[Fact]] = frozenset()
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:

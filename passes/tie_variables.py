@@ -17,24 +17,23 @@ of no tie and of a hard one.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Ints, Longs
+from qubo_attn.common.arrays import Longs
+from qubo_attn.common.checks import number, share, whole
 from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import InputError
-from qubo_attn.formulations.tying import check_rows, find_groups, soften, tie_bound
-from qubo_attn.ir.columns import Variables
+from qubo_attn.formulations.tying import check_rows, find_groups, price_differences, tie_bound
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.substitute import substitute
+from qubo_attn.ir.ties import Groups, Ties, head_groups
 from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
-from qubo_attn.pipeline.rewrite import Rewrite, unchanged
+from qubo_attn.pipeline.rewrite import Rewrite
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class TieVariables:
         ((0, 1), (2, 3))
     """
 
-    groups: tuple[tuple[int, ...], ...] = ()
+    groups: Groups = ()
     queries: bool = False
     overlap: float | None = None
     k: int = 8
@@ -69,25 +68,16 @@ class TieVariables:
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:
-        members = [head for group in self.groups for head in group]
-        odd = [h for h in members if not isinstance(h, Integral) or isinstance(h, bool) or h < 0]
-        if odd:
-            raise InputError(f"groups hold heads as whole numbers >= 0, not {odd[0]!r}")
-        twice = sorted({head for head in members if members.count(head) > 1})
-        if twice:
-            raise InputError(f"head {twice[0]} stands in two groups to tie", head=twice[0])
-        if self.overlap is not None and self.groups:
+        head_groups("TieVariables", self.groups)
+        whole("k", self.k, least=1)
+        if self.strength is not None:
+            number("strength", self.strength, least=0)
+        if self.overlap is None:
+            return
+        if self.groups:
             raise InputError("give groups= or overlap= to TieVariables, not both")
-        if self.overlap is not None and not 0 < self.overlap <= 1:
-            raise InputError(
-                f"overlap must be a share above 0 up to 1, not {self.overlap}", overlap=self.overlap
-            )
-        if not isinstance(self.k, Integral) or isinstance(self.k, bool) or self.k < 1:
-            raise InputError(f"k must be a whole number of at least 1, not {self.k!r}", k=self.k)
-        if self.strength is not None and not (np.isfinite(self.strength) and self.strength >= 0):
-            raise InputError(
-                f"strength must be a number >= 0, not {self.strength}", strength=self.strength
-            )
+        if share("overlap", self.overlap) == 0:
+            raise InputError("overlap must be above 0: 0 would tie all heads", overlap=0)
 
     @classmethod
     def from_kv_head(
@@ -104,82 +94,61 @@ class TieVariables:
         groups = (tuple(np.flatnonzero(owner == kv).tolist()) for kv in np.unique(owner))
         return cls(tuple(group for group in groups if len(group) > 1), queries, strength=strength)
 
-    def apply(self, program: Program) -> Rewrite:
+    def find(self, program: Program) -> Ties:
+        """Return who is tied to whom, the groups found in ``program`` where they are not given.
+
+        Raises:
+            PassError: groups are to be found and a key carries no softmax mass.
+        """
+        soft = self.strength is not None
+        if self.overlap is None:
+            return Ties(self.groups, self.queries, soft)
+        variables = program.variables
+        groups, notes = find_groups(variables, self.overlap, self.k, queries=self.queries)
+        return Ties(groups, self.queries, soft, notes)
+
+    def apply(self, program: Program, ties: Ties | None = None) -> Rewrite:
         """Return the tied program.
+
+        Args:
+            program: no constraint priced, every key of every row still there.
+            ties: what `find` returned of the same variables; found here when None.
 
         Raises:
             PassError: rows that no one selection serves; names head, query and key.
             InfeasibleError: tied rows that are to keep different numbers of keys.
         """
-        tie, notes = self._found(program)
-        leader = tie.leaders(program.variables)
-        kept, source = np.unique(leader, return_inverse=True)
-        if tie.groups or self.queries:
-            check_rows(program, leader, tie._head_of(program.constraints.head), self.queries)
-        if len(kept) == len(program):
-            rewrite = unchanged(program, *notes, *(() if tie._soft else ("nothing to tie",)))
-        else:
-            lift = Lift.select(source, len(kept))
-            mass = np.bincount(source, weights=program.variables.mass, minlength=len(kept))
-            tied = substitute(program, lift, replaced(program.variables.take(kept), mass=mass))
+        ties = self.find(program) if ties is None else ties
+        check_rows(program, ties)
+        leader = ties.leaders(program.variables)
+        tied, lift = _merge(program, leader)
+        merged = len(program) - len(tied)
+        notes, bound, error = ties.notes, 0.0, 0.0
+        if merged:
             rows = len(program.constraints) - len(tied.constraints)
-            merged = f"{len(program) - len(kept)} variables and {rows} constraints merged"
-            bound, proof = self._bound(program, leader)
-            rewrite = Rewrite(tied, lift, bound, restricts=True, notes=(*notes, merged, *proof))
-        if tie._soft:
-            return soften(rewrite, tie.groups, float(self.strength or 0), queries=self.queries)
-        return rewrite
+            notes += (f"{merged} variables and {rows} constraints merged",)
+        if ties.soft and ties.groups:
+            tied, error, note = price_differences(tied, ties, float(self.strength or 0.0))
+            bound = error
+            notes += (note,)
+        elif not merged:
+            notes += ("nothing to tie",)
+        elif self.overlap is not None and not ties.soft:
+            rise = tie_bound(program, leader)
+            if rise is None:
+                notes += ("the rise of the optimum is not bounded: rows without a count",)
+            else:
+                bound = rise
+                notes += (f"the optimum rises by {rise:.4g} at most",)
+        return Rewrite(tied, lift, bound, restricts=merged > 0, notes=notes, error=error)
 
-    def _bound(self, program: Program, leader: Longs) -> tuple[float, tuple[str, ...]]:
-        """Return the bound of groups that were found, not asked for, and a note on it."""
-        if self.overlap is None or self.strength is not None:
-            return 0.0, ()
-        bound = tie_bound(program, leader)
-        if bound is None:
-            return 0.0, ("the rise of the optimum is not bounded: rows without a count",)
-        return bound, (f"the optimum rises by {bound:.4g} at most",)
 
-    @property
-    def _soft(self) -> bool:
-        return self.strength is not None and bool(self.groups)
-
-    # -- who is tied to whom ------------------------------------------------------------------
-
-    def resolved(self, program: Program) -> TieVariables:
-        """Return this tying with its groups, found in ``program`` where they are not given.
-
-        Raises:
-            PassError: groups are to be found and a key carries no softmax mass.
-        """
-        return self._found(program)[0]
-
-    def _found(self, program: Program) -> tuple[TieVariables, tuple[str, ...]]:
-        if self.overlap is None:
-            return self, ()
-        groups, notes = find_groups(program, self.overlap, self.k, queries=self.queries)
-        return dataclasses.replace(self, groups=groups, overlap=None), notes
-
-    def leading_heads(self, count: int) -> Longs:
-        """Return for each of ``count`` heads the first of those tied hard to it."""
-        first = np.arange(count)
-        for group in () if self.strength is not None else self.groups:
-            inside = [head for head in group if head < count]
-            first[inside] = min(inside, default=0)
-        return first
-
-    def leaders(self, variables: Variables) -> Longs:
-        """Return for each variable the first variable of those tied hard to it."""
-        v = variables
-        query = np.zeros_like(v.query) if self.queries else v.query
-        columns = (v.bit, v.key, query, self._head_of(v.head), v.role)
-        order = np.lexsort((np.arange(len(v)), *columns))
-        table = np.stack(columns)[:, order]
-        starts = np.ones(len(v), bool)
-        starts[1:] = (table[:, 1:] != table[:, :-1]).any(axis=0)
-        leader = np.empty(len(v), np.int64)
-        leader[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
-        return leader
-
-    def _head_of(self, heads: Ints) -> Ints:
-        first = self.leading_heads(max(int(heads.max(initial=-1)) + 1, 1)).astype(np.int32)
-        return np.where(heads < 0, heads, first[heads])
+def _merge(program: Program, leader: Longs) -> tuple[Program, Lift]:
+    """Put the first variable of those tied in the place of all, and return the way back."""
+    first, source = np.unique(leader, return_inverse=True)
+    if len(first) == len(program):
+        return program, Lift.identity(len(program))
+    lift = Lift.select(source, len(first))
+    mass = np.bincount(source, weights=program.variables.mass, minlength=len(first))
+    variables = replaced(program.variables.take(first), mass=mass)
+    return substitute(program, lift, variables), lift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -58,6 +59,32 @@ def share(name: str, value: object) -> float:
     if not good or not 0.0 <= float(value) <= 1.0:  # type: ignore[arg-type]
         raise InputError(
             f"{name} must be a share from 0 to 1, not {value!r}", **{"argument": name, name: value}
+        )
+    return float(value)  # type: ignore[arg-type]
+
+
+def number(name: str, value: object, least: float | None = None) -> float:
+    """Return a finite number, or say what it must be.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+        least: the smallest value; none when None.
+
+    Raises:
+        InputError: it is no such number; ``argument`` is its name.
+
+    Example:
+        >>> number("strength", 2, least=0)
+        2.0
+    """
+    good = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    good = good and math.isfinite(value)  # type: ignore[arg-type]
+    if not good or (least is not None and float(value) < least):  # type: ignore[arg-type]
+        limit = "" if least is None else f" of at least {least:g}"
+        raise InputError(
+            f"{name} must be a finite number{limit}, not {value!r}",
+            **{"argument": name, name: value},
         )
     return float(value)  # type: ignore[arg-type]
 

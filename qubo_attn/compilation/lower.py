@@ -10,10 +10,12 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.coupling import couple
-from qubo_attn.frontend.program import build_program
+from qubo_attn.frontend.program import add_budgets, build_program
+from qubo_attn.frontend.required import add_required
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
-from qubo_attn.passes import TieVariables
+from qubo_attn.ir.ties import Ties
+from qubo_attn.passes import Embed, TieVariables
 from qubo_attn.pipeline.pipeline import Pipeline, Stage
 from qubo_attn.pipeline.rewrite import Rewrite
 
@@ -39,18 +41,23 @@ def lower(
     """
     names = "+".join(dict.fromkeys(objective.name for objective in recipe.objectives))
     start = time.perf_counter()
-    program, notes = objective_program(recipe, attention)
+    program, ties, notes = objective_program(recipe, attention)
     rewrite = Rewrite(program, Lift.identity(len(program)), notes=notes)
     first = Stage(names, names, rewrite, time.perf_counter() - start, memory.peak())
     passes = recipe.passes if recipe.embed is None else (*recipe.passes, recipe.embed)
     pipeline = Pipeline(passes, recipe.before, recipe.after, recipe.verify_each)
-    stages = (first, *pipeline.run(program, placement))
-    return Compilation(attention, recipe, stages, plan)
+    known = {TieVariables.name: ties, Embed.name: placement}
+    return Compilation(attention, recipe, (first, *pipeline.run(program, known)), plan)
 
 
-def objective_program(recipe: Recipe, attention: Attention) -> tuple[Program, tuple[str, ...]]:
-    """Return the program before any pass, and notes on it."""
-    ties = [step for step in recipe.passes if isinstance(step, TieVariables)]
-    tie = ties[0] if ties else None
-    program = build_program(attention, recipe.objectives, recipe.selects, tie)
-    return couple(program, recipe.couplings, attention.shape[0], tie)
+def objective_program(
+    recipe: Recipe, attention: Attention
+) -> tuple[Program, Ties, tuple[str, ...]]:
+    """Return the program before any pass, the ties of its heads, and notes on it."""
+    program = build_program(attention, recipe.objectives, recipe.selects)
+    tying = next((step for step in recipe.passes if isinstance(step, TieVariables)), None)
+    ties = Ties() if tying is None else tying.find(program)
+    program = add_budgets(program, recipe.selects, ties)
+    program = add_required(program, attention, ties)
+    program, notes = couple(program, recipe.couplings, attention.shape[0], ties)
+    return program, ties, notes

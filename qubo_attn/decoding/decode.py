@@ -387,7 +387,8 @@ def _leveled(
     masses, levels = compiled.attention.softmax.copy(), levels.copy()
     for head, select in enumerate(compiled.recipe.selects):
         if isinstance(select, SoftWeights) and select.k is not None:
-            rows = compiled.attention.rows.of_heads([head])
+            rows = compiled.attention.rows
+            rows = rows.take(rows.head == head)
             base, step = level_weights(rows, select.k, select.levels)
             query = rows.query[segment_ids(rows.ptr)]
             masses[head, query, rows.key] = base + step * above[head, query, rows.key]

@@ -1,16 +1,15 @@
-"""What tying heads costs: the mass lost, a bound on the energy, and the price of a soft tie."""
+"""Costs of tying heads: the mass lost, a bound on the energy, and the price of a soft tie."""
 
 from __future__ import annotations
 
-import dataclasses
 from itertools import pairwise
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats, Ints, Longs, segment_ids
+from qubo_attn.common.arrays import Floats, Longs, segment_ids
 from qubo_attn.errors import PassError
-from qubo_attn.ir.columns import Kind, Role
+from qubo_attn.ir.columns import Kind, Role, Variables
 from qubo_attn.ir.heads import (
     cells,
     exchange_prices,
@@ -23,20 +22,18 @@ from qubo_attn.ir.heads import (
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import exact_rows
-from qubo_attn.pipeline.rewrite import Rewrite
-
-Groups = tuple[tuple[int, ...], ...]
+from qubo_attn.ir.ties import Groups, Ties
 
 
 def find_groups(
-    program: Program, threshold: float, k: int, *, queries: bool
+    variables: Variables, threshold: float, k: int, *, queries: bool
 ) -> tuple[Groups, tuple[str, ...]]:
     """Return groups of heads whose top keys overlap, and what each group loses by tying.
 
     Heads that see different keys at some query are never grouped.
 
     Args:
-        program: with every key of every row.
+        variables: of a program with every key of every row.
         threshold: least share of top keys that every two heads of a group have in common.
         k: keys of largest softmax mass to compare.
         queries: compare the keys of largest mass over all queries.
@@ -47,30 +44,28 @@ def find_groups(
     Raises:
         PassError: a key carries no softmax mass.
     """
-    table = cells(program.variables)
+    table = cells(variables)
     seen = table >= 0
-    mass = np.where(seen, program.variables.mass[table], 0.0)
+    mass = np.where(seen, variables.mass[table], 0.0)
     if np.isnan(mass).any():
         raise PassError("overlap needs the softmax mass of every key; give groups= instead")
-    flat = seen.reshape(len(seen), -1).astype(np.float64)
-    same = np.abs(flat[:, None] - flat[None]).sum(axis=-1) == 0
+    same = (seen[:, None] == seen).all(axis=(2, 3))
     if queries:
         seen = np.asarray(seen.any(axis=1, keepdims=True))
         mass = mass.sum(axis=1, keepdims=True)
     counts = np.full(seen.shape[:2], k)
     likeness = np.where(same, overlaps(mass, seen, counts), -1.0)
     groups = link_groups(likeness, threshold)
-    own = np.where(top_k(mass, seen, counts), mass, 0.0).sum(axis=-1)
+    own_mass = np.where(top_k(mass, seen, counts), mass, 0.0).sum(axis=-1)
     notes = []
-    for group in groups:
-        part = list(group)
-        shared = top_k(mass[part].sum(axis=0)[None], seen[part[:1]], counts[:1])
-        held = np.where(shared, mass[part], 0.0).sum(axis=-1) / own[part].clip(min=1e-300)
-        choice = seen[part].sum(axis=-1) > k
+    for group in map(list, groups):
+        shared = top_k(mass[group].sum(axis=0)[None], seen[group[:1]], counts[:1])
+        held = np.where(shared, mass[group], 0.0).sum(axis=-1) / own_mass[group].clip(min=1e-300)
+        held = held[seen[group].sum(axis=-1) > k]
         notes.append(
-            f"heads {'+'.join(map(str, group))} overlap by {likeness[np.ix_(part, part)].min():.2f}"
-            f" or more: their {k} keys of largest mass hold {held[choice].mean():.2%} of what each "
-            f"head's own hold (least {held[choice].min():.2%})"
+            f"heads {'+'.join(map(str, group))} overlap by "
+            f"{likeness[np.ix_(group, group)].min():.2f} or more: their {k} keys of largest mass "
+            f"hold {held.mean():.2%} of what each head's own hold (least {held.min():.2%})"
         )
     return groups, tuple(notes) or (f"no heads overlap by {threshold:g} in their top {k} keys",)
 
@@ -112,71 +107,70 @@ def tie_bound(program: Program, leader: Longs) -> float | None:
     return float(costs.sum())
 
 
-def soften(rewrite: Rewrite, groups: Groups, strength: float, *, queries: bool) -> Rewrite:
+def price_differences(program: Program, ties: Ties, strength: float) -> tuple[Program, float, str]:
     """Add ``strength u (z_h - z_g)^2`` for neighbours of each group; see `TieVariables`.
 
     Args:
-        rewrite: of the program in which the heads are still apart.
-        groups: heads to tie softly.
+        program: with the heads of a group apart; its queries are merged already.
+        ties: the groups, and whether queries are merged.
         strength: price of a key that one head keeps and the other does not, in units u.
-        queries: the queries of each head are tied already.
+
+    Returns:
+        The program, the most that all prices can add to an energy, and a note.
 
     Raises:
         PassError: a head gives out soft weights; names it.
     """
-    program = rewrite.program
     v, o = program.variables, program.objective
-    soft = np.isin(v.head, [head for group in groups for head in group]) & (v.role == Role.WEIGHT)
-    if soft.any():
-        head = int(v.head[np.flatnonzero(soft)[0]])
+    heads = [head for group in ties.groups for head in group]
+    weights = np.flatnonzero(np.isin(v.head, heads) & (v.role == Role.WEIGHT))
+    if len(weights):
+        head = int(v.head[weights[0]])
         raise PassError(
             f"head {head} gives out soft weights: only heads that keep keys or not can be tied "
             "softly; leave strength out for a hard tie",
             head=head,
         )
-    table = cells(v, merge_queries=queries)
+    table = cells(v, merge_queries=ties.queries)
     stake = exchange_prices(table, o.linear, row_counts(program, table))
-    pairs = [pair for group in groups for pair in pairwise(sorted(group)) if pair[1] < len(table)]
+    pairs = [
+        pair for group in ties.groups for pair in pairwise(sorted(group)) if pair[1] < len(table)
+    ]
     (first, second, query), u, w = shared_keys(table, pairs)
     price: Floats = strength * np.minimum(stake[first, query], stake[second, query])
     linear = o.linear + np.bincount(u, price, len(v)) + np.bincount(w, price, len(v))
     couplers = kernels.add_couplers(len(v), o.i, o.j, o.bias, (u, w, -2.0 * price))
     most = float(price.sum())
     note = f"disagreement of {len(pairs)} pairs of heads priced, {most:.4g} in all at most"
-    return dataclasses.replace(
-        rewrite,
-        program=program.replace(objective=Quadratic(o.offset, linear, *couplers)),
-        bound=rewrite.prove() + most,
-        error=rewrite.error + most,
-        notes=(*rewrite.notes, note),
-    )
+    return program.replace(objective=Quadratic(o.offset, linear, *couplers)), most, note
 
 
-def check_rows(program: Program, leader: Longs, head: Ints, queries: bool) -> None:
+def check_rows(program: Program, ties: Ties) -> None:
     """Reject tied rows that do not see the same keys: no one selection serves them all.
 
     Args:
         program: before tying.
-        leader: int64, the first variable of those tied to each.
-        head: per constraint, the first head of those tied to its own.
-        queries: the queries of a head are tied as well.
+        ties: the ties of its heads and queries.
 
     Raises:
         PassError: names the rows, and head, query and key where they differ.
     """
+    if not ties.merge:
+        return
     c, v = program.constraints, program.variables
-    odd = np.flatnonzero(v.upper != v.upper[leader])
-    if len(odd):
-        a, b = int(leader[odd[0]]), int(odd[0])
+    leader, head = ties.leaders(v), ties.lead(c.head)
+    unequal = np.flatnonzero(v.upper != v.upper[leader])
+    if len(unequal):
+        a, b = int(leader[unequal[0]]), int(unequal[0])
         raise PassError(
             f"{program.label(a)} and {program.label(b)} cannot be tied: their largest levels "
             f"are {v.upper[a]} and {v.upper[b]}",
             heads=(int(v.head[a]), int(v.head[b])),
         )
-    first = dict[tuple[int, int], tuple[int, Longs]]()
+    first: dict[tuple[int, int], tuple[int, Longs]] = {}
     for r in np.flatnonzero(c.kind == Kind.PICK).tolist():
         keys = np.sort(leader[c.var[c.ptr[r] : c.ptr[r + 1]]])
-        group = (int(head[r]), -1 if queries else int(c.query[r]))
+        group = (int(head[r]), -1 if ties.queries else int(c.query[r]))
         twin, expected = first.setdefault(group, (r, keys))
         if not np.array_equal(keys, expected):
             raise _unlike(program, twin, r)

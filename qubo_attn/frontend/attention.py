@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -156,15 +155,18 @@ class Rows(Portable):
         """Number of visible keys of each row."""
         return np.diff(self.ptr)
 
-    def of_heads(self, heads: Sequence[int]) -> Rows:
-        """Return the rows of some heads, in the order they stand here."""
-        chosen = np.isin(self.head, np.asarray(heads))
-        entries = np.repeat(chosen, self.sizes)
+    def take(self, mask: Bools) -> Rows:
+        """Return some rows, in the order they stand here.
+
+        Args:
+            mask: which, one entry per row.
+        """
+        entries = np.repeat(mask, self.sizes)
         return Rows(
-            ptr=pointers(self.sizes[chosen]),
+            ptr=pointers(self.sizes[mask]),
             key=self.key[entries],
-            head=self.head[chosen],
-            query=self.query[chosen],
+            head=self.head[mask],
+            query=self.query[mask],
             logit=self.logit[entries],
             mass=self.mass[entries],
         )

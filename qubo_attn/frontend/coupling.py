@@ -1,4 +1,4 @@
-"""Couplings across heads: what heads of one query pay for keeping the same key, or gain by it.
+"""Couplings of heads: prices, or gains, of keeping the same key in heads of one query.
 
     diversity   + s u z[h,q,i] z[g,q,i]        for every pair (h, g), query q and key i that
     agreement   - s u z[h,q,i] z[g,q,i]        both heads see
@@ -12,16 +12,16 @@ the choice matters more is never pushed by more than the other one's stakes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from math import isfinite
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Longs
+from qubo_attn.common.checks import number, one_of, whole
 from qubo_attn.errors import InputError
 from qubo_attn.ir.columns import Role
 from qubo_attn.ir.heads import (
@@ -34,11 +34,7 @@ from qubo_attn.ir.heads import (
 )
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from qubo_attn.passes import TieVariables
+from qubo_attn.ir.ties import Groups, Ties, head_groups
 
 GRAPHS = ("path", "overlap", "all")
 
@@ -60,34 +56,27 @@ class Coupling:
     strength: float = 1.0
     pairs: Literal["path", "overlap", "all"] | tuple[tuple[int, int], ...] = "path"
     unit: Literal["exchange", "energy"] = "exchange"
-    groups: tuple[tuple[int, ...], ...] | None = None
+    groups: Groups | None = None
 
     sign: ClassVar[float]
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        if not (_is_number(self.strength) and self.strength >= 0):
-            raise InputError(
-                f"strength of {name} must be a number >= 0, not {self.strength!r}",
-                strength=self.strength,
-            )
-        if self.unit not in ("exchange", "energy"):
-            raise InputError(
-                f"unit of {name} must be 'exchange' or 'energy', not {self.unit!r}", unit=self.unit
-            )
+        number("strength", self.strength, least=0)
+        one_of("unit", self.unit, ("exchange", "energy"))
         if isinstance(self.pairs, str):
-            if self.pairs not in GRAPHS:
-                raise InputError(
-                    f"pairs of {name} must be one of {', '.join(GRAPHS)}, or pairs of heads, "
-                    f"not {self.pairs!r}",
-                    pairs=self.pairs,
-                )
+            one_of("pairs", self.pairs, GRAPHS)
         else:
             object.__setattr__(self, "pairs", _pairs(name, self.pairs))
             if self.groups is not None:
                 raise InputError(f"give pairs of heads or groups to {name}, not both", pairs=name)
         if self.groups is not None:
-            object.__setattr__(self, "groups", _groups(name, self.groups))
+            object.__setattr__(self, "groups", head_groups(name, self.groups))
+            alone = [group for group in self.groups if len(group) < 2]
+            if alone:
+                raise InputError(
+                    f"{name} has a group of less than two heads: {alone[0]}", group=alone[0]
+                )
 
     @property
     def heads(self) -> tuple[int, ...]:
@@ -130,18 +119,15 @@ class Agreement(Coupling):
 
 
 def couple(
-    program: Program,
-    couplings: Sequence[Coupling],
-    count: int,
-    tie: TieVariables | None = None,
+    program: Program, couplings: Sequence[Coupling], count: int, ties: Ties
 ) -> tuple[Program, tuple[str, ...]]:
     """Return the program with couplings added to its objective, and a note on each.
 
     Args:
-        program: as the front end makes it, every key of every row still there.
+        program: of the front end, every key of every row still there.
         couplings: what to add.
         count: number of heads.
-        tie: the tying that will follow.
+        ties: of heads; tied heads count as one.
 
     Raises:
         InputError: pairs of heads that cannot be coupled; names them.
@@ -149,64 +135,62 @@ def couple(
     if not couplings:
         return program, ()
     table, o = cells(program.variables), program.objective
-    counts = row_counts(program, table)
-    leader = np.arange(count)
-    if tie is not None:
-        leader = tie.resolved(program).leading_heads(count)
+    counts, leader = row_counts(program, table), ties.leading_heads(count)
     price = exchange_prices(table, o.linear, counts)
     stake = np.zeros_like(price)
     np.add.at(stake, leader[: len(price)], price)
-    parts, notes = [], []
+    terms, notes = [], []
     for coupling in couplings:
-        _check_heads(coupling, count)
-        pairs = _resolved(program, coupling, leader, table, counts)
+        _check_count(coupling, count)
+        pairs = _head_pairs(program, coupling, leader, table, counts)
         _check_roles(program, coupling, pairs)
         rows, u, v = shared_keys(table, [pair for pair in pairs if max(pair) < len(table)])
         unit = np.ones(len(u))
         if coupling.unit == "exchange":
             first, second, query = rows
             unit = np.minimum(stake[first, query], stake[second, query])
-        parts.append((u, v, coupling.sign * coupling.strength * unit))
+        terms.append((u, v, coupling.sign * coupling.strength * unit))
         notes.append(_note(coupling, pairs, len(u)))
-    u, v, bias = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    u, v, bias = (np.concatenate(columns) for columns in zip(*terms, strict=True))
     merged = kernels.add_couplers(len(program), o.i, o.j, o.bias, (u, v, bias))
     return program.replace(objective=Quadratic(o.offset, o.linear, *merged)), tuple(notes)
 
 
-def _resolved(
+def _head_pairs(
     program: Program, coupling: Coupling, leader: Longs, table: Longs, counts: Longs
 ) -> list[tuple[int, int]]:
     """Return the pairs of leading heads that a coupling means."""
     if not isinstance(coupling.pairs, str):
-        for pair in coupling.pairs:
-            if leader[pair[0]] == leader[pair[1]]:
+        ends = [tuple(sorted(leader[list(pair)].tolist())) for pair in coupling.pairs]
+        for pair, (first, second) in zip(coupling.pairs, ends, strict=True):
+            if first == second:
                 raise InputError(
                     f"heads {pair[0]} and {pair[1]} are tied and always keep the same keys: drop "
                     f"the pair from {type(coupling).__name__} or untie them",
                     heads=pair,
                 )
-        ends = [sorted((int(leader[h]), int(leader[g]))) for h, g in coupling.pairs]
-        return list(dict.fromkeys((h, g) for h, g in ends))
-    found: list[tuple[int, int]] = []
-    groups = coupling.groups if coupling.groups is not None else (tuple(range(len(leader))),)
+        return list(dict.fromkeys((first, second) for first, second in ends))
+    pairs: list[tuple[int, int]] = []
+    groups = coupling.groups if coupling.groups is not None else (range(len(leader)),)
     for group in groups:
         heads = list(dict.fromkeys(leader[list(group)].tolist()))
         if coupling.pairs == "path":
-            found += pairwise(heads)
+            pairs += pairwise(heads)
         elif coupling.pairs == "all":
-            found += combinations(heads, 2)
+            pairs += combinations(heads, 2)
         elif len(heads) > 1:
             likeness = _likeness(program, table, counts, heads)
-            found += [(heads[h], heads[g]) for h, g in greedy_path(likeness)]
-    return found
+            pairs += [(heads[first], heads[second]) for first, second in greedy_path(likeness)]
+    return pairs
 
 
 def _likeness(program: Program, table: Longs, counts: Longs, heads: list[int]) -> Floats:
-    mine = [head for head in heads if head < len(table)]
-    part = table[mine]
-    mass = np.where(part >= 0, program.variables.mass[part], 0.0)
+    """Return how far the top keys of heads overlap; 0 for heads beyond the table."""
+    inside = [head for head in heads if head < len(table)]
+    variable = table[inside]
+    mass = np.where(variable >= 0, program.variables.mass[variable], 0.0)
     likeness = np.zeros((len(heads), len(heads)))
-    likeness[: len(mine), : len(mine)] = overlaps(mass, part >= 0, counts[mine])
+    likeness[: len(inside), : len(inside)] = overlaps(mass, variable >= 0, counts[inside])
     return likeness
 
 
@@ -216,7 +200,8 @@ def _note(coupling: Coupling, pairs: list[tuple[int, int]], couplers: int) -> st
     return f"{name} {coupling.strength:g} of heads {shown}: {couplers} couplers"
 
 
-def _check_heads(coupling: Coupling, count: int) -> None:
+def _check_count(coupling: Coupling, count: int) -> None:
+    """Reject heads that there are not."""
     name = type(coupling).__name__
     beyond = [head for head in coupling.heads if head >= count]
     if beyond:
@@ -228,54 +213,31 @@ def _check_heads(coupling: Coupling, count: int) -> None:
 def _check_roles(program: Program, coupling: Coupling, pairs: list[tuple[int, int]]) -> None:
     """Reject heads that give out weights: there is no keeping the same key."""
     v = program.variables
-    soft = np.unique(v.head[v.role == Role.WEIGHT]).tolist()
-    odd = sorted({head for pair in pairs for head in pair if head in soft})
-    if odd:
+    weights = set(np.unique(v.head[v.role == Role.WEIGHT]).tolist())
+    soft = sorted(weights & {head for pair in pairs for head in pair})
+    if soft:
         raise InputError(
-            f"{type(coupling).__name__} couples head {odd[0]}, which gives out soft weights: only "
+            f"{type(coupling).__name__} couples head {soft[0]}, which gives out soft weights: only "
             "heads that keep keys or not can be coupled; name the others in pairs= or groups=",
-            head=odd[0],
+            head=soft[0],
         )
 
 
-def _is_number(value: object) -> bool:
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    return real and isfinite(float(value))  # type: ignore[arg-type]
-
-
-def _head(name: str, head: object) -> int:
-    if not isinstance(head, Integral) or isinstance(head, bool) or int(head) < 0:
-        raise InputError(f"{name} holds heads as whole numbers >= 0, not {head!r}", head=head)
-    return int(head)
-
-
-def _pairs(name: str, pairs: object) -> tuple[tuple[int, int], ...]:
+def _pairs(name: str, pairs: object) -> tuple[tuple[int, ...], ...]:
     """Return checked pairs, the lower head first."""
     try:
-        plain = [tuple(_head(name, head) for head in pair) for pair in pairs]  # type: ignore[attr-defined]
+        checked = [
+            tuple(sorted(whole(f"a head of {name}", head) for head in pair))
+            for pair in pairs  # type: ignore[attr-defined]
+        ]
     except TypeError:
         raise InputError(
             f"pairs of {name} must be one of {', '.join(GRAPHS)}, or pairs of heads, not {pairs!r}",
             pairs=pairs,
         ) from None
-    checked: list[tuple[int, int]] = []
-    for pair in plain:
-        if len(pair) != 2 or pair[0] == pair[1]:
+    for pair in checked:
+        if len(set(pair)) != 2 or len(pair) != 2:
             raise InputError(f"{name} needs pairs of two different heads, not {pair}", pair=pair)
-        low, high = sorted(pair)
-        if (low, high) in checked:
-            raise InputError(f"{name} names heads {low} and {high} twice", pair=(low, high))
-        checked.append((low, high))
+        if checked.count(pair) > 1:
+            raise InputError(f"{name} names heads {pair[0]} and {pair[1]} twice", pair=pair)
     return tuple(checked)
-
-
-def _groups(name: str, groups: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-    checked = tuple(tuple(_head(name, head) for head in group) for group in groups)
-    members = [head for group in checked for head in group]
-    twice = sorted({head for head in members if members.count(head) > 1})
-    if twice:
-        raise InputError(f"{name} names head {twice[0]} in its groups twice", head=twice[0])
-    alone = [group for group in checked if len(group) < 2]
-    if alone:
-        raise InputError(f"{name} has a group of less than two heads: {alone[0]}", group=alone[0])
-    return checked

@@ -1,127 +1,125 @@
-"""Checked attention to the first program: one variable per visible key, constraints per row."""
+"""Programs of checked attention: one variable per visible key, constraints per row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from qubo_attn.common.arrays import Longs, own_array, segment_ids
+from qubo_attn.common.arrays import Bools, Longs, own_array, segment_ids
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Output, SoftObjective
 from qubo_attn.frontend.objectives.output import level_weights
-from qubo_attn.frontend.required import wishes
 from qubo_attn.frontend.select import Budget, Select, SoftWeights
 from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
-
-if TYPE_CHECKING:
-    from qubo_attn.passes import TieVariables
+from qubo_attn.ir.ties import Ties
 
 
 def build_program(
-    attention: Attention,
-    objectives: tuple[Objective, ...],
-    selects: tuple[Select, ...],
-    tie: TieVariables | None = None,
+    attention: Attention, objectives: tuple[Objective, ...], selects: tuple[Select, ...]
 ) -> Program:
-    """Return the program before any pass.
+    """Return the program of the rows, each by itself.
 
-    Rows that see no key (padding queries) carry no variables and no constraint.
+    Rows that see no key (padding queries) carry no variables and no constraint. What rows share
+    comes after: `add_budgets`, `add_required`, `couple`.
 
     Args:
         attention: checked input.
         objectives, selects: one per head.
-        tie: the tying that will follow; a budget counts what it merges once.
 
     Raises:
-        InputError: an objective and a select that do not go together, or required keys that
-            contradict forbidden ones, a count or a budget; names them.
+        InputError: an objective and a select that do not go together; names them.
     """
-    rows = attention.rows
     _check_pairs(objectives, selects)
-    counts = kept_counts(attention, rows, objectives, selects)
-    levels = np.array([select.levels for select in selects], np.int64)
-    bare = Program(
-        _variables(rows, levels, selects),
-        _objective(attention, rows, objectives, selects, counts),
-        Constraints.concatenate([_picks(rows, selects, counts), _gates(rows, selects)]),
+    rows = attention.rows
+    leveled = _leveled_entries(rows, selects)
+    groups = _groups(rows, objectives, selects)
+    counts = np.empty(len(rows), np.int64)
+    for group in groups:
+        counts[group.row_mask] = _counts(attention, group)
+    return Program(
+        _variables(rows, selects, leveled),
+        _objective(attention, groups, counts, leveled),
+        Constraints.concatenate([_picks(rows, selects, counts), _gates(rows, selects, leveled)]),
     )
-    leader, owner = np.arange(len(bare)), np.arange(len(selects))
-    if tie is not None:
-        tie = tie.resolved(bare)
-        leader, owner = tie.leaders(bare.variables), tie.leading_heads(len(selects))
-    budgets = _budgets(bare, selects, leader, owner)
-    program = bare.replace(constraints=Constraints.concatenate([bare.constraints, budgets]))
-    keeps = wishes(program, attention, leader)
-    return program.replace(constraints=Constraints.concatenate([program.constraints, keeps]))
 
 
-def kept_counts(
-    attention: Attention,
-    rows: Rows,
-    objectives: tuple[Objective, ...],
-    selects: tuple[Select, ...],
-) -> Longs:
-    """Return what each row adds up to: keys to keep or, for soft weights, levels to give out."""
-    groups = _groups(objectives, selects)
-    if len(groups) == 1 and not isinstance(selects[0], SoftWeights):
-        counts = np.empty(len(rows), np.int64)
-        counts[:] = selects[0].counts(rows.sizes)
-        return counts
-    counts = np.zeros(len(rows), np.int64)
-    for objective, select, heads in groups:
-        mine = np.isin(rows.head, heads)
-        if isinstance(select, SoftWeights) and select.scale == "unit" and select.k is None:
-            counts[mine] = select.levels
-        elif isinstance(select, SoftWeights) and select.k is None:
-            part = rows.of_heads(heads)
-            wanted = cast(SoftObjective, objective).wanted(attention, part)
-            largest = np.zeros(len(part))
-            np.maximum.at(largest, segment_ids(part.ptr), wanted)
-            whole = np.rint(select.levels / np.maximum(largest, 1e-300))
-            counts[mine] = np.clip(whole, 1, select.levels * part.sizes).astype(np.int64)
-        else:
-            counts[mine] = select.counts(rows.sizes[mine])
-    return counts
+def add_budgets(program: Program, selects: tuple[Select, ...], ties: Ties) -> Program:
+    """Return the program with one constraint per budget, in which merged variables count once.
 
-
-def leveled_entries(rows: Rows, selects: tuple[Select, ...]) -> Longs:
-    """Return the entries of ``rows`` that have a level besides their selection.
-
-    They are those of heads with `SoftWeights` of k keys, in rows that see more than k.
+    Args:
+        program: of the rows.
+        selects: one per head.
+        ties: of heads and queries; a budget counts what they merge once.
     """
-    k = np.array([(isinstance(s, SoftWeights) and s.k) or 0 for s in selects], np.int64)
-    if not k.any():
-        return np.zeros(0, np.int64)
-    mine = (k > 0)[rows.head] & (rows.sizes > k[rows.head])
-    return np.flatnonzero(mine[segment_ids(rows.ptr)])
+    budgets = [select if isinstance(select, Budget) else None for select in selects]
+    if not any(budgets):
+        return program
+    lead_head = ties.leading_heads(len(selects))
+    head = lead_head[program.variables.head]
+    first = ties.leaders(program.variables) == np.arange(len(program))
+    parts = [program.constraints]
+    for budget in dict.fromkeys(filter(None, budgets)):
+        heads = sorted({int(lead_head[h]) for h, other in enumerate(budgets) if other == budget})
+        for sharers in [heads] if budget.over == "all" else [[h] for h in heads]:
+            var = np.flatnonzero(first & np.isin(head, sharers))
+            if not len(var):
+                continue
+            constraint = Constraints.over(
+                np.array([0, len(var)]),
+                var,
+                sense=Sense.EQ,
+                rhs=min(budget.k, len(var)),
+                kind=Kind.BUDGET,
+                head=-1 if budget.over == "all" else sharers[0],
+                query=-1,
+            )
+            parts.append(constraint)
+    return program.replace(constraints=Constraints.concatenate(parts))
+
+
+class _Group(NamedTuple):
+    """Heads that ask for the same.
+
+    Attributes:
+        objective, select: what they ask for.
+        row_mask: which rows are theirs, bool, one entry per row of the attention.
+        rows: these rows.
+    """
+
+    objective: Objective
+    select: Select
+    row_mask: Bools
+    rows: Rows
 
 
 def _groups(
-    objectives: tuple[Objective, ...], selects: tuple[Select, ...]
-) -> list[tuple[Objective, Select, list[int]]]:
-    """Return each pair of objective and select with the heads that ask for it."""
+    rows: Rows, objectives: tuple[Objective, ...], selects: tuple[Select, ...]
+) -> list[_Group]:
+    """Return the groups in the order of their first heads."""
     pairs = list(zip(objectives, selects, strict=True))
-    return [
-        (*pair, [head for head, other in enumerate(pairs) if other == pair])
-        for pair in dict.fromkeys(pairs)
-    ]
+    kinds = list(dict.fromkeys(pairs))
+    if len(kinds) == 1:
+        return [_Group(*kinds[0], np.ones(len(rows), bool), rows)]
+    kind = np.array([kinds.index(pair) for pair in pairs])[rows.head]
+    return [_Group(*pair, kind == n, rows.take(kind == n)) for n, pair in enumerate(kinds)]
 
 
 def _check_pairs(objectives: tuple[Objective, ...], selects: tuple[Select, ...]) -> None:
     for head, (objective, select) in enumerate(zip(objectives, selects, strict=True)):
-        soft = isinstance(select, SoftWeights)
-        if isinstance(select, SoftWeights) and select.k is not None:
+        if _leveled_keys(select):
             if not hasattr(objective, "leveled"):
                 raise InputError(
                     f"objective {objective.name!r} of head {head} takes no SoftWeights of "
-                    f"k = {select.k} keys; 'output' does",
+                    f"k = {_leveled_keys(select)} keys; 'output' does",
                     head=head,
                 )
-        elif objective.soft != soft:
+            continue
+        soft = isinstance(select, SoftWeights)
+        if objective.soft != soft:
             need = "SoftWeights" if objective.soft else "a selection such as ExactlyK"
             hint = " without k" if soft else ""
             raise InputError(
@@ -131,88 +129,104 @@ def _check_pairs(objectives: tuple[Objective, ...], selects: tuple[Select, ...])
             )
 
 
-def _variables(rows: Rows, levels: Longs, selects: tuple[Select, ...]) -> Variables:
+def _leveled_keys(select: Select) -> int:
+    """Return k of `SoftWeights` of k keys, whose keys have levels; 0 of any other select."""
+    return (isinstance(select, SoftWeights) and select.k) or 0
+
+
+def _leveled_entries(rows: Rows, selects: tuple[Select, ...]) -> Longs:
+    """Return the entries of ``rows`` that have a level besides their selection.
+
+    They are those of heads with `SoftWeights` of k keys, in rows that see more than k.
+    """
+    k = np.array([_leveled_keys(select) for select in selects], np.int64)
+    if not k.any():
+        return np.zeros(0, np.int64)
+    row_has_levels = (k > 0)[rows.head] & (rows.sizes > k[rows.head])
+    return np.flatnonzero(row_has_levels[segment_ids(rows.ptr)])
+
+
+def _counts(attention: Attention, group: _Group) -> Longs:
+    """Return the sum of each row: keys to keep or, for soft weights, levels to give out."""
+    rows, select = group.rows, group.select
+    if not isinstance(select, SoftWeights) or select.k is not None:
+        return select.counts(rows.sizes)
+    if select.scale == "unit":
+        return np.full(len(rows), select.levels)
+    wanted = cast(SoftObjective, group.objective).wanted(attention, rows)
+    largest = np.zeros(len(rows))
+    np.maximum.at(largest, segment_ids(rows.ptr), wanted)
+    levels = np.rint(select.levels / np.maximum(largest, 1e-300))
+    return np.clip(levels, 1, select.levels * rows.sizes).astype(np.int64)
+
+
+def _variables(rows: Rows, selects: tuple[Select, ...], leveled: Longs) -> Variables:
     """Return a variable for each entry of ``rows``, then the levels of those that have one."""
-    row, n = segment_ids(rows.ptr), len(rows.key)
-    soft = np.array([isinstance(select, SoftWeights) for select in selects])
-    kept = np.array([getattr(select, "k", None) is not None for select in selects])
-    head = rows.head[row]
-    extra = leveled_entries(rows, selects)
-    if not soft.any():
-        return Variables(
-            head=own_array(head),
-            query=own_array(rows.query[row]),
-            key=rows.key,
-            bit=own_array(np.full(n, -1, np.int32)),
-            upper=own_array(np.ones(n, np.int32)),
-            role=own_array(np.full(n, Role.SELECT, np.uint8)),
-            mass=rows.mass,
-        )
-    entry = np.concatenate([np.arange(n), extra])
-    weight = np.concatenate([(soft & ~kept)[head], np.ones(len(extra), bool)])
+    row = segment_ids(rows.ptr)
+    head, query, key, mass = rows.head[row], rows.query[row], rows.key, rows.mass
+    soft = [isinstance(select, SoftWeights) and select.k is None for select in selects]
+    weight = np.array(soft)[head]
+    if len(leveled):
+        entry = np.concatenate([np.arange(len(row)), leveled])
+        head, query, key = head[entry], query[entry], key[entry]
+        weight = np.concatenate([weight, np.ones(len(leveled), bool)])
+        mass = np.concatenate([mass, np.full(len(leveled), np.nan)])
+    levels = np.array([select.levels for select in selects], np.int32)[head]
     return Variables(
-        head=head[entry],
-        query=rows.query[row][entry],
-        key=rows.key[entry],
-        bit=np.full(len(entry), -1),
-        upper=np.where(weight, levels[head[entry]], 1),
-        role=np.where(weight, Role.WEIGHT, Role.SELECT),
-        mass=np.concatenate([rows.mass, np.full(len(extra), np.nan)]),
+        head=own_array(head),
+        query=own_array(query),
+        key=own_array(key),
+        bit=own_array(np.full(len(head), -1, np.int32)),
+        upper=own_array(np.where(weight, levels, np.int32(1))),
+        role=own_array(np.where(weight, np.uint8(Role.WEIGHT), np.uint8(Role.SELECT))),
+        mass=own_array(mass),
     )
 
 
 def _objective(
-    attention: Attention,
-    rows: Rows,
-    objectives: tuple[Objective, ...],
-    selects: tuple[Select, ...],
-    counts: Longs,
+    attention: Attention, groups: list[_Group], counts: Longs, leveled: Longs
 ) -> Quadratic:
-    groups = _groups(objectives, selects)
-    extra = leveled_entries(rows, selects)
-    if len(groups) == 1 and not len(extra):
-        form = groups[0][0].coefficients(attention, rows)
-        if groups[0][0].soft:
-            form = _scaled(form, rows, counts, groups[0][1].levels)
-        return form
-    n = len(rows.key)
-    level = np.full(n, -1, np.int64)
-    level[extra] = n + np.arange(len(extra))
-    offset, linear = 0.0, np.zeros(n + len(extra))
-    parts = []
-    for objective, select, heads in groups:
-        mine = np.isin(rows.head, heads)
-        place = np.flatnonzero(mine[segment_ids(rows.ptr)])
-        part = rows.of_heads(heads)
-        if isinstance(select, SoftWeights) and select.k is not None:
-            weights = level_weights(part, select.k, select.levels)
-            form = cast(Output, objective).leveled(attention, part, *weights)
-            if select.levels == 1:
-                form = _folded(form)
+    """Return the forms of all groups as one, over the variables of all rows."""
+    if len(groups) == 1 and not len(leveled):
+        return _form(attention, groups[0], counts, 0)
+    forms = [
+        _form(attention, group, counts[group.row_mask], _leveled_keys(group.select))
+        for group in groups
+    ]
+    row = segment_ids(attention.rows.ptr)
+    level = np.full(len(row), -1, np.int64)
+    level[leveled] = len(row) + np.arange(len(leveled))
+    linear = np.zeros(len(row) + len(leveled))
+    terms = []
+    for group, form in zip(groups, forms, strict=True):
+        place = np.flatnonzero(group.row_mask[row])
+        if _leveled_keys(group.select):
             place = np.concatenate([place, level[place]])
-        else:
-            form = objective.coefficients(attention, part)
-        if objective.soft:
-            form = _scaled(form, part, counts[mine], select.levels)
-        offset += form.offset
         linear[place[place >= 0]] = form.linear[place >= 0]
-        parts.append((place[form.i], place[form.j], form.bias))
-    i, j, bias = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        terms.append((place[form.i], place[form.j], form.bias))
+    i, j, bias = (np.concatenate(columns) for columns in zip(*terms, strict=True))
     order = np.lexsort((j, i))
+    offset = sum(form.offset for form in forms)
     return Quadratic(offset, linear, i[order], j[order], bias[order])
 
 
-def _scaled(form: Quadratic, rows: Rows, counts: Longs, levels: int) -> Quadratic:
-    """Return a form over real weights as one over levels, ``w = level / (sum of levels)``."""
-    step = (1.0 / counts)[segment_ids(rows.ptr)]
-    linear, i, j = form.linear * step, form.i, form.j
-    bias = form.bias * step[i] * step[j]
-    scaled = Quadratic(form.offset, linear, i, j, bias)
-    return _folded(scaled) if levels == 1 else scaled
-
-
-def _folded(form: Quadratic) -> Quadratic:
-    """Return a form over bits without squares: a bit is its own."""
+def _form(attention: Attention, group: _Group, counts: Longs, k: int) -> Quadratic:
+    """Return the form of a group over its entries and, with levels for k keys, all levels."""
+    objective, select, _, rows = group
+    if not k and not objective.soft:
+        return objective.coefficients(attention, rows)
+    if k:
+        weights = level_weights(rows, k, select.levels)
+        form = cast(Output, objective).leveled(attention, rows, *weights)
+    else:
+        # From real weights to levels: w = level / (sum of levels).
+        form = objective.coefficients(attention, rows)
+        step = (1.0 / counts)[segment_ids(rows.ptr)]
+        bias = form.bias * step[form.i] * step[form.j]
+        form = Quadratic(form.offset, form.linear * step, form.i, form.j, bias)
+    if select.levels > 1:
+        return form
+    # The square of a bit is the bit.
     square = form.i == form.j
     added = np.bincount(form.i[square], weights=form.bias[square], minlength=len(form.linear))
     return Quadratic(
@@ -221,75 +235,36 @@ def _folded(form: Quadratic) -> Quadratic:
 
 
 def _picks(rows: Rows, selects: tuple[Select, ...], counts: Longs) -> Constraints:
-    """Return one constraint for each row with a count of its own; bounds that always hold go."""
-    sense = np.array([-1 if select.sense is None else select.sense for select in selects])
-    mine = sense[rows.head]
-    wanted = (mine == Sense.EQ) | ((mine == Sense.LE) & (counts < rows.sizes))
-    every = Constraints.over(
+    """Return one constraint for each row with a count; bounds that always hold are left out."""
+    senses = [-1 if select.sense is None else select.sense for select in selects]
+    sense = np.array(senses)[rows.head]
+    picks = Constraints.over(
         rows.ptr,
         np.arange(len(rows.key)),
-        sense=np.maximum(mine, 0),
+        sense=np.maximum(sense, 0),
         rhs=counts,
         kind=Kind.PICK,
         head=rows.head,
         query=rows.query,
     )
-    return every if wanted.all() else every.take(wanted)
+    return picks.take((sense == Sense.EQ) | ((sense == Sense.LE) & (counts < rows.sizes)))
 
 
-def _gates(rows: Rows, selects: tuple[Select, ...]) -> Constraints:
+def _gates(rows: Rows, selects: tuple[Select, ...], leveled: Longs) -> Constraints:
     """Return ``x - levels z <= 0`` for each key with a level: zero unless it is selected."""
-    extra = leveled_entries(rows, selects)
-    if not len(extra):
+    if not len(leveled):
         return Constraints.none()
-    row = segment_ids(rows.ptr)[extra]
+    row, count = segment_ids(rows.ptr)[leveled], len(leveled)
     levels = np.array([select.levels for select in selects])[rows.head[row]]
-    level = len(rows.key) + np.arange(len(extra))
+    level = len(rows.key) + np.arange(count)
     return Constraints.over(
-        2 * np.arange(len(extra) + 1),
-        np.stack([extra, level], axis=1).ravel(),
-        np.stack([-levels, np.ones(len(extra))], axis=1).ravel(),
+        2 * np.arange(count + 1),
+        np.stack([leveled, level], axis=1).ravel(),
+        np.stack([-levels, np.ones(count)], axis=1).ravel(),
         sense=Sense.LE,
         rhs=0.0,
         kind=Kind.GATE,
         head=rows.head[row],
         query=rows.query[row],
-        key=rows.key[extra],
+        key=rows.key[leveled],
     )
-
-
-def _budgets(
-    program: Program, selects: tuple[Select, ...], leader: Longs, owner: Longs
-) -> Constraints:
-    """Return one constraint per budget, over the variables that stay apart once tied.
-
-    Args:
-        program: so far.
-        selects: one per head.
-        leader: the first variable of those tied to each; owner: the first head of those tied.
-    """
-    budgets = [select if isinstance(select, Budget) else None for select in selects]
-    if not any(budgets):
-        return Constraints.none()
-    head = owner[program.variables.head]
-    single = leader == np.arange(len(program))
-    parts = []
-    for budget in dict.fromkeys(filter(None, budgets)):
-        owners = sorted({int(owner[h]) for h, other in enumerate(budgets) if other == budget})
-        shares = [owners] if budget.over == "all" else [[h] for h in owners]
-        for share in shares:
-            var = np.flatnonzero(single & np.isin(head, share))
-            label = -1 if budget.over == "all" else share[0]
-            if len(var):
-                parts.append(
-                    Constraints.over(
-                        np.array([0, len(var)]),
-                        var,
-                        sense=Sense.EQ,
-                        rhs=min(budget.k, len(var)),
-                        kind=Kind.BUDGET,
-                        head=label,
-                        query=-1,
-                    )
-                )
-    return Constraints.concatenate(parts)

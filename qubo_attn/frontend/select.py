@@ -1,13 +1,12 @@
-"""What a row may select."""
+"""Selections: how many of its keys a row keeps, or how much weight it gives out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from qubo_attn.common.arrays import Longs
-from qubo_attn.errors import InputError
+from qubo_attn.common.checks import one_of, whole
 from qubo_attn.formulations.encodings import coefficients
 from qubo_attn.ir.columns import Sense
 
@@ -45,14 +44,6 @@ def is_select(value: object) -> bool:
     return not isinstance(value, type) and all(hasattr(value, name) for name in members)
 
 
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-        raise InputError(
-            f"{name} must be a whole number of at least 1, not {value!r}", **{name: value}
-        )
-    return int(value)
-
-
 @dataclass(frozen=True)
 class _UpToK:
     """Rows that keep ``k`` keys at most."""
@@ -62,7 +53,7 @@ class _UpToK:
     levels: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _whole("k", self.k))
+        object.__setattr__(self, "k", whole("k", self.k, least=1))
 
     def counts(self, sizes: Longs) -> Longs:
         """Return ``min(k, size)`` for each row."""
@@ -163,9 +154,8 @@ class Budget:
     levels: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "k", _whole("k", self.k))
-        if self.over not in ("head", "all"):
-            raise InputError(f"over must be 'head' or 'all', not {self.over!r}", over=self.over)
+        object.__setattr__(self, "k", whole("k", self.k, least=1))
+        one_of("over", self.over, ("head", "all"))
 
     def counts(self, sizes: Longs) -> Longs:
         """Return all keys of each row: the most it may keep."""
@@ -205,15 +195,12 @@ class SoftWeights:
     sense: ClassVar[Sense | None] = Sense.EQ
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "levels", _whole("levels", self.levels))
+        object.__setattr__(self, "levels", whole("levels", self.levels, least=1))
         if self.k is not None:
-            object.__setattr__(self, "k", _whole("k", self.k))
+            object.__setattr__(self, "k", whole("k", self.k, least=1))
         if self.encoding != "auto":
             coefficients(self.encoding, self.levels)
-        if self.scale not in ("row-max", "unit"):
-            raise InputError(
-                f"scale must be 'row-max' or 'unit', not {self.scale!r}", scale=self.scale
-            )
+        one_of("scale", self.scale, ("row-max", "unit"))
 
     def counts(self, sizes: Longs) -> Longs:
         """Return how many keys of each row have a weight at most."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import html
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import ClassVar, Protocol, cast, runtime_checkable
 
 from qubo_attn.common import memory
 from qubo_attn.common.frozen import Portable
-from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import OrderError, PassError, QuboAttnError
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -40,7 +39,6 @@ UNPRICED = Fact("unpriced", "has no priced constraint", lambda program: program.
 PRICED = Fact("priced", "has every constraint priced", lambda program: program.is_unconstrained)
 WHOLE_ROWS = Fact("whole-rows", "still has every key of every row")
 OWN_ENERGIES = Fact("own-energies", "still has the objective's own energies")
-PLACED = Fact("placed", "has its place on a machine")
 
 _AT_THE_START = frozenset({UNPRICED, WHOLE_ROWS, OWN_ENERGIES})
 
@@ -63,14 +61,6 @@ class Pass(Protocol):
 
     def apply(self, program: Program) -> Rewrite:
         """Return the rewritten program with the way back; ``program`` is not changed."""
-        ...
-
-
-class PlacingPass(Pass, Protocol):
-    """A pass that ensures `PLACED`: it places a program on a machine."""
-
-    def apply(self, program: Program, placement: Placement | None = None) -> Rewrite:
-        """Return the program with its placement; an earlier one serves again where it fits."""
         ...
 
 
@@ -188,25 +178,27 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
         object.__setattr__(self, "passes", tuple(self.passes))
         _check_order(self.passes)
 
-    def run(self, program: Program, placement: Placement | None = None) -> list[Stage]:
+    def run(self, program: Program, known: Mapping[str, object] | None = None) -> list[Stage]:
         """Apply the passes; return one stage for each.
 
         Args:
             program: what the first pass gets.
-            placement: an earlier placement, for the pass that ensures `PLACED`.
+            known: what passes need not work out again, by the name of the pass: the first of that
+                name gets it as the second argument of ``apply``.
 
         Raises:
             PassError: a pass cannot run on the program it is given.
             PromiseError: with ``verify_each``, a pass broke its promise.
         """
         stages: list[Stage] = []
+        known = dict(known or {})
         verify(program.variables, program.objective, program.constraints, late=True)
         for pass_ in self.passes:
             _check_needs(pass_, program)
             for hook in self.before:
                 hook(pass_, program)
             try:
-                stage = self._step(pass_, program, placement)
+                stage = self._step(pass_, program, known)
             except QuboAttnError as error:
                 error.add_note(f"in pass {spec(pass_)}")
                 raise
@@ -220,12 +212,10 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
             program = stage.program
         return stages
 
-    def _step(self, pass_: Pass, program: Program, placement: Placement | None) -> Stage:
+    def _step(self, pass_: Pass, program: Program, known: dict[str, object]) -> Stage:
         start = time.perf_counter()
-        if PLACED in pass_.ensures:
-            rewrite = cast(PlacingPass, pass_).apply(program, placement)
-        else:
-            rewrite = pass_.apply(program)
+        more = (known.pop(pass_.name),) if pass_.name in known else ()
+        rewrite = cast(Callable[..., Rewrite], pass_.apply)(program, *more)
         seconds, most = time.perf_counter() - start, memory.peak()
         var = rewrite.program.constraints.var
         if len(var) and (var.min() < 0 or var.max() >= len(rewrite.program)):

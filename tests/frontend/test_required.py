@@ -95,7 +95,7 @@ def test_a_key_required_and_forbidden_by_tied_heads() -> None:
     )
 
 
-def test_soft_ties_do_not_spread_wishes() -> None:
+def test_soft_ties_require_nothing_of_other_heads() -> None:
     tie = qa.TieVariables(PAIRS.groups, strength=1.0)
     compiled = qa.compile(
         SCORES,

@@ -101,7 +101,7 @@ def test_nothing_to_tie() -> None:
 
 
 def test_a_head_in_two_groups_is_named() -> None:
-    with pytest.raises(qa.InputError, match="head 1 stands in two groups"):
+    with pytest.raises(qa.InputError, match="head 1 stands in two groups of TieVariables"):
         qa.TieVariables(groups=((0, 1), (1, 2)))
 
 
@@ -155,7 +155,7 @@ def test_found_groups_of_real_heads(smollm2: dict[str, np.ndarray]) -> None:
     }
     tie = qa.TieVariables(overlap=0.75, k=4)
     compiled = qa.compile(smollm2["scores"], 9, tie=tie, **options)
-    groups = tie.resolved(compiled.stages[0].program).groups
+    groups = tie.find(compiled.stages[0].program).groups
     assert groups
     given = qa.compile(smollm2["scores"], 9, tie=qa.TieVariables(groups), **options)
     assert compiled.program.same(given.program)
@@ -183,7 +183,7 @@ def test_heads_that_see_different_keys_are_not_grouped() -> None:
     scores = np.tile(np.arange(6.0), (3, 2, 1))
     scores[1, 1, 0] = -np.inf
     program = qa.compile(scores, 3, select=qa.OneHot(), target=None).stages[0].program
-    assert qa.TieVariables(overlap=0.5, k=2).resolved(program).groups == ((0, 2),)
+    assert qa.TieVariables(overlap=0.5, k=2).find(program).groups == ((0, 2),)
 
 
 def test_found_groups_need_masses() -> None:
@@ -263,7 +263,7 @@ def test_groups_and_queries_together(
         slots=None,
         tie=tie,
     )
-    groups = tie.resolved(compiled.stages[0].program).groups
+    groups = tie.find(compiled.stages[0].program).groups
     assert groups
     alone = 9 - sum(map(len, groups)) + len(groups)
     assert len(compiled.program) == 19 * (9 if strength else alone)
@@ -304,10 +304,15 @@ def test_budgets_count_keys_that_only_some_tied_heads_see() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"overlap": 0.0}, "overlap must be a share above 0 up to 1, not 0.0"),
+        ({"overlap": 0.0}, "overlap must be above 0"),
         ({"overlap": 0.5, "groups": ((0, 1),)}, "give groups= or overlap= to TieVariables"),
+        ({"overlap": 1.5}, "overlap must be a share from 0 to 1, not 1.5"),
+        ({"groups": ((0, True),)}, "a head of TieVariables must be a whole number of at least 0"),
         ({"overlap": 0.5, "k": 0}, "k must be a whole number of at least 1, not 0"),
-        ({"groups": ((0, 1),), "strength": -1.0}, "strength must be a number >= 0, not -1.0"),
+        (
+            {"groups": ((0, 1),), "strength": -1.0},
+            "strength must be a finite number of at least 0, not -1.0",
+        ),
     ],
 )
 def test_bad_options_are_named(options: dict[str, object], message: str) -> None:

@@ -1,4 +1,4 @@
-"""What a row minimises: each objective turns checked attention into coefficients.
+"""Objectives: each turns checked attention into the coefficients that a row minimises.
 
 The sign flips here and nowhere else: scores are maximised, energies minimised.
 """
@@ -6,7 +6,7 @@ The sign flips here and nowhere else: scores are maximised, energies minimised.
 from __future__ import annotations
 
 from qubo_attn.common import vocabulary
-from qubo_attn.common.checks import nearest
+from qubo_attn.common.checks import one_of
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives.base import Objective, SoftObjective
 from qubo_attn.frontend.objectives.boltzmann import Boltzmann
@@ -56,10 +56,4 @@ def objective_named(objective: str | Objective) -> Objective:
                 f"objective must be a name or an objective, not {objective!r}", objective=objective
             )
         return objective
-    if objective not in OBJECTIVES:
-        raise InputError(
-            f"unknown objective {objective!r}; one of {', '.join(OBJECTIVES)}"
-            f"{nearest(objective, OBJECTIVES)}",
-            objective=objective,
-        )
-    return OBJECTIVES[objective]()
+    return OBJECTIVES[one_of("objective", objective, OBJECTIVES)]()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.errors import InputError
+from qubo_attn.common.checks import one_of
 from qubo_attn.frontend.objectives.base import Objective, needed
 from qubo_attn.frontend.objectives.forms import quadratic
 
@@ -44,8 +44,7 @@ class LeastSquares(Objective):
     soft: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.of not in ("weights", "output"):
-            raise InputError(f"of must be 'weights' or 'output', not {self.of!r}", of=self.of)
+        one_of("of", self.of, ("weights", "output"))
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return the squared distance as a form over real weights."""

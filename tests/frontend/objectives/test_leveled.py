@@ -185,7 +185,7 @@ def test_wishes_concern_keys_and_not_their_levels() -> None:
     [
         ({"k": 0}, "k must be a whole number of at least 1, not 0"),
         ({"encoding": "ternary"}, "unknown encoding 'ternary'"),
-        ({"scale": "sum"}, "scale must be 'row-max' or 'unit', not 'sum'"),
+        ({"scale": "sum"}, "unknown scale 'sum'; one of row-max, unit"),
     ],
 )
 def test_soft_weights_check_their_options(options: dict[str, object], message: str) -> None:

@@ -292,7 +292,9 @@ def test_budgets_without_ties_count_selections() -> None:
 
 @pytest.mark.parametrize("bad", [{"k": 0}, {"k": 2, "over": "query"}])
 def test_bad_budgets_are_named(bad: dict[str, object]) -> None:
-    with pytest.raises(qa.InputError, match=r"k must be a whole number|over must be 'head'"):
+    with pytest.raises(
+        qa.InputError, match=r"k must be a whole number|unknown over 'query'; one of head, all"
+    ):
         qa.Budget(**bad)
 
 

@@ -1,0 +1,92 @@
+"""Ties: heads that share one selection, and queries that do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from qubo_attn.common.arrays import Ints, Longs
+from qubo_attn.common.checks import whole
+from qubo_attn.errors import InputError
+from qubo_attn.ir.columns import Variables
+
+Groups = tuple[tuple[int, ...], ...]
+
+
+def head_groups(name: str, groups: Iterable[Iterable[object]]) -> Groups:
+    """Return groups of heads, each head in one group at most.
+
+    Args:
+        name: what the groups belong to, for messages.
+        groups: of whole numbers.
+
+    Raises:
+        InputError: a head is no whole number of at least 0, or stands in two groups; names it.
+    """
+    checked = tuple(tuple(whole(f"a head of {name}", head) for head in group) for group in groups)
+    members = [head for group in checked for head in group]
+    twice = sorted({head for head in members if members.count(head) > 1})
+    if twice:
+        raise InputError(f"head {twice[0]} stands in two groups of {name}", head=twice[0])
+    return checked
+
+
+@dataclass(frozen=True)
+class Ties:
+    """Groups of tied heads, and whether queries are merged.
+
+    Attributes:
+        groups: heads of each group; a head in no group is tied to no other.
+        queries: whether all queries of a head, or of its group, share one selection.
+        soft: whether the heads of a group keep selections of their own, at a price for each key in
+            which they differ. Soft groups merge no variables.
+        notes: how the groups were found, for the report.
+
+    Example:
+        >>> Ties(((0, 2), (1, 3))).leading_heads(5)
+        array([0, 1, 0, 1, 4])
+    """
+
+    groups: Groups = ()
+    queries: bool = False
+    soft: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def merge(self) -> bool:
+        """Whether variables are merged."""
+        return self.queries or (bool(self.groups) and not self.soft)
+
+    def leading_heads(self, count: int) -> Longs:
+        """Return for each of ``count`` heads the first head that shares its selection."""
+        first = np.arange(count)
+        for group in () if self.soft else self.groups:
+            members = [head for head in group if head < count]
+            first[members] = min(members, default=0)
+        return first
+
+    def lead(self, heads: Ints) -> Ints:
+        """Return for each of ``heads`` the first head that shares its selection; -1 stays -1."""
+        first = self.leading_heads(max(int(heads.max(initial=-1)) + 1, 1)).astype(np.int32)
+        return np.where(heads < 0, heads, first[heads])
+
+    def leaders(self, variables: Variables) -> Longs:
+        """Return for each variable the first variable that is merged with it.
+
+        Returns:
+            int64, one entry per variable.
+        """
+        v = variables
+        if not self.merge:
+            return np.arange(len(v))
+        query = np.zeros_like(v.query) if self.queries else v.query
+        columns = (v.bit, v.key, query, self.lead(v.head), v.role)
+        order = np.lexsort((np.arange(len(v)), *columns))
+        table = np.stack(columns)[:, order]
+        starts = np.ones(len(v), bool)
+        starts[1:] = (table[:, 1:] != table[:, :-1]).any(axis=0)
+        leader = np.empty(len(v), np.int64)
+        leader[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
+        return leader
