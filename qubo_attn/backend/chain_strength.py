@@ -27,6 +27,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Longs, pointers
+from qubo_attn.common.checks import nearest
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS
 from qubo_attn.embedding.placement import Plan
 from qubo_attn.errors import InputError
@@ -55,7 +56,8 @@ def check_chain_strength(chosen: object) -> None:
         return
     raise InputError(
         "chain_strength must be 'auto', 'torque', 'bound', or a positive number: the prefactor "
-        f"of torque compensation (customarily {PREFACTOR}), not {chosen!r}",
+        f"of torque compensation (customarily {PREFACTOR}), not {chosen!r}"
+        f"{nearest(chosen, CHAIN_STRENGTHS) if isinstance(chosen, str) else ''}",
         argument="chain_strength",
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from qubo_attn.cli.compile import Problem
-from qubo_attn.cli.console import AsJson, Progress, takes, tell
+from qubo_attn.cli.console import AsJson, progress, takes, tell
 
 if TYPE_CHECKING:
     import dimod
@@ -42,7 +42,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Time compilation, later batches, physical arrays, wire bytes and unembedding of a file."""
-    with Progress("first compilation", 2 * repeats + 1) as step:
+    with progress("first compilation", 2 * repeats + 1) as step:
         facts = measure(problem, repeats, reads, seed, step)
     lines = [f"{facts['rows']} rows, {facts['submissions']} submissions on {facts['target']}"]
     lines += [f"{name:<8} {ms:>10.3f} ms  {MEANINGS[name]}" for name, ms in facts["ms"].items()]

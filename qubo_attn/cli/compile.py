@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, Progress, takes, tell, words
+from qubo_attn.cli.console import AsJson, progress, takes, tell, words
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS, OBJECTIVES
-from qubo_attn.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -160,7 +159,7 @@ def compile_file(
 ) -> None:
     """Compile attention scores to ready-to-submit models with embeddings."""
     _check_shaped(passes, problem)
-    with Progress("compiling", PASSES) as step:
+    with progress("compiling", PASSES) as step:
         compiled = problem.compile(
             passes=passes,
             verify_each=check,
@@ -183,27 +182,20 @@ def _check_shaped(passes: str | None, problem: Problem) -> None:
             raise typer.BadParameter(f"{name} shapes the default passes: name default in --passes")
 
 
-def _strength(text: str) -> str | float:
-    from qubo_attn.common.checks import nearest
-
-    if text in CHAIN_STRENGTHS:
-        return text
+def _strength(text: str) -> Any:
+    """Return a number where it is one; a name is checked with the other options."""
     try:
         return float(text)
     except ValueError:
-        raise InputError(
-            f"unknown --chain-strength {text!r}; {', '.join(CHAIN_STRENGTHS)} or a number"
-            f"{nearest(text, CHAIN_STRENGTHS)}",
-            argument="chain_strength",
-        ) from None
+        return text
 
 
 def _tie(tie: str, kv_head: np.ndarray | None) -> Any:
+    import qubo_attn as qa
     from qubo_attn.common.checks import one_of
-    from qubo_attn.passes import TieVariables
 
     if one_of("--tie", tie, TIES) == "none":
         return None
     if kv_head is None:
-        raise InputError(f"--tie {tie} needs an array kv_head in the file", argument="kv_head")
-    return TieVariables.from_kv_head(kv_head, queries=tie == "kv")
+        raise qa.InputError(f"--tie {tie} needs an array kv_head in the file", argument="kv_head")
+    return qa.TieVariables.from_kv_head(kv_head, queries=tie == "kv")

@@ -23,7 +23,8 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -128,29 +129,21 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-class Progress:
-    """A progress bar on standard error that says which step runs; silent where no terminal is.
+@contextmanager
+def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
+    """Show a progress bar on standard error; nothing where no terminal is.
 
     Args:
         title: what is done.
         steps: how many steps it takes.
+
+    Yields:
+        What is called with the name of every step that begins.
     """
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def __init__(self, title: str, steps: int) -> None:
-        from rich.console import Console
-        from rich.progress import Progress as Bar
-
-        console = Console(stderr=True)
-        self.bar = Bar(console=console, transient=True, disable=not console.is_terminal)
-        self.task = self.bar.add_task(title, total=steps)
-
-    def __enter__(self) -> Callable[[str], None]:
-        self.bar.start()
-        return self.step
-
-    def step(self, name: str) -> None:
-        """Show the step that begins."""
-        self.bar.update(self.task, description=name, advance=1)
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=steps)
+        yield lambda name: bar.update(task, description=name, advance=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, Progress, tell, words
+from qubo_attn.cli.console import AsJson, progress, tell, words
 from qubo_attn.common.vocabulary import DECODERS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def solve(
 
     compiled = qa.load(folder)
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
-    with Progress("solving", len(compiled.submissions)) as step:
+    with progress("solving", len(compiled.submissions)) as step:
         result = compiled.solve(
             seed=seed,
             decoder=decoder,

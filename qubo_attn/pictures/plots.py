@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
-from qubo_attn.errors import InputError, MissingExtraError
+from qubo_attn.common.checks import whole
+from qubo_attn.errors import MissingExtraError
 from qubo_attn.pictures.heat import selected_map, weights_map
 
 if TYPE_CHECKING:
@@ -56,10 +57,7 @@ def plot(
     """
     shown = range(len(selected)) if heads is None else heads
     for head in shown:
-        if not 0 <= head < len(selected):
-            raise InputError(
-                f"there is no head {head}: there are {len(selected)}, from 0", head=head
-            )
+        whole("head", head, most=len(selected) - 1)
     lines, columns = 1 if given is None else 2, max(len(shown), 1)
     figure = new_figure(_INCHES * columns, _INCHES * lines + 0.4)
     axes = figure.subplots(lines, columns, squeeze=False)

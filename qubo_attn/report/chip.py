@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,35 +24,25 @@ _NO_HEAD = "#808080"
 _IDLE = -2
 
 
-@dataclass(frozen=True, eq=False)
-class HeadOnChip:
+class HeadOnChip(NamedTuple):
     """What one head takes up on a chip.
 
     Attributes:
-        head: its number; negative for ancillas and tied rows that belong to no single head.
+        name: the head in words; ancillas, and tied rows of many heads, belong to no single one.
+        colour: the head's colour.
         qubits: int64, positions of its qubits.
         chains: int64, shape (n, 2): couplers within its chains.
         couplers: int64, shape (n, 2): couplers between its chains and others of the same problem.
     """
 
-    head: int
+    name: str
+    colour: str
     qubits: Longs
     chains: Array
     couplers: Array
 
-    @property
-    def name(self) -> str:
-        """The head in words."""
-        return head_name(self.head)
 
-    @property
-    def colour(self) -> str:
-        """The head's colour."""
-        return head_colour(self.head)
-
-
-@dataclass(frozen=True, eq=False)
-class Chip:
+class Chip(NamedTuple):
     """A machine with the rows of one submission.
 
     Attributes:
@@ -65,34 +55,38 @@ class Chip:
     idle: Longs
     heads: tuple[HeadOnChip, ...]
 
-    @classmethod
-    def of(cls, program: Program, placement: Placement, submission: int) -> Chip:
-        """Return the chip of one submission of a placed program."""
-        target, members = placement.target, placement.members[submission]
-        chain = np.repeat(np.arange(len(program)), placement.chain_lengths)
-        used = np.isin(chain, members)
-        owner = np.full(len(target.qubits), -1, np.int64)
-        owner[placement.chain_qubit[used]] = chain[used]
-        head = np.where(owner >= 0, program.variables.head[owner], _IDLE)
-        ends = target.couplers
-        a, b = owner[ends[:, 0]], owner[ends[:, 1]]
-        within = (a >= 0) & (a == b)
-        # Within a problem every coupler between chains counts as used: rows are cliques, or nearly.
-        between = (a >= 0) & (b >= 0) & (a != b)
-        between &= placement.component[a] == placement.component[b]
-        heads = []
-        for number in np.unique(head[owner >= 0]).tolist():
-            of_head = head[ends[:, 0]] == number
-            qubits = np.flatnonzero(head == number)
-            heads.append(
-                HeadOnChip(number, qubits, ends[within & of_head], ends[between & of_head])
+
+def chip_of(program: Program, placement: Placement, submission: int) -> Chip:
+    """Return the chip of one submission of a placed program."""
+    target, members = placement.target, placement.members[submission]
+    chain = np.repeat(np.arange(len(program)), placement.chain_lengths)
+    used = np.isin(chain, members)
+    owner = np.full(len(target.qubits), -1, np.int64)
+    owner[placement.chain_qubit[used]] = chain[used]
+    head = np.where(owner >= 0, program.variables.head[owner], _IDLE)
+    ends = target.couplers
+    a, b = owner[ends].T
+    within = (a >= 0) & (a == b)
+    # Within a problem every coupler between chains counts as used: rows are cliques, or nearly.
+    between = (a >= 0) & (b >= 0) & (a != b) & (placement.component[a] == placement.component[b])
+    heads = []
+    for number in np.unique(head[owner >= 0]).tolist():
+        of_head = head[ends[:, 0]] == number
+        heads.append(
+            HeadOnChip(
+                "no single head" if number < 0 else f"head {number}",
+                head_colour(number),
+                np.flatnonzero(head == number),
+                ends[within & of_head],
+                ends[between & of_head],
             )
-        problems = len(np.unique(placement.component[members]))
-        title = (
-            f"Submission {submission} on {target.label}: {plural(problems, 'independent problem')},"
-            f" {int((owner >= 0).sum()):,} of {plural(len(target.qubits), 'qubit')}"
         )
-        return cls(title, np.flatnonzero(owner < 0), tuple(heads))
+    problems = len(np.unique(placement.component[members]))
+    title = (
+        f"Submission {submission} on {target.label}: {plural(problems, 'independent problem')}, "
+        f"{int((owner >= 0).sum()):,} of {plural(len(target.qubits), 'qubit')}"
+    )
+    return Chip(title, np.flatnonzero(owner < 0), tuple(heads))
 
 
 def places(target: Target) -> Floats:
@@ -106,11 +100,6 @@ def places(target: Target) -> Floats:
     graph.add_edges_from(target.couplers.tolist())
     where = nx.spring_layout(graph, seed=0)
     return np.array([where[q] for q in range(len(target.qubits))])
-
-
-def head_name(head: int) -> str:
-    """Return a head in words."""
-    return "no single head" if head < 0 else f"head {head}"
 
 
 def head_colour(head: int) -> str:

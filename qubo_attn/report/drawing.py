@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats
+from qubo_attn.common.checks import whole
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.errors import InputError
 from qubo_attn.pictures.plots import new_figure
-from qubo_attn.report.chip import Chip, places
+from qubo_attn.report.chip import chip_of, places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,14 +31,10 @@ def draw(compilation: Compilation, submission: int = 0, file: str | Path | None 
     """
     figure = new_figure(_INCHES, _INCHES)
     placement = compilation.placement
-    if placement is None:
+    if placement is None or not placement.submissions:
         raise InputError("there is no chip to draw: compile for a structured target")
-    if not 0 <= submission < placement.submissions:
-        raise InputError(
-            f"there is no submission {submission}: there are {placement.submissions}, from 0",
-            submission=submission,
-        )
-    chip, where = Chip.of(compilation.program, placement, submission), places(placement.target)
+    submission = whole("submission", submission, most=placement.submissions - 1)
+    chip, where = chip_of(compilation.program, placement, submission), places(placement.target)
     # The area of a dot, in points squared, that leaves room between qubits.
     size = min((_INCHES * 72 / np.sqrt(len(where)) / 5.0) ** 2, 60.0)
     axes = figure.add_subplot()

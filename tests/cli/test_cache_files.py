@@ -74,7 +74,7 @@ def test_draw(compiled: str, tmp_path: Path) -> None:
     assert out.stat().st_size > 10_000
     assert json.loads(run("draw", compiled, "-o", str(out), "--json"))["file"] == str(out)
     text = run("draw", compiled, "-o", str(out), "--submission", "9", code=3)
-    assert "there is no submission 9" in text
+    assert "not 9" in text
 
 
 def test_cache(compiled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def test_pictures_name_the_heads(
 def test_what_cannot_be_drawn_is_named(
     minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache
 ) -> None:
-    with pytest.raises(qa.InputError, match="there is no submission 99"):
+    with pytest.raises(qa.InputError, match=r"submission must be .* from 0 to 0, not 99"):
         compiled_on("zephyr:3", minilm, cache).draw(99)
     with pytest.raises(qa.InputError, match="compile for a structured target"):
         compiled_on(None, minilm, cache).draw()

@@ -75,7 +75,7 @@ def test_plots_show_given_and_selected(compiled: qa.CompiledAttention, tmp_path:
     amber = np.asarray(image.get_array())[..., 0] > 200
     assert np.array_equal(amber, result.selected[0])
     assert len(result.plot().axes) == 3
-    with pytest.raises(qa.InputError, match="there is no head 3"):
+    with pytest.raises(qa.InputError, match="head must be a whole number from 0 to 2, not 3"):
         result.plot(heads=[3])
     other = qa.compile(np.zeros((1, 2, 3)), 1, target=None)
     with pytest.raises(qa.InputError, match=r"pass compiled\.attention"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Longs
@@ -9,7 +11,7 @@ from qubo_attn.embedding.placement import Placement
 from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
 from qubo_attn.pictures.markup import escape, plural, section
-from qubo_attn.report.chip import Chip, head_colour, head_name, places
+from qubo_attn.report.chip import Chip, chip_of, places
 
 _SIDE = 1000
 _SHOWN = 4
@@ -24,14 +26,12 @@ def chip_section(program: Program, placement: Placement) -> str:
         "rows do not touch each other, so many are solved in one go; colours are heads."
     )
     where = _scaled(target)
-    drawings = [
-        _drawing(Chip.of(program, placement, index), where, couplers=index == 0)
-        for index in range(min(placement.submissions, _SHOWN))
-    ]
+    shown = range(min(placement.submissions, _SHOWN))
+    chips = [chip_of(program, placement, submission) for submission in shown]
+    drawings = [_drawing(chip, where, chip is chips[0]) for chip in chips]
     more = placement.submissions - len(drawings)
     rest = f"<p>{plural(more, 'more submission')} not drawn.</p>" if more > 0 else ""
-    legend = _legend(np.unique(program.variables.head))
-    body = f'<div class="chips">{"".join(drawings)}</div>{legend}{rest}'
+    body = f'<div class="chips">{"".join(drawings)}</div>{_legend(chips)}{rest}'
     return section("chip", "The chip", lead, body)
 
 
@@ -83,10 +83,10 @@ def _lines(where: Longs, ends: Array) -> str:
     )
 
 
-def _legend(heads: Longs) -> str:
+def _legend(chips: Sequence[Chip]) -> str:
+    colours = {part.name: part.colour for chip in chips for part in chip.heads}
     entries = "".join(
-        f'<span><i class="swatch" style="background:{head_colour(head)}"></i>'
-        f"{head_name(head)}</span>"
-        for head in heads.tolist()
+        f'<span><i class="swatch" style="background:{colour}"></i>{name}</span>'
+        for name, colour in colours.items()
     )
     return f'<p class="scale">{entries}<span><i class="swatch idle"></i>idle qubit</span></p>'
