@@ -19,6 +19,7 @@ from common import attention_files, finish, parser
 import qubo_attn as qa
 from qubo_attn import kernels
 from qubo_attn.backend.coefficients import coefficients
+from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common.arrays import Floats, Longs, pointers
 from qubo_attn.common.frozen import replaced
 from qubo_attn.embedding.packing import find_clique
@@ -98,7 +99,7 @@ def measure(costs: Floats, k: int, form: str, target: qa.Target, seconds: float)
     ptr, zeros = pointers([len(chain) for chain in chains]), np.zeros(len(program), np.int64)
     placement = Placement(target, zeros, zeros, ptr, np.concatenate(chains), {}, form)
     priced = program.total()
-    scale = coefficients(priced, placement, placement.plan(priced)).scale[0]
+    scale = coefficients(priced, Wiring.of(placement, priced)).scale[0]
     return facts | {
         "qubits": int(ptr[-1]),
         "longest_chain": int(placement.chain_lengths.max()),

@@ -3,7 +3,7 @@
 Rows of 12 heads x 64 queries with 16 slots are compiled once, then `rebind` takes another file.
 Timed from its logical coefficients on, with models, strengths and structures at hand on both sides:
 
-* `embed_bqm` with a reused `EmbeddedStructure` per submission against one kernel call that fills
+* `embed_bqm` with a reused `EmbeddedStructure` per submission against two kernels that fill
   the h and J arrays of all submissions in the solver's order (``ratio_vs_embed_bqm``); with the
   chain strengths and scales of every row worked out besides on our side alone
   (``ratio_with_scaling``);
@@ -17,6 +17,7 @@ Both sides get the same scaled coefficients and chain strengths.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,7 @@ from dwave.embedding import EmbeddedStructure
 
 import qubo_attn as qa
 from qubo_attn.backend.coefficients import coefficients
-from qubo_attn.backend.wire import layout_of
+from qubo_attn.backend.programmings import Programmings
 
 
 def main() -> None:
@@ -48,11 +49,10 @@ def main() -> None:
         target=chosen.target,
     )
     again = first.rebind(next_scores, values=next_values)
-    target, placement, plan = again.recipe.target, again.placement, again.plan
+    target, wiring = again.recipe.target, again.wiring
     assert target is not None
-    assert placement is not None
-    assert plan is not None
-    assert plan is first.plan
+    assert wiring is not None
+    assert wiring is first.wiring
     qubits = target.qubits.tolist()
     couplers = [(u, v) for u, v in target.qubits[target.couplers].tolist()]
     solver: Any = SimpleNamespace(
@@ -64,7 +64,7 @@ def main() -> None:
     parts = again.submissions
     structures = [EmbeddedStructure(couplers, part.embedding) for part in parts]
     sources = [(part.bqm, part.chain_strength) for part in parts]
-    layout, c = layout_of(plan, order, False), again.coefficients
+    layout, c = wiring.layout(order, wire=False), again.coefficients
     assert c is not None
 
     def embedded() -> list[Any]:
@@ -81,9 +81,12 @@ def main() -> None:
             for h, j, offset in dictionaries
         ]
 
+    def fill() -> object:
+        return layout.place(*wiring.plan.fill(c.h, c.coupling, c.strength))
+
     def wires() -> tuple[Any, ...]:
-        again.__dict__.pop("_outgoing", None)  # every batch has its own
-        return again.wires(order)
+        # Every batch has physical arrays of its own.
+        return Programmings(again.program, replace(c)).wires(order)
 
     fields, couplings = again.hardware_arrays(order)
     difference = 0.0
@@ -93,9 +96,9 @@ def main() -> None:
         theirs = np.array([j.get((u, v), j.get((v, u), 0.0)) for u, v in couplers])
         difference = max(difference, float(np.abs(couplings[s] - theirs).max()))
     repeats = chosen.repeats
-    fill = milliseconds(lambda: layout.fill(c.h, c.coupling, c.strength), 10 * repeats)
+    fill_ms = milliseconds(fill, 10 * repeats)
     form = again.program.total()
-    scaled = milliseconds(lambda: coefficients(form, placement, plan), repeats) + fill
+    scaled = milliseconds(lambda: coefficients(form, wiring), repeats) + fill_ms
     embed = milliseconds(embedded, repeats)
     encode = milliseconds(lambda: encoded(models), repeats)
     whole = milliseconds(
@@ -104,7 +107,7 @@ def main() -> None:
     )
     wire = milliseconds(wires, 3 * repeats)
     facts = {
-        "ratio_vs_embed_bqm": embed / fill,
+        "ratio_vs_embed_bqm": embed / fill_ms,
         "max_abs_difference": difference,
         "wire_ratio": encode / wire,
         "wire_identical": list(wires()) == encoded(models),
@@ -114,7 +117,7 @@ def main() -> None:
         "rows": sum(len(part.rows) for part in parts),
         "ms": {
             "embed_bqm": embed,
-            "fill": fill,
+            "fill": fill_ms,
             "scale_and_fill": scaled,
             "encode_problem_as_qp": encode,
             "wire": wire,

@@ -116,13 +116,14 @@ def embedded(arrays: dict[str, np.ndarray], target: str, keys: int, queries: int
         values, result = compiled.coefficients, compiled.solve(seed=1)
         assert values is not None
         assert compiled.placement is not None
+        between = values.physical[1][: len(values.wiring.plan.coupling_of)]
         rows, spread = compiled.program.constraints, []
         per_qubit = values.h / compiled.placement.chain_lengths
         for r in range(len(rows)):
             spread.append(float(np.std(per_qubit[rows.var[rows.ptr[r] : rows.ptr[r + 1]]])))
         facts[name] = {
             "qubits": int(compiled.placement.chain_lengths.sum()),
-            "couplings": int((values.couplings != 0).sum()),
+            "couplings": int((between != 0).sum()),
             "signal": float(np.median(spread)),
             "feasible": float(result.feasible.mean()),
             "energy": float(result.energies.sum()),

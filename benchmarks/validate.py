@@ -18,8 +18,7 @@ import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
-from qubo_attn.backend.submission import Physical
-from qubo_attn.backend.validate import diagnose
+from qubo_attn.backend.model import Physical
 
 ANNEALING = 200.0  # microseconds; so long that the most reads never fit a call
 
@@ -85,7 +84,7 @@ def main() -> None:
                 calls = compiled.schedule(10_000).calls
                 for part in compiled.submissions:
                     reads = max(call.reads for call in calls if call.submission == part.index)
-                    found = list(diagnose(part, target, reads))
+                    found = part.diagnose(target, reads)
                     for error in found[:3]:
                         print(path.name, error)
                     count["violations"] += len(found)
@@ -95,10 +94,11 @@ def main() -> None:
             count["files"] += 1
         count["auto_scale"] = scale
         part = max(compiled.submissions, key=lambda part: part.qubits)
-        rejected, slow = {}, {"annealing_time": ANNEALING}
+        rejected = {}
         for code, bad, reads in broken(part):
             errors = {
-                str(error.facts["code"]): str(error) for error in diagnose(bad, None, reads, slow)
+                str(error.facts["code"]): str(error)
+                for error in bad.diagnose(None, reads, annealing_time=ANNEALING)
             }
             rejected[code] = code in errors
             print(f"  {code}: {errors.get(code, 'NOT REJECTED')}")

@@ -1,9 +1,9 @@
 from ._version import __version__ as __version__
 from .backend.integer_ising import IntegerIsing as IntegerIsing
 from .backend.integer_ising import integer_ising as integer_ising
-from .backend.model import Submissions as Submissions
 from .backend.model import Vectors as Vectors
 from .backend.submission import Submission as Submission
+from .backend.submission import Submissions as Submissions
 from .backend.wire import SolverOrder as SolverOrder
 from .batch.api import compile_batch as compile_batch
 from .compiled import CompiledAttention as CompiledAttention

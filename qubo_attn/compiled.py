@@ -57,7 +57,10 @@ class CompiledAttention(Compilation):
     def of(cls, compilation: Compilation) -> CompiledAttention:
         """Return a compilation with its verbs."""
         return cls(
-            compilation.attention, compilation.recipe, compilation.stages, compilation.known_plan
+            compilation.attention,
+            compilation.recipe,
+            compilation.stages,
+            compilation.earlier_wiring,
         )
 
     @cached_property
@@ -202,7 +205,7 @@ class CompiledAttention(Compilation):
         )
         if mask is not None:
             recipe = dataclasses.replace(recipe, mask=np.array(mask))
-        return CompiledAttention.of(lower(recipe, attention, self.placement, self.plan))
+        return CompiledAttention.of(lower(recipe, attention, self.placement, self.wiring))
 
     def save(self, folder: str | Path) -> None:
         """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`."""

@@ -26,10 +26,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Floats, Longs, pointers
+from qubo_attn.backend.model import Physical
+from qubo_attn.common.arrays import Floats, Longs, pointers
 from qubo_attn.common.checks import nearest
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS
-from qubo_attn.embedding.placement import Plan
 from qubo_attn.errors import InputError
 from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
 
@@ -63,7 +63,7 @@ def check_chain_strength(chosen: object) -> None:
 
 
 def torque_strengths(
-    coupling: Floats, component: Longs, edge: Longs, prefactor: float = PREFACTOR
+    coupling: Floats, edge: Longs, variables: Longs, couplers: Longs, prefactor: float = PREFACTOR
 ) -> Floats:
     """Return one chain strength per component, in program energy.
 
@@ -71,59 +71,53 @@ def torque_strengths(
     ``prefactor rms(J) sqrt(mean degree)``; a component without couplers gets 1.
 
     Args:
-        coupling: value of each logical coupler, for spins.
-        component, edge: component of each variable, and of each coupler.
+        coupling: float64, value of each logical coupler, for spins.
+        edge: int64, component of each coupler.
+        variables, couplers: int64, how many of each a component has.
         prefactor: customarily 1.414.
     """
-    sizes = np.bincount(component)
-    edges = np.bincount(edge, minlength=len(sizes))
-    squares = kernels.square_sums(edge, len(sizes), coupling)
-    rms = np.sqrt(squares / np.maximum(edges, 1))
-    strength = prefactor * rms * np.sqrt(2.0 * edges / np.maximum(sizes, 1))
+    squares = kernels.square_sums(edge, len(variables), coupling)
+    rms = np.sqrt(squares / np.maximum(couplers, 1))
+    strength = prefactor * rms * np.sqrt(2.0 * couplers / np.maximum(variables, 1))
     return np.where(strength > 0, strength, 1.0)
 
 
-def error_margin(plan: Plan, lengths: Longs) -> Floats:
+def error_margin(lengths: Longs, couplings: Longs) -> Floats:
     """Return what errors in its coefficients may add to each chain's bound, in hardware units.
 
     ``SIGMAS`` standard deviations of what pulls one qubit aside: the error of its field and those
     of its couplings to other chains, independent of each other.
+
+    Args:
+        lengths: int64, qubits of each chain.
+        couplings: int64, couplings of each chain to other chains.
     """
-    count = len(lengths)
-    ends = np.bincount(plan.i[plan.coupling_of], minlength=count)
-    ends += np.bincount(plan.j[plan.coupling_of], minlength=count)
-    pull = FIELD_ERROR**2 + ends / lengths * COUPLING_ERROR**2
+    pull = FIELD_ERROR**2 + couplings / lengths * COUPLING_ERROR**2
     return np.asarray(SIGMAS * np.sqrt(pull), dtype=np.float64)
 
 
-def bounds(
-    ptr: Longs,
-    qubit: Longs,
-    field: Floats,
-    between: Array,
-    coupling: Floats,
-    within: Array,
-    chain: Longs,
-    qubits: int,
-) -> Floats:
-    """Return a strength for each chain above which no optimum breaks it, in units of the fields.
-
-    Args:
-        ptr, qubit: the chains of one submission, as positions among ``qubits``.
-        field: of each entry of ``qubit``.
-        between, coupling: qubits, shape (m, 2), and values of the couplings between chains.
-        within, chain: qubits, shape (n, 2), and chain of the couplings within chains.
-        qubits: how many the machine has.
+def bounds(physical: Physical) -> Floats:
+    """Return a strength for each chain above which no optimum breaks it, in hardware units.
 
     Returns:
-        0 for chains of one qubit, infinity for chains that do not hang together.
+        float64, shape (chains,): 0 for chains of one qubit, infinity for chains that do not hang
+        together.
     """
-    sums = kernels.outside_couplings(np.ascontiguousarray(between), coupling, qubits)
-    place = np.full(qubits, -1, np.int64)
-    place[qubit] = np.arange(len(qubit))
-    order = np.argsort(chain, kind="stable")
-    links = place[within[order]]
-    link_ptr = pointers(np.bincount(chain, minlength=len(ptr) - 1))
-    # Contiguous copies: the kernel is compiled for such arrays.
-    u, v = links[:, 0].copy(), links[:, 1].copy()
-    return kernels.chain_bounds(ptr, field, sums[qubit], link_ptr, u, v, EXACT)
+    field = np.zeros(len(physical.target.qubits))
+    field[physical.qubit] = physical.h
+    place = np.full(len(field), -1, np.int64)
+    place[physical.chain_qubit] = np.arange(len(physical.chain_qubit))
+    chain = physical.chain_of[physical.u]
+    within = chain == physical.chain_of[physical.v]
+    ends = np.column_stack([physical.u[~within], physical.v[~within]])
+    outside = kernels.outside_couplings(ends, physical.j[~within], len(field))
+    links = np.flatnonzero(within)[np.argsort(chain[within], kind="stable")]
+    return kernels.chain_bounds(
+        physical.chain_ptr,
+        field[physical.chain_qubit],
+        outside[physical.chain_qubit],
+        pointers(np.bincount(chain[within], minlength=len(physical.chain_ptr) - 1)),
+        place[physical.u[links]],
+        place[physical.v[links]],
+        EXACT,
+    )

@@ -1,12 +1,17 @@
-"""All submissions of a compilation, and what they hold as plain arrays."""
+"""Submissions as plain arrays: the logical model, and the physical one with its chains."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from qubo_attn.backend.submission import Submission
-    from qubo_attn.common.arrays import Array, Floats, Longs
+import numpy as np
+
+from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.common.frozen import Portable
+from qubo_attn.machine.target import Target
 
 
 class Vectors(NamedTuple):
@@ -34,27 +39,64 @@ class Vectors(NamedTuple):
     vartype: str
 
 
-class Submissions(tuple["Submission", ...]):
-    """The machine programmings of a compilation, in order; a tuple.
+@dataclass(frozen=True, eq=False)
+class Physical(Portable):
+    """The physical side of a submission, as arrays.
 
-    Example:
-        >>> import qubo_attn as qa
-        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
-        >>> compiled.submissions.to_vectors()[0].labels
-        array([0, 1, 2])
+    Attributes:
+        target: the machine.
+        chain_ptr, chain_qubit: int64, chains of the submission's variables, positions in the
+            target's ``qubits``.
+        strength: float64, shape (variables,), chain strength, in hardware units.
+        qubit, h: int64 and float64, shape (fields,): positions of the used qubits, and their
+            fields.
+        u, v, j: int64, int64 and float64, shape (couplings,): positions of both qubits of each
+            coupling, and its value; couplings between chains, then those within.
     """
 
-    __slots__ = ()
+    target: Target
+    chain_ptr: Longs
+    chain_qubit: Longs
+    strength: Floats
+    qubit: Longs
+    h: Floats
+    u: Longs
+    v: Longs
+    j: Floats
 
-    def to_vectors(self) -> tuple[Vectors, ...]:
-        """Return every model as arrays; no object of any other library is made.
+    @cached_property
+    def chain_of(self) -> Longs:
+        """The chain of each of the target's qubits; -1 outside all chains, the last of several."""
+        chain = np.full(len(self.target.qubits), -1, np.int64)
+        lengths = np.diff(self.chain_ptr)
+        chain[self.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
+        return chain
 
-        Example:
-            >>> import dimod, qubo_attn as qa
-            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
-            >>> linear, quadratic, offset, labels, vartype = compiled.submissions.to_vectors()[0]
-            >>> model = dimod.BQM.from_numpy_vectors(linear, quadratic, offset, vartype)
-            >>> model == compiled.submissions[0].bqm
-            True
-        """
-        return tuple(part.to_vectors() for part in self)
+    @cached_property
+    def coupler(self) -> Longs:
+        """Position in the target's ``couplers`` of each coupling; -1 where there is none."""
+        return self.target.coupler_numbers(self.u, self.v)
+
+    @cached_property
+    def names(self) -> list[Hashable]:
+        """The machine's own label of each of ``chain_qubit``."""
+        return [self.target.qubit_name(int(q)) for q in self.chain_qubit]
+
+    @property
+    def chain_offset(self) -> float:
+        """The sum of the couplings of intact chains, taken back."""
+        chain = self.chain_of[self.u]
+        within = chain[chain == self.chain_of[self.v]]
+        return chain_offset(self.strength, np.bincount(within, minlength=len(self.strength)))
+
+
+def chain_offset(strength: Floats, links: Longs) -> float:
+    """Return what the couplings of intact chains add up to, taken back.
+
+    Args:
+        strength: float64, chain strength of each variable, in the order of the variables.
+        links: int64, couplings within the chain of each.
+    """
+    # One after another, as dwave.embedding adds them up: models are equal to the last bit.
+    total = np.cumsum(strength * links)
+    return float(total[-1]) if len(total) else 0.0

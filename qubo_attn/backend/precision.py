@@ -1,4 +1,4 @@
-"""What of a row's coefficients stands out of a machine's errors, in bits.
+"""Precision: what of a row's coefficients stands out of a machine's errors, in bits.
 
 The signal of a row is the standard deviation of its fields (and of its couplings), each shared by
 the qubits of a chain (by the couplers that carry it), in hardware units: what all of them have in
@@ -17,7 +17,6 @@ import numpy as np
 
 from qubo_attn.backend.coefficients import Coefficients
 from qubo_attn.common.arrays import Array, Floats, Longs
-from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.ir.program import Program
 from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
 
@@ -62,10 +61,9 @@ class Precision:
         return np.maximum(self.field_bits, self.coupling_bits)
 
 
-def precision(
-    program: Program, placement: Placement, plan: Plan, values: Coefficients
-) -> Precision:
+def precision(program: Program, values: Coefficients) -> Precision:
     """Return the signal of every component; see `CompiledAttention.precision`."""
+    placement, plan = values.wiring.placement, values.wiring.plan
     component = placement.component
     count = int(component.max(initial=-1)) + 1
     # Stable: the first of each component is its lowest variable of a head.
@@ -78,7 +76,7 @@ def precision(
         program.variables.head[first].astype(np.int64),
         program.variables.query[first].astype(np.int64),
         _signal(values.h, 1.0 / placement.chain_lengths, component, count),
-        _signal(values.coupling, 1.0 / np.maximum(carriers, 1), component[plan.i], count),
+        _signal(values.coupling, 1.0 / np.maximum(carriers, 1), values.wiring.edge, count),
     )
 
 

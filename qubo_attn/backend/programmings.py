@@ -1,4 +1,4 @@
-"""What goes out: a program cut into machine programmings, as models, as arrays and as wire data."""
+"""Programmings: a program cut into submissions, as models, as arrays and as wire data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn.backend.coefficients import Coefficients
-from qubo_attn.backend.submission import Physical, Submission
-from qubo_attn.backend.wire import SolverOrder, WireData, layout_of, wire_data
+from qubo_attn.backend.model import Physical, chain_offset
+from qubo_attn.backend.submission import Submission
+from qubo_attn.backend.wire import SolverOrder, WireData, wire_data
 from qubo_attn.common.arrays import Floats, Longs, csr_rows
-from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.ir.columns import Kind, Role
 from qubo_attn.ir.program import Program
 
@@ -35,75 +35,75 @@ def logical_submission(program: Program) -> Submission:
 
 
 @dataclass(frozen=True, eq=False)
-class Outgoing:
+class Programmings:
     """A placed program in hardware units.
 
     Attributes:
         program: bits only, constraints priced.
-        placement, plan: where it sits.
-        values: its coefficients.
+        values: its coefficients, and where they go.
     """
 
     program: Program
-    placement: Placement
-    plan: Plan
     values: Coefficients
 
     def submissions(self) -> Iterator[Submission]:
         """Yield the submissions, in order."""
-        return map(self._submission, range(self.placement.submissions))
+        return map(self._submission, range(self.values.wiring.placement.submissions))
 
     def wires(self, solver: SolverOrder | object) -> tuple[WireData, ...]:
         """Return every submission as a solver's client sends it."""
-        plan, values = self.plan, self.values
-        layout = layout_of(plan, SolverOrder.of(self.placement.target, solver), True)
-        fields, couplings = layout.fill(values.h, values.coupling, values.strength)
+        values, wiring = self.values, self.values.wiring
+        layout = wiring.layout(solver, wire=True)
+        h, j = layout.place(*values.physical)
         return tuple(
             wire_data(
-                fields[layout.h_ptr[s] : layout.h_ptr[s + 1]],
-                couplings[layout.j_ptr[s] : layout.j_ptr[s + 1]],
-                self.constants[s] + plan.chain_offset(values.strength[members], members),
+                h[layout.h_ptr[s] : layout.h_ptr[s + 1]],
+                j[layout.j_ptr[s] : layout.j_ptr[s + 1]],
+                self.constants[s] + chain_offset(values.strength[members], wiring.links[members]),
             )
-            for s, members in enumerate(self.placement.members)
+            for s, members in enumerate(wiring.placement.members)
         )
 
     def arrays(self, solver: SolverOrder | object) -> tuple[Floats, Floats]:
         """Return fields and couplings of every submission over all qubits and couplers."""
-        order = SolverOrder.of(self.placement.target, solver)
-        layout = layout_of(self.plan, order, False)
-        fields, couplings = layout.fill(self.values.h, self.values.coupling, self.values.strength)
-        rows = self.placement.submissions
-        return fields.reshape(rows, len(order.qubit)), couplings.reshape(rows, len(order.ends))
+        layout = self.values.wiring.layout(solver, wire=False)
+        h, j = layout.place(*self.values.physical)
+        rows = self.values.wiring.placement.submissions
+        return (
+            h.reshape(rows, len(layout.order.qubit)),
+            j.reshape(rows, len(layout.order.ends)),
+        )
 
     @cached_property
     def constants(self) -> list[float]:
         """The constant of each submission's model for spins."""
-        plan, form = self.plan, self.program.total()
-        scale = self.values.scale[self.placement.component]
+        wiring, form = self.values.wiring, self.program.total()
+        plan, scale = wiring.plan, self.values.scale
         # Spins: a x = a (1 + s) / 2, b x y = b (1 + s)(1 + t) / 4; the constants follow the scale.
-        linear, bias = form.linear / 2.0 / scale, form.bias / 4.0 / scale[form.i]
+        linear = form.linear / 2.0 / scale[wiring.placement.component]
+        bias = form.bias / 4.0 / scale[wiring.edge]
         return [
             float(
                 linear[members].sum()
                 + bias[plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]].sum()
             )
-            for s, members in enumerate(self.placement.members)
+            for s, members in enumerate(wiring.placement.members)
         ]
 
     def _submission(self, s: int) -> Submission:
-        placement, plan, values = self.placement, self.plan, self.values
+        values, placement, plan = self.values, self.values.wiring.placement, self.values.wiring.plan
         form, members = self.program.total(), placement.members[s]
         place = np.full(len(self.program), -1, np.int64)
         place[members] = np.arange(len(members))
-        mine = plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]
+        couplers = plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]
         return Submission(
             s,
             members,
             _rows_of(self.program, members),
             values.h[members],
-            place[form.i[mine]],
-            place[form.j[mine]],
-            values.coupling[mine],
+            place[form.i[couplers]],
+            place[form.j[couplers]],
+            values.coupling[couplers],
             self.constants[s],
             "SPIN",
             values.scale[placement.component[members]],
@@ -111,26 +111,25 @@ class Outgoing:
         )
 
     def _physical(self, s: int, members: Longs) -> Physical:
-        placement, plan, values = self.placement, self.plan, self.values
+        placement, plan = self.values.wiring.placement, self.values.wiring.plan
         ptr, entries = csr_rows(placement.chain_ptr, members)
         fields = slice(plan.field_ptr[s], plan.field_ptr[s + 1])
         between = slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1])
         within = slice(plan.chain_ptr[s], plan.chain_ptr[s + 1])
-        couplers = placement.target.couplers
-        ends = np.concatenate(
-            [couplers[plan.coupling_coupler[between]], couplers[plan.chain_coupler[within]]]
-        )
+        couplers = np.concatenate([plan.coupling_coupler[between], plan.chain_coupler[within]])
+        ends = placement.target.couplers[couplers]
+        h, j = self.values.physical
+        j_between, j_within = np.split(j, [len(plan.coupling_of)])
         return Physical(
             placement.target,
             ptr,
             placement.chain_qubit[entries],
-            values.strength[members],
+            self.values.strength[members],
             plan.field_qubit[fields],
-            values.fields[fields],
+            h[fields],
             ends[:, 0],
             ends[:, 1],
-            np.concatenate([values.couplings[between], values.chains[within]]),
-            plan,
+            np.concatenate([j_between[between], j_within[within]]),
         )
 
 
@@ -139,9 +138,9 @@ def _rows_of(program: Program, members: Longs) -> tuple[tuple[int, int], ...]:
     c, v = program.constraints, program.variables
     inside = np.zeros(len(v), bool)
     inside[members] = True
-    mine = inside[c.var[c.ptr[:-1]]] & (c.kind == Kind.PICK)
+    picks = inside[c.var[c.ptr[:-1]]] & (c.kind == Kind.PICK)
     # A row in another shape than a sum is known by its ancillas.
-    own = np.flatnonzero(inside & (v.role == Role.ANCILLA) & (v.query >= 0))
-    head = np.concatenate([c.head[mine], v.head[own]])
-    query = np.concatenate([c.query[mine], v.query[own]])
+    ancillas = np.flatnonzero(inside & (v.role == Role.ANCILLA) & (v.query >= 0))
+    head = np.concatenate([c.head[picks], v.head[ancillas]])
+    query = np.concatenate([c.query[picks], v.query[ancillas]])
     return tuple(dict.fromkeys(zip(head.tolist(), query.tolist(), strict=True)))

@@ -1,26 +1,24 @@
-"""The rules that a submission must keep, each of which yields what breaks it."""
+"""Rules that a submission must keep; each yields the errors of what breaks it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from qubo_attn import kernels
+from qubo_attn.backend.model import Physical, Vectors
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs
-from qubo_attn.errors import SubmissionError
+from qubo_attn.common.checks import whole
+from qubo_attn.errors import InputError, SubmissionError
 from qubo_attn.machine.ranges import coupling_totals
 from qubo_attn.machine.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-
-    from qubo_attn.backend.submission import Physical, Submission
 
 # Shares of a field or coupling must sum to it up to this, in hardware units.
 _ROUNDING = 1e-9
@@ -28,18 +26,25 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A submission beside a machine, and what several rules look up."""
+    """A submission beside a machine.
 
-    submission: Submission
+    Attributes:
+        index: number of the submission.
+        model, physical: its logical and its physical side.
+        target: the machine that is to take it.
+    """
+
+    index: int
+    model: Vectors
     physical: Physical
     target: Target
 
     def error(self, code: str, message: str, **facts: object) -> SubmissionError:
         """Return a violation of this submission."""
         return SubmissionError(
-            f"submission {self.submission.index}: {message}",
+            f"submission {self.index}: {message}",
             code=code,
-            submission=self.submission.index,
+            submission=self.index,
             **facts,
         )
 
@@ -71,25 +76,18 @@ class Case:
         return np.where((u < 0) | (v < 0) | (u == v), -1, found)
 
     @cached_property
-    def chain(self) -> Longs:
-        """The chain of each qubit; -1 outside all chains; the last one where chains overlap."""
-        chain = np.full(len(self.physical.target.qubits), -1, np.int64)
-        lengths = np.diff(self.physical.chain_ptr)
-        chain[self.physical.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
-        return chain
-
-    @cached_property
     def ends(self) -> tuple[Longs, Longs]:
         """The chains that each coupling joins."""
-        return self.chain[self.physical.u], self.chain[self.physical.v]
+        chain = self.physical.chain_of
+        return chain[self.physical.u], chain[self.physical.v]
 
 
 def shapes(case: Case) -> Iterator[SubmissionError]:
     """Columns of equal lengths, positions within the machine."""
-    p, s = case.physical, case.submission
+    p, variables = case.physical, case.model.labels
     lengths = {
-        "chains": (len(p.chain_ptr) - 1, len(s.variables)),
-        "chain strengths": (len(p.strength), len(s.variables)),
+        "chains": (len(p.chain_ptr) - 1, len(variables)),
+        "chain strengths": (len(p.strength), len(variables)),
         "chain qubits": (len(p.chain_qubit), int(p.chain_ptr[-1])),
         "fields": (len(p.h), len(p.qubit)),
         "couplings": (len(p.j), len(p.u)),
@@ -126,7 +124,7 @@ def qubits(case: Case) -> Iterator[SubmissionError]:
 
 def chains(case: Case) -> Iterator[SubmissionError]:
     """Chains are disjoint, not empty, and held together by their own couplings."""
-    p, variables = case.physical, case.submission.variables
+    p, variables = case.physical, case.model.labels
     lengths = np.diff(p.chain_ptr)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     for q in _repeated(p.chain_qubit):
@@ -146,8 +144,7 @@ def chains(case: Case) -> Iterator[SubmissionError]:
     a, b = case.ends
     held = (a == b) & (p.j < 0) & (case.coupler >= 0)
     size = len(p.target.qubits)
-    links = coo_array((np.ones(held.sum()), (p.u[held], p.v[held])), shape=(size, size))
-    part = connected_components(links, directed=False)[1][p.chain_qubit]
+    part = kernels.connected_components(size, p.u[held], p.v[held])[p.chain_qubit]
     whole = np.zeros(len(lengths), bool)
     filled = np.flatnonzero(lengths)
     starts = p.chain_ptr[:-1][filled]
@@ -237,27 +234,28 @@ def totals(case: Case) -> Iterator[SubmissionError]:
 
 def carried(case: Case) -> Iterator[SubmissionError]:
     """The physical coefficients add up to the logical model's."""
-    p, s = case.physical, case.submission
-    count = len(s.variables)
-    inside = case.chain[p.qubit] >= 0
-    fields = np.bincount(case.chain[p.qubit][inside], p.h[inside], minlength=count)
-    for v in np.flatnonzero(~(np.abs(fields - s.linear) <= _ROUNDING)):
+    p, model, variables = case.physical, case.model, case.model.labels
+    i, j, bias = model.quadratic
+    count = len(variables)
+    inside = case.physical.chain_of[p.qubit] >= 0
+    fields = np.bincount(case.physical.chain_of[p.qubit][inside], p.h[inside], minlength=count)
+    for v in np.flatnonzero(~(np.abs(fields - model.linear) <= _ROUNDING)):
         yield case.error(
             "field-sum",
-            f"the fields of the chain of variable {s.variables[v]} add up to {fields[v]:.6g}, the "
-            f"model's is {s.linear[v]:.6g}",
-            variable=int(s.variables[v]),
+            f"the fields of the chain of variable {variables[v]} add up to {fields[v]:.6g}, the "
+            f"model's is {model.linear[v]:.6g}",
+            variable=int(variables[v]),
             qubit=case.name(p.chain_qubit[p.chain_ptr[v]]) if fields[v] else None,
         )
     a, b = case.ends
     between = (a != b) & (a >= 0) & (b >= 0)
     found = np.minimum(a, b)[between] * count + np.maximum(a, b)[between]
-    low, high = np.minimum(s.i, s.j).astype(np.int64), np.maximum(s.i, s.j).astype(np.int64)
+    low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
     keys, where = np.unique(np.concatenate([found, low * count + high]), return_inverse=True)
     carried = np.bincount(where[: len(found)], p.j[between], minlength=len(keys))
-    wanted = np.bincount(where[len(found) :], s.bias, minlength=len(keys))
+    wanted = np.bincount(where[len(found) :], bias, minlength=len(keys))
     for k in np.flatnonzero(~(np.abs(carried - wanted) <= _ROUNDING)):
-        pair = tuple(s.variables[list(divmod(int(keys[k]), count))].tolist())
+        pair = tuple(variables[list(divmod(int(keys[k]), count))].tolist())
         carriers = np.flatnonzero(between)[found == keys[k]]
         some = f"couplers such as {case.pair(carriers[0])}" if len(carriers) else "no couplers"
         yield case.error(
@@ -272,8 +270,10 @@ def carried(case: Case) -> Iterator[SubmissionError]:
 def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[SubmissionError]:
     """Reads, annealing time and run time of one call are within what the machine takes."""
     limits, timing = case.target.limits, case.target.timing
-    if not isinstance(reads, Integral) or reads < 1:
-        yield case.error("reads", f"reads must be a whole number of at least 1, not {reads!r}")
+    try:
+        reads = whole("reads", reads, least=1)
+    except InputError as error:
+        yield case.error("reads", str(error))
         return
     if limits.reads is not None and not limits.reads[0] <= reads <= limits.reads[1]:
         yield case.error(
@@ -294,7 +294,7 @@ def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[Submissi
         )
     if timing is None or limits.run_duration is None:
         return
-    duration = timing.given(options).run_duration(len(case.physical.qubit), int(reads))
+    duration = timing.given(options).run_duration(len(case.physical.qubit), reads)
     if duration > limits.run_duration:
         yield case.error(
             "run-duration",

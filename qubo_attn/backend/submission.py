@@ -1,4 +1,4 @@
-"""One machine programming, ready to submit."""
+"""Submissions: machine programmings, each ready to submit."""
 
 from __future__ import annotations
 
@@ -11,60 +11,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qubo_attn import kernels
-from qubo_attn.backend.model import Vectors
-from qubo_attn.backend.unembed import (
-    DESCENT,
-    DISCARD,
-    MAJORITY,
-    Model,
-    Reads,
-    check_method,
-    intact,
-    spins_of,
-)
-from qubo_attn.backend.wire import SolverOrder, WireData, layout_of, wire_data
+from qubo_attn.backend.bqm import logical_model, physical_model
+from qubo_attn.backend.chain_strength import bounds
+from qubo_attn.backend.model import Physical, Vectors
+from qubo_attn.backend.unembed import MAJORITY, Reader, Reads
+from qubo_attn.backend.validate import diagnose
+from qubo_attn.backend.wire import SolverOrder, WireData, physical_wire
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.common.files import write_file
 from qubo_attn.common.frozen import Portable
-from qubo_attn.errors import DecodeError
+from qubo_attn.errors import DecodeError, SubmissionError
+from qubo_attn.interchange.formats import format_of, write_bqm
 from qubo_attn.machine.ranges import range_use
+from qubo_attn.machine.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     import dimod
     from numpy.typing import DTypeLike
-
-    from qubo_attn.embedding.placement import Plan
-    from qubo_attn.machine.target import Target
-
-
-@dataclass(frozen=True, eq=False)
-class Physical:
-    """The physical side of a submission, as arrays.
-
-    Attributes:
-        target: the machine.
-        chain_ptr, chain_qubit: int64, chains of the submission's variables, positions in the
-            target's ``qubits``.
-        strength: float64, chain strength of each variable, in hardware units.
-        qubit, h: positions of the used qubits and their fields.
-        u, v, j: positions of both qubits of each coupling, and its value; couplings between
-            chains, then those within.
-        plan: the index arrays of all submissions, from which these came.
-    """
-
-    target: Target
-    chain_ptr: Longs
-    chain_qubit: Longs
-    strength: Floats
-    qubit: Longs
-    h: Floats
-    u: Longs
-    v: Longs
-    j: Floats
-    plan: Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +42,15 @@ class Submission(Portable):
 
     Attributes:
         index: its number among the submissions.
-        variables: int64, ids of the program variables it carries, ascending.
+        variables: int64, shape (n,), ids of the program variables it carries, ascending.
         rows: (head, query) of each constraint row it carries.
-        linear, i, j, bias, offset: the model in columns; ``i, j`` are positions in ``variables``.
+        linear: float64, shape (n,), linear biases.
+        i, j: whole numbers, shape (couplers,), both ends of each coupler, positions in
+            ``variables``; sorted.
+        bias: float64, shape (couplers,), quadratic biases.
+        offset: constant of the model.
         vartype: ``"SPIN"`` or ``"BINARY"``.
-        scale: float64, program energy per unit of the model's, for each variable.
+        scale: float64, shape (n,), program energy per unit of the model's.
         physical: chains and physical arrays; None without a structured target.
 
     Example:
@@ -107,20 +76,7 @@ class Submission(Portable):
     scale: Floats
     physical: Physical | None = None
 
-    @cached_property
-    def bqm(self) -> dimod.BinaryQuadraticModel:
-        """The logical model, labelled by program variable ids."""
-        return self.to_bqm()
-
-    def to_bqm(self, dtype: DTypeLike = np.float64) -> dimod.BinaryQuadraticModel:
-        """Return a new logical model.
-
-        Args:
-            dtype: of its biases; ``numpy.float32`` takes half the memory and keeps seven digits.
-        """
-        from qubo_attn.backend.bqm import fresh
-
-        return fresh(self, dtype)
+    # -- the logical model ---------------------------------------------------------------------
 
     def to_vectors(self) -> Vectors:
         """Return the logical model as arrays; see `Submissions.to_vectors`."""
@@ -128,10 +84,20 @@ class Submission(Portable):
             self.linear, (self.i, self.j, self.bias), self.offset, self.variables, self.vartype
         )
 
+    def to_bqm(self, dtype: DTypeLike = np.float64) -> dimod.BinaryQuadraticModel:
+        """Return a new logical model.
+
+        Args:
+            dtype: of its biases; ``numpy.float32`` takes half the memory and keeps seven digits.
+        """
+        return logical_model(self.to_vectors(), dtype)
+
     @cached_property
-    def plain(self) -> bool:
-        """Whether the ids of its variables count from 0."""
-        return bool((self.variables == np.arange(len(self.variables))).all())
+    def bqm(self) -> dimod.BinaryQuadraticModel:
+        """The logical model, labelled by program variable ids."""
+        return self.to_bqm()
+
+    # -- the physical model --------------------------------------------------------------------
 
     @cached_property
     def embedding(self) -> dict[int, tuple[Hashable, ...]]:
@@ -139,13 +105,8 @@ class Submission(Portable):
         physical = self.physical
         if physical is None:
             return {}
-        name = physical.target.qubit_name
-        return {
-            int(v): tuple(name(int(q)) for q in physical.chain_qubit[start:end])
-            for v, start, end in zip(
-                self.variables, physical.chain_ptr[:-1], physical.chain_ptr[1:], strict=True
-            )
-        }
+        ends = zip(self.variables, physical.chain_ptr[:-1], physical.chain_ptr[1:], strict=True)
+        return {int(v): tuple(physical.names[start:end]) for v, start, end in ends}
 
     @cached_property
     def chain_strength(self) -> dict[int, float]:
@@ -155,32 +116,56 @@ class Submission(Portable):
         return dict(zip(self.variables.tolist(), self.physical.strength.tolist(), strict=True))
 
     @cached_property
+    def chain_bound(self) -> dict[int, float]:
+        """For each variable, the strength above which no optimum breaks its chain.
+
+        In hardware units; proved in `qubo_attn.backend.chain_strength`. Empty without a machine.
+        """
+        if self.physical is None:
+            return {}
+        return dict(zip(self.variables.tolist(), bounds(self.physical).tolist(), strict=True))
+
+    @cached_property
     def embedded_bqm(self) -> dimod.BinaryQuadraticModel:
         """The physical model, labelled by the machine's qubits; goes straight to its sampler.
+
+        Its energy is that of `bqm` while all chains are intact.
 
         Raises:
             DecodeError: the submission was compiled without a structured target.
         """
-        import dimod
-
-        physical = self._placed()
-        place = np.full(len(physical.target.qubits), -1, np.int64)
-        place[physical.qubit] = np.arange(len(physical.qubit))
-        names = [physical.target.qubit_name(int(q)) for q in physical.qubit]
-        # As the chains' own couplings add nothing while intact, the model's energy is the logical.
-        return dimod.BinaryQuadraticModel.from_numpy_vectors(
-            physical.h,
-            (place[physical.u], place[physical.v], physical.j),
-            self.embedded_offset,
-            "SPIN",
-            variable_order=names,
-        )
+        return physical_model(self._placed(), self.embedded_offset)
 
     @property
     def embedded_offset(self) -> float:
         """The constant of `embedded_bqm`: the couplings of intact chains are taken back."""
-        physical = self._placed()
-        return self.offset + physical.plan.chain_offset(physical.strength, self.variables)
+        return self.offset + self._placed().chain_offset
+
+    @property
+    def qubits(self) -> int:
+        """Number of qubits in use; 0 without a machine."""
+        return 0 if self.physical is None else len(self.physical.qubit)
+
+    @property
+    def longest_chain(self) -> int:
+        """Qubits of the longest chain; 0 without a machine."""
+        if self.physical is None:
+            return 0
+        return int(np.diff(self.physical.chain_ptr).max(initial=0))
+
+    @cached_property
+    def auto_scale(self) -> float:
+        """What the machine's auto-scaling would divide by, as documented; 1 without a machine.
+
+        Never above 1, as every component is scaled to the ranges on its own: auto-scaling has
+        nothing to mend and is best switched off (``auto_scale=False``).
+        """
+        physical = self.physical
+        if physical is None:
+            return 1.0
+        return range_use(physical.target, physical.qubit, physical.h, physical.coupler, physical.j)
+
+    # -- out -----------------------------------------------------------------------------------
 
     def wire(self, solver: SolverOrder | object = None) -> WireData:
         """Return the model as a solver's client sends it.
@@ -204,10 +189,7 @@ class Submission(Portable):
             >>> compiled.submissions[0].wire()["format"]
             'qp'
         """
-        physical = self._placed()
-        order = SolverOrder.of(physical.target, solver)
-        layout = layout_of(physical.plan, order, True)
-        return wire_data(*layout.place(self.index, physical.h, physical.j), self.embedded_offset)
+        return physical_wire(self._placed(), self.embedded_offset, solver)
 
     def export(
         self, path: str | os.PathLike[str], format: str | None = None, *, embedded: bool = False
@@ -232,60 +214,10 @@ class Submission(Portable):
             ...     qa.read_bqm(f"{folder}/row.bqm") == compiled.submissions[0].bqm
             True
         """
-        from qubo_attn.interchange.formats import format_of, write_bqm
-
         if format_of(Path(path), format) == "qp":
             write_file(Path(path), (json.dumps(self.wire()) + "\n").encode())
         else:
             write_bqm(self.embedded_bqm if embedded else self.bqm, path, format)
-
-    @cached_property
-    def _chain_names(self) -> list[Hashable]:
-        physical = self._placed()
-        return [physical.target.qubit_name(int(q)) for q in physical.chain_qubit]
-
-    @cached_property
-    def chain_bound(self) -> dict[int, float]:
-        """For each variable, the strength above which no optimum breaks its chain.
-
-        In hardware units; proved in `qubo_attn.backend.chain_strength`. Empty without a machine.
-        """
-        from qubo_attn.backend.chain_strength import bounds
-
-        physical = self.physical
-        if physical is None:
-            return {}
-        field = np.zeros(len(physical.target.qubits))
-        field[physical.qubit] = physical.h
-        ends = np.column_stack([physical.u, physical.v])
-        owner = np.full(len(physical.target.qubits), -1, np.int64)
-        lengths = np.diff(physical.chain_ptr)
-        owner[physical.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
-        within = owner[physical.u] == owner[physical.v]
-        proved = bounds(
-            physical.chain_ptr,
-            physical.chain_qubit,
-            field[physical.chain_qubit],
-            ends[~within],
-            physical.j[~within],
-            ends[within],
-            owner[physical.u[within]],
-            len(physical.target.qubits),
-        )
-        return dict(zip(self.variables.tolist(), proved.tolist(), strict=True))
-
-    @cached_property
-    def auto_scale(self) -> float:
-        """What the machine's auto-scaling would divide by, as documented; 1 without a machine.
-
-        Never above 1, as every component is scaled to the ranges on its own: auto-scaling has
-        nothing to mend and is best switched off (``auto_scale=False``).
-        """
-        physical = self.physical
-        if physical is None:
-            return 1.0
-        coupler = physical.target.coupler_numbers(physical.u, physical.v)
-        return range_use(physical.target, physical.qubit, physical.h, coupler, physical.j)
 
     def validate(
         self, target: Target | None = None, reads: int | None = None, **options: object
@@ -294,8 +226,7 @@ class Submission(Portable):
 
         Working qubits and couplers, disjoint and connected chains, ranges of fields and couplings,
         coupling totals per qubit or group, and that the physical model carries the logical one;
-        with ``reads``, also reads and run time of one call. `qubo_attn.backend.validate.diagnose`
-        lists all violations.
+        with ``reads``, also reads and run time of one call. `diagnose` lists all violations.
 
         Args:
             target: the machine as it is now; the one it was compiled for when None.
@@ -306,21 +237,33 @@ class Submission(Portable):
         Raises:
             SubmissionError: the first violation; names the qubit or coupler.
         """
-        from qubo_attn.backend.validate import validate
+        errors = self.diagnose(target, reads, **options)
+        if len(errors) > 1:
+            errors[0].add_note(f"and {len(errors) - 1} more violations")
+        if errors:
+            raise errors[0]
 
-        validate(self, target, reads, options)
+    def diagnose(
+        self, target: Target | None = None, reads: int | None = None, **options: object
+    ) -> list[SubmissionError]:
+        """Return an error for everything for which a machine would turn the submission down.
 
-    @property
-    def qubits(self) -> int:
-        """Qubits in use; 0 without a machine."""
-        return 0 if self.physical is None else len(self.physical.qubit)
+        Args:
+            target, reads, **options: see `validate`.
 
-    @property
-    def longest_chain(self) -> int:
-        """Qubits of the longest chain; 0 without a machine."""
-        if self.physical is None:
-            return 0
-        return int(np.diff(self.physical.chain_ptr).max(initial=0))
+        Returns:
+            Errors with ``code``, ``submission`` and, where it has them, ``qubit``, ``coupler``,
+            ``variable``, ``found``, ``limits``; none where a machine would take it.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target="zephyr:2")
+            >>> [error.code for error in compiled.submissions[0].diagnose(reads=20_000)]
+            ['reads', 'run-duration']
+        """
+        return list(diagnose(self.index, self.to_vectors(), self.physical, target, reads, options))
+
+    # -- back ----------------------------------------------------------------------------------
 
     def unembed(
         self, sampleset: dimod.SampleSet, chain_break_method: str = MAJORITY
@@ -338,32 +281,7 @@ class Submission(Portable):
             DecodeError: a qubit of a chain is missing from the samples.
             InputError: the method is not known.
         """
-        import dimod
-
-        check_method(chain_break_method)
-        samples, labels = spins_of(sampleset)
-        columns, ptr = self._columns(labels), self._placed().chain_ptr
-        if chain_break_method == DESCENT:
-            reads = self._model.descent(samples, columns, ptr)
-        else:
-            reads = self._model.majority(samples, columns, ptr)
-        if chain_break_method == DISCARD:
-            reads = intact(reads)
-        record = sampleset.record
-        kept = {
-            name: record[name][reads.kept]
-            for name in record.dtype.names
-            if name not in ("sample", "energy", "chain_break_fraction")
-        }
-        return dimod.SampleSet.from_samples(
-            (reads.samples, self.variables.tolist()),
-            "SPIN",
-            reads.energies,
-            info=dict(sampleset.info),
-            sort_labels=False,
-            chain_break_fraction=reads.broken,
-            **kept,
-        )
+        return self._reader.unembed(sampleset, chain_break_method)
 
     def read(self, sampleset: dimod.SampleSet, chain_break_method: str = MAJORITY) -> Reads:
         """Return samples as bits, shape (m, variables), and the share of broken chains of each.
@@ -380,55 +298,11 @@ class Submission(Portable):
             DecodeError: the samples are over neither.
             InputError: the method is not known.
         """
-        check_method(chain_break_method)
-        spins, labels = spins_of(sampleset)
-        own = set(self.variables.tolist())
-        physical = self.physical is not None and all(q in labels for q in self._chain_names)
-        if own == set(labels) or (own <= set(labels) and not physical):
-            columns = [labels[int(v)] for v in self.variables]
-            bits = np.ascontiguousarray(spins[:, columns] > 0, dtype=np.int8)
-            names = sampleset.record.dtype.names
-            broken = (
-                np.asarray(sampleset.record.chain_break_fraction, dtype=np.float64)
-                if "chain_break_fraction" in names
-                else np.zeros(len(bits))
-            )
-            return Reads(bits, broken, np.arange(len(bits)))
-        if self.physical is None:
-            raise DecodeError(
-                f"submission {self.index}: the samples lack variables it carries",
-                submission=self.index,
-            )
-        return self._bits(spins, labels, chain_break_method)
-
-    def _bits(self, samples: Array, labels: dict[Hashable, int], method: str) -> Reads:
-        columns, ptr = self._columns(labels), self._placed().chain_ptr
-        if method == DESCENT:
-            found = self._model.descent(samples, columns, ptr)
-            return Reads((found.samples + 1) >> 1, found.broken, found.kept)
-        chains = len(self.variables)
-        bits, broken = np.empty((len(samples), chains), np.int8), np.empty(len(samples), np.int64)
-        kernels.chain_votes(samples, columns, ptr, 0, bits, broken)
-        reads = Reads(bits, broken / max(chains, 1), np.arange(len(samples)))
-        return intact(reads) if method == DISCARD else reads
+        return self._reader.read(sampleset, chain_break_method)
 
     @cached_property
-    def _model(self) -> Model:
-        return Model(self.offset, self.linear, self.i, self.j, self.bias)
-
-    def _columns(self, labels: dict[Hashable, int]) -> Longs:
-        """Return the column of each chain's qubits, chain after chain."""
-        self._placed()
-        names = self._chain_names
-        missing = [name for name in names if name not in labels]
-        if missing:
-            raise DecodeError(
-                f"submission {self.index}: the samples hold neither its variables nor qubit "
-                f"{missing[0]!r} of its chains",
-                submission=self.index,
-                qubit=missing[0],
-            )
-        return np.array([labels[name] for name in names], np.int64)
+    def _reader(self) -> Reader:
+        return Reader(self.index, self.to_vectors(), self.physical)
 
     def _placed(self) -> Physical:
         if self.physical is None:
@@ -437,3 +311,29 @@ class Submission(Portable):
                 submission=self.index,
             )
         return self.physical
+
+
+class Submissions(tuple[Submission, ...]):
+    """The machine programmings of a compilation, in order; a tuple.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+        >>> compiled.submissions.to_vectors()[0].labels
+        array([0, 1, 2])
+    """
+
+    __slots__ = ()
+
+    def to_vectors(self) -> tuple[Vectors, ...]:
+        """Return every model as arrays; no object of any other library is made.
+
+        Example:
+            >>> import dimod, qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+            >>> linear, quadratic, offset, labels, vartype = compiled.submissions.to_vectors()[0]
+            >>> model = dimod.BQM.from_numpy_vectors(linear, quadratic, offset, vartype)
+            >>> model == compiled.submissions[0].bqm
+            True
+        """
+        return tuple(part.to_vectors() for part in self)

@@ -1,7 +1,7 @@
-"""Reads of qubits to reads of variables, by one of three ways to treat broken chains.
+"""Reads of variables out of samples: over the variables themselves, or over a machine's qubits.
 
-Votes, energies and counts of broken chains come from one kernel each; the caller's sample set is
-only read.
+Broken chains are treated in one of three ways. Votes, energies and counts of broken chains come
+from one kernel each; the caller's sample set is only read.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.backend.model import Physical, Vectors
 from qubo_attn.common.arrays import Array, Floats, Longs, pointers
-from qubo_attn.errors import InputError
+from qubo_attn.common.checks import one_of
+from qubo_attn.common.vocabulary import CHAIN_BREAK_METHODS
+from qubo_attn.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     import dimod
 
-MAJORITY, DISCARD, DESCENT = "majority", "discard", "minimise-energy"
-CHAIN_BREAK_METHODS = (MAJORITY, DISCARD, DESCENT)
+MAJORITY, DISCARD, DESCENT = CHAIN_BREAK_METHODS
 
 
 def check_method(method: str) -> None:
@@ -31,11 +33,7 @@ def check_method(method: str) -> None:
     Raises:
         InputError: names it and those there are.
     """
-    if method not in CHAIN_BREAK_METHODS:
-        known = ", ".join(CHAIN_BREAK_METHODS)
-        raise InputError(
-            f"unknown chain_break_method {method!r}; one of {known}", chain_break_method=method
-        )
+    one_of("chain_break_method", method, CHAIN_BREAK_METHODS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class Reads:
     """Reads of a submission's variables.
 
     Attributes:
-        samples: int8, shape (m, variables): spins from a model, bits from `Submission.read`.
+        samples: int8, shape (m, variables): spins from `Reader.spins`, bits from `Reader.bits`.
         broken: float64, shape (m,), share of broken chains before they were mended.
         kept: int64, shape (m,), which reads of the sample set these are.
         energies: float64, shape (m,), by the submission's model; None where not asked for.
@@ -54,85 +52,136 @@ class Reads:
     kept: Longs
     energies: Floats | None = None
 
+    @property
+    def intact(self) -> Reads:
+        """The reads without a broken chain."""
+        whole = np.flatnonzero(self.broken == 0)
+        energies = None if self.energies is None else self.energies[whole]
+        return Reads(self.samples[whole], self.broken[whole], self.kept[whole], energies)
+
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """A model for spins, in the order in which kernels read it.
+class Reader:
+    """Reads a submission's variables out of sample sets.
 
     Attributes:
-        offset, h: constant and fields.
-        i, j, coupling: couplers, sorted by ``(i, j)`` with ``i < j``.
+        index: number of the submission.
+        model: the logical model; over spins where there is a machine.
+        physical: chains; None without a machine.
     """
 
-    offset: float
-    h: Floats
-    i: Array
-    j: Array
-    coupling: Floats
+    index: int
+    model: Vectors
+    physical: Physical | None
+
+    def unembed(self, sampleset: dimod.SampleSet, method: str) -> dimod.SampleSet:
+        """Return the logical samples of physical ones; see `Submission.unembed`."""
+        import dimod
+
+        check_method(method)
+        samples, labels = _spins_of(sampleset)
+        reads = self._spins(samples, self._chains(labels), method)
+        record = sampleset.record
+        vectors = {
+            name: record[name][reads.kept]
+            for name in record.dtype.names
+            if name not in ("sample", "energy", "chain_break_fraction")
+        }
+        return dimod.SampleSet.from_samples(
+            (reads.samples, self.model.labels.tolist()),
+            "SPIN",
+            reads.energies,
+            info=dict(sampleset.info),
+            sort_labels=False,
+            chain_break_fraction=reads.broken,
+            **vectors,
+        )
+
+    def read(self, sampleset: dimod.SampleSet, method: str) -> Reads:
+        """Return samples over variables or qubits as bits; see `Submission.read`."""
+        check_method(method)
+        samples, labels = _spins_of(sampleset)
+        ids = self.model.labels.tolist()
+        physical = self.physical is not None and all(q in labels for q in self.physical.names)
+        if set(ids) == set(labels) or (set(ids) <= set(labels) and not physical):
+            columns = [labels[v] for v in ids]
+            bits = np.ascontiguousarray(samples[:, columns] > 0, dtype=np.int8)
+            broken = (
+                np.asarray(sampleset.record.chain_break_fraction, dtype=np.float64)
+                if "chain_break_fraction" in sampleset.record.dtype.names
+                else np.zeros(len(bits))
+            )
+            return Reads(bits, broken, np.arange(len(bits)))
+        if self.physical is None:
+            raise DecodeError(
+                f"submission {self.index}: the samples lack variables it carries",
+                submission=self.index,
+            )
+        return self._bits(samples, self._chains(labels), method)
+
+    def _spins(self, samples: Array, chains: kernels.Chains, method: str) -> Reads:
+        """Return reads as spins, with energies."""
+        if method == DESCENT:
+            spins, broken = self._descended(samples, chains)
+            energies = kernels.spin_energies(spins, self._spin_model)
+        else:
+            spins, energies, broken = kernels.unembed_majority(samples, chains, self._spin_model)
+        reads = Reads(spins, self._shares(broken), np.arange(len(samples)), energies)
+        return reads.intact if method == DISCARD else reads
+
+    def _bits(self, samples: Array, chains: kernels.Chains, method: str) -> Reads:
+        """Return reads as bits."""
+        if method == DESCENT:
+            spins, broken = self._descended(samples, chains)
+            bits = (spins + 1) >> 1
+        else:
+            bits, broken = kernels.chain_votes(samples, chains, 0)
+        reads = Reads(bits, self._shares(broken), np.arange(len(samples)))
+        return reads.intact if method == DISCARD else reads
+
+    def _descended(self, samples: Array, chains: kernels.Chains) -> tuple[Array, Longs]:
+        i, j, coupling = self.model.quadratic
+        n = len(self.model.linear)
+        component = kernels.connected_components(n, i, j)
+        both = kernels.adjacency(n, i.astype(np.int32), j.astype(np.int32), coupling)
+        return kernels.descend_breaks(
+            samples,
+            chains,
+            np.argsort(component, kind="stable"),
+            pointers(np.bincount(component)),
+            kernels.SpinModel(self.model.offset, self.model.linear, *both),
+        )
 
     @cached_property
-    def first(self) -> Longs:
-        """Couplings of variable v are ``first[v]:first[v + 1]``."""
-        return pointers(np.bincount(self.i, minlength=len(self.h)))
+    def _spin_model(self) -> kernels.SpinModel:
+        """The model with each coupling once, at its first spin; couplers come sorted."""
+        i, j, coupling = self.model.quadratic
+        first = pointers(np.bincount(i, minlength=len(self.model.linear)))
+        return kernels.SpinModel(self.model.offset, self.model.linear, first, j, coupling)
 
-    @cached_property
-    def members(self) -> tuple[Longs, Longs]:
-        """Variables of each connected component, ascending, and where each component starts."""
-        component = kernels.connected_components(len(self.h), self.i, self.j)
-        return np.argsort(component, kind="stable"), pointers(np.bincount(component))
+    def _shares(self, broken: Longs) -> Floats:
+        return broken / max(len(self.model.labels), 1)
 
-    def majority(self, samples: Array, column: Longs, ptr: Longs) -> Reads:
-        """Return the majority of every chain, with energies; see `kernels.unembed_majority`."""
-        count, chains = len(samples), len(ptr) - 1
-        spins = np.empty((count, chains), np.int8)
-        energies, broken = np.empty(count), np.empty(count, np.int64)
-        kernels.unembed_majority(
-            samples,
-            column,
-            ptr,
-            self.offset,
-            self.h,
-            self.first,
-            self.j,
-            self.coupling,
-            spins,
-            energies,
-            broken,
-        )
-        return Reads(spins, broken / max(chains, 1), np.arange(count), energies)
-
-    def descent(self, samples: Array, column: Longs, ptr: Longs) -> Reads:
-        """Return intact chains, and broken ones by descent; see `kernels.descend_breaks`."""
-        count, chains = len(samples), len(ptr) - 1
-        spins, broken = np.empty((count, chains), np.int8), np.empty(count, np.int64)
-        i, j = self.i.astype(np.int32), self.j.astype(np.int32)
-        first, neighbour, coupling = kernels.adjacency(len(self.h), i, j, self.coupling)
-        kernels.descend_breaks(
-            samples,
-            column,
-            ptr,
-            *self.members,
-            self.h,
-            first,
-            neighbour,
-            coupling,
-            spins,
-            broken,
-        )
-        energies = kernels.spin_energies(
-            spins, self.offset, self.h, self.first, self.j, self.coupling
-        )
-        return Reads(spins, broken / max(chains, 1), np.arange(count), energies)
+    def _chains(self, labels: dict[Hashable, int]) -> kernels.Chains:
+        """Return the columns of each chain's qubits, chain after chain."""
+        if self.physical is None:
+            raise DecodeError(
+                f"submission {self.index} was compiled without a structured target",
+                submission=self.index,
+            )
+        for name in self.physical.names:
+            if name not in labels:
+                raise DecodeError(
+                    f"submission {self.index}: the samples hold neither its variables nor qubit "
+                    f"{name!r} of its chains",
+                    submission=self.index,
+                    qubit=name,
+                )
+        columns = np.array([labels[name] for name in self.physical.names], np.int64)
+        return kernels.Chains(columns, self.physical.chain_ptr)
 
 
-def intact(reads: Reads) -> Reads:
-    """Return the reads without a broken chain."""
-    whole = np.flatnonzero(reads.broken == 0)
-    energies = None if reads.energies is None else reads.energies[whole]
-    return Reads(reads.samples[whole], reads.broken[whole], reads.kept[whole], energies)
-
-
-def spins_of(sampleset: dimod.SampleSet) -> tuple[Array, dict[Hashable, int]]:
+def _spins_of(sampleset: dimod.SampleSet) -> tuple[Array, dict[Hashable, int]]:
     """Return samples as int8 spins, the sample set untouched, and the column of each label."""
     samples = np.asarray(sampleset.record.sample)
     if sampleset.vartype.name == "BINARY":

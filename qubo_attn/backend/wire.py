@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Floats, Longs, own_array
-from qubo_attn.embedding.placement import Plan
+from qubo_attn.backend.model import Physical
+from qubo_attn.common.arrays import Array, Floats, Longs, own_array, pointers
 from qubo_attn.errors import TargetError
 from qubo_attn.machine.target import Target
 
@@ -35,7 +34,7 @@ class WireData(TypedDict):
 class SolverOrder:
     """The order in which a solver lists its qubits and couplers.
 
-    Build one with `of`; keep it, as layouts are kept with it.
+    Build one with `of` and pass the same one again: a layout is kept for the order used last.
 
     Attributes:
         target: the machine compiled for.
@@ -77,7 +76,8 @@ class SolverOrder:
             280
         """
         if solver is None:
-            return _own_order(target)
+            qubits, couplers = len(target.qubits), len(target.couplers)
+            return cls(target, np.arange(qubits), target.couplers, np.arange(couplers))
         if isinstance(solver, SolverOrder):
             return solver
         listed = getattr(solver, "properties", {})
@@ -90,23 +90,11 @@ class SolverOrder:
         qubit = _positions(target, np.asarray(listed["qubits"], np.int64))
         pairs = np.asarray(listed["couplers"], np.int64).reshape(-1, 2)
         ends = _positions(target, pairs)
-        count = len(target.qubits)
-        low, high = ends.min(axis=1), ends.max(axis=1)
-        known = np.flatnonzero(low >= 0)
-        keys = target.couplers[:, 0] * count + target.couplers[:, 1]
-        wanted = low[known] * count + high[known]
-        found = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-        same = keys[found] == wanted if len(keys) else np.zeros(0, bool)
-        place = np.full(len(keys), -1, np.int64)
-        place[found[same]] = known[same]
+        coupler = np.where(ends.min(axis=1) < 0, -1, target.coupler_numbers(*ends.T))
+        listed = np.flatnonzero(coupler >= 0)
+        place = np.full(len(target.couplers), -1, np.int64)
+        place[coupler[listed]] = listed
         return cls(target, own_array(qubit), own_array(ends), own_array(place))
-
-
-@lru_cache(maxsize=8)
-def _own_order(target: Target) -> SolverOrder:
-    return SolverOrder(
-        target, np.arange(len(target.qubits)), target.couplers, np.arange(len(target.couplers))
-    )
 
 
 def _positions(target: Target, qubits: Array) -> Longs:
@@ -115,132 +103,119 @@ def _positions(target: Target, qubits: Array) -> Longs:
     return np.where(target.qubits[found] == qubits, found, -1)
 
 
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Where the entries of a plan stand in whole arrays, one submission after another.
+class InUse(NamedTuple):
+    """Qubits and couplers that carry a coefficient, of one submission or of several.
 
     Attributes:
-        plan: the plan.
-        field_at, coupling_at, chain_at: int64, place of each physical field and coupling.
-        h_ptr, j_ptr: int64, where the arrays of each submission start.
-        idle: what fields of idle qubits are: NaN on the wire, else 0.
+        qubit: int64, position in the target's ``qubits`` of each field.
+        field_of: int64, submission of each field.
+        coupler: int64, position in the target's ``couplers`` of each coupling.
+        coupling_of: int64, submission of each coupling.
     """
 
-    plan: Plan
+    qubit: Longs
+    field_of: Longs
+    coupler: Longs
+    coupling_of: Longs
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Places of physical coefficients in whole arrays, one submission after another.
+
+    Attributes:
+        order: of the solver's qubits and couplers.
+        field_at, coupling_at: int64, place of each physical field and coupling.
+        h_ptr, j_ptr: int64, shape (submissions + 1,), where the arrays of each submission start.
+        idle: the field of an idle qubit: NaN on the wire, else 0.
+    """
+
+    order: SolverOrder
     field_at: Longs
     coupling_at: Longs
-    chain_at: Longs
     h_ptr: Longs
     j_ptr: Longs
     idle: float
 
-    def fill(self, h: Floats, coupling: Floats, strength: Floats) -> tuple[Floats, Floats]:
+    def place(self, fields: Floats, couplings: Floats) -> tuple[Floats, Floats]:
         """Return the fields and couplings of all submissions, each in one array.
 
         Args:
-            h, coupling, strength: logical, in hardware units; see `Plan.fill`.
+            fields, couplings: float64, physical, in the order of ``field_at``, ``coupling_at``.
         """
-        plan = self.plan
-        fields, couplings = np.full(self.h_ptr[-1], self.idle), np.zeros(self.j_ptr[-1])
-        kernels.fill_layout(
-            plan.field_of,
-            plan.field_parts,
-            self.field_at,
-            plan.coupling_of,
-            plan.coupling_parts,
-            self.coupling_at,
-            plan.chain_of,
-            self.chain_at,
-            h,
-            coupling,
-            strength,
-            fields,
-            couplings,
-        )
-        return fields, couplings
-
-    def place(self, s: int, h: Floats, j: Floats) -> tuple[Floats, Floats]:
-        """Return the arrays of submission ``s`` from its own coefficients, in the plan's order."""
-        plan = self.plan
-        fields = np.full(self.h_ptr[s + 1] - self.h_ptr[s], self.idle)
-        couplings = np.zeros(self.j_ptr[s + 1] - self.j_ptr[s])
-        between = slice(plan.coupling_ptr[s], plan.coupling_ptr[s + 1])
-        within = slice(plan.chain_ptr[s], plan.chain_ptr[s + 1])
-        at = np.concatenate([self.coupling_at[between], self.chain_at[within]])
-        # A zero of either sign goes out as a plain one, as from the sums of a model.
-        fields[self.field_at[plan.field_ptr[s] : plan.field_ptr[s + 1]] - self.h_ptr[s]] = h + 0.0
-        couplings[at - self.j_ptr[s]] = j + 0.0
-        return fields, couplings
+        h, j = np.full(self.h_ptr[-1], self.idle), np.zeros(self.j_ptr[-1])
+        kernels.place_values(fields, self.field_at, h)
+        kernels.place_values(couplings, self.coupling_at, j)
+        return h, j
 
 
-@lru_cache(maxsize=8)
-def layout_of(plan: Plan, order: SolverOrder, wire: bool) -> Layout:
-    """Return the places of a plan's entries in a solver's order.
+def layout_of(order: SolverOrder, in_use: InUse, submissions: int, *, wire: bool) -> Layout:
+    """Return the places of coefficients in a solver's order.
 
     Args:
-        plan: which qubit and coupler each entry belongs to.
         order: of the solver's qubits and couplers.
+        in_use: where the coefficients stand on the machine.
+        submissions: how many there are.
         wire: leave out couplers with an idle qubit and mark idle qubits by NaN, as the client does;
             otherwise every submission has an entry for every qubit and coupler listed.
 
     Raises:
         TargetError: a qubit or coupler in use is not among the solver's; names it.
     """
-    count = len(order.target.qubits)
-    at = np.full(count, -1, np.int64)
-    known = np.flatnonzero(order.qubit >= 0)
-    at[order.qubit[known]] = known
-    submissions = len(plan.field_ptr) - 1
-    field_at: list[Longs] = []
-    coupling_at: list[Longs] = []
-    chain_at: list[Longs] = []
-    h_ptr, j_ptr = [0], [0]
-    for s in range(submissions):
-        used = plan.field_qubit[plan.field_ptr[s] : plan.field_ptr[s + 1]]
-        field_at.append(_found(at[used], used[:, None], order) + h_ptr[-1])
-        number = np.arange(len(order.ends))
-        sent = len(number)
-        if wire:
-            active = np.zeros(count + 1, bool)  # one more: unknown qubits are -1
-            active[used] = True
-            carried = active[order.ends].all(axis=1)
-            number, sent = np.cumsum(carried) - 1, int(carried.sum())
-        for parts, couplers, ptr in (
-            (coupling_at, plan.coupling_coupler, plan.coupling_ptr),
-            (chain_at, plan.chain_coupler, plan.chain_ptr),
-        ):
-            mine = couplers[ptr[s] : ptr[s + 1]]
-            place = _found(order.place[mine], order.target.couplers[mine], order)
-            parts.append(number[place] + j_ptr[-1])
-        h_ptr.append(h_ptr[-1] + len(order.qubit))
-        j_ptr.append(j_ptr[-1] + sent)
+    target = order.target
+    place = np.full(len(target.qubits), -1, np.int64)
+    listed = np.flatnonzero(order.qubit >= 0)
+    place[order.qubit[listed]] = listed
+    field_at = _listed(place[in_use.qubit], in_use.qubit[:, None], order)
+    coupling_at = _listed(order.place[in_use.coupler], target.couplers[in_use.coupler], order)
+    couplers = np.full(submissions, len(order.ends))
+    if wire:
+        for s in range(submissions):
+            active = np.zeros(len(target.qubits) + 1, bool)  # one more: unknown qubits are -1
+            active[in_use.qubit[in_use.field_of == s]] = True
+            sent = active[order.ends[:, 0]] & active[order.ends[:, 1]]
+            part = in_use.coupling_of == s
+            coupling_at[part] = (np.cumsum(sent) - 1)[coupling_at[part]]
+            couplers[s] = sent.sum()
+    h_ptr, j_ptr = np.arange(submissions + 1) * len(order.qubit), pointers(couplers)
     return Layout(
-        plan,
-        _joined(field_at),
-        _joined(coupling_at),
-        _joined(chain_at),
-        own_array(np.array(h_ptr)),
-        own_array(np.array(j_ptr)),
+        order,
+        own_array(field_at + h_ptr[in_use.field_of]),
+        own_array(coupling_at + j_ptr[in_use.coupling_of]),
+        own_array(h_ptr),
+        own_array(j_ptr),
         np.nan if wire else 0.0,
     )
 
 
-def _joined(parts: list[Longs]) -> Longs:
-    return own_array(np.concatenate([np.zeros(0, np.int64), *parts]))
-
-
-def _found(place: Longs, named: Array, order: SolverOrder) -> Longs:
+def _listed(place: Longs, qubits: Array, order: SolverOrder) -> Longs:
     """Return ``place``, or say which qubit or coupler the solver does not list."""
-    lost = np.flatnonzero(place < 0)
-    if len(lost):
-        qubits = [order.target.qubit_name(int(q)) for q in named[lost[0]]]
-        what = "qubit" if len(qubits) == 1 else "coupler"
+    missing = np.flatnonzero(place < 0)
+    if len(missing):
+        names = tuple(order.target.qubit_name(int(q)) for q in qubits[missing[0]])
+        what = "qubit" if len(names) == 1 else "coupler"
         raise TargetError(
-            f"the solver does not list {what} {', '.join(map(str, qubits))}, which is in use: "
+            f"the solver does not list {what} {', '.join(map(str, names))}, which is in use: "
             "compile for the solver's own working graph",
-            qubits=tuple(qubits),
+            qubits=names,
         )
     return place
+
+
+def physical_wire(physical: Physical, offset: float, solver: SolverOrder | object) -> WireData:
+    """Return one submission as a solver's client sends it; see `Submission.wire`.
+
+    Args:
+        physical: fields and couplings.
+        offset: constant of the embedded model.
+        solver: what lists qubits and couplers; None means the target's own order.
+    """
+    target = physical.target
+    order, ends = SolverOrder.of(target, solver), np.column_stack([physical.u, physical.v])
+    coupler = _listed(physical.coupler, ends, order)
+    in_use = InUse(physical.qubit, np.zeros_like(physical.qubit), coupler, np.zeros_like(coupler))
+    layout = layout_of(order, in_use, 1, wire=True)
+    return wire_data(*layout.place(physical.h, physical.j), offset)
 
 
 def wire_data(fields: Floats, couplings: Floats, offset: float) -> WireData:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeGuard
 
+from qubo_attn.backend.wiring import Wiring
 from qubo_attn.batch.inputs import Entry, Source
 from qubo_attn.batch.worker import (
     Component,
@@ -20,7 +21,7 @@ from qubo_attn.batch.worker import (
 )
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.embedding.cache import Kept
-from qubo_attn.embedding.placement import Placement, Plan
+from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import WorkerError
 
 # How often the same work may be lost in a row.
@@ -31,26 +32,26 @@ _PLACEMENTS = 32
 
 @dataclass(eq=False)
 class Shared:
-    """What results have in common: placements, and the plans of those that came up twice."""
+    """What results have in common: placements, and the wirings of those that came up twice."""
 
     placements: dict[str, Placement] = field(default_factory=dict)
-    plans: dict[str, Plan | None] = field(default_factory=dict)
+    wirings: dict[str, Wiring | None] = field(default_factory=dict)
 
     def adopt(self, compiled: Compilation) -> Compilation:
-        """Return a result that shares its plan with others of its placement."""
+        """Return a result that shares its wiring with others of its placement."""
         placement = compiled.placement
         if placement is None:
             return compiled
         digest = placement.digest
-        if digest in self.plans:
+        if digest in self.wirings:
             # An answer on its way before the first one was known brings a placement of its own.
             compiled = _placed(compiled, self.placements[digest])
-            plan = self.plans[digest]
-            if plan is None:
-                plan = self.plans[digest] = compiled.plan
-            return dataclasses.replace(compiled, known_plan=plan)
+            wiring = self.wirings[digest]
+            if wiring is None:
+                wiring = self.wirings[digest] = compiled.wiring
+            return dataclasses.replace(compiled, earlier_wiring=wiring)
         if len(self.placements) < _PLACEMENTS:
-            self.placements[digest], self.plans[digest] = placement, None
+            self.placements[digest], self.wirings[digest] = placement, None
         return compiled
 
 

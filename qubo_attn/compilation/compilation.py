@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from qubo_attn.backend.coefficients import Coefficients, coefficients
-from qubo_attn.backend.model import Submissions
 from qubo_attn.backend.precision import Precision, precision
-from qubo_attn.backend.programmings import Outgoing, logical_submission
+from qubo_attn.backend.programmings import Programmings, logical_submission
+from qubo_attn.backend.submission import Submissions
 from qubo_attn.backend.wire import SolverOrder, WireData
+from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.common.frozen import Portable
 from qubo_attn.compilation.recipe import Recipe
@@ -36,13 +37,13 @@ class Compilation(Portable):
         attention: the checked input.
         recipe: how it was compiled; `rebind` repeats it.
         stages: the objective's program and the program after every pass.
-        known_plan: the plan of an earlier batch; it serves again where it fits.
+        earlier_wiring: the wiring of an earlier batch; it serves again where it fits.
     """
 
     attention: Attention
     recipe: Recipe
     stages: tuple[Stage, ...]
-    known_plan: Plan | None = None
+    earlier_wiring: Wiring | None = None
 
     # -- the program --------------------------------------------------------------------------
 
@@ -112,42 +113,46 @@ class Compilation(Portable):
     # -- on the machine -----------------------------------------------------------------------
 
     @cached_property
-    def plan(self) -> Plan | None:
-        """Index arrays from logical to physical coefficients; None without a placement."""
+    def wiring(self) -> Wiring | None:
+        """Where coefficients go on the machine; None without a placement."""
         if self.placement is None:
             return None
-        return self.placement.plan(self.program.total(), self.known_plan)
+        return Wiring.of(self.placement, self.program.total(), self.earlier_wiring)
+
+    @property
+    def plan(self) -> Plan | None:
+        """Index arrays from logical to physical coefficients; None without a placement."""
+        return None if self.wiring is None else self.wiring.plan
 
     @cached_property
     def coefficients(self) -> Coefficients | None:
         """Coefficients in hardware units; None without a placement."""
-        if self.placement is None or self.plan is None:
+        if self.wiring is None:
             return None
-        strength = self.recipe.chain_strength
-        return coefficients(self.program.total(), self.placement, self.plan, strength)
+        return coefficients(self.program.total(), self.wiring, self.recipe.chain_strength)
 
     @cached_property
     def submissions(self) -> Submissions:
         """The machine programmings, each ready to submit; none where nothing is left to choose."""
         if not len(self.program):
             return Submissions()
-        if self._outgoing is None:
+        if self._programmings is None:
             return Submissions((logical_submission(self.program),))
-        return Submissions(self._outgoing.submissions())
+        return Submissions(self._programmings.submissions())
 
     @cached_property
-    def _outgoing(self) -> Outgoing | None:
+    def _programmings(self) -> Programmings | None:
         """All programmings of a machine; None without a placement."""
-        if self.placement is None or self.plan is None or self.coefficients is None:
+        if self.coefficients is None:
             return None
-        return Outgoing(self.program, self.placement, self.plan, self.coefficients)
+        return Programmings(self.program, self.coefficients)
 
     def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
         """Return every submission as a solver's client sends it; see `Submission.wire`.
 
         One pass from logical coefficients to the arrays sent: no model of any submission is built.
         Where things go is worked out once for a structure and a `SolverOrder`, and serves every
-        batch that `rebind` makes.
+        batch that `rebind` makes, as long as the order stays the same.
 
         Args:
             solver: what lists qubits and couplers, or a `SolverOrder` made of one; None means the
@@ -162,7 +167,7 @@ class Compilation(Portable):
             >>> compiled.wires() == tuple(part.wire() for part in compiled.submissions)
             True
         """
-        return () if self._outgoing is None else self._outgoing.wires(solver)
+        return () if self._programmings is None else self._programmings.wires(solver)
 
     def hardware_arrays(self, solver: SolverOrder | object = None) -> tuple[Floats, Floats]:
         """Return the physical h and J of every submission over all qubits and couplers.
@@ -177,9 +182,9 @@ class Compilation(Portable):
         Raises:
             TargetError: a qubit or coupler in use is not among the solver's; names it.
         """
-        if self._outgoing is None:
+        if self._programmings is None:
             return np.zeros((0, 0)), np.zeros((0, 0))
-        return self._outgoing.arrays(solver)
+        return self._programmings.arrays(solver)
 
     def precision(self) -> Precision:
         """Return the signal of every row on the machine, beside the machine's errors.
@@ -187,10 +192,11 @@ class Compilation(Portable):
         Raises:
             PassError: it was compiled without a structured target.
         """
-        if self.placement is None or self.plan is None or self.coefficients is None:
+        if self.coefficients is None:
             raise PassError("precision is that of a machine; compile for a structured target")
-        return precision(self.program, self.placement, self.plan, self.coefficients)
+        return precision(self.program, self.coefficients)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields; hooks stay behind, and so does a plan, which is worked out anew."""
-        return super().__getstate__() | {"recipe": self.recipe.without_hooks(), "known_plan": None}
+        """Return the fields; hooks stay behind, and so does a wiring, which is worked out anew."""
+        fields = super().__getstate__()
+        return fields | {"recipe": self.recipe.without_hooks(), "earlier_wiring": None}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common import memory
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.recipe import Recipe
-from qubo_attn.embedding.placement import Placement, Plan
+from qubo_attn.embedding.placement import Placement
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.coupling import couple
 from qubo_attn.frontend.program import add_budgets, build_program
@@ -24,14 +25,14 @@ def lower(
     recipe: Recipe,
     attention: Attention,
     placement: Placement | None = None,
-    plan: Plan | None = None,
+    wiring: Wiring | None = None,
 ) -> Compilation:
     """Return the compilation of checked attention.
 
     Args:
         recipe: how to compile.
         attention: what to compile.
-        placement, plan: those of an earlier compilation; they serve again where the structure is
+        placement, wiring: those of an earlier compilation; they serve again where the structure is
             the same.
 
     Raises:
@@ -47,7 +48,7 @@ def lower(
     passes = recipe.passes if recipe.embed is None else (*recipe.passes, recipe.embed)
     pipeline = Pipeline(passes, recipe.before, recipe.after, recipe.verify_each)
     known = {TieVariables.name: ties, Embed.name: placement}
-    return Compilation(attention, recipe, (first, *pipeline.run(program, known)), plan)
+    return Compilation(attention, recipe, (first, *pipeline.run(program, known)), wiring)
 
 
 def objective_program(

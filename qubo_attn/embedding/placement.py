@@ -71,23 +71,15 @@ class Placement(Portable):
         cuts = np.searchsorted(self.submission[order], np.arange(1, self.submissions))
         return np.split(order, cuts) if self.submissions else []
 
-    def plan(self, form: Quadratic, known: Plan | None = None) -> Plan:
+    def plan(self, form: Quadratic) -> Plan:
         """Return the index arrays that spread ``form``'s structure over the chains.
 
         Args:
             form: the program as one quadratic form.
-            known: an earlier plan of this placement; returned where it serves.
 
         Raises:
             EmbeddingError: a coupler of the form has no coupler on the machine.
         """
-        if (
-            known is not None
-            and known.structure == self.structure
-            and np.array_equal(known.i, form.i)
-            and np.array_equal(known.j, form.j)
-        ):
-            return known
         n = len(self.submission)
         first = pointers(np.bincount(form.i, minlength=n))
         owner = np.full(len(self.target.qubits), -1, np.int64)
@@ -116,7 +108,6 @@ class Placement(Portable):
         used = np.concatenate([np.zeros(0, np.int64), *self._used])
         carrier = self.submission[form.i]
         return Plan(
-            structure=self.structure,
             i=form.i,
             j=form.j,
             logical=np.argsort(carrier, kind="stable"),
@@ -150,7 +141,7 @@ class Plan(Columns):
     """Index arrays from logical to physical coefficients, submission after submission.
 
     Attributes:
-        structure: of the placement; i, j: int32, the logical couplers it was made for.
+        i, j: int32, the logical couplers it was made for.
         logical, logical_ptr: the logical couplers of each submission.
         field_of, field_qubit: variable and qubit of each physical field; field_parts: float64,
             among how many qubits that variable's field is shared.
@@ -160,7 +151,6 @@ class Plan(Columns):
         field_ptr, coupling_ptr, chain_ptr: where each submission's entries start.
     """
 
-    structure: str
     i: Array
     j: Array
     logical: Array
@@ -195,40 +185,19 @@ class Plan(Columns):
         "chain_ptr": np.int64,
     }
 
-    @cached_property
-    def links(self) -> Longs:
-        """How many couplers of the machine lie within the chain of each variable."""
-        return np.bincount(self.chain_of, minlength=int(self.field_of.max(initial=-1)) + 1)
-
-    def chain_offset(self, strength: Floats, members: Longs) -> float:
-        """Return what intact chains add up to, taken back: the sum of their strengths.
-
-        Args:
-            strength: chain strength of each of ``members``; members: variables, ascending.
-        """
-        # One after another, as dwave.embedding adds them up: models are equal to the last bit.
-        total = np.cumsum(strength * self.links[members])
-        return float(total[-1]) if len(total) else 0.0
-
     def fill(self, h: Floats, coupling: Floats, strength: Floats) -> tuple[Floats, Floats]:
         """Return physical fields, and couplings: those between chains, then those within chains.
 
         Args:
-            h: field of each variable; coupling: value of each logical coupler; both for spins.
-            strength: chain strength of each variable.
+            h: float64, field of each variable; coupling: value of each logical coupler; both for
+                spins.
+            strength: float64, chain strength of each variable.
         """
-        fields = np.empty(len(self.field_of))
-        couplings = np.empty(len(self.coupling_of) + len(self.chain_of))
-        kernels.fill_physical(
+        shares = kernels.Shares(
             self.field_of,
             self.field_parts,
             self.coupling_of,
             self.coupling_parts,
             self.chain_of,
-            h,
-            coupling,
-            strength,
-            fields,
-            couplings,
         )
-        return fields, couplings
+        return kernels.fill_physical(shares, h, coupling, strength)

@@ -103,8 +103,9 @@ from .order import lost_shares as lost_shares
 from .order import ranks as ranks
 from .packing import pack_tiles as pack_tiles
 from .packing import whole_cliques as whole_cliques
-from .physical import fill_layout as fill_layout
+from .physical import Shares as Shares
 from .physical import fill_physical as fill_physical
+from .physical import place_values as place_values
 from .planning import match_couplers as match_couplers
 from .products import product_step_costs as product_step_costs
 from .ranges import range_shares as range_shares
@@ -124,6 +125,8 @@ from .rows import (
 from .shapes import carve_paths as carve_paths
 from .shapes import first_bad_copy as first_bad_copy
 from .steps import step_costs as step_costs
+from .unembedding import Chains as Chains
+from .unembedding import SpinModel as SpinModel
 from .unembedding import (
     block_energies as block_energies,
 )

@@ -1,71 +1,58 @@
-"""From logical to physical arrays: fields, couplings and chains."""
+"""Kernels from logical to physical arrays: fields, couplings and chains."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
 
 from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.kernels._jit import kernel
 
 
+class Shares(NamedTuple):
+    """The logical coefficient of which each physical one is a share.
+
+    Attributes:
+        field_of, field_parts: int64 and float64, shape (fields,): variable of each physical field,
+            and among how many qubits that variable's field is shared.
+        coupling_of, coupling_parts: int64 and float64, shape (couplings,): logical coupler of each
+            coupling between chains, and among how many couplings it is shared.
+        chain_of: int64, shape (links,), variable of each coupling within a chain.
+    """
+
+    field_of: Longs
+    field_parts: Floats
+    coupling_of: Longs
+    coupling_parts: Floats
+    chain_of: Longs
+
+
 @kernel
 def fill_physical(
-    field_of: Longs,
-    field_parts: Floats,
-    coupling_of: Longs,
-    coupling_parts: Floats,
-    chain_of: Longs,
-    h: Floats,
-    coupling: Floats,
-    strength: Floats,
-    h_out: Floats,
-    j_out: Floats,
-) -> None:
-    """Spread logical fields and couplings over a placement.
+    shares: Shares, h: Floats, coupling: Floats, strength: Floats
+) -> tuple[Floats, Floats]:
+    """Return physical fields, and couplings: those between chains, then those within chains.
 
     Args:
-        field_of, field_parts: variable of each used qubit, and its chain length.
-        coupling_of, coupling_parts: logical coupler of each physical coupler between chains, and
-            how many carry it.
-        chain_of: variable of each physical coupler within a chain; they follow the others.
+        shares: which logical coefficient each physical one is a share of.
         h, coupling, strength: logical fields, couplings, and chain strength of each variable.
-        h_out, j_out: filled; one entry per used qubit and per used coupler.
     """
-    for p in range(len(field_of)):
-        h_out[p] = h[field_of[p]] / field_parts[p]
-    between = len(coupling_of)
+    fields = np.empty(len(shares.field_of))
+    for p in range(len(fields)):
+        fields[p] = h[shares.field_of[p]] / shares.field_parts[p]
+    between = len(shares.coupling_of)
+    couplings = np.empty(between + len(shares.chain_of))
     for p in range(between):
-        j_out[p] = coupling[coupling_of[p]] / coupling_parts[p]
-    for p in range(len(chain_of)):
-        j_out[between + p] = -strength[chain_of[p]]
+        couplings[p] = coupling[shares.coupling_of[p]] / shares.coupling_parts[p]
+    for p in range(len(shares.chain_of)):
+        couplings[between + p] = -strength[shares.chain_of[p]]
+    return fields, couplings
 
 
 @kernel
-def fill_layout(
-    field_of: Longs,
-    field_parts: Floats,
-    field_at: Longs,
-    coupling_of: Longs,
-    coupling_parts: Floats,
-    coupling_at: Longs,
-    chain_of: Longs,
-    chain_at: Longs,
-    h: Floats,
-    coupling: Floats,
-    strength: Floats,
-    h_out: Floats,
-    j_out: Floats,
-) -> None:
-    """Spread logical fields and couplings over whole arrays of qubits and couplers.
-
-    Args:
-        field_of, field_parts, coupling_of, coupling_parts, chain_of, h, coupling, strength: see
-            `fill_physical`.
-        field_at, coupling_at, chain_at: where each entry goes.
-        h_out, j_out: filled there; other entries are left as they are.
-    """
+def place_values(values: Floats, place: Longs, whole: Floats) -> None:
+    """Write each of ``values`` to its place in ``whole``; other entries are left as they are."""
     # A zero of either sign is written as a plain one, as the sums of a model's dictionaries are.
-    for p in range(len(field_of)):
-        h_out[field_at[p]] = h[field_of[p]] / field_parts[p] + 0.0
-    for p in range(len(coupling_of)):
-        j_out[coupling_at[p]] = coupling[coupling_of[p]] / coupling_parts[p] + 0.0
-    for p in range(len(chain_of)):
-        j_out[chain_at[p]] = 0.0 - strength[chain_of[p]]
+    for p in range(len(values)):
+        whole[place[p]] = values[p] + 0.0

@@ -1,4 +1,4 @@
-"""From reads of qubits to reads of variables: votes, energies, and the cheapest way to mend breaks.
+"""Kernels from reads of qubits to reads of variables: votes, energies, and broken chains mended.
 
 Reads come one to a line, and what is done with them is the same for every read, so they are turned
 into tiles of `LANES` reads side by side: every inner loop then runs over neighbouring bytes.
@@ -6,14 +6,46 @@ into tiles of `LANES` reads side by side: every inner loop then runs over neighb
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.kernels._jit import kernel
 
 LANES = 128
 # Longer strides make the turned lines push each other out of the first cache.
 _STRIP = 32
+
+
+class Chains(NamedTuple):
+    """Chains over the columns of samples.
+
+    Attributes:
+        column: int64, column of each chain's qubits, chain after chain.
+        ptr: int64, shape (chains + 1,), where each chain starts.
+    """
+
+    column: Longs
+    ptr: Longs
+
+
+class SpinModel(NamedTuple):
+    """A model over spins; couplings of spin v are ``first[v]:first[v + 1]``.
+
+    Attributes:
+        offset: energy of nothing.
+        h: float64, shape (n,), fields.
+        first: int64, shape (n + 1,), where the couplings of each spin start.
+        other: the other spin of each coupling; coupling: float64, its value. Each coupling stands
+            once for energies, and with both of its spins for descent.
+    """
+
+    offset: float
+    h: Floats
+    first: Longs
+    other: Array
+    coupling: Floats
 
 
 @kernel
@@ -43,10 +75,11 @@ def _store_tile(tile: Array, samples: Array) -> None:
 
 
 @kernel
-def _vote_tile(qubits: Array, column: Longs, ptr: Longs, low: int, votes: Array) -> Longs:
+def _vote_tile(qubits: Array, chains: Chains, low: int, votes: Array) -> Longs:
     """Fill ``votes`` with the majority of each chain, ``low`` or 1; return breaks per read."""
     total, broken = np.empty(LANES, np.int16), np.zeros(LANES, np.int64)
     breaks = np.zeros(LANES, np.int16)
+    column, ptr = chains.column, chains.ptr
     for c in range(len(ptr) - 1):
         for r in range(LANES):
             total[r] = 0
@@ -65,14 +98,13 @@ def _vote_tile(qubits: Array, column: Longs, ptr: Longs, low: int, votes: Array)
 
 
 @kernel
-def _energy_tile(
-    spins: Array, offset: float, h: Floats, first: Longs, j: Array, coupling: Floats
-) -> Floats:
+def _energy_tile(spins: Array, model: SpinModel) -> Floats:
     """Return the energy of each read of a tile of spins."""
-    energy, field = np.full(LANES, offset), np.empty(LANES)
-    for i in range(len(h)):
+    energy, field = np.full(LANES, model.offset), np.empty(LANES)
+    first, j, coupling = model.first, model.other, model.coupling
+    for i in range(len(model.h)):
         for r in range(LANES):
-            field[r] = h[i]
+            field[r] = model.h[i]
         for t in range(first[i], first[i + 1]):
             other, value = j[t], coupling[t]
             for r in range(LANES):
@@ -83,93 +115,71 @@ def _energy_tile(
 
 
 @kernel
-def chain_votes(
-    samples: Array, column: Longs, ptr: Longs, low: int, votes: Array, broken: Longs
-) -> None:
+def chain_votes(samples: Array, chains: Chains, low: int) -> tuple[Array, Longs]:
     """Read each chain by majority; a tie reads as one.
 
     Args:
         samples: int8 spins, shape (m, columns).
-        column: column of each chain's qubits, chain after chain; ptr: where each chain starts.
+        chains: the columns of each chain.
         low: what minus one becomes: -1 for spins, 0 for bits.
-        votes: int8, filled with ``low`` and 1, shape (m, chains).
-        broken: filled with the number of broken chains of each read, shape (m,).
+
+    Returns:
+        int8, shape (m, chains), of ``low`` and 1; and the number of broken chains of each read.
     """
+    votes = np.empty((len(samples), len(chains.ptr) - 1), np.int8)
+    broken = np.empty(len(samples), np.int64)
     qubits = np.ones((samples.shape[1], LANES), np.int8)
-    tile = np.empty((len(ptr) - 1, LANES), np.int8)
+    tile = np.empty((votes.shape[1], LANES), np.int8)
     for start in range(0, len(samples), LANES):
         end = min(start + LANES, len(samples))
-        count = end - start
         _load_tile(samples[start:end], qubits)
-        broken[start:end] = _vote_tile(qubits, column, ptr, low, tile)[:count]
+        broken[start:end] = _vote_tile(qubits, chains, low, tile)[: end - start]
         _store_tile(tile, votes[start:end])
+    return votes, broken
 
 
 @kernel
 def unembed_majority(
-    samples: Array,
-    column: Longs,
-    ptr: Longs,
-    offset: float,
-    h: Floats,
-    first: Longs,
-    j: Array,
-    coupling: Floats,
-    spins: Array,
-    energies: Floats,
-    broken: Longs,
-) -> None:
+    samples: Array, chains: Chains, model: SpinModel
+) -> tuple[Array, Floats, Longs]:
     """Read each chain by majority, as `chain_votes`, and work out energies on the way.
 
     Args:
-        samples, column, ptr, broken: see `chain_votes`.
-        offset, h, first, j, coupling: the model; couplings of variable v are
-            ``first[v]:first[v + 1]``.
-        spins: int8, filled, shape (m, chains).
-        energies: filled, shape (m,).
+        samples, chains: see `chain_votes`.
+        model: over the chains; each coupling once.
+
+    Returns:
+        int8 spins, shape (m, chains); energies; and the number of broken chains of each read.
     """
+    spins = np.empty((len(samples), len(chains.ptr) - 1), np.int8)
+    energies, broken = np.empty(len(samples)), np.empty(len(samples), np.int64)
     qubits = np.ones((samples.shape[1], LANES), np.int8)
-    tile = np.empty((len(ptr) - 1, LANES), np.int8)
+    tile = np.empty((spins.shape[1], LANES), np.int8)
     for start in range(0, len(samples), LANES):
         end = min(start + LANES, len(samples))
-        count = end - start
         _load_tile(samples[start:end], qubits)
-        broken[start:end] = _vote_tile(qubits, column, ptr, -1, tile)[:count]
-        found = _energy_tile(tile, offset, h, first, j, coupling)
-        energies[start:end] = found[:count]
+        broken[start:end] = _vote_tile(qubits, chains, -1, tile)[: end - start]
+        energies[start:end] = _energy_tile(tile, model)[: end - start]
         _store_tile(tile, spins[start:end])
+    return spins, energies, broken
 
 
 @kernel
-def spin_energies(
-    spins: Array, offset: float, h: Floats, first: Longs, j: Array, coupling: Floats
-) -> Floats:
-    """Return the energy of each read of int8 ``spins``, shape (m, n); see `unembed_majority`."""
+def spin_energies(spins: Array, model: SpinModel) -> Floats:
+    """Return the energy of each read of int8 ``spins``, shape (m, n); each coupling once."""
     energies = np.empty(len(spins))
-    tile = np.ones((len(h), LANES), np.int8)
+    tile = np.ones((len(model.h), LANES), np.int8)
     for start in range(0, len(spins), LANES):
         end = min(start + LANES, len(spins))
-        count = end - start
         _load_tile(spins[start:end], tile)
-        found = _energy_tile(tile, offset, h, first, j, coupling)
-        energies[start:end] = found[:count]
+        energies[start:end] = _energy_tile(tile, model)[: end - start]
     return energies
 
 
 @kernel
 def descend_breaks(
-    samples: Array,
-    column: Longs,
-    ptr: Longs,
-    member: Longs,
-    member_ptr: Longs,
-    h: Floats,
-    first: Longs,
-    neighbour: Ints,
-    coupling: Floats,
-    spins: Array,
-    broken: Longs,
-) -> None:
+    samples: Array, chains: Chains, member: Longs, member_ptr: Longs, model: SpinModel
+) -> tuple[Array, Longs]:
     """Read intact chains as they are and set broken ones by steepest descent of the energy.
 
     Broken chains count nothing at first. The one in the strongest field is set against it, its
@@ -178,11 +188,17 @@ def descend_breaks(
     component alone, so each component is settled by itself.
 
     Args:
-        samples, column, ptr, broken: see `chain_votes`.
+        samples, chains: see `chain_votes`.
         member, member_ptr: variables of each component of the model.
-        h, first, neighbour, coupling: the model, couplers in both directions.
-        spins: int8, filled, shape (m, chains).
+        model: over the chains; each coupling with both of its spins, neighbours ascending.
+
+    Returns:
+        int8 spins, shape (m, chains), and the number of broken chains of each read.
     """
+    column, ptr, h = chains.column, chains.ptr, model.h
+    first, neighbour, coupling = model.first, model.other, model.coupling
+    spins = np.empty((len(samples), len(ptr) - 1), np.int8)
+    broken = np.empty(len(samples), np.int64)
     open_, fields = np.empty(len(ptr) - 1, np.int64), np.empty(len(ptr) - 1)
     for m in range(len(samples)):
         count = 0
@@ -231,6 +247,7 @@ def descend_breaks(
                             high = mid
                     if low < first[v + 1] and neighbour[low] == open_[a]:
                         fields[a] += value * coupling[low]
+    return spins, broken
 
 
 @kernel

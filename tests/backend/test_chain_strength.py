@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import dimod
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn.backend import chain_strength as chains
+from qubo_attn.backend.model import Physical
 
 
 def naive_bound(field: list[float], outside: list[float], links: list[tuple[int, int]]) -> float:
@@ -28,6 +30,26 @@ def naive_bound(field: list[float], outside: list[float], links: list[tuple[int,
         gain = min(x_up - h_up, x_down + h_down)
         best = max(best, gain / cut if cut else np.inf)
     return best
+
+
+def bound_of(
+    field: np.ndarray, between: np.ndarray, coupling: np.ndarray, links: np.ndarray, qubits: int
+) -> float:
+    """The bound of a chain over the first qubits; each other qubit is a chain alone."""
+    n = len(field)
+    u, v = np.concatenate([between, links]).T
+    physical = Physical(
+        target=SimpleNamespace(qubits=np.arange(qubits)),
+        chain_ptr=np.array([0, n, *range(n + 1, qubits + 1)]),
+        chain_qubit=np.arange(qubits),
+        strength=np.zeros(qubits - n + 1),
+        qubit=np.arange(n),
+        h=field,
+        u=u.copy(),
+        v=v.copy(),
+        j=np.concatenate([coupling, np.zeros(len(links))]),
+    )
+    return float(chains.bounds(physical)[0])
 
 
 @st.composite
@@ -52,16 +74,7 @@ def test_above_the_bound_no_optimum_breaks_the_chain(
     h, between, links, n = case
     u, v = np.nonzero(between)
     out = (u < n) != (v < n)
-    bound = chains.bounds(
-        np.array([0, n]),
-        np.arange(n),
-        h[:n],
-        np.column_stack([u, v])[out],
-        between[u, v][out],
-        links,
-        np.zeros(len(links), np.int64),
-        len(h),
-    )[0]
+    bound = bound_of(h[:n], np.column_stack([u, v])[out], between[u, v][out], links, len(h))
     outside = np.abs(between[:n, n:]).sum(axis=1)
     assert bound == pytest.approx(naive_bound(h[:n].tolist(), outside.tolist(), links.tolist()))
     spins = np.array(list(product((-1, 1), repeat=len(h))))
@@ -76,9 +89,7 @@ def test_the_bound_is_reached() -> None:
     """Two qubits pulled apart by unit couplings to pinned neighbours break just below it."""
     h = np.array([0.0, 0.0, 9.0, -9.0])
     columns = np.array([[0, 2], [1, 3]]), np.ones(2)
-    bound = chains.bounds(
-        np.array([0, 2]), np.arange(2), h[:2], *columns, np.array([[0, 1]]), np.array([0]), 4
-    )[0]
+    bound = bound_of(h[:2], *columns, np.array([[0, 1]]), 4)
     assert bound == 1
     for strength, kept in ((1.01, True), (0.99, False)):
         bqm = dimod.BinaryQuadraticModel(dict(enumerate(h)), {(0, 2): 1, (1, 3): 1}, 0, "SPIN")
@@ -89,20 +100,18 @@ def test_the_bound_is_reached() -> None:
 
 def test_strong_fields_need_no_strength() -> None:
     alone = np.zeros((0, 2), np.int64), np.zeros(0)
-    chain = np.array([[0, 1]]), np.array([0])
-    bound = chains.bounds(np.array([0, 2]), np.arange(2), np.array([3.0, 3.0]), *alone, *chain, 2)
-    assert bound[0] == 0
+    assert bound_of(np.array([3.0, 3.0]), *alone, np.array([[0, 1]]), 2) == 0
 
 
 def test_long_and_loose_chains() -> None:
     n = chains.EXACT + 2
     line = np.column_stack([np.arange(n - 1), np.arange(1, n)])
     between = np.column_stack([np.arange(n), np.full(n, n)])
-    arguments = np.array([0, n]), np.arange(n), np.full(n, 0.5), between, np.ones(n)
-    whole = chains.bounds(*arguments, line, np.zeros(n - 1, np.int64), n + 1)[0]
+    arguments = np.full(n, 0.5), between, np.ones(n)
+    whole = bound_of(*arguments, line, n + 1)
     assert whole == (n + 0.5 * n) / 2
     assert whole >= naive_line(n, 0.5)
-    torn = chains.bounds(*arguments, line[1:], np.zeros(n - 2, np.int64), n + 1)[0]
+    torn = bound_of(*arguments, line[1:], n + 1)
     assert torn == np.inf
 
 
@@ -169,12 +178,11 @@ def test_choices_of_strength(
         for choice, c in made.items()
     }
     assert np.allclose(raw[2], raw["torque"] * 2 / 1.414)
-    # Torque compensation within limits; the room for errors is that of a first, rougher scale.
-    auto, plan, placement = made["auto"], made["auto"].plan, made["auto"].placement
-    room = chains.error_margin(plan, placement.chain_lengths)
-    room *= auto.coefficients.scale[placement.component]
-    assert (raw["auto"] <= np.maximum(raw["torque"], room) * (1 + 1e-9)).all()
-    assert (raw["auto"] >= np.minimum(raw["torque"], room) * 0.9).all()
+    # Torque compensation within limits; the margin for errors is that of a first, rougher scale.
+    auto = made["auto"]
+    margin = auto.wiring.error_margin * auto.coefficients.scale[auto.placement.component]
+    assert (raw["auto"] <= np.maximum(raw["torque"], margin) * (1 + 1e-9)).all()
+    assert (raw["auto"] >= np.minimum(raw["torque"], margin) * 0.9).all()
     assert (raw["auto"] <= raw["bound"] * (1 + 1e-9)).all()
     for part in made["bound"].submissions:
         proved = np.array(list(part.chain_bound.values()))

@@ -25,22 +25,20 @@ def test_votes_and_energies(seed: int, count: int) -> None:
     ptr, column = np.array([0, 1, 3, 6, 10]), generator.permutation(12)[:10]
     h, pairs = generator.normal(size=4), np.array([(0, 1), (0, 3), (1, 2), (2, 3)])
     coupling, first = generator.normal(size=4), np.array([0, 2, 3, 4, 4])
-    spins, bits = np.empty((count, 4), np.int8), np.empty((count, 4), np.int8)
-    energies, broken = np.empty(count), np.empty(count, np.int64)
-    model = (0.25, h, first, pairs[:, 1].copy(), coupling)
-    kernels.unembed_majority(samples, column, ptr, *model, spins, energies, broken)
-    again = np.empty(count, np.int64)
-    kernels.chain_votes(samples, column, ptr, 0, bits, again)
+    model = kernels.SpinModel(0.25, h, first, pairs[:, 1].copy(), coupling)
+    chains = kernels.Chains(column, ptr)
+    spins, energies, broken = kernels.unembed_majority(samples, chains, model)
+    bits, again = kernels.chain_votes(samples, chains, 0)
     for m in range(count):
-        chains = [samples[m, column[ptr[c] : ptr[c + 1]]] for c in range(4)]
-        votes = [1 if sum(map(int, chain)) >= 0 else -1 for chain in chains]
+        parts = [samples[m, column[ptr[c] : ptr[c + 1]]] for c in range(4)]
+        votes = [1 if sum(map(int, part)) >= 0 else -1 for part in parts]
         assert spins[m].tolist() == votes
         assert bits[m].tolist() == [int(vote > 0) for vote in votes]
-        assert broken[m] == again[m] == sum(len(set(chain.tolist())) > 1 for chain in chains)
+        assert broken[m] == again[m] == sum(len(set(part.tolist())) > 1 for part in parts)
         energy = 0.25 + sum(h * votes)
         energy += sum(c * votes[u] * votes[v] for (u, v), c in zip(pairs, coupling, strict=True))
         assert energies[m] == pytest.approx(energy, abs=1e-12)
-    alone = kernels.spin_energies(spins, *model)
+    alone = kernels.spin_energies(spins, model)
     np.testing.assert_array_equal(alone, energies)
 
 
@@ -48,17 +46,14 @@ def test_long_chains_do_not_run_over() -> None:
     """A chain of 300 qubits, and more chains than one sum of breaks holds in sixteen bits."""
     samples = np.ones((2, 300), np.int8)
     samples[1, :140] = -1
-    votes, broken = np.empty((2, 1), np.int8), np.empty(2, np.int64)
-    kernels.chain_votes(samples, np.arange(300), np.array([0, 300]), -1, votes, broken)
+    chain = kernels.Chains(np.arange(300), np.array([0, 300]))
+    votes, broken = kernels.chain_votes(samples, chain, -1)
     assert votes.ravel().tolist() == [1, 1]
     assert broken.tolist() == [0, 1]
-    chains = 40_000
+    count = 40_000
     pair = np.array([[1, -1]], np.int8)
-    votes = np.empty((1, chains), np.int8)
-    kernels.chain_votes(
-        pair, np.tile([0, 1], chains), 2 * np.arange(chains + 1), -1, votes, broken[:1]
-    )
-    assert broken[0] == chains
+    chains = kernels.Chains(np.tile([0, 1], count), 2 * np.arange(count + 1))
+    assert kernels.chain_votes(pair, chains, -1)[1][0] == count
 
 
 @given(programs(heads=3), SEEDS, COUNTS)
@@ -163,21 +158,10 @@ def test_descent_of_one_large_component_is_oceans(seed: int) -> None:
     embedding = {v: [3 * v, 3 * v + 1, 3 * v + 2] for v in range(n)}
     samples = generator.choice(np.array([-1, 1], np.int8), (20, 3 * n))
     expected, _ = MinimizeEnergy(bqm, embedding)(samples, list(embedding.values()))
-    first, neighbour, value = kernels.adjacency(n, i.astype(np.int32), j.astype(np.int32), coupling)
-    spins, broken = np.empty((20, n), np.int8), np.empty(20, np.int64)
-    kernels.descend_breaks(
-        samples,
-        np.arange(3 * n),
-        3 * np.arange(n + 1),
-        np.arange(n),
-        np.array([0, n]),
-        bqm.to_numpy_vectors().linear_biases,
-        first,
-        neighbour,
-        value,
-        spins,
-        broken,
-    )
+    both = kernels.adjacency(n, i.astype(np.int32), j.astype(np.int32), coupling)
+    model = kernels.SpinModel(0.0, bqm.to_numpy_vectors().linear_biases, *both)
+    chains = kernels.Chains(np.arange(3 * n), 3 * np.arange(n + 1))
+    spins, _ = kernels.descend_breaks(samples, chains, np.arange(n), np.array([0, n]), model)
     np.testing.assert_array_equal(spins, expected)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
-from qubo_attn.backend.validate import diagnose
 from tests.conftest import shared_files
 
 MACHINES = {
@@ -49,12 +48,12 @@ def at(column: np.ndarray, index: object, value: float) -> np.ndarray:
     return changed
 
 
-def codes(part: qa.Submission, *arguments: object) -> set[str]:
-    return {str(error.code) for error in diagnose(part, *arguments)}
+def codes(part: qa.Submission, *arguments: object, **options: object) -> set[str]:
+    return {str(error.code) for error in part.diagnose(*arguments, **options)}
 
 
 def test_what_is_compiled_is_valid(part: qa.Submission) -> None:
-    assert list(diagnose(part, None, 1000)) == []
+    assert part.diagnose(None, 1000) == []
     part.validate(reads=1000, annealing_time=20)
     assert 0 < part.auto_scale <= 1
 
@@ -72,7 +71,7 @@ def test_ranges(part: qa.Submission) -> None:
     assert "more violations" in e.value.__notes__[0]
     pair = p.target.qubit_name(int(p.u[5])), p.target.qubit_name(int(p.v[5]))
     for value in (1.001, -2.001, np.nan):
-        found = [x for x in diagnose(put(part, j=at(p.j, 5, value))) if x.code == "j-range"]
+        found = [x for x in put(part, j=at(p.j, 5, value)).diagnose() if x.code == "j-range"]
         assert [x.coupler for x in found] == [pair]
         assert f"of coupler {pair} is beyond [-2.0, 1.0]" in str(found[0])
 
@@ -88,7 +87,7 @@ def test_totals(part: qa.Submission) -> None:
     total = -2.0 * mine.sum() if per == "qubit" else -2.0 * mine.sum() / 2
     properties[f"per_{per}_coupling_range"] = (total + 0.5, 15.0)
     target = dataclasses.replace(p.target, properties=properties)
-    found = [error for error in diagnose(loud, target) if error.code == f"{per}-total"]
+    found = [error for error in loud.diagnose(target) if error.code == f"{per}-total"]
     assert p.target.qubit_name(int(busy)) in [error.qubit for error in found]
     assert f"qubit {p.target.qubit_name(int(busy))} total" in " ".join(map(str, found))
 
@@ -125,7 +124,7 @@ def test_chains(part: qa.Submission) -> None:
     p = part.physical
     shared = p.target.qubit_name(int(p.chain_qubit[0]))
     bad = put(part, chain_qubit=at(p.chain_qubit, -1, p.chain_qubit[0]))
-    found = next(error for error in diagnose(bad) if error.code == "overlap")
+    found = next(error for error in bad.diagnose() if error.code == "overlap")
     first, last = part.variables[0], part.variables[-1]
     assert str(found) == (
         f"submission 0: the chains of variables {first} and {last} overlap in qubit {shared}"
@@ -159,8 +158,8 @@ def test_the_physical_model_must_be_the_logical_one(part: qa.Submission) -> None
 def test_reads_and_run_time(part: qa.Submission) -> None:
     with pytest.raises(qa.SubmissionError, match=r"10001 reads in one call, where .* takes 1 to"):
         part.validate(reads=10001)
-    assert codes(part, None, 10000, {"annealing_time": 1000}) == {"run-duration"}
-    assert codes(part, None, 10, {"annealing_time": 5000}) == {"annealing-time"}
+    assert codes(part, None, 10000, annealing_time=1000) == {"run-duration"}
+    assert codes(part, None, 10, annealing_time=5000) == {"annealing-time"}
     assert codes(part, None, 0) == {"reads"}
 
 

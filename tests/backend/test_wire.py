@@ -13,7 +13,7 @@ from dwave.cloud.coders import encode_problem_as_qp
 from dwave.embedding import EmbeddedStructure, embed_bqm
 
 import qubo_attn as qa
-from qubo_attn.backend.wire import layout_of, wire_data
+from qubo_attn.backend.wire import wire_data
 
 
 class Solver:
@@ -99,8 +99,8 @@ def test_zeros_of_either_sign_go_out_as_plain_ones(compiled: qa.CompiledAttentio
     part = replace(part, physical=replace(physical, h=h, j=j))
     assert part.wire() == encoded(solver, part.embedded_bqm)
     values, order = compiled.coefficients, qa.SolverOrder.of(compiled.recipe.target)
-    layout = layout_of(compiled.plan, order, False)
-    fields, couplings = layout.fill(-0.0 * values.h, -0.0 * values.coupling, 0.0 * values.strength)
+    layout = compiled.wiring.layout(order, wire=False)
+    fields, couplings = layout.place(*(-0.0 * column for column in values.physical))
     assert not np.signbit(fields).any()
     assert not np.signbit(couplings).any()
 
@@ -122,8 +122,9 @@ def test_hardware_arrays_are_the_embedded_models(compiled: qa.CompiledAttention)
 def test_a_layout_serves_the_next_batch(compiled: qa.CompiledAttention) -> None:
     order = qa.SolverOrder.of(compiled.recipe.target)
     again = compiled.rebind(compiled.attention.logits[::-1])
-    first = layout_of(compiled.plan, order, True)
-    assert layout_of(again.plan, order, True) is first
+    first = compiled.wiring.layout(order, wire=True)
+    assert again.wiring.layout(order, wire=True) is first
+    assert again.wiring is compiled.wiring
     solver = solver_of(compiled.recipe.target)
     for part, data in zip(again.submissions, again.wires(order), strict=True):
         assert data == encoded(solver, part.embedded_bqm)

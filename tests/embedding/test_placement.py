@@ -112,15 +112,6 @@ def test_model_energy_is_program_energy_over_scale(minilm: dict[str, np.ndarray]
     assert part.bqm.energy(spins) == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_plan_is_kept_for_the_same_structure_only(minilm: dict[str, np.ndarray]) -> None:
-    compiled = compile_on("zephyr:3", minilm)
-    form, placement, plan = compiled.program.total(), compiled.placement, compiled.plan
-    assert placement is not None
-    assert placement.plan(form, plan) is plan
-    fewer = type(form)(form.offset, form.linear, form.i[1:], form.j[1:], form.bias[1:])
-    assert placement.plan(fewer, plan) is not plan
-
-
 def test_a_coupler_without_a_carrier_is_an_error(minilm: dict[str, np.ndarray]) -> None:
     compiled = compile_on("zephyr:3", minilm)
     form, placement = compiled.program.total(), compiled.placement

@@ -111,10 +111,8 @@ def test_physical_fill(seed: int) -> None:
     chain_of = generator.integers(0, 4, 6)
     parts_h, parts_j = generator.random(9), generator.random(7)
     h, coupling, strength = generator.normal(size=4), generator.normal(size=5), np.arange(4.0)
-    fields, couplings = np.empty(9), np.empty(13)
-    kernels.fill_physical(
-        field_of, parts_h, coupling_of, parts_j, chain_of, h, coupling, strength, fields, couplings
-    )
+    shares = kernels.Shares(field_of, parts_h, coupling_of, parts_j, chain_of)
+    fields, couplings = kernels.fill_physical(shares, h, coupling, strength)
     np.testing.assert_allclose(fields, h[field_of] / parts_h)
     np.testing.assert_allclose(couplings[:7], coupling[coupling_of] / parts_j)
     np.testing.assert_allclose(couplings[7:], -strength[chain_of])
@@ -453,13 +451,9 @@ def compare_tables(g: Generator) -> tuple[Any, ...]:
 
 
 @case
-def fill_layout(g: Generator) -> tuple[Any, ...]:
-    at = g.permutation(14)
-    field = frozen(g.integers(0, 4, 9)), frozen(g.integers(1, 4, 9), float), frozen(range(9))
-    coupling = frozen(g.integers(0, 5, 7)), frozen(g.integers(1, 4, 7), float), frozen(at[:7])
-    chain = frozen(g.integers(0, 4, 6)), frozen(at[7:13])
-    values = g.normal(size=4), g.normal(size=5), g.random(4)
-    return *field, *coupling, *chain, *values, np.zeros(10), np.zeros(14)
+def place_values(g: Generator) -> tuple[Any, ...]:
+    values = np.where(g.random(9) < 0.3, -0.0, g.normal(size=9))
+    return values, frozen(g.permutation(14)[:9]), np.full(14, np.nan)
 
 
 def _working_graph(g: Generator, qubits: int = 14) -> tuple[np.ndarray, ...]:
@@ -535,46 +529,40 @@ def whole_cliques(g: Generator) -> tuple[Any, ...]:
     return frozen(ptr), frozen(qubit), 3, first, frozen(neighbour, np.int64), 14
 
 
-def _reads(g: Generator) -> tuple[np.ndarray, ...]:
+def _reads(g: Generator) -> tuple[np.ndarray, kernels.Chains]:
     """Spins of more reads than a tile holds, and chains over their columns."""
     ptr, column = _chains(g, 5, 12)
-    return g.choice(np.array([-1, 1], np.int8), (int(g.integers(1, 200)), 12)), column, ptr
+    samples = g.choice(np.array([-1, 1], np.int8), (int(g.integers(1, 200)), 12))
+    return samples, kernels.Chains(column, ptr)
 
 
-def _model(g: Generator, n: int = 5) -> tuple[Any, ...]:
+def _model(g: Generator, n: int = 5) -> kernels.SpinModel:
     i, j, coupling = form(g, n)
     first = np.searchsorted(i, np.arange(n + 1)).astype(np.int64)
-    return 0.5, g.normal(size=n), first, j.astype(np.int64), coupling
+    return kernels.SpinModel(0.5, g.normal(size=n), first, j.astype(np.int64), coupling)
 
 
 @case
 def chain_votes(g: Generator) -> tuple[Any, ...]:
-    reads = _reads(g)
-    count = len(reads[0])
-    return *reads, int(g.integers(-1, 1)), np.empty((count, 5), np.int8), np.empty(count, np.int64)
+    return *_reads(g), int(g.integers(-1, 1))
 
 
 @case
 def unembed_majority(g: Generator) -> tuple[Any, ...]:
-    reads = _reads(g)
-    count = len(reads[0])
-    out = np.empty((count, 5), np.int8), np.empty(count), np.empty(count, np.int64)
-    return *reads, *_model(g), *out
+    return *_reads(g), _model(g)
 
 
 @case
 def spin_energies(g: Generator) -> tuple[Any, ...]:
     spins = g.choice(np.array([-1, 1], np.int8), (int(g.integers(1, 200)), 5))
-    return spins, *_model(g)
+    return spins, _model(g)
 
 
 @case
 def descend_breaks(g: Generator) -> tuple[Any, ...]:
-    samples, column, ptr = _reads(g)
     parts = np.array([0, 0, 1, 1, 1])
-    model = g.normal(size=5), *adjacency(g, 5, 0.8, parts)
-    out = np.empty((len(samples), 5), np.int8), np.empty(len(samples), np.int64)
-    return samples, column, ptr, np.arange(5), np.array([0, 2, 5]), *model, *out
+    model = kernels.SpinModel(0.0, g.normal(size=5), *adjacency(g, 5, 0.8, parts))
+    return *_reads(g), np.arange(5), np.array([0, 2, 5]), model
 
 
 @case

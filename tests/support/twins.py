@@ -500,24 +500,8 @@ def compare_tables(
 
 
 @twin
-def fill_layout(
-    field_of: Array,
-    field_parts: Array,
-    field_at: Array,
-    coupling_of: Array,
-    coupling_parts: Array,
-    coupling_at: Array,
-    chain_of: Array,
-    chain_at: Array,
-    h: Array,
-    coupling: Array,
-    strength: Array,
-    h_out: Array,
-    j_out: Array,
-) -> None:
-    h_out[field_at] = h[field_of] / field_parts
-    j_out[coupling_at] = coupling[coupling_of] / coupling_parts
-    j_out[chain_at] = -strength[chain_of]
+def place_values(values: Array, place: Array, whole: Array) -> None:
+    whole[place] = values
 
 
 @twin
@@ -689,57 +673,33 @@ def whole_cliques(
 
 
 @twin
-def chain_votes(
-    samples: Array, column: Array, ptr: Array, low: int, votes: Array, broken: Array
-) -> None:
-    sums = np.stack([samples[:, column[a:b]].sum(axis=1) for a, b in pairwise(ptr)], axis=1)
-    votes[:] = np.where(sums >= 0, 1, low)
-    broken[:] = (np.abs(sums) != np.diff(ptr)).sum(axis=1)
+def chain_votes(samples: Array, chains: Any, low: int) -> tuple[Array, Array]:
+    parts = [samples[:, chains.column[a:b]] for a, b in pairwise(chains.ptr)]
+    sums = np.stack([part.sum(axis=1) for part in parts], axis=1)
+    return np.where(sums >= 0, 1, low), (np.abs(sums) != np.diff(chains.ptr)).sum(axis=1)
 
 
 @twin
-def spin_energies(
-    spins: Array, offset: float, h: Array, first: Array, j: Array, coupling: Array
-) -> Array:
-    pairs_of = spins[:, row_of(first)].astype(float) * spins[:, j]
-    return np.asarray(offset + spins @ h + pairs_of @ coupling)
+def spin_energies(spins: Array, model: Any) -> Array:
+    pairs_of = spins[:, row_of(model.first)].astype(float) * spins[:, model.other]
+    return np.asarray(model.offset + spins @ model.h + pairs_of @ model.coupling)
 
 
 @twin
-def unembed_majority(
-    samples: Array,
-    column: Array,
-    ptr: Array,
-    offset: float,
-    h: Array,
-    first: Array,
-    j: Array,
-    coupling: Array,
-    spins: Array,
-    energies: Array,
-    broken: Array,
-) -> None:
-    chain_votes(samples, column, ptr, -1, spins, broken)
-    energies[:] = spin_energies(spins, offset, h, first, j, coupling)
+def unembed_majority(samples: Array, chains: Any, model: Any) -> tuple[Array, Array, Array]:
+    spins, broken = chain_votes(samples, chains, -1)
+    return spins, spin_energies(spins, model), broken
 
 
 @twin
 def descend_breaks(
-    samples: Array,
-    column: Array,
-    ptr: Array,
-    member: Array,
-    member_ptr: Array,
-    h: Array,
-    first: Array,
-    neighbour: Array,
-    coupling: Array,
-    spins: Array,
-    broken: Array,
-) -> None:
-    matrix = dense(len(h), first, neighbour, coupling)
+    samples: Array, chains: Any, member: Array, member_ptr: Array, model: Any
+) -> tuple[Array, Array]:
+    h, matrix = model.h, dense(len(model.h), model.first, model.other, model.coupling)
+    spins = np.empty((len(samples), len(h)), int)
+    broken = np.empty(len(samples), int)
     for m, read in enumerate(samples):
-        parts = [read[column[a:b]] for a, b in pairwise(ptr)]
+        parts = [read[chains.column[a:b]] for a, b in pairwise(chains.ptr)]
         spins[m] = [part[0] if (part == part[0]).all() else 0 for part in parts]
         open_ = np.flatnonzero(spins[m] == 0)
         broken[m] = len(open_)
@@ -749,6 +709,7 @@ def descend_breaks(
             order = np.lexsort((open_, fields, -np.abs(fields)))
             spins[m, open_[order[0]]] = -1 if fields[order[0]] > 0 else 1
             open_ = np.delete(open_, order[0])
+    return spins, broken
 
 
 @twin
