@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
 from itertools import chain
-from numbers import Integral
 from pkgutil import iter_modules
 from typing import Unpack
 
+import numpy as np
+
 from qubo_attn import kernels
 from qubo_attn.batch.dispatch import Shared, Stream
-from qubo_attn.batch.inputs import Item, Source
+from qubo_attn.batch.inputs import Item, RawItem, naming, read_items
 from qubo_attn.batch.worker import Repeater
+from qubo_attn.common.checks import whole
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.options import Options
 from qubo_attn.compiled import CompiledAttention
@@ -32,7 +34,7 @@ WINDOW = 16
 
 
 def compile_batch(
-    items: Iterable[Item],
+    items: Iterable[RawItem],
     heads: int | Sequence[Head],
     *,
     executor: Executor | Callable[[], Executor] | int | None = None,
@@ -84,7 +86,9 @@ def compile_batch(
         >>> [len(compiled.program) for compiled in batch]
         [64, 64, 64]
     """
-    _check(executor, window, chunk)
+    _check(executor)
+    chunk = whole("chunk", chunk, least=1)
+    window = None if window is None else whole("window", window, least=1)
     if executor is not None and (options.get("before") or options.get("after")):
         raise InputError(
             "hooks cannot follow items to other processes; leave out before= and after=, or "
@@ -92,52 +96,49 @@ def compile_batch(
             argument="executor",
         )
     total = len(items) if isinstance(items, Sized) else None
-    results = _results(Source(iter(items), heads, options), executor, window, chunk)
+    results = _results(read_items(items, heads, options), executor, window, chunk)
     return _shown(results, total) if progress else results
 
 
-def _check(executor: object, window: object, chunk: object) -> None:
-    counted = isinstance(executor, int) and not isinstance(executor, bool)
+def _check(executor: object) -> None:
+    number = isinstance(executor, (int, np.integer)) and not isinstance(executor, bool)
     known = executor is None or isinstance(executor, Executor) or callable(executor)
-    if (counted and int(executor) < 1) or not (counted or known):  # type: ignore[call-overload]
+    if not known and not (number and int(executor) >= 1):  # type: ignore[call-overload]
         raise InputError(
             f"executor must be a concurrent.futures.Executor, a function that makes one, a number "
             f"of processes >= 1 or None, not {executor!r}",
             argument="executor",
         )
-    for name, value in (("window", 1 if window is None else window), ("chunk", chunk)):
-        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
-            raise InputError(f"{name} must be a whole number >= 1, not {value!r}", argument=name)
 
 
 def _results(
-    source: Source,
+    items: Iterator[Item],
     executor: Executor | Callable[[], Executor] | int | None,
     window: int | None,
     chunk: int,
 ) -> Iterator[CompiledAttention]:
-    first = source.first()
+    first = next(items, None)
     if first is None:
         return
     shared = Shared()
     if executor is None:
-        repeater = Repeater(source.recipe)
-        for entry in chain([first], source):
-            with entry.named():
-                compiled = repeater.lower(entry.checked())
-            compiled = dataclasses.replace(compiled, recipe=entry.recipe)
-            yield CompiledAttention.of(shared.adopt(compiled))
+        repeater = Repeater(first.recipe)
+        for item in chain([first], items):
+            with naming(item.number):
+                compilation = repeater.lower(item.attention)
+            compilation = dataclasses.replace(compilation, recipe=item.recipe)
+            yield CompiledAttention.of(shared.adopt(compilation))
         return
-    if isinstance(executor, int):
-        window = window or 2 * executor
-        executor = partial(processes_of_our_own, executor)
-    stream = Stream(source, executor, shared, window or WINDOW, chunk)
+    if isinstance(executor, (int, np.integer)):
+        window = window or 2 * int(executor)
+        executor = partial(processes_of_our_own, int(executor))
+    stream = Stream(items, first.recipe, executor, shared, window or WINDOW, chunk)
     try:
         # The others begin meanwhile.
         stream.fill()
-        with first.named():
-            compiled = lower(first.recipe, first.checked())
-        yield CompiledAttention.of(shared.adopt(compiled))
+        with naming(first.number):
+            compilation = lower(first.recipe, first.attention)
+        yield CompiledAttention.of(shared.adopt(compilation))
         yield from map(CompiledAttention.of, stream)
     finally:
         stream.close()

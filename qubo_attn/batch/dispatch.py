@@ -1,4 +1,4 @@
-"""Work in flight: handed to an executor, handed out again where it is lost, taken back in order."""
+"""Tasks in flight: handed to an executor, again where they are lost, and taken back in order."""
 
 from __future__ import annotations
 
@@ -7,113 +7,139 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, TypeGuard
 
 from qubo_attn.backend.wiring import Wiring
-from qubo_attn.batch.inputs import Entry, Source
-from qubo_attn.batch.worker import (
-    Component,
-    Job,
-    PackingWanted,
-    unpack,
-    work,
-)
+from qubo_attn.batch.inputs import Item, naming
+from qubo_attn.batch.worker import Component, MissingPacking, job_of, unpack, work
 from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.embedding.cache import Kept
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import WorkerError
 
-# How often the same work may be lost in a row.
+# How often the same task may be lost in a row.
 LOSSES = 3
 # Placements that results share; a stream has a few structures.
 _PLACEMENTS = 32
+_BROKEN = (
+    "the executor is broken: hand in a number of processes or a function that makes an executor, "
+    "to have another made"
+)
 
 
 @dataclass(eq=False)
 class Shared:
-    """What results have in common: placements, and the wirings of those that came up twice."""
+    """Objects that results share: placements, and the wirings of those that came up twice."""
 
     placements: dict[str, Placement] = field(default_factory=dict)
     wirings: dict[str, Wiring | None] = field(default_factory=dict)
 
-    def adopt(self, compiled: Compilation) -> Compilation:
-        """Return a result that shares its wiring with others of its placement."""
-        placement = compiled.placement
+    def adopt(self, compilation: Compilation) -> Compilation:
+        """Return a compilation that shares its wiring with others of its placement."""
+        placement = compilation.placement
         if placement is None:
-            return compiled
+            return compilation
         digest = placement.digest
-        if digest in self.wirings:
-            # An answer on its way before the first one was known brings a placement of its own.
-            compiled = _placed(compiled, self.placements[digest])
-            wiring = self.wirings[digest]
-            if wiring is None:
-                wiring = self.wirings[digest] = compiled.wiring
-            return dataclasses.replace(compiled, earlier_wiring=wiring)
-        if len(self.placements) < _PLACEMENTS:
-            self.placements[digest], self.wirings[digest] = placement, None
-        return compiled
-
-
-def _placed(compiled: Compilation, placement: Placement) -> Compilation:
-    """Return a result with an equal placement in place of its own."""
-    if compiled.placement is placement:
-        return compiled
-    *stages, last = compiled.stages
-    last = dataclasses.replace(last, rewrite=dataclasses.replace(last.rewrite, placement=placement))
-    return dataclasses.replace(compiled, stages=(*stages, last))
+        if digest not in self.placements:
+            if len(self.placements) < _PLACEMENTS:
+                self.placements[digest] = placement
+            return compilation
+        if digest not in self.wirings:
+            self.wirings[digest] = compilation.wiring
+        return dataclasses.replace(compilation, earlier_wiring=self.wirings[digest])
 
 
 @dataclass(eq=False)
-class _Task:
+class Task:
     """Items on their way.
 
     Attributes:
-        entries: the items; only the last may be one that could not be read.
-        future: of the answer; None where it is not handed out.
+        items: those without a result yet.
+        future: of their answers; None where the task is to be handed out.
         losses: how often it was lost.
     """
 
-    entries: list[Entry]
-    future: Future[Any] | None = None
+    items: deque[Item]
+    future: Future[list[bytes | Exception]] | None = None
     losses: int = 0
+
+    @property
+    def answers(self) -> list[bytes | Exception] | None:
+        """What came back; None where nothing did so far, or the task was lost."""
+        future = self.future
+        if future is None or not future.done() or future.cancelled() or future.exception():
+            return None
+        return future.result()
 
 
 class Stream:
-    """Hands out work and yields results in order; `close` takes back what is on its way."""
+    """Compilations of items by an executor, in order.
+
+    Args:
+        items: read as there is room.
+        recipe: how they are compiled.
+        executor: an executor, or what makes one; one that was made here is made anew when it breaks
+            and shut down by `close`.
+        shared: objects that results share.
+        window: most tasks in flight.
+        chunk: items in a task.
+
+    Raises:
+        InputError: an option cannot be sent to another process.
+    """
 
     def __init__(
         self,
-        source: Source,
+        items: Iterator[Item],
+        recipe: Recipe,
         executor: Executor | Callable[[], Executor],
         shared: Shared,
         window: int,
         chunk: int,
     ) -> None:
-        self.entries, self.recipe = iter(source), source.recipe
-        self.job, self.shared = Job.of(source.recipe), shared
+        self.items, self.embed, self.job = items, recipe.embed, job_of(recipe)
+        self.shared, self.window, self.chunk = shared, window, chunk
         self.packings: dict[Component, Kept] = {}
-        self.window, self.chunk = window, chunk
+        self.tasks: deque[Task] = deque()
+        self.failure: Exception | None = None
         self.make = None if isinstance(executor, Executor) else executor
         self.executor = executor if isinstance(executor, Executor) else executor()
-        self.tasks: deque[_Task] = deque()
 
     def __iter__(self) -> Iterator[Compilation]:
+        """Yield compilations.
+
+        Raises:
+            Exception: of an item or its reading, after the results before it.
+            WorkerError: a task was lost too often, or there is nowhere left to hand it to.
+        """
         while self.fill():
             task = self.tasks[0]
-            answer = self._answer(task)
-            self.tasks.popleft()
-            for entry, outcome in zip(task.entries, answer, strict=False):
-                with entry.named():
-                    if isinstance(outcome, Exception):
-                        raise outcome
-                    compiled = unpack(
-                        outcome, entry.recipe, entry.checked(), self.shared.placements
+            assert task.future is not None
+            try:
+                answers = task.future.result()
+            except Exception as error:  # an item's own errors are among the answers
+                self._recover(task, error)
+                continue
+            for answer in answers:
+                item = task.items[0]
+                if isinstance(answer, MissingPacking):
+                    self._find_packing(item, answer.component)
+                    break
+                with naming(item.number):
+                    if isinstance(answer, Exception):
+                        raise answer
+                    compilation = unpack(
+                        answer, item.recipe, item.attention, self.shared.placements
                     )
-                yield self.shared.adopt(compiled)
+                task.items.popleft()
+                yield self.shared.adopt(compilation)
+            if not task.items:
+                self.tasks.popleft()
+        if self.failure is not None:
+            raise self.failure
 
     def close(self) -> None:
-        """Cancel what is on its way; shut down an executor of one's own."""
+        """Cancel what is on its way; shut down an executor that was made here."""
         for task in self.tasks:
             if task.future is not None:
                 task.future.cancel()
@@ -121,98 +147,69 @@ class Stream:
             self.executor.shutdown(wait=True, cancel_futures=True)
 
     def fill(self) -> bool:
-        """Hand out work while there is room; return whether any is on its way."""
+        """Hand out tasks while there is room; return whether any is on its way."""
+        while len(self.tasks) < self.window and (items := self._read()):
+            self.tasks.append(Task(items))
         for task in self.tasks:
             if task.future is None:
                 self._submit(task)
-        while len(self.tasks) < self.window:
-            entries = list(islice(self.entries, self.chunk))
-            if not entries:
-                break
-            task = _Task(entries)
-            self.tasks.append(task)
-            self._submit(task)
+            if task.losses > 1:
+                break  # It goes alone: what ends the process may be another task.
         return bool(self.tasks)
 
-    def _submit(self, task: _Task) -> None:
-        items = [entry.attention for entry in task.entries if entry.attention is not None]
-        known = frozenset(self.shared.placements)
-        if not items:
-            return
+    def _read(self) -> deque[Item]:
+        """Return the items of one more task; a failure to read waits for the results before it."""
+        items: deque[Item] = deque()
         try:
-            task.future = self.executor.submit(work, self.job, dict(self.packings), known, items)
+            while len(items) < self.chunk and (item := next(self.items, None)):
+                items.append(item)
+        except Exception as error:
+            self.failure = error
+        return items
+
+    def _submit(self, task: Task) -> None:
+        attentions = [item.attention for item in task.items]
+        digests = frozenset(self.shared.placements)
+        try:
+            task.future = self.executor.submit(
+                work, self.job, attentions, dict(self.packings), digests
+            )
         except BrokenExecutor as error:
             task.future = Future()
             task.future.set_exception(error)
 
-    def _answer(self, task: _Task) -> list[bytes | Exception]:
-        """Wait for a task; lost work is handed out again, packings asked for are sent."""
-        unread = [entry.error for entry in task.entries if entry.error is not None]
-        if len(unread) == len(task.entries):
-            return list(unread)
-        while True:
-            if task.future is None:
-                self._submit(task)
-            assert task.future is not None
-            try:
-                answer = task.future.result()
-            except Exception as error:  # an item's own errors are among the answers
-                self._lost(task, error)
-                continue
-            if not isinstance(answer, PackingWanted):
-                return [*answer, *unread]
-            self._pack(task, answer)
+    def _find_packing(self, item: Item, component: Component) -> None:
+        """Find a packing once, for all tasks that asked for it or will."""
+        assert self.embed is not None
+        with naming(item.number):
+            self.packings[component] = self.embed.packing(component)
+        for task in self.tasks:
+            answers = task.answers
+            if answers and isinstance(answers[-1], MissingPacking):
+                task.future = None
 
-    def _pack(self, task: _Task, wanted: PackingWanted) -> None:
-        """Find a packing once, for all who asked for it or will."""
-        embed = self.recipe.embed
-        assert embed is not None
-        with task.entries[wanted.place].named():
-            self.packings[wanted.component] = embed.packing(wanted.component)
-        for other in self.tasks:
-            future = other.future
-            if _is_answered(future) and isinstance(future.result(), PackingWanted):
-                self._submit(other)
-
-    def _lost(self, task: _Task, error: Exception) -> None:
-        """Hand out lost work again.
-
-        Raises:
-            WorkerError: it was lost too often, or there is nowhere left to hand it to.
-        """
-        first = task.entries[0].number
+    def _recover(self, task: Task, error: Exception) -> None:
+        """Take back a task that was lost, and all unfinished ones where the executor is broken."""
+        task.future = None
         task.losses += 1
         broken = isinstance(error, BrokenExecutor)
-        if task.losses > LOSSES or (broken and self.make is None):
-            advice = (
-                "the executor is broken: hand in a number of processes or a function that makes an "
-                "executor, to have another made"
-                if broken and self.make is None
-                else f"it was lost {task.losses} times: look for what ends the processes (memory?)"
-            )
-            raise WorkerError(
-                f"item {first}: its work was lost ({type(error).__name__}: {error}); {advice}",
-                item=first,
-                losses=task.losses,
-            ) from error
-        if not broken:
-            self._submit(task)
-            return
-        assert self.make is not None
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        self.executor = self.make()
-        for other in self.tasks:
-            if not _is_answered(other.future):
-                other.future = None
-                # Lost twice, it goes alone: what ends the process may be another task.
-                if task.losses < 2 or other is task:
-                    self._submit(other)
+        if broken and self.make is None:
+            raise _worker_error(task, error, _BROKEN) from error
+        if task.losses > LOSSES:
+            advice = f"it was lost {task.losses} times: look for what ends the processes (memory?)"
+            raise _worker_error(task, error, advice) from error
+        if broken and self.make is not None:
+            self.executor.shutdown(wait=False, cancel_futures=True)
+            self.executor = self.make()
+            for other in self.tasks:
+                if other.answers is None:
+                    other.future = None
 
 
-def _is_answered(future: Future[Any] | None) -> TypeGuard[Future[Any]]:
-    return (
-        future is not None
-        and future.done()
-        and not future.cancelled()
-        and future.exception() is None
+def _worker_error(task: Task, error: Exception, advice: str) -> WorkerError:
+    number = task.items[0].number
+    return WorkerError(
+        f"item {number}: its work was lost ({type(error).__name__}: {error}); {advice}",
+        item=number,
+        losses=task.losses,
     )

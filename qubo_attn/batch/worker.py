@@ -1,23 +1,22 @@
-"""What `compile_batch` sends to another process, what runs there, and what comes back.
+"""Work of a process that compiles: what `compile_batch` sends to it and what comes back.
 
 A *job* is a recipe without its hooks, pickled and compressed once; a process unpacks it once. A
-task is a job and some checked items. What comes back of an item is its stages alone: the machine
-and the item are here already, and so is a placement that came back before.
+task is a job and some checked items. Of each item, its stages alone come back: the machine and the
+item are with the caller already, and so is a placement that came back before.
 
-No process searches for embeddings. Packings are read from the shared cache; what it lacks is asked
-for, found by the process that hands out the work, and sent along.
+No process searches for embeddings. Packings are read from the shared cache. Where it lacks one, the
+process asks for it; the caller finds it and sends it along.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import pickle
 import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from qubo_attn.common.threads import limited
@@ -29,63 +28,23 @@ from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import InputError, QuboAttnError
-from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.frontend.attention import Attention
 from qubo_attn.machine.target import Target
 
 Component: TypeAlias = int | Shape
-# Shapes of items, or jobs, that a process remembers.
-_REMEMBERED = 32
+# Shapes of items that a process remembers, and jobs.
+_SHAPES, _JOBS = 32, 8
 
 
-@dataclass(frozen=True)
-class Job:
-    """A recipe as it travels, and the name by which a process knows that it has it."""
-
-    token: str
-    data: bytes
-
-    @classmethod
-    def of(cls, recipe: Recipe) -> Job:
-        """Return the job of compiling by ``recipe``.
-
-        Raises:
-            InputError: an option cannot be sent to another process.
-        """
-        recipe = recipe.without_hooks()
-        if recipe.embed is not None:
-            cache = AskingCache.like(recipe.embed.cache)
-            recipe = dataclasses.replace(
-                recipe, embed=dataclasses.replace(recipe.embed, cache=cache)
-            )
-        try:
-            data = zlib.compress(pickle.dumps(recipe, pickle.HIGHEST_PROTOCOL), 1)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise InputError(
-                f"an option cannot be sent to another process ({error}); define its class at the "
-                "top of a module, or leave out executor=",
-                argument="executor",
-            ) from error
-        return cls(hashlib.sha256(data).hexdigest(), data)
-
-
-@dataclass(frozen=True)
-class PackingWanted:
-    """An answer: the shared cache lacks a packing.
+class MissingPacking(Exception):
+    """A packing that the shared cache lacks; what comes back of an item that needs it.
 
     Attributes:
         component: what is to be packed.
-        place: the item of the task that needs it.
     """
 
-    component: Component
-    place: int
-
-
-class _MissingPacking(Exception):
-    """Raised through a compilation where the cache lacks a packing."""
-
     def __init__(self, component: Component) -> None:
-        super().__init__("the shared cache lacks a packing")
+        super().__init__(component)
         self.component = component
 
 
@@ -93,17 +52,12 @@ class AskingCache(EmbeddingCache):
     """A cache that asks for what it does not hold, instead of finding it.
 
     Attributes:
-        given: packings that were asked for and sent.
+        packings: those that were sent, and those read so far.
     """
 
-    given: dict[Component, Kept]
-
-    @classmethod
-    def like(cls, cache: EmbeddingCache) -> AskingCache:
-        """Return one of the same folder."""
-        asking = cls(cache.folder.absolute(), limit=cache.limit, repair=cache.repair)
-        asking.given = {}
-        return asking
+    def __init__(self, cache: EmbeddingCache) -> None:
+        super().__init__(cache.folder.absolute(), limit=cache.limit, repair=cache.repair)
+        self.packings: dict[Component, Kept] = {}
 
     def packing(
         self,
@@ -113,15 +67,19 @@ class AskingCache(EmbeddingCache):
         find: Callable[[], Packing],
         shape: Shape | None = None,
     ) -> Kept:
-        """Return a packing given, remembered or on disk; see `EmbeddingCache.packing`."""
+        """Return a packing that was sent or is on disk; see `EmbeddingCache.packing`.
+
+        Raises:
+            MissingPacking: there is none.
+        """
         component = size if shape is None else shape
-        kept = self.given.get(component)
-        if kept is None:
-            kept = self._read(self._name(size, target, options, shape), target)
-        if kept is None:
-            raise _MissingPacking(component)
-        self.given[component] = kept
-        return kept
+        packing = self.packings.get(component)
+        if packing is None:
+            packing = self._read(self._name(size, target, options, shape), target)
+        if packing is None:
+            raise MissingPacking(component)
+        self.packings[component] = packing
+        return packing
 
 
 class Repeater:
@@ -132,66 +90,86 @@ class Repeater:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._seen: dict[tuple[int, ...], tuple[Placement, tuple[str, ...]]] = {}
+        self._placements: dict[tuple[int, ...], tuple[Placement, tuple[str, ...]]] = {}
 
     def lower(self, attention: Attention) -> Compilation:
         """Compile one checked item."""
-        placement, notes = self._seen.get(attention.shape, (None, ()))
-        compiled = lower(self.recipe, attention, placement)
-        if compiled.placement is None:
-            return compiled
-        *stages, last = compiled.stages
-        if compiled.placement is placement:
-            rewrite = dataclasses.replace(last.rewrite, notes=notes)
-            stages.append(dataclasses.replace(last, rewrite=rewrite))
-            return dataclasses.replace(compiled, stages=tuple(stages))
-        if len(self._seen) < _REMEMBERED:
-            self._seen[attention.shape] = compiled.placement, last.rewrite.notes
-        return compiled
+        earlier, notes = self._placements.get(attention.shape, (None, ()))
+        compilation = lower(self.recipe, attention, earlier)
+        *stages, last = compilation.stages
+        placement = compilation.placement
+        if placement is None:
+            return compilation
+        if placement is earlier:
+            # The notes of `compile` say how it was placed, not that it was taken over.
+            last = dataclasses.replace(last, rewrite=dataclasses.replace(last.rewrite, notes=notes))
+            return dataclasses.replace(compilation, stages=(*stages, last))
+        if len(self._placements) < _SHAPES:
+            self._placements[attention.shape] = placement, last.rewrite.notes
+        return compilation
 
 
-_REPEATERS: dict[str, Repeater] = {}
+def job_of(recipe: Recipe) -> bytes:
+    """Return the job of compiling by a recipe.
+
+    Raises:
+        InputError: an option cannot be sent to another process.
+    """
+    recipe, embed = recipe.without_hooks(), recipe.embed
+    if embed is not None:
+        embed = dataclasses.replace(embed, cache=AskingCache(embed.cache))
+        recipe = dataclasses.replace(recipe, embed=embed)
+    try:
+        return zlib.compress(pickle.dumps(recipe, pickle.HIGHEST_PROTOCOL), 1)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"an option cannot be sent to another process ({error}); define its class at the "
+            "top of a module, or leave out executor=",
+            argument="executor",
+        ) from error
+
+
+@lru_cache(_JOBS)
+def _repeater(job: bytes) -> Repeater:
+    """Return what compiles by a job; tasks of one job share it in their process."""
+    return Repeater(pickle.loads(zlib.decompress(job)))
 
 
 def work(
-    job: Job, packings: Mapping[Component, Kept], known: frozenset[str], items: Sequence[Attention]
-) -> list[bytes | Exception] | PackingWanted:
+    job: bytes,
+    items: Sequence[Attention],
+    packings: Mapping[Component, Kept],
+    digests: frozenset[str],
+) -> list[bytes | Exception]:
     """Compile some items; this is what an executor runs.
 
     Args:
-        job: how.
+        job: how to compile, see `job_of`.
+        items: what to compile, checked.
         packings: those that were asked for.
-        known: placements that need not be sent back, see `Placement.digest`.
-        items: checked.
+        digests: of the placements that need not be sent back, see `Placement.digest`.
 
     Returns:
-        What came of each item, up to the first that failed; or what is wanting.
+        What `pack` returns of each item, up to the first that failed, and then its error.
     """
-    repeater = _REPEATERS.get(job.token)
-    if repeater is None:
-        repeater = Repeater(pickle.loads(zlib.decompress(job.data)))
-        if len(_REPEATERS) >= _REMEMBERED:
-            _REPEATERS.clear()
-        _REPEATERS[job.token] = repeater
+    repeater = _repeater(job)
     embed = repeater.recipe.embed
     if embed is not None and isinstance(embed.cache, AskingCache):
-        embed.cache.given.update(packings)
-    answer: list[bytes | Exception] = []
-    for place, attention in enumerate(items):
+        embed.cache.packings.update(packings)
+    answers: list[bytes | Exception] = []
+    for attention in items:
         try:
             with limited(1):  # the other cores have their own work
-                answer.append(pack(repeater.lower(attention), known))
-        except _MissingPacking as missing:
-            return PackingWanted(missing.component, place)
+                answers.append(pack(repeater.lower(attention), digests))
         except Exception as error:
-            answer.append(_portable(error))
+            answers.append(_portable(error))
             break
-    return answer
+    return answers
 
 
 def _portable(error: Exception) -> Exception:
     """Return an error that survives the way back; where it came from is noted, if it is a bug."""
-    if not isinstance(error, QuboAttnError):
+    if not isinstance(error, (QuboAttnError, MissingPacking)):
         error.add_note(f"in another process:\n{traceback.format_exc()}")
     try:
         pickle.loads(pickle.dumps(error))
@@ -203,22 +181,30 @@ def _portable(error: Exception) -> Exception:
 # -- what comes back ------------------------------------------------------------------------------
 
 
-def pack(compilation: Compilation, placements: frozenset[str] = frozenset()) -> bytes:
+def pack(compilation: Compilation, digests: frozenset[str] = frozenset()) -> bytes:
     """Return the stages of a compilation as bytes, without what the receiver has.
 
     Args:
         compilation: by a recipe and of an item that the receiver has.
-        placements: digests of the placements that it has.
+        digests: of the placements that the receiver has.
     """
+    placement = compilation.placement
+    digest = None if placement is None else placement.digest
     buffer = io.BytesIO()
     packer = _Packer(buffer, pickle.HIGHEST_PROTOCOL)
-    packer.compilation, packer.placements = compilation, placements
+    packer.names = {id(compilation.attention.rows): "rows"}
+    if compilation.recipe.target is not None:
+        packer.names[id(compilation.recipe.target)] = "target"
+    # First the placement, so that the receiver may put another in its place in the stages.
+    packer.dump((digest, None if digest in digests else placement))
+    if placement is not None:
+        packer.names[id(placement)] = "placement"
     packer.dump(compilation.stages)
     return buffer.getvalue()
 
 
 def unpack(
-    data: bytes, recipe: Recipe, attention: Attention, placements: dict[str, Placement]
+    data: bytes, recipe: Recipe, attention: Attention, placements: Mapping[str, Placement]
 ) -> Compilation:
     """Return the compilation behind `pack`.
 
@@ -226,36 +212,30 @@ def unpack(
         data: what `pack` returned.
         recipe: how the item was compiled.
         attention: the item.
-        placements: placements by their digests.
+        placements: placements by their digests; one of these takes the place of one sent.
     """
     unpacker = _Unpacker(io.BytesIO(data))
-    unpacker.recipe, unpacker.attention, unpacker.placements = recipe, attention, placements
+    unpacker.objects = {"rows": attention.rows, "target": recipe.target}
+    digest, placement = unpacker.load()
+    unpacker.objects["placement"] = placements.get(digest, placement)
     return Compilation(attention, recipe, unpacker.load())
 
 
 class _Packer(pickle.Pickler):
-    compilation: Compilation
-    placements: frozenset[str]
+    """Writes names in place of objects that the receiver has."""
 
-    def persistent_id(self, obj: object) -> tuple[str, str] | None:
-        """Return the name of what the receiver has."""
-        if isinstance(obj, Rows) and obj is self.compilation.attention.rows:
-            return "rows", ""
-        if isinstance(obj, Target) and obj is self.compilation.recipe.target:
-            return "target", ""
-        if isinstance(obj, Placement) and obj.digest in self.placements:
-            return "placement", obj.digest
-        return None
+    names: dict[int, str]
+
+    def persistent_id(self, obj: object) -> str | None:
+        """Return the name of an object, if it has one."""
+        return self.names.get(id(obj))
 
 
 class _Unpacker(pickle.Unpickler):
-    recipe: Recipe
-    attention: Attention
-    placements: dict[str, Placement]
+    """Reads what a `_Packer` wrote."""
 
-    def persistent_load(self, pid: tuple[str, str]) -> object:
-        """Return what was left out."""
-        kind, digest = pid
-        if kind == "rows":
-            return self.attention.rows
-        return self.recipe.target if kind == "target" else self.placements[digest]
+    objects: dict[str, object]
+
+    def persistent_load(self, pid: str) -> object:
+        """Return the object of a name."""
+        return self.objects[pid]

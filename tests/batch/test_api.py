@@ -23,7 +23,7 @@ import qubo_attn as qa
 from qubo_attn import compiler
 from qubo_attn.batch.api import processes_of_our_own
 from qubo_attn.batch.dispatch import LOSSES
-from qubo_attn.batch.worker import Job, pack, unpack
+from qubo_attn.batch.worker import job_of, pack, unpack
 from qubo_attn.compilation.options import Options
 from qubo_attn.passes import embed
 from tests.conftest import read
@@ -331,8 +331,8 @@ def test_bad_arguments_are_named_at_once() -> None:
         ({"executor": 0}, "executor must be a concurrent.futures.Executor"),
         ({"executor": True}, "executor must be a concurrent.futures.Executor"),
         ({"executor": "dask"}, "executor must be a concurrent.futures.Executor"),
-        ({"window": 0}, "window must be a whole number >= 1, not 0"),
-        ({"chunk": 1.5}, "chunk must be a whole number >= 1, not 1.5"),
+        ({"window": 0}, "window must be a whole number of at least 1, not 0"),
+        ({"chunk": 1.5}, "chunk must be a whole number of at least 1, not 1.5"),
         ({"executor": 2, "after": [print]}, "hooks cannot follow items to other processes"),
     ):
         with pytest.raises(qa.InputError, match=text):
@@ -390,7 +390,7 @@ def test_what_travels_is_small(expected: list[qa.CompiledAttention]) -> None:
     compiled = expected[1]
     whole = len(pickle.dumps(compiled))
     assert len(pack(compiled)) < 0.7 * whole
-    assert len(Job.of(compiled.recipe).data) < compiled.recipe.target.couplers.nbytes / 2
+    assert len(job_of(compiled.recipe)) < compiled.recipe.target.couplers.nbytes / 2
 
 
 def test_a_bound_that_nobody_asked_for_is_not_worked_out(real: list[dict[str, np.ndarray]]) -> None:
