@@ -131,7 +131,10 @@ def test_masks_of_items_and_hard_ties(processes: ProcessPoolExecutor) -> None:
         np.testing.assert_array_equal(mine.recipe.mask, theirs.recipe.mask)
 
 
-def test_each_packing_is_found_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_each_packing_is_found_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chunk: int
+) -> None:
     """Later items need packings that the cache lacks: found here, sent to those who ask."""
     found: list[int] = []
     search = embed.pack_cliques
@@ -146,7 +149,8 @@ def test_each_packing_is_found_once(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     cache = qa.EmbeddingCache(tmp_path)
     options: dict[str, Any] = {"select": qa.ExactlyK(2), "target": "zephyr:2", "slots": None}
     with Threads(2) as pool:
-        batch = list(qa.compile_batch(items, 2, executor=pool, cache=cache, **options))
+        stream = qa.compile_batch(items, 2, executor=pool, cache=cache, chunk=chunk, **options)
+        batch = list(stream)
     assert sorted(found) == [4, 6, 8]
     assert cache.counts.written == 3
     for mine, theirs in zip(batch, plain(items, 2, cache=cache, **options), strict=True):
