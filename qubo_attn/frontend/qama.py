@@ -2,7 +2,9 @@
 
 Coefficients from queries, keys and values, energies of given bits, the output, and the gradient;
 `qubo_attn.qama_program` makes a program of them. ``t, u`` index heads, ``i, j`` tokens, ``b`` bits,
-``d`` features; H heads, N tokens, q bits. Energies are minimised::
+``d`` features; H heads, N tokens, q bits. Every shape may have batch axes in front. Arrays are
+NumPy's or, where a function takes ``xp``, those of that library, NumPy or torch. Energies are
+minimised::
 
     E = - c_q sum_t sum_ij J_tij w_ti w_tj - c_l sum_ti h_ti w_ti
         + P / C(H, 2) sum_{t<u} sum_ib x_tib x_uib,        w_ti = sum_b 2^b x_tib / (2^q - 1)
@@ -17,11 +19,13 @@ The second version of the paper changes the equations; it is not what this modul
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Floats
-from qubo_attn.errors import InputError
+from qubo_attn.common.checks import whole
 
 EPSILON = 1e-6
 NORM_EPSILON = 1e-5
@@ -29,32 +33,29 @@ NORM_EPSILON = 1e-5
 NO_FIELD = 1e-9
 
 
-def eta(value: ArrayLike) -> Floats:
+def eta(value: Floats, xp: Any = np) -> Floats:
     """Return the entropy terms of the values, ``-vn log2 vn``.
 
     ``vn = clamp(V / (sum_d V + 1e-6), 1e-6, 1)``: negative shares and zeros count as 1e-6.
 
     Args:
         value: shape (H, N, d).
+        xp: library of the arrays.
 
     Returns:
         Shape (H, N, d).
 
-    Raises:
-        InputError: the array has another shape or is not finite.
-
     Example:
-        >>> eta([[[1.0, 3.0]]]).round(3)
+        >>> eta(np.array([[[1.0, 3.0]]])).round(3)
         array([[[0.5  , 0.311]]])
     """
-    v = heads_of("value", value)
-    total = v.sum(axis=-1, keepdims=True) + EPSILON
-    share = np.divide(v, total, out=np.zeros_like(v), where=total != 0)
-    share = np.clip(share, EPSILON, 1.0)
-    return np.asarray(-share * np.log2(share))
+    total = value.sum(axis=-1, keepdims=True) + EPSILON
+    share = _quotient(value, total, total != 0, xp).clip(EPSILON, 1.0)
+    terms: Floats = -share * xp.log2(share)
+    return terms
 
 
-def token_field(terms: ArrayLike) -> Floats:
+def token_field(terms: Floats) -> Floats:
     """Return the token field ``h_ti``, the batch-normalised ``sum_d eta_tid``.
 
     Args:
@@ -63,10 +64,10 @@ def token_field(terms: ArrayLike) -> Floats:
     Returns:
         Shape (H, N); all zero for a single token, as for values that are all alike.
     """
-    return normalise(heads_of("eta", terms).sum(axis=-1))
+    return normalise(terms.sum(axis=-1), 1)
 
 
-def couplings(query: ArrayLike, key: ArrayLike, *, smoothing: float = 0.0) -> Floats:
+def couplings(query: Floats, key: Floats, *, smoothing: float = 0.0, xp: Any = np) -> Floats:
     """Return the couplings ``J_tij``.
 
     The Jensen-Shannon divergence (base 2, between 0 and 1) of ``softmax_d(Q_ti)`` and
@@ -77,24 +78,17 @@ def couplings(query: ArrayLike, key: ArrayLike, *, smoothing: float = 0.0) -> Fl
         query, key: shape (H, N, d).
         smoothing: added to the denominator and to the argument of each logarithm. The paper has
             none (0, the default); the released layer has 1e-6.
+        xp: library of the arrays.
 
     Returns:
         Shape (H, N, N), i from the query and j from the key.
-
-    Raises:
-        InputError: an array has another shape, or is not finite, or the two differ in shape.
     """
-    q, k = heads_of("query", query), heads_of("key", key)
-    if q.shape != k.shape:
-        raise InputError(
-            f"query has shape {q.shape}, key {k.shape}; expected the same", argument="key"
-        )
-    p, r = _softmax(q)[:, :, None, :], _softmax(k)[:, None, :, :]
+    p, r = _softmax(query, xp)[..., :, None, :], _softmax(key, xp)[..., None, :, :]
     middle = 0.5 * (p + r)
-    divergence = 0.5 * (_relative(p, middle, smoothing) + _relative(r, middle, smoothing))
-    off = ~np.eye(q.shape[1], dtype=bool)
-    divergence[:, off] = normalise(divergence[:, off])
-    return np.asarray(divergence)
+    divergence = 0.5 * (_relative(p, middle, smoothing, xp) + _relative(r, middle, smoothing, xp))
+    i, j = np.nonzero(~np.eye(query.shape[-2], dtype=bool))
+    divergence[..., i, j] = normalise(divergence[..., i, j], 1)
+    return divergence
 
 
 def soft_selection(bits: ArrayLike) -> Floats:
@@ -116,28 +110,49 @@ def bit_weights(bits: int) -> Floats:
     Raises:
         InputError: fewer than 1 bit, or more than 16.
     """
-    if isinstance(bits, bool) or not isinstance(bits, int | np.integer) or not 1 <= bits <= 16:
-        raise InputError(f"bits must be a whole number from 1 to 16, not {bits!r}", bits=bits)
+    whole("bits", bits, least=1, most=16)
     return np.asarray(2.0 ** np.arange(bits) / (2.0**bits - 1.0))
 
 
 def token_energies(
-    coupling: Floats, field: Floats, bits: ArrayLike, *, quadratic: float = 1.0, linear: float = 1.0
+    coupling: Floats,
+    field: Floats,
+    weights: Floats,
+    *,
+    quadratic: float = 1.0,
+    linear: float = 1.0,
+    xp: Any = np,
 ) -> Floats:
     """Return ``e_ti = - c_q w_ti sum_j J_tij w_tj - c_l h_ti w_ti``.
 
     Args:
         coupling: J, shape (H, N, N).
         field: h, shape (H, N).
-        bits: shape (..., H, N, q).
+        weights: w, shape (..., H, N), from `soft_selection`.
         quadratic, linear: c_q and c_l.
+        xp: library of the arrays.
 
     Returns:
         Shape (..., H, N); their sum is the energy without the penalty between heads.
     """
-    w = soft_selection(bits)
-    reached = np.einsum("tij,...tj->...ti", coupling, w)
-    return np.asarray(-quadratic * w * reached - linear * field * w)
+    reached: Floats = xp.einsum("...tij,...tj->...ti", coupling, weights)
+    return -quadratic * weights * reached - linear * field * weights
+
+
+def pair_energies(bits: Floats, penalty: float) -> Floats:
+    """Return the penalty between heads, ``P / C(H, 2) sum_{t<u} sum_ib x_tib x_uib``.
+
+    Args:
+        bits: 0.0 or 1.0, shape (..., H, N, q).
+        penalty: P.
+
+    Returns:
+        Shape (...).
+    """
+    # sum_{t<u} x_t x_u = ((sum_t x_t)^2 - sum_t x_t) / 2 for bits
+    count = bits.sum(axis=-3)
+    shared: Floats = (0.5 * count * (count - 1.0)).sum(axis=(-2, -1))
+    return pair_penalty(bits.shape[-3], penalty) * shared
 
 
 def energy(
@@ -162,11 +177,9 @@ def energy(
         Shape (...).
     """
     x = np.asarray(bits, dtype=np.float64)
-    own = token_energies(coupling, field, x, quadratic=quadratic, linear=linear)
-    # sum_{t<u} x_t x_u = ((sum_t x_t)^2 - sum_t x_t) / 2 for bits
-    count = x.sum(axis=-3)
-    shared = (0.5 * count * (count - 1.0)).sum(axis=(-2, -1))
-    return np.asarray(own.sum(axis=(-2, -1)) + pair_penalty(x.shape[-3], penalty) * shared)
+    weights = soft_selection(x)
+    energies = token_energies(coupling, field, weights, quadratic=quadratic, linear=linear)
+    return np.asarray(energies.sum(axis=(-2, -1)) + pair_energies(x, penalty))
 
 
 def pair_penalty(heads: int, penalty: float) -> float:
@@ -190,7 +203,7 @@ def energy_gradient(
     return -quadratic * weights[..., :, None] * weights[..., None, :], -linear * weights
 
 
-def output(terms: Floats, field: Floats, energies: Floats) -> Floats:
+def output(terms: Floats, field: Floats, energies: Floats, xp: Any = np) -> Floats:
     """Return QAMA's output, the batch-normalised ``- e_ti eta_tid / h_ti``.
 
     A token without a field (``h_ti`` zero up to rounding: one token, or values all alike) has no
@@ -200,65 +213,45 @@ def output(terms: Floats, field: Floats, energies: Floats) -> Floats:
         terms: eta, shape (H, N, d).
         field: h, shape (H, N).
         energies: e of one state, shape (H, N).
+        xp: library of the arrays.
 
     Returns:
         Shape (H, N, d).
     """
-    live = np.abs(field) > NO_FIELD
-    ratio = np.divide(-energies, field, out=np.zeros_like(field), where=live)
-    return normalise(ratio[..., None] * terms)
+    ratio = _quotient(-energies, field, abs(field) > NO_FIELD, xp)
+    return normalise(ratio[..., None] * terms, 2)
 
 
-def normalise(x: Floats) -> Floats:
+def normalise(x: Floats, axes: int) -> Floats:
     """Return each head of ``x`` with its mean taken off, over ``sqrt(variance + 1e-5)``.
 
     Args:
-        x: shape (H, ...); mean and biased variance run over all but the first axis.
+        x: any shape.
+        axes: the last so many axes are those of one head; mean and biased variance run over them.
     """
-    if not x.size:
+    if 0 in x.shape:
         return x
-    rest = tuple(range(1, x.ndim))
+    rest = tuple(range(-axes, 0))
     centred = x - x.mean(axis=rest, keepdims=True)
     variance = (centred * centred).mean(axis=rest, keepdims=True)
-    return np.asarray(centred / np.sqrt(variance + NORM_EPSILON))
+    normal: Floats = centred / (variance + NORM_EPSILON) ** 0.5
+    return normal
 
 
-def heads_of(name: str, array: ArrayLike) -> Floats:
-    """Return an array of shape (heads, tokens, features) as float64, checked.
-
-    Raises:
-        InputError: names the argument, and the head, token and feature where it fails.
-    """
-    try:
-        x = np.array(array, dtype=np.float64)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{name} is not a rectangular array of numbers ({error})", argument=name
-        ) from error
-    if x.ndim != 3 or not x.size:
-        raise InputError(
-            f"{name} has shape {x.shape}; expected (heads, tokens, features), each at least 1",
-            argument=name,
-            shape=x.shape,
-        )
-    if not np.isfinite(x).all():
-        head, token, feature = (int(index) for index in np.argwhere(~np.isfinite(x))[0])
-        raise InputError(
-            f"{name}[{head},{token},{feature}] is {x[head, token, feature]} (head {head}, "
-            f"token {token})",
-            argument=name,
-            head=head,
-            token=token,
-        )
-    return x
+def _quotient(x: Floats, y: Floats, where: Any, xp: Any) -> Floats:
+    """Return ``x / y``, and 0 elsewhere; no gradient meets the places that are left out."""
+    ratio: Floats = xp.where(where, x / xp.where(where, y, 1.0), 0.0)
+    return ratio
 
 
-def _softmax(x: Floats) -> Floats:
-    weights = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+def _softmax(x: Floats, xp: Any) -> Floats:
+    weights = xp.exp(x - xp.amax(x, axis=-1, keepdims=True))
+    normal: Floats = weights / weights.sum(axis=-1, keepdims=True)
+    return normal
 
 
-def _relative(p: Floats, middle: Floats, smoothing: float) -> Floats:
+def _relative(p: Floats, middle: Floats, smoothing: float, xp: Any) -> Floats:
     """Return the relative entropy (base 2) of ``p`` to ``middle``; an empty share adds nothing."""
-    ratio = p / np.where(middle > 0, middle + smoothing, 1.0) + smoothing
-    return np.asarray((p * np.log2(np.where(ratio > 0, ratio, 1.0))).sum(axis=-1))
+    ratio = p / xp.where(middle > 0, middle + smoothing, 1.0) + smoothing
+    entropy: Floats = (p * xp.log2(xp.where(ratio > 0, ratio, 1.0))).sum(axis=-1)
+    return entropy

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats
+from qubo_attn.common.arrays import Floats, first_place
+from qubo_attn.common.checks import number, numbers
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend import qama
 from qubo_attn.ir.columns import Constraints, Role, Variables
@@ -86,18 +87,17 @@ def qama_program(
         >>> len(program), program.label(11)
         (12, 'w[1,*,2,1]')
     """
-    for name, number in (("quadratic", quadratic), ("linear", linear), ("penalty", penalty)):
-        if not np.isfinite(number):
-            raise InputError(f"{name} must be a finite number, not {number}", argument=name)
+    for name, factor in (("quadratic", quadratic), ("linear", linear), ("penalty", penalty)):
+        number(name, factor)
     coupling, field, _ = _coefficients(query, key, value, smoothing)
     heads, tokens = field.shape
-    part = qama.bit_weights(bits)
+    step = qama.bit_weights(bits)
     # Per head over its N q bits: x^T S x = - c_q sum_ij J_ij w_i w_j.
-    square = -quadratic * np.kron(coupling, np.outer(part, part))
+    square = -quadratic * np.kron(coupling, np.outer(step, step))
     size = tokens * bits
     u, v = np.triu_indices(size, 1)
     within = square[:, u, v] + square[:, v, u]
-    own = np.diagonal(square, axis1=1, axis2=2) - linear * np.kron(field, part)
+    own = np.diagonal(square, axis1=1, axis2=2) - linear * np.kron(field, step)
     first = size * np.arange(heads)[:, None]
     a, b = np.triu_indices(heads, 1)
     cell = np.arange(size)
@@ -163,11 +163,12 @@ def qama_decode(
     energies = qama.energy(coupling, field, states, penalty=penalty, **strength)
     best = states[int(energies.argmin())]
     weights = qama.soft_selection(best)
+    by_token = qama.token_energies(coupling, field, weights, **strength)
     return QamaResult(
         best,
         float(energies.min()),
         weights,
-        qama.output(terms, field, qama.token_energies(coupling, field, best, **strength)),
+        qama.output(terms, field, by_token),
         qama.energy_gradient(weights, **strength),
     )
 
@@ -176,17 +177,43 @@ def _coefficients(
     query: ArrayLike, key: ArrayLike, value: ArrayLike, smoothing: float
 ) -> tuple[Floats, Floats, Floats]:
     """Return J, h and eta of inputs that belong together."""
-    if not (np.isfinite(smoothing) and smoothing >= 0):
-        raise InputError(f"smoothing must be a number >= 0, not {smoothing}", argument="smoothing")
-    coupling, terms = qama.couplings(query, key, smoothing=smoothing), qama.eta(value)
-    if terms.shape[:2] != coupling.shape[:2]:
+    number("smoothing", smoothing, least=0)
+    q, k, v = _vectors("query", query), _vectors("key", key), _vectors("value", value)
+    if q.shape != k.shape:
         raise InputError(
-            f"value has shape {terms.shape}; expected ({coupling.shape[0]}, {coupling.shape[1]}, d)"
-            ": one vector for each head and token of query and key",
-            argument="value",
-            shape=terms.shape,
+            f"query has shape {q.shape}, key {k.shape}; expected the same", argument="key"
         )
-    return coupling, qama.token_field(terms), terms
+    if v.shape[:2] != q.shape[:2]:
+        raise InputError(
+            f"value has shape {v.shape}; expected ({q.shape[0]}, {q.shape[1]}, d): one vector for "
+            "each head and token of query and key",
+            argument="value",
+            shape=v.shape,
+        )
+    terms = qama.eta(v)
+    return qama.couplings(q, k, smoothing=smoothing), qama.token_field(terms), terms
+
+
+def _vectors(name: str, array: ArrayLike) -> Floats:
+    """Return an array of shape (heads, tokens, features), checked."""
+    x = numbers(name, array)
+    if x.ndim != 3 or not x.size:
+        raise InputError(
+            f"{name} has shape {x.shape}; expected (heads, tokens, features), each at least 1",
+            argument=name,
+            shape=x.shape,
+        )
+    bad = ~np.isfinite(x)
+    if bad.any():
+        head, token, feature = first_place(bad)
+        raise InputError(
+            f"{name}[{head},{token},{feature}] is {x[head, token, feature]} (head {head}, "
+            f"token {token})",
+            argument=name,
+            head=head,
+            token=token,
+        )
+    return x
 
 
 def _variables(heads: int, tokens: int, bits: int) -> Variables:

@@ -292,7 +292,7 @@ def test_values_whose_sum_vanishes_stay_finite() -> None:
         ({"bits": 0}, "bits must be a whole number from 1 to 16, not 0"),
         ({"bits": 2.5}, "bits must be a whole number from 1 to 16, not 2.5"),
         ({"penalty": np.inf}, "penalty must be a finite number, not inf"),
-        ({"smoothing": -1.0}, "smoothing must be a number >= 0, not -1.0"),
+        ({"smoothing": -1.0}, "smoothing must be a finite number of at least 0, not -1.0"),
     ],
 )
 def test_what_does_not_fit_is_named(change: dict[str, object], message: str) -> None:

@@ -36,7 +36,6 @@ from qubo_attn.torch import (  # noqa: E402
     selected_weights,
     softmax_weights,
 )
-from qubo_attn.torch import qama as torch_qama  # noqa: E402
 from tests.conftest import ROOT  # noqa: E402
 
 ALL = {"select": qa.ExactlyK(1000), "objective": "hard"}
@@ -461,7 +460,7 @@ def test_qama_is_the_numpy_one(penalty: float) -> None:
         np.testing.assert_allclose(found.weights[b], wanted.weights)
         np.testing.assert_allclose(found.output[b], wanted.output, atol=1e-9)
         np.testing.assert_allclose(found.energy[b], wanted.energy)
-        coupling = torch_qama.couplings(query[b], key[b], smoothing=1e-3)
+        coupling = qama.couplings(query[b], key[b], smoothing=1e-3, xp=torch)
         np.testing.assert_allclose(coupling, qama.couplings(*arrays[:2], smoothing=1e-3))
 
 
@@ -472,10 +471,10 @@ def test_qama_energy_has_the_gradient_of_the_paper() -> None:
     found = qama_attention(query, key, value.exp(), bits=2, **strength)
     by_coupling, by_field = qama.energy_gradient(found.weights.numpy(), **strength)
     ours = torch.autograd.grad(found.energy, (query, key, value))
-    carried = (torch_qama.couplings(query, key) * torch.from_numpy(by_coupling)).sum()
+    carried = (qama.couplings(query, key, xp=torch) * torch.from_numpy(by_coupling)).sum()
     carried = (
         carried
-        + (torch_qama.token_field(torch_qama.eta(value.exp())) * torch.from_numpy(by_field)).sum()
+        + (qama.token_field(qama.eta(value.exp(), xp=torch)) * torch.from_numpy(by_field)).sum()
     )
     for mine, theirs in zip(ours, torch.autograd.grad(carried, (query, key, value)), strict=True):
         torch.testing.assert_close(mine, theirs)
