@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from qubo_attn.backend import sample as annealer
-from qubo_attn.backend.submission import Submission
+from qubo_attn.backend.programmings import logical_submission
 from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
 from qubo_attn.frontend import qama
 from qubo_attn.frontend.qama_program import qama_decode, qama_program
-from qubo_attn.ir.program import Program
 
 if TYPE_CHECKING:
     import dimod
@@ -85,46 +84,25 @@ def qama_attention(
             "expected (..., heads, tokens, width), those of query and key the same",
             argument="query",
         )
+    strength = {"quadratic": quadratic, "linear": linear}
+    options = {**strength, "penalty": penalty, "smoothing": smoothing}
+    best = []
     arrays = [_sequences(tensor) for tensor in (query, key, value)]
-    strength = {
-        "quadratic": quadratic,
-        "linear": linear,
-        "penalty": penalty,
-        "smoothing": smoothing,
-    }
-    options = dict(sampler_options or {})
-    found = []
     for number, (q, k, v) in enumerate(zip(*arrays, strict=True)):
-        part = _whole(qama_program(q, k, v, bits, **strength))
-        states = part.read(annealer.sample(part, sampler, seed + number, options)).samples
-        found.append(qama_decode(states, q, k, v, bits, **strength).bits)
-    held = torch.from_numpy(np.reshape(found, (*shape[:-1], bits))).to(query)
-    w = held @ torch.from_numpy(qama.bit_weights(bits)).to(query)
+        model = logical_submission(qama_program(q, k, v, bits, **options))
+        sampled = annealer.sample(model, sampler, seed + number, dict(sampler_options or {}))
+        states = model.read(sampled).samples
+        best.append(qama_decode(states, q, k, v, bits, **options).bits)
+    held = torch.from_numpy(np.reshape(best, (*shape[:-1], bits))).to(query)
+    weights = held @ torch.from_numpy(qama.bit_weights(bits)).to(query)
     coupling = qama.couplings(query, key, smoothing=smoothing, xp=torch)
     terms = qama.eta(value, xp=torch)
     field = qama.token_field(terms)
-    energies = qama.token_energies(coupling, field, w, quadratic=quadratic, linear=linear, xp=torch)
+    energies = qama.token_energies(coupling, field, weights, xp=torch, **strength)
     energy = energies.sum((-2, -1)) + qama.pair_energies(held, penalty)
-    return QamaAttended(qama.output(terms, field, energies, xp=torch), w, energy)
+    return QamaAttended(qama.output(terms, field, energies, xp=torch), weights, energy)
 
 
 def _sequences(tensor: Tensor) -> Floats:
     array: Floats = tensor.detach().double().cpu().numpy()
     return array.reshape(-1, *array.shape[-3:])
-
-
-def _whole(program: Program) -> Submission:
-    """Return a program without constraints as one logical submission."""
-    form, order = program.total(), np.arange(len(program))
-    return Submission(
-        0,
-        order,
-        (),
-        form.linear,
-        form.i,
-        form.j,
-        form.bias,
-        form.offset,
-        "BINARY",
-        np.ones(len(program)),
-    )

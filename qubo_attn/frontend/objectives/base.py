@@ -1,26 +1,23 @@
-"""The contract of an objective."""
+"""Objective: the contract, and what several objectives share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
+from qubo_attn.common.arrays import Floats, Ints, own_array
 from qubo_attn.errors import InputError
-
-if TYPE_CHECKING:
-    from qubo_attn.common.arrays import Floats
-    from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.ir.quadratic import Quadratic, Terms
 
 
 class Objective(Protocol):
     """A frozen dataclass whose fields are its options.
 
     Attributes:
-        name: what it is called.
-        decoder: the decoder that suits it, where the caller names none.
-        soft: whether it is over weights (and needs `SoftWeights`) rather than selections; then it
-            also has ``wanted(attention, rows)``, the real weights it would like, which set a row's
-            scale.
+        name: its name in calls, reports and files.
+        decoder: name of the decoder where the caller gives none.
+        soft: whether it is over weights (and needs `SoftWeights`) rather than selections; see
+            `SoftObjective`.
     """
 
     name: ClassVar[str]
@@ -40,7 +37,7 @@ class SoftObjective(Objective, Protocol):
     """An objective over weights."""
 
     def wanted(self, attention: Attention, rows: Rows) -> Floats:
-        """Return the real weights it would like, one per entry of ``rows``."""
+        """Return the real weights of its optimum, one per entry of ``rows``: they set the scale."""
         ...
 
 
@@ -52,3 +49,9 @@ def needed(vectors: Floats | None, argument: str, objective: str) -> Floats:
             argument=argument,
         )
     return vectors
+
+
+def quadratic(offset: float, linear: Floats, i: Ints, j: Ints, bias: Floats) -> Quadratic:
+    """Return the form of a kernel's arrays, which become its columns, without zero couplers."""
+    terms = Terms.nonzero(i, j, bias, zeros=not bias.all())
+    return Quadratic(float(offset), own_array(linear), couplers=terms)

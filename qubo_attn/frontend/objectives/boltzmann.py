@@ -8,20 +8,17 @@ temperature T give softmax(s / T) (arXiv 2606.02098). `qubo_attn.decoding.temper
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.common.arrays import Array, own_array
 from qubo_attn.errors import InputError
-from qubo_attn.frontend.objectives.base import Objective
-from qubo_attn.frontend.objectives.forms import quadratic
-
-if TYPE_CHECKING:
-    from qubo_attn.common.arrays import Array
-    from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.frontend.objectives.base import Objective, quadratic
+from qubo_attn.ir.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Boltzmann(Objective):
         'marginals'
     """
 
-    couplings: tuple[tuple[float, ...], ...] | None = field(default=None)
+    couplings: tuple[tuple[float, ...], ...] | None = None
 
     name: ClassVar[str] = "boltzmann"
     decoder: ClassVar[str] = "marginals"
@@ -50,9 +47,8 @@ class Boltzmann(Objective):
         Raises:
             InputError: the couplings do not fit the keys.
         """
-        none = np.zeros(0, np.int32)
         if self.couplings is None:
-            return quadratic(0.0, -rows.logit, none, none.copy(), np.zeros(0))
+            return Quadratic(0.0, own_array(-rows.logit))
         heads, _, keys = attention.shape
         pairs: Array = np.asarray(self.couplings, dtype=np.float64)
         if pairs.shape not in ((keys, keys), (heads, keys, keys)):

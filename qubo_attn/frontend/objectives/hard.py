@@ -9,16 +9,12 @@ we could read, so this is QAHAN-style and claims no more.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-import numpy as np
-
+from qubo_attn.common.arrays import own_array
+from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective
-from qubo_attn.frontend.objectives.forms import quadratic
-
-if TYPE_CHECKING:
-    from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
@@ -37,5 +33,4 @@ class Hard(Objective):
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``-s_i``."""
-        none = np.zeros(0, np.int32)
-        return quadratic(0.0, -rows.logit, none, none.copy(), np.zeros(0))
+        return Quadratic(0.0, own_array(-rows.logit))

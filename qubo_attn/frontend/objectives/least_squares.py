@@ -9,19 +9,16 @@ with p = softmax(s), over binarised weights w.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.common.arrays import Floats, own_array
 from qubo_attn.common.checks import one_of
-from qubo_attn.frontend.objectives.base import Objective, needed
-from qubo_attn.frontend.objectives.forms import quadratic
-
-if TYPE_CHECKING:
-    from qubo_attn.common.arrays import Floats
-    from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.frontend.objectives.base import Objective, needed, quadratic
+from qubo_attn.ir.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
@@ -53,10 +50,10 @@ class LeastSquares(Objective):
             return quadratic(
                 *kernels.distance_coefficients(rows.ptr, rows.mass, rows.key, rows.head, values)
             )
-        index = np.arange(len(rows.mass), dtype=np.int32)
+        index = own_array(np.arange(len(rows.mass), dtype=np.int32))
         offset = float((rows.mass * rows.mass).sum())
-        return quadratic(offset, -2.0 * rows.mass, index, index.copy(), np.ones(len(index)))
+        return Quadratic(offset, own_array(-2.0 * rows.mass), index, index, np.ones(len(index)))
 
     def wanted(self, attention: Attention, rows: Rows) -> Floats:
-        """Return softmax, the weights that would make the distance zero."""
+        """Return softmax, the weights at which the distance is zero."""
         return rows.mass

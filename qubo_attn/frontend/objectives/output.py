@@ -21,21 +21,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import segment_ids
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs, segment_ids
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
-from qubo_attn.frontend.objectives.base import Objective, needed
-from qubo_attn.frontend.objectives.forms import quadratic
+from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.frontend.objectives.base import Objective, needed, quadratic
 from qubo_attn.ir.quadratic import Quadratic
-
-if TYPE_CHECKING:
-    from qubo_attn.common.arrays import Array, Floats, Ints, Longs
-    from qubo_attn.frontend.attention import Attention, Rows
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,16 @@ the head's keys is taken off first: in a trained causal model any two raw keys h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.common.arrays import Floats, Ints, Longs
 from qubo_attn.common.frozen import Portable
+from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective, needed
 from qubo_attn.ir.quadratic import Quadratic, rows_of
-
-if TYPE_CHECKING:
-    from qubo_attn.common.arrays import Floats, Ints, Longs
-    from qubo_attn.frontend.attention import Attention, Rows
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,14 @@ triangles, so that each pair counts twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import coupler_columns
+from qubo_attn.common.arrays import Floats, Ints, Longs, coupler_columns
 from qubo_attn.common.frozen import Portable
+from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective
 from qubo_attn.ir.quadratic import Quadratic, RowCouplers, rows_of
-
-if TYPE_CHECKING:
-    from qubo_attn.common.arrays import Floats, Ints, Longs
-    from qubo_attn.frontend.attention import Attention, Rows
 
 
 @dataclass(frozen=True)

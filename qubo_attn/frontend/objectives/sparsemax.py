@@ -8,18 +8,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.common.arrays import segment_ids
+from qubo_attn.common.arrays import Floats, own_array, segment_ids
+from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective
-from qubo_attn.frontend.objectives.forms import quadratic
-
-if TYPE_CHECKING:
-    from qubo_attn.common.arrays import Floats
-    from qubo_attn.frontend.attention import Attention, Rows
-    from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.quadratic import Quadratic
 
 
 @dataclass(frozen=True)
@@ -38,8 +34,8 @@ class Sparsemax(Objective):
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``-s_i`` and ``w_i^2 / 2``, over real weights."""
-        index = np.arange(len(rows.logit), dtype=np.int32)
-        return quadratic(0.0, -rows.logit, index, index.copy(), np.full(len(index), 0.5))
+        index = own_array(np.arange(len(rows.logit), dtype=np.int32))
+        return Quadratic(0.0, own_array(-rows.logit), index, index, np.full(len(index), 0.5))
 
     def wanted(self, attention: Attention, rows: Rows) -> Floats:
         """Return the exact sparsemax weights, by sorting; one per entry of ``rows``."""
