@@ -14,10 +14,11 @@ def list_passes(as_json: AsJson = False) -> None:
     from qubo_attn.registry import known_passes
 
     lines = []
-    for known in known_passes():
-        brought = "" if known.package == "qubo-attn" else f"  [{known.package}]"
-        lines.append(known.name + (f"{{{known.options}}}" if known.options else "") + brought)
-        problem = typer.style(f"cannot be used: {known.problem}", fg=typer.colors.RED)
-        lines.append(f"    {problem if known.problem else known.summary}")
-    facts = [dataclasses.asdict(known) for known in known_passes()]
+    passes = known_passes()
+    for entry in passes:
+        brought = "" if entry.package == "qubo-attn" else f"  [{entry.package}]"
+        lines.append(entry.name + (f"{{{entry.options}}}" if entry.options else "") + brought)
+        problem = typer.style(f"cannot be used: {entry.problem}", fg=typer.colors.RED)
+        lines.append(f"    {problem if entry.problem else entry.summary}")
+    facts = [dataclasses.asdict(entry) for entry in passes]
     tell(as_json, facts, "\n".join(lines))

@@ -1,4 +1,4 @@
-"""What a pass did to a program's text, line by line."""
+"""Differences of two programs' texts, line by line, and texts cut short."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARKS = {"-": "del", "+": "ins", " ": "span"}
 
 
 def diff_html(before: str, after: str) -> str:
-    r"""Return the difference of two programs' texts; what there is too much of is counted.
+    r"""Return the difference of two programs' texts; lines beyond a limit are only counted.
 
     Example:
         >>> print(diff_html("a\nb\n", "a\nc\n"))
@@ -38,7 +38,7 @@ def diff_html(before: str, after: str) -> str:
 
 
 def text_html(text: str) -> str:
-    """Return a program's text; what there is too much of is counted.
+    """Return a program's text; lines beyond a limit are only counted.
 
     Example:
         >>> text_html("offset 0")
@@ -57,12 +57,12 @@ def _changes(old: list[str], new: list[str]) -> Iterator[str]:
         if what == "equal":
             yield from (f"  {line}" for line in old[i:i_end])
             continue
-        gone = [f"- {line}" for line in old[i:i_end]]
-        come = [f"+ {line}" for line in new[j:j_end]]
-        if len(gone) == len(come):
-            yield from chain.from_iterable(zip(gone, come, strict=True))
+        removed = [f"- {line}" for line in old[i:i_end]]
+        added = [f"+ {line}" for line in new[j:j_end]]
+        if len(removed) == len(added):
+            yield from chain.from_iterable(zip(removed, added, strict=True))
         else:
-            yield from (*gone, *come)
+            yield from (*removed, *added)
 
 
 def _kind(line: str) -> int:
@@ -72,20 +72,20 @@ def _kind(line: str) -> int:
 
 def _some(kind: int, lines: list[str], indent: int = 0) -> list[str]:
     """Return lines of one kind: the first ones, long runs of unchanged ones cut short."""
-    shown: list[str] = []
+    written: list[str] = []
     beyond: list[str] = []
     limit = _SHOWN[kind]
     for same, run in groupby(lines, key=lambda line: line[0] == " " and not indent):
-        left = list(run)
-        room = min(limit, _CONTEXT if same and len(left) > _CONTEXT + 1 else len(left))
-        shown += _marked(left[:room], indent)
+        block = list(run)
+        room = min(limit, _CONTEXT if same and len(block) > _CONTEXT + 1 else len(block))
+        written += _marked(block[:room], indent)
         limit -= room
         if not limit:
             # From here on lines are only counted, all together.
-            beyond += left[room:]
-        elif room < len(left):
-            shown.append(_rest(left[room:], indent))
-    return [*shown, _rest(beyond, indent)] if beyond else shown
+            beyond += block[room:]
+        elif room < len(block):
+            written.append(_rest(block[room:], indent))
+    return [*written, _rest(beyond, indent)] if beyond else written
 
 
 def _rest(lines: list[str], indent: int) -> str:
@@ -99,13 +99,13 @@ def _marked(lines: list[str], indent: int) -> list[str]:
     marked = []
     for before, line in pairwise(["  ", *lines]):
         text = _cut(line[indent:])
-        # A line put in place of another: what it says besides stands out.
-        both = before[0] == "-" and line[0] == "+"
-        known = _shared(before[1:], text[1:]) + 1 if both else len(text)
-        known = known if known > _ALIKE * len(text) else len(text)
-        news = f"<b>{escape(text[known:])}</b>" if known < len(text) else ""
+        # Of a line put in place of another, the part that differs stands out.
+        replaces = before[0] == "-" and line[0] == "+"
+        shared = _shared(before[1:], text[1:]) + 1 if replaces else len(text)
+        shared = shared if shared > _ALIKE * len(text) else len(text)
+        news = f"<b>{escape(text[shared:])}</b>" if shared < len(text) else ""
         name = _MARKS[line[0]]
-        marked.append(f"<{name}>{escape(text[:known])}{news}</{name}>")
+        marked.append(f"<{name}>{escape(text[:shared])}{news}</{name}>")
     return marked
 
 

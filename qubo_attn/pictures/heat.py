@@ -1,4 +1,4 @@
-"""Attention as pictures: one pixel per query and key, the more opaque the more weight."""
+"""Heat maps of attention: one pixel per query and key, the more opaque the more weight."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qubo_attn.pictures.png import png_uri
 # Blue for weight, amber for keys that were kept; both read on white and on black.
 WEIGHT = (37, 99, 235)
 KEPT = (217, 119, 6)
-GONE = (128, 128, 128)
+DROPPED = (128, 128, 128)
 # A kept key shows even where its weight is next to nothing.
 _LEAST = 0.3
 # Width of a map, its least height, size of letters, and how many of them a label has.
@@ -38,7 +38,7 @@ def weights_map(weights: Floats, visible: Bools) -> Array:
 def candidates_map(weights: Floats, visible: Bools, left: Bools) -> Array:
     """Return the keys left to choose from, as pixels; dropped ones in a faint grey."""
     pixels = weights_map(weights, visible & left)
-    pixels[visible & ~left] = (*GONE, 50)
+    pixels[visible & ~left] = (*DROPPED, 50)
     return pixels
 
 
@@ -167,7 +167,7 @@ def large(name: str, title: str, says: str, frame: Frame) -> str:
     Args:
         name: of the picture.
         title: above it, as text.
-        says: what it shows, for who cannot see it.
+        says: the map in words, for readers who cannot see it.
         frame: its size.
     """
     return (
@@ -179,10 +179,10 @@ def large(name: str, title: str, says: str, frame: Frame) -> str:
 def small(names: Sequence[str], frame: Frame) -> str:
     """Return maps side by side, without axes; decoration of what is said beside them."""
     step = WIDTH + 20
-    shown = "".join(
+    maps = "".join(
         f'<g transform="translate({place * step} 0)"><use href="#{name}"/>'
         f'<rect class="frame" width="{WIDTH}" height="{frame.height:g}"/></g>'
         for place, name in enumerate(names)
     )
     box = f"-2 -2 {step * len(names) - 16} {frame.height + 4:g}"
-    return f'<svg viewBox="{box}" aria-hidden="true">{shown}</svg>'
+    return f'<svg viewBox="{box}" aria-hidden="true">{maps}</svg>'

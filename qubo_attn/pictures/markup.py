@@ -1,4 +1,4 @@
-"""Pieces of HTML that all parts of a page share; whatever is the user's is escaped here."""
+"""Pieces of HTML that all parts of a page share; text of the user is escaped here."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def section(name: str, title: str, lead: str, *parts: str) -> str:
     """Return one part of the page: a heading, one plain sentence, and what it shows.
 
     Args:
-        name: of its anchor.
+        name: name of its anchor.
         title: the heading, as text.
-        lead: what a stranger should know about it, as HTML.
+        lead: an introduction for a stranger, as HTML.
         parts: HTML.
     """
     body = "\n".join(part for part in parts if part)
@@ -43,22 +43,20 @@ def section(name: str, title: str, lead: str, *parts: str) -> str:
     )
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table that scrolls on its own where a page is narrow.
 
     Args:
-        heads: of the columns, as text; the first column names the rows.
-        rows: cells, as HTML.
-        caption: what the table holds, as text.
+        heads: titles of the columns, as text; the first column names the rows.
+        rows: cells of every row, as HTML.
     """
     top = "".join(f'<th scope="col">{escape(head)}</th>' for head in heads)
     body = "\n".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
         for first, *cells in rows
     )
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
-        f'<div class="wide" tabindex="0"><table>{said}<thead><tr>{top}</tr></thead>\n'
+        f'<div class="wide" tabindex="0"><table><thead><tr>{top}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
 

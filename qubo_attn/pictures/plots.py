@@ -55,13 +55,13 @@ def plot(
         MissingExtraError: matplotlib is not installed.
         InputError: there is no such head.
     """
-    shown = range(len(selected)) if heads is None else heads
-    for head in shown:
+    heads = range(len(selected)) if heads is None else heads
+    for head in heads:
         whole("head", head, most=len(selected) - 1)
-    lines, columns = 1 if given is None else 2, max(len(shown), 1)
+    lines, columns = 1 if given is None else 2, max(len(heads), 1)
     figure = new_figure(_INCHES * columns, _INCHES * lines + 0.4)
     axes = figure.subplots(lines, columns, squeeze=False)
-    for place, head in enumerate(shown):
+    for place, head in enumerate(heads):
         seen = np.ones(selected.shape[1:], bool)
         if given is not None:
             seen = given[1][head]

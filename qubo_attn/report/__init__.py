@@ -1,1 +1,1 @@
-"""What a compilation did, as facts, schedule, drawing and page."""
+"""Facts, schedules, drawings and pages of compilations."""

@@ -84,8 +84,8 @@ class Report:
             )
             lines += [f"    {line}" for line in _machine_lines(part)]
         if self.chains:
-            shown = ", ".join(f"{count} of {length}" for length, count in self.chains.items())
-            lines.append(f"chains: {shown}")
+            counts = (f"{count} of {length}" for length, count in self.chains.items())
+            lines.append(f"chains: {', '.join(counts)}")
         if self.machine:
             lines.append(f"machine: {machine_text(self.machine)}")
         if self.cache:

@@ -54,8 +54,8 @@ class Schedule:
         lines = []
         for index in dict.fromkeys(call.submission for call in self.calls):
             calls = self.of(index)
-            said = calls_text([call.reads for call in calls])
-            lines.append(f"submission {index}: {said}{time_text(milliseconds(calls))}")
+            words = calls_text([call.reads for call in calls])
+            lines.append(f"submission {index}: {words}{time_text(milliseconds(calls))}")
         last = f"{len(self.calls)} calls, {self.reads} reads each submission"
         return "\n".join([*lines, f"{last}{time_text(milliseconds(self.calls))}"])
 

@@ -1,38 +1,26 @@
 from __future__ import annotations
 
-import base64
 import html
-import json
 import re
 import shutil
 import struct
 import subprocess
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import qubo_attn as qa
-from qubo_attn.cli import app
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.ir.heads import top_k
-from qubo_attn.ir.lift import Lift
-from qubo_attn.pictures.diffs import diff_html
-from qubo_attn.pictures.heat import selected_map, shrunk, weights_map
-from qubo_attn.pictures.png import png_uri
 from qubo_attn.pipeline.pipeline import Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
-from qubo_attn.report.page.example_row import example_row, part_of, row_members
 from qubo_attn.report.page.outcome import compared
 from tests.conftest import ROOT
-from tests.support.markup import Reader
+from tests.support.markup import Reader, check, decoded
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 FLAGS = (
@@ -51,19 +39,6 @@ FLAGS = (
 )
 WIDTHS, HEIGHT = (1280, 420), 2400
 FIXTURES = ROOT / "fixtures" / "attention"
-
-
-def check(page: str) -> Reader:
-    """Check what holds for every page, and return what it says."""
-    read = Reader(page)
-    assert len(read.ids) == len(set(read.ids))
-    for link in read.links:
-        assert link.startswith("data:") or link.removeprefix("#") in read.ids
-    assert "http:" not in page
-    assert "https:" not in page
-    assert "<script" not in page
-    assert "nan" not in re.sub(r"data:[^\"]*", "", page).lower().split()
-    return read
 
 
 def same_run(page: str) -> str:
@@ -216,25 +191,6 @@ def test_its_numbers_are_those_of_the_result(
     assert f"{np.mean(fair.errors):.1%}" in Reader(page).text
 
 
-def decoded(uri: str) -> np.ndarray:
-    """Read back a PNG of eight bits a channel, without filters."""
-    data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    place, body, size = 8, b"", (0, 0)
-    while place < len(data):
-        length = struct.unpack(">I", data[place : place + 4])[0]
-        name, part = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
-        (crc,) = struct.unpack(">I", data[place + 8 + length : place + 12 + length])
-        assert crc == zlib.crc32(name + part)
-        if name == b"IHDR":
-            size = struct.unpack(">II", part[:8])
-        body += part if name == b"IDAT" else b""
-        place += 12 + length
-    lines = np.frombuffer(zlib.decompress(body), np.uint8).reshape(size[1], 1 + 4 * size[0])
-    assert (lines[:, 0] == 0).all()
-    return lines[:, 1:].reshape(size[1], size[0], 4)
-
-
 def test_maps_hold_the_attention(
     compiled: qa.CompiledAttention, result: qa.AttentionResult, page: str
 ) -> None:
@@ -249,23 +205,6 @@ def test_maps_hold_the_attention(
         assert np.array_equal(amber, result.selected[head])
         grey = decoded(left[1])[..., 0] == 128
         assert (grey.sum(axis=-1) == 30 - 8).all()
-
-
-def test_large_maps_shrink_and_keep_what_stands_out() -> None:
-    weights = np.zeros((1000, 700))
-    weights[777, 500] = 1.0
-    pixels = shrunk(weights_map(weights, weights >= 0), heads=32)
-    assert max(pixels.shape) <= 256
-    assert (pixels[..., 3] == 255).sum() == 1
-    assert shrunk(pixels, heads=1).shape == pixels.shape
-
-
-def test_kept_keys_show_however_little_they_weigh() -> None:
-    nothing = np.zeros((1, 2))
-    pixels = selected_map(nothing, nothing == 0, np.array([[True, False]]))
-    assert pixels[0, 0, 3] > 50
-    assert pixels[0, 1, 3] == 0
-    assert np.array_equal(decoded(png_uri(pixels)), pixels)
 
 
 # -- every kind of compilation ------------------------------------------------------------------
@@ -382,170 +321,6 @@ def test_programs_of_any_pipeline_have_a_page(cache: qa.EmbeddingCache) -> None:
     assert "QAMA <1>" in read.text
     with pytest.raises(qa.InputError, match="no stages"):
         qa.stages_page([])
-
-
-# -- its parts ----------------------------------------------------------------------------------
-
-
-@given(
-    st.lists(st.sampled_from("abc<&"), max_size=6), st.lists(st.sampled_from("abd<"), max_size=6)
-)
-def test_a_diff_holds_both_texts(old: list[str], new: list[str]) -> None:
-    shown = diff_html("\n".join(old), "\n".join(new))
-    if old == new:
-        assert shown == ""
-        return
-    lines = [line for line in Reader(shown).text.split("\n") if line]
-    known = [line for line in lines if not line.startswith("…")]
-    left = len(lines) == len(known)
-    if left:
-        assert [line[2:] for line in known if line[0] in " -"] == old
-        assert [line[2:] for line in known if line[0] in " +"] == new
-    else:
-        assert [line[2:] for line in known if line[0] == "-"] == [
-            line for line in old if f"- {line}" in known
-        ]
-
-
-def test_long_diffs_are_counted() -> None:
-    old = "\n".join(f"x[0,0,{i}] * x[0,0,{i + 1}] : 1" for i in range(500))
-    text = Reader(diff_html(old, "offset 0")).text
-    assert "… 488 lines removed" in text
-    assert text.count("\n") < 20
-    some = "\n".join(line for place, line in enumerate(old.split("\n")) if place % 3)
-    text = Reader(diff_html(old, some)).text
-    assert text.count("…") == 1
-    assert "… 163 lines removed, 325 lines unchanged" in text
-
-
-def test_a_part_of_a_program_has_its_energies(minilm: dict[str, np.ndarray]) -> None:
-    compiled = qa.compile(minilm["scores"][:2], 2, select=qa.ExactlyK(2), slots=6, target=None)
-    row = example_row(compiled.stages)
-    assert row is not None
-    head, query = row
-    rng = np.random.default_rng(0)
-    for stage, members in zip(
-        compiled.stages, row_members(compiled.stages, head, query), strict=True
-    ):
-        program = stage.program
-        part = part_of(program, members)
-        part.verify()
-        assert part.labels == [program.label(v) for v in members]
-        assert set(part.variables.head) == {head}
-        assert set(part.variables.query) == {query}
-        points = np.zeros((8, len(program)))
-        points[:, members] = rng.integers(0, 2, (8, len(members)))
-        rest = program.energies(np.zeros((1, len(program))))
-        own = part.energies(np.zeros((1, len(part))))
-        assert part.energies(points[:, members]) - own == pytest.approx(
-            program.energies(points) - rest
-        )
-
-
-@pytest.mark.parametrize(
-    ("select", "shape"),
-    [
-        (qa.AtMostK(3), "dense"),
-        (qa.ExactlyK(3), "network"),
-        (qa.ExactlyK(3), "grid"),
-        (qa.SoftWeights(3), "dense"),
-    ],
-    ids=["slack", "network", "grid", "levels"],
-)
-def test_ancillas_belong_to_their_row(
-    select: qa.ExactlyK, shape: str, minilm: dict[str, np.ndarray]
-) -> None:
-    compiled = qa.compile(
-        -minilm["scores"][:2, :3, :8],
-        2,
-        select=select,
-        objective="sparsemax" if isinstance(select, qa.SoftWeights) else "hard",
-        target=None,
-        passes=(qa.InsertPenalties(cardinality=shape), qa.BinarizeWeights()),
-    )
-    row = example_row(compiled.stages)
-    assert row is not None
-    head, query = row
-    for stage, members in zip(compiled.stages, row_members(compiled.stages, *row), strict=True):
-        v = stage.program.variables
-        assert members.tolist() == np.flatnonzero((v.head == head) & (v.query == query)).tolist()
-        c = stage.program.constraints
-        kept = part_of(stage.program, members).constraints
-        assert len(kept) == ((c.head == head) & (c.query == query)).sum()
-
-
-def test_no_row_to_show() -> None:
-    program = qa.Program.parse("w[0,*,0,0] : 1\nw[0,*,1,0] : 2\n")
-    stages = qa.Pipeline((qa.Canonicalize(),)).run(program)
-    assert example_row(stages) is None
-    assert isinstance(stages[0].lift, Lift)
-    check(qa.stages_page(stages))
-
-
-# -- the command --------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, minilm: dict[str, np.ndarray]) -> str:
-    folder = tmp_path_factory.mktemp("compiled") / "out"
-    options = {"select": qa.ExactlyK(2), "target": None, "values": minilm["value"][:2]}
-    qa.compile(minilm["scores"][:2], 2, **options).save(folder)
-    return str(folder)
-
-
-def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["report", *arguments])
-    assert "Traceback" not in result.output
-    return result.exit_code, result.output
-
-
-def test_the_command_writes_the_page(folder: str, tmp_path: Path) -> None:
-    out = tmp_path / "report.html"
-    tokens = str(FIXTURES / "minilm_d02_L1_n10.npz")
-    code, text = run(folder, "-o", str(out), "--tokens", tokens, "--json")
-    facts = json.loads(text)
-    assert code == 0
-    assert facts["bytes"] == out.stat().st_size
-    assert facts["solved"]
-    assert facts["feasible"] == 1
-    assert set(facts["errors"]) == {"ours", "top-k, renormalised (same decoder)"}
-    read = check(out.read_text(encoding="utf-8"))
-    assert "heron" in read.text
-    loaded = qa.load(folder)
-    with np.load(tokens) as file:
-        assert out.read_text(encoding="utf-8") == loaded.html(
-            loaded.solve(seed=1), tokens=file["tokens"].tolist()
-        )
-
-
-def test_the_command_without_solving(folder: str, tmp_path: Path) -> None:
-    out, words = tmp_path / "report.html", tmp_path / "words.txt"
-    words.write_text("\n".join("abcdefghij"))
-    code, text = run(folder, "-o", str(out), "--no-solve", "--tokens", str(words))
-    assert (code, f"wrote {out}" in text.replace("\n", "")) == (0, True)
-    assert "outcome" not in check(out.read_text(encoding="utf-8")).ids
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("absent", "-o", "x.html"), "holds no readable artifact"),
-        (("FOLDER", "-o", "absent/x.html"), "No such file"),
-        (("FOLDER", "-o", "x.html", "--tokens", "absent.npz"), "holds no readable tokens"),
-        (("FOLDER", "-o", "x.html", "--seed", "-1"), "seed must be from 0"),
-    ],
-)
-def test_the_command_says_what_is_wrong(
-    arguments: tuple[str, ...],
-    message: str,
-    folder: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, text = run(*(folder if word == "FOLDER" else word for word in arguments))
-    assert code != 0
-    assert message in text
 
 
 def test_top_k_keeps_as_many_keys_as_the_row(

@@ -1,4 +1,4 @@
-"""What a compilation did to attention, as one HTML page that needs nothing else."""
+"""HTML pages of compilations; each is one file that loads nothing."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def stages_page(stages: Sequence[Stage], title: str = "A program, compiled") -> 
     For programs that are not attention rows as `qubo_attn.compile` makes them.
 
     Args:
-        stages: what `Pipeline.run` returned; the first is the earliest that is shown.
-        title: of the page.
+        stages: what `Pipeline.run` returned; the page begins with the first.
+        title: title of the page.
 
     Raises:
         InputError: there is no stage.
@@ -103,12 +103,12 @@ def _on_the_chip(program: Program, placement: Placement) -> list[tuple[str, str,
 def _lead(compilation: Compilation) -> str:
     heads, queries, keys = compilation.attention.shape
     selects = dict.fromkeys(map(str, compilation.recipe.selects))
-    chosen = ", ".join(escape(select) for select in selects)
+    choices = ", ".join(escape(select) for select in selects)
     target = compilation.recipe.target
     return (
         f"{plural(heads, 'head')}, each with {plural(queries, 'query')} looking at "
         f"{plural(keys, 'key')}. In every row (one query of one head) "
-        f"a few keys were to be chosen: <code>{chosen}</code>. That choice was rewritten, step by "
+        f"a few keys were to be chosen: <code>{choices}</code>. That choice was rewritten, step by "
         "step, into yes-or-no problems that "
         + (
             "any sampler of binary quadratic models takes."

@@ -1,4 +1,4 @@
-"""Attention as given, as left to choose from, and as selected, head by head."""
+"""Maps of every head: attention as given, as left to choose from, and as selected."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def attention_section(subject: Subject) -> str:
             f"<span>head {head}</span></label>"
         )
         titles = ("given", "candidates", "selected")
-        shown = "".join(
+        large_maps = "".join(
             large(name, title, f"head {head}, {title}: {facts}", frame)
             for name, title in zip(names, titles, strict=False)
         )
         panels.append(
             f'<div class="panel" id="panel{head}"><h3>Head {head}</h3>'
-            f'<p>{escape(facts)}</p><div class="maps">{shown}</div></div>'
+            f'<p>{escape(facts)}</p><div class="maps">{large_maps}</div></div>'
         )
     hidden = (
         f'<svg width="0" height="0" class="store" aria-hidden="true"><defs>{"".join(pictures)}'
@@ -104,10 +104,10 @@ def _facts(subject: Subject, head: int) -> str:
         f"hold {share(float((softmax * left).sum(-1).mean()))} of the softmax weight on average."
     )
     if result is not None:
-        kept = result.selected[head][rows]
+        selected = result.selected[head][rows]
         text += (
-            f" The solution keeps {_span(kept)}, which hold "
-            f"{share(float((softmax * kept).sum(-1).mean()))}."
+            f" The solution keeps {_span(selected)}, which hold "
+            f"{share(float((softmax * selected).sum(-1).mean()))}."
         )
         if result.context is not None:
             error = result.output_errors(attention)[head][rows]

@@ -14,7 +14,7 @@ from qubo_attn.pictures.markup import escape, plural, section
 from qubo_attn.report.chip import Chip, chip_of, places
 
 _SIDE = 1000
-_SHOWN = 4
+_DRAWN = 4
 
 
 def chip_section(program: Program, placement: Placement) -> str:
@@ -26,8 +26,8 @@ def chip_section(program: Program, placement: Placement) -> str:
         "rows do not touch each other, so many are solved in one go; colours are heads."
     )
     where = _scaled(target)
-    shown = range(min(placement.submissions, _SHOWN))
-    chips = [chip_of(program, placement, submission) for submission in shown]
+    drawn = range(min(placement.submissions, _DRAWN))
+    chips = [chip_of(program, placement, submission) for submission in drawn]
     drawings = [_drawing(chip, where, chip is chips[0]) for chip in chips]
     more = placement.submissions - len(drawings)
     rest = f"<p>{plural(more, 'more submission')} not drawn.</p>" if more > 0 else ""
@@ -47,7 +47,7 @@ def _scaled(target: Target) -> Longs:
 
 def _drawing(chip: Chip, where: Longs, couplers: bool) -> str:
     dot = max(_SIDE / max(np.sqrt(len(where)), 1.0) / 3.2, 2.0)
-    shown = [f'<path class="idle" stroke-width="{dot * 0.6:.1f}" d="{_dots(where[chip.idle])}"/>']
+    groups = [f'<path class="idle" stroke-width="{dot * 0.6:.1f}" d="{_dots(where[chip.idle])}"/>']
     for part in chip.heads:
         drawn = (
             f'<path stroke-width="{dot * 0.55:.1f}" d="{_lines(where, part.chains)}"/>'
@@ -56,12 +56,12 @@ def _drawing(chip: Chip, where: Longs, couplers: bool) -> str:
         if couplers:
             between = _lines(where, part.couplers)
             drawn = f'<path stroke-width="0.7" opacity=".45" d="{between}"/>{drawn}'
-        shown.append(f'<g stroke="{part.colour}"><title>{part.name}</title>{drawn}</g>')
+        groups.append(f'<g stroke="{part.colour}"><title>{part.name}</title>{drawn}</g>')
     width, height = where.max(axis=0) + 2 * dot
     title = escape(chip.title)
     return (
         f'<figure><svg viewBox="{-dot:.0f} {-dot:.0f} {width:.0f} {height:.0f}" role="img" '
-        f'class="chip" aria-label="{title}">{"".join(shown)}</svg>'
+        f'class="chip" aria-label="{title}">{"".join(groups)}</svg>'
         f"<figcaption>{title}</figcaption></figure>"
     )
 

@@ -1,4 +1,4 @@
-"""One query, key by key: the whole story in one row."""
+"""One row as an example, key by key: weights before and after, and what became of each key."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def example_section(subject: Subject, row: tuple[int, int]) -> str:
     weights = attention.softmax[row]
     order = np.argsort(-weights, kind="stable")
     order = order[attention.visible[row][order]]
-    kept = np.zeros(len(weights), bool) if result is None else result.selected[row]
+    selected = np.zeros(len(weights), bool) if result is None else result.selected[row]
     entries = []
     for key in order[:_MOST].tolist():
         fate, style = ("dropped", "gone") if not left[key] else ("candidate", "flat")
         text = share(float(weights[key]))
-        if result is not None and kept[key]:
+        if result is not None and selected[key]:
             fate, style = "kept", "kept"
             text += f" → {share(float(result.weights[row][key]))}"
         label = subject.keys[key]
@@ -34,7 +34,7 @@ def example_section(subject: Subject, row: tuple[int, int]) -> str:
     rest = order[_MOST:]
     more = (
         f"<p>{plural(len(rest), 'more key')} of less weight: {int((~left[rest]).sum())} dropped, "
-        f"{int(kept[rest].sum())} kept.</p>"
+        f"{int(selected[rest].sum())} kept.</p>"
         if len(rest)
         else ""
     )

@@ -1,4 +1,4 @@
-"""One row as an example: which one to show, and its part of the program after every stage."""
+"""Choice of an example row, and its part of the program after every stage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WELCOME = 12
 # A largest softmax weight of about so much leaves something to tell the keys apart by.
 _SPREAD = 0.3
 
-# A form that has not worked out its couplers is not made to where there may be more than these.
+# Couplers that are worked out for a page, at most.
 _MOST = 4_000_000
 
 
@@ -40,11 +40,11 @@ def example_row(stages: Sequence[Stage]) -> tuple[int, int] | None:
         None where no variable belongs to a head and a query.
     """
     first = stages[0].program.variables
-    own = (first.head >= 0) & (first.query >= 0)
-    if not own.any():
+    in_row = (first.head >= 0) & (first.query >= 0)
+    if not in_row.any():
         return None
     width = int(first.query.max()) + 1
-    name = np.where(own, first.head.astype(np.int64) * width + first.query, -1)
+    name = np.where(in_row, first.head.astype(np.int64) * width + first.query, -1)
     rows, member = np.unique(name, return_inverse=True)
     sizes = np.bincount(member, minlength=len(rows))
     changes = np.zeros(len(rows), np.int64)
@@ -67,13 +67,13 @@ def example_row(stages: Sequence[Stage]) -> tuple[int, int] | None:
 def row_members(stages: Sequence[Stage], head: int, query: int) -> list[Longs]:
     """Return the variables behind one row, in the program after every stage."""
     first = stages[0].program.variables
-    mine = np.flatnonzero((first.head == head) & (first.query == query))
+    row = np.flatnonzero((first.head == head) & (first.query == query))
     lift = Lift.identity(len(first))
     members = []
     for place, stage in enumerate(stages):
         if place:
             lift = lift.then(stage.lift)
-        behind = np.unique(lift.matrix[mine].indices).astype(np.int64) if len(mine) else mine
+        behind = np.unique(lift.matrix[row].indices).astype(np.int64) if len(row) else row
         members.append(_with_ancillas(stage.program, behind))
     return members
 
@@ -84,8 +84,8 @@ def _with_ancillas(program: Program, members: Longs) -> Longs:
     width = int(v.query.max(initial=0)) + 2
     name = v.head.astype(np.int64) * width + v.query
     rows = np.unique(name[members])
-    own = (v.role == Role.ANCILLA) & np.isin(name, rows) & (v.head >= 0)
-    return np.union1d(members, np.flatnonzero(own))
+    ancillas = (v.role == Role.ANCILLA) & np.isin(name, rows) & (v.head >= 0)
+    return np.union1d(members, np.flatnonzero(ancillas))
 
 
 def part_of(program: Program, members: Longs) -> Program:
@@ -98,5 +98,5 @@ def part_of(program: Program, members: Longs) -> Program:
     place[members] = np.arange(len(members))
     form = Quadratic(0.0, o.linear[members], couplers=o.among(members))
     outside = np.bincount(segment_ids(c.ptr), place[c.var] < 0, len(c)) > 0
-    kept = c.take(~outside & (np.diff(c.ptr) > 0) & (c.kind != Kind.BUDGET))
-    return Program(program.variables.take(members), form, replaced(kept, var=place[kept.var]))
+    inside = c.take(~outside & (np.diff(c.ptr) > 0) & (c.kind != Kind.BUDGET))
+    return Program(program.variables.take(members), form, replaced(inside, var=place[inside.var]))

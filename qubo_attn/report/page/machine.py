@@ -1,4 +1,4 @@
-"""What the machine makes of it: chain lengths, precision against noise, and time."""
+"""Chain lengths, precision against noise, machine time, and models without a machine."""
 
 from __future__ import annotations
 

@@ -40,9 +40,9 @@ def compared(attention: Attention, result: AttentionResult) -> tuple[Comparison,
     """Return the result beside top-k with as many keys in each row, by two decoders."""
     errors = None if attention.values is None else result.output_errors(attention)
     ours = Comparison("ours", _OWN, result.selected, errors)
-    chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
+    largest = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
     if attention.values is None:
-        return ours, Comparison("top-k", _PLAIN, chosen, None)
+        return ours, Comparison("top-k", _PLAIN, largest, None)
     same = _decoder(attention, result)
     names = ["renormalise", "residual" if same is None else same]
     others = []
@@ -50,8 +50,8 @@ def compared(attention: Attention, result: AttentionResult) -> tuple[Comparison,
         label = {"renormalise": "top-k, renormalised", "residual": "top-k, residual"}[name]
         if name == same:
             label += " (same decoder)"
-        errors = selection_errors(name, chosen, attention)
-        others.append(Comparison(label, _FAIR if name == same else _PLAIN, chosen, errors))
+        errors = selection_errors(name, largest, attention)
+        others.append(Comparison(label, _FAIR if name == same else _PLAIN, largest, errors))
     return (ours, *others)
 
 
@@ -114,8 +114,8 @@ def mean_error(errors: Floats | None) -> float:
 
 def _mass(attention: Attention, kept: Bools) -> float:
     seen = attention.visible.any(axis=-1)
-    held = (attention.softmax * kept).sum(axis=-1)[seen]
-    return float(held.mean()) if len(held) else float("nan")
+    masses = (attention.softmax * kept).sum(axis=-1)[seen]
+    return float(masses.mean()) if len(masses) else float("nan")
 
 
 def _counts(result: AttentionResult) -> str:

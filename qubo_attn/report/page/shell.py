@@ -1,4 +1,4 @@
-"""The page around its parts: one file, no script, nothing loaded."""
+"""The frame of a page: head, table of contents and footer; no script, nothing loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def page(
     Args:
         title: as text.
         lead: what was done, as HTML.
-        facts: name (text) and value (HTML) of what matters most.
+        facts: name (text) and value (HTML) of the most important facts.
         sections: anchor, name in the table of contents, and HTML of each part.
     """
     tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in facts)

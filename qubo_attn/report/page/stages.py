@@ -76,23 +76,23 @@ def stages_section(
     where = "" if row is None else _row_name(row, tokens)
     members = [] if row is None else row_members(stages, *row)
     texts = [
-        part_of(stage.program, mine).text(limit=_ROW_LINES)
-        for stage, mine in zip(stages, members, strict=False)
+        part_of(stage.program, variables).text(limit=_ROW_LINES)
+        for stage, variables in zip(stages, members, strict=False)
     ]
     parts = []
     for place, stage in enumerate(stages):
         before = stages[place - 1] if place else None
-        shown = [f"<p>{_sentence(stage, by_name.get(stage.name), place)}</p>"]
-        shown += [_changed(before, stage), _proof(stage), listed(stage.rewrite.notes)]
+        pieces = [f"<p>{_sentence(stage, by_name.get(stage.name), place)}</p>"]
+        pieces += [_changed(before, stage), _proof(stage), listed(stage.rewrite.notes)]
         if texts:
-            shown.append(_row_text(texts, place, where))
+            pieces.append(_row_text(texts, place, where))
         if members and stage.rewrite.placement is not None:
             chains = _chains(stage.program, members[place], stage.rewrite.placement)
-            shown.append(details(f"The chains of {where}", chains))
+            pieces.append(details(f"The chains of {where}", chains))
         if (before is None or stage.program is not before.program) and is_written(stage.program):
             whole = text_html(stage.program.text(limit=_WHOLE_LINES))
-            shown.append(details("The head of the whole program's text", whole))
-        parts.append(_article(place, stage, shown))
+            pieces.append(details("The head of the whole program's text", whole))
+        parts.append(_article(place, stage, pieces))
     return section("pipeline", "What the compiler did", lead, _table(stages), *parts)
 
 
@@ -162,8 +162,8 @@ def _margin(stage: Stage) -> str:
     return short(stage.rewrite.margin)
 
 
-def _article(place: int, stage: Stage, shown: Sequence[str]) -> str:
-    body = "\n".join(piece for piece in shown if piece)
+def _article(place: int, stage: Stage, pieces: Sequence[str]) -> str:
+    body = "\n".join(piece for piece in pieces if piece)
     return (
         f'<article class="stage" id="stage{place}"><h3><span class="step">{place}</span> '
         f"{escape(stage.name)}</h3>\n<code>{escape(stage.spec)}</code>\n{body}</article>"
@@ -185,12 +185,12 @@ def _sentence(stage: Stage, pass_: Pass | None, place: int) -> str:
     if stage.name in _PASSES:
         return escape(_PASSES[stage.name])
     if place == 0:
-        says = [_OBJECTIVES[name] for name in stage.name.split("+") if name in _OBJECTIVES]
-        if says:
+        aims = [_OBJECTIVES[name] for name in stage.name.split("+") if name in _OBJECTIVES]
+        if aims:
             levels = "" if stage.program.is_binary else ", and how much it is to weigh"
             return (
                 f"Your scores become one choice for each query and key, to keep it or not{levels}; "
-                f"the best answer {escape('; or '.join(says))}."
+                f"the best answer {escape('; or '.join(aims))}."
             )
         return "The problem as it was handed in."
     text = inspect.getdoc(type(pass_)) if pass_ is not None else None
@@ -201,8 +201,8 @@ def _changed(before: Stage | None, stage: Stage) -> str:
     """Return how the counts moved, as short labels."""
     now = counts_of(stage)
     if before is None:
-        shown = ("variables", "couplers")
-        return _labels(f"{count(now[name])} {name}" for name in shown if name in now)
+        names = ("variables", "couplers")
+        return _labels(f"{count(now[name])} {name}" for name in names if name in now)
     was = counts_of(before)
     moved = [
         f"{name} {count(was[name])} → {count(now[name])}"
@@ -220,8 +220,8 @@ def _changed(before: Stage | None, stage: Stage) -> str:
 
 
 def _labels(texts: Iterable[str]) -> str:
-    shown = "".join(f"<span>{escape(text)}</span>" for text in texts)
-    return f'<p class="labels">{shown}</p>' if shown else ""
+    spans = "".join(f"<span>{escape(text)}</span>" for text in texts)
+    return f'<p class="labels">{spans}</p>' if spans else ""
 
 
 def _proof(stage: Stage) -> str:
