@@ -15,12 +15,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats, segment_ids
+from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.substitute import substitute
+from qubo_attn.ir.rows import row_ranges
+from qubo_attn.ir.substitute import fix
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 
@@ -59,20 +60,15 @@ class Canonicalize:
             fixed, value = _decided(program)
             if not fixed.any():
                 break
-            source = np.where(fixed, -1, np.cumsum(~fixed) - 1)
-            step = Lift.select(source, int((~fixed).sum()), np.where(fixed, value, 0.0))
-            program = substitute(program, step, program.variables.take(~fixed))
+            program, step = fix(program, fixed, value)
             lift = lift.then(step)
         return Rewrite(program, lift, notes=(f"{before - len(program)} variables decided",))
 
 
 def _decided(program: Program) -> tuple[Bools, Floats]:
     """Return which variables the constraints decide, one constraint at a time, and at what."""
-    c, n = program.constraints, len(program)
-    row = segment_ids(c.ptr)
-    reach = c.coef * program.variables.upper[c.var]
-    least = np.bincount(row, weights=np.minimum(reach, 0), minlength=len(c))
-    most = np.bincount(row, weights=np.maximum(reach, 0), minlength=len(c))
+    c, n, row = program.constraints, len(program), program.constraints.row
+    least, most = row_ranges(program)
     equal = c.sense == Sense.EQ
     broken = (c.rhs < least - 1e-9) | (equal & (c.rhs > most + 1e-9))
     single = equal & (np.diff(c.ptr) == 1)

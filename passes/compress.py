@@ -20,15 +20,15 @@ between fields stay whole, and so do steps between couplers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats
-from qubo_attn.errors import InputError
-from qubo_attn.formulations.couplers import change_rows, check_budget
+from qubo_attn.common.checks import share, whole
+from qubo_attn.formulations.couplers import change_rows
+from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import lone_rows
 from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, Fact
@@ -68,31 +68,25 @@ class Compress:
     breaks: ClassVar[frozenset[Fact]] = frozenset({OWN_ENERGIES})
 
     def __post_init__(self) -> None:
-        check_budget(self.budget)
-        whole = isinstance(self.bits, Integral) and not isinstance(self.bits, bool)
-        if not whole or not 2 <= self.bits <= MOST_BITS:
-            raise InputError(
-                f"bits must be a whole number from 2 to {MOST_BITS}, not {self.bits!r}",
-                bits=self.bits,
-            )
+        share("budget", self.budget)
+        whole("bits", self.bits, 2, MOST_BITS)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with coefficients of fewer bits."""
         if not lone_rows(program).any():
             return unchanged(program, "no rows that keep exactly k bits and stand alone")
-        rewrite, bits = change_rows(program, kernels.compress_rows, self.budget, int(self.bits))
-        before, after = dynamic_range(program), dynamic_range(rewrite.program)
-        taken = bits[bits > 0]
-        width = f", {np.median(taken):g} bits in the median" if len(taken) else ""
+        changed, rows = change_rows(program, kernels.compress_rows, self.budget, int(self.bits))
+        before, after = dynamic_range(program), dynamic_range(changed)
+        bits, bound = rows.tally[rows.tally > 0], float(rows.bound.sum())
+        width = f", {np.median(bits):g} bits in the median" if len(bits) else ""
         notes = (
-            f"{len(taken)} of {len(bits)} rows compressed{width}",
+            f"{len(bits)} of {len(rows.tally)} rows compressed{width}",
             f"dynamic range {np.median(before):.2g} bits before, {np.median(after):.2g} after "
             "(median)",
-            f"the optimum rises by at most {rewrite.prove():.4g}",
+            f"the optimum rises by at most {bound:.4g}",
         )
-        return Rewrite(
-            rewrite.program, rewrite.lift, bound=rewrite.bound, error=rewrite.error, notes=notes
-        )
+        error, lift = float(rows.error.sum()), Lift.identity(len(program))
+        return Rewrite(changed, lift, bound=bound, error=error, notes=notes)
 
 
 def dynamic_range(program: Program) -> Floats:
@@ -102,6 +96,16 @@ def dynamic_range(program: Program) -> Floats:
     closer than rounding noise count as equal; a row of equal numbers has 0 bits.
     """
     o, rows = program.objective, program.constraints.take(lone_rows(program))
-    number = np.arange(1.0, len(o) + 1.0)
-    adjacency = kernels.adjacency(len(program), o.i, o.j, number)
-    return kernels.dynamic_ranges(rows.ptr, rows.var, o.linear, *adjacency, o.bias)
+    owner = np.full(len(program), -1, np.int64)
+    owner[rows.var] = rows.row
+    inside = owner[o.i] >= 0
+    row = np.concatenate([np.arange(len(rows)), rows.row, owner[o.i[inside]]])
+    value = np.concatenate([np.zeros(len(rows)), o.linear[rows.var], o.bias[inside]])
+    order = np.lexsort((value, row))
+    row, value = row[order], value[order]
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    span = np.maximum.reduceat(value, first) - value[first]
+    gap = np.diff(value, prepend=0.0)
+    gap[first] = 0.0
+    gap[gap <= 1e-12 * span[row]] = np.inf
+    return np.log2(np.where(span > 0, span / np.minimum.reduceat(gap, first), 1.0))

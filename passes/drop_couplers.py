@@ -23,7 +23,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qubo_attn import kernels
-from qubo_attn.formulations.couplers import change_rows, check_budget
+from qubo_attn.common.checks import share
+from qubo_attn.formulations.couplers import change_rows
+from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
@@ -60,16 +62,16 @@ class DropCouplers:
     breaks: ClassVar[frozenset[Fact]] = frozenset({OWN_ENERGIES})
 
     def __post_init__(self) -> None:
-        check_budget(self.budget)
+        share("budget", self.budget)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with fewer couplers."""
-        rewrite, free = change_rows(program, kernels.drop_couplers, self.budget)
-        before, after = len(program.objective), len(rewrite.program.objective)
+        changed, rows = change_rows(program, kernels.drop_couplers, self.budget)
+        before, after = len(program.objective), len(changed.objective)
+        bound = float(rows.bound.sum())
         notes = (
-            f"{before - after} of {before} couplers dropped, {int(free.sum())} of them by proof",
-            f"the optimum rises by at most {rewrite.prove():.4g}",
+            f"{before - after} of {before} couplers dropped, {rows.tally.sum()} of them by proof",
+            f"the optimum rises by at most {bound:.4g}",
         )
-        return Rewrite(
-            rewrite.program, rewrite.lift, bound=rewrite.bound, error=rewrite.error, notes=notes
-        )
+        error, lift = float(rows.error.sum()), Lift.identity(len(program))
+        return Rewrite(changed, lift, bound=bound, error=error, notes=notes)

@@ -20,25 +20,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Bools, Floats
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
+from qubo_attn.common.checks import one_of
 from qubo_attn.common.frozen import replaced
+from qubo_attn.common.vocabulary import CARDINALITIES
 from qubo_attn.errors import InfeasibleError, InputError, PassError
-from qubo_attn.formulations.cardinality import OPTIONS, Cardinality, cheapest, uncoupled
-from qubo_attn.formulations.certificates import (
-    BY_STEPS,
-    SWITCHES,
-    WALLS,
-    certify,
-    joined,
-    step_costs,
-    step_scale,
-)
-from qubo_attn.formulations.leveled import certify_levels
+from qubo_attn.formulations.cardinality import Cardinality, cheapest, uncoupled
+from qubo_attn.formulations.certificates import Certificates, certify, certify_levels, joined
+from qubo_attn.formulations.proofs import step_costs, step_scale
 from qubo_attn.formulations.slack import add_slack
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
@@ -51,14 +47,29 @@ from qubo_attn.ir.rows import (
     exact_rows,
     leveled_rows,
     row_classes,
+    row_components,
+    row_ranges,
     sum_rows,
 )
 from qubo_attn.pipeline.pipeline import PRICED, UNPRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 AT_MOST = ("unary", "binary", "unbalanced")
-# The proof that goes with each form of a row.
-_PROOFS = np.array([BY_STEPS, SWITCHES, WALLS], np.int8)
+
+
+class Prices(NamedTuple):
+    """Prices of some constraints.
+
+    Attributes:
+        weight, slope: A and mu of each.
+        margin: least distance of points that break it above the optimum; -inf without a promise.
+        proofs: what proves them, where that can be checked again.
+    """
+
+    weight: Floats
+    slope: Floats
+    margin: Floats
+    proofs: tuple[Certificates, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,16 +120,8 @@ class InsertPenalties:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.margin) and self.margin >= 0):
             raise InputError(f"margin must be a number >= 0, not {self.margin}", margin=self.margin)
-        if self.at_most not in AT_MOST:
-            raise InputError(
-                f"at_most must be one of {', '.join(AT_MOST)}, not {self.at_most!r}",
-                at_most=self.at_most,
-            )
-        if self.cardinality not in OPTIONS:
-            raise InputError(
-                f"cardinality must be one of {', '.join(OPTIONS)}, not {self.cardinality!r}",
-                cardinality=self.cardinality,
-            )
+        one_of("at_most", self.at_most, AT_MOST)
+        one_of("cardinality", self.cardinality, CARDINALITIES)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with every constraint priced.
@@ -129,29 +132,62 @@ class InsertPenalties:
         """
         if not len(program.constraints):
             return unchanged(program, "no constraints")
-        bounded = at_most_rows(program)
         # Bounds that turn out to be equalities do so by their values: they keep one shape.
         exact = exact_rows(program)
-        lift = Lift.identity(len(program))
-        costs = None
-        if bounded.any():
-            program, bounded, costs = self._settle(program, bounded)
-            if self.at_most != "unbalanced" and bounded.any():
-                program, lift = add_slack(program, np.flatnonzero(bounded), self.at_most)
-        bounded &= self.at_most != "unary"
+        program, lift, bounded, removal = self._without_bounds(program)
         form, notes = self._forms(program, exact)
         program = without_pairs(program, np.flatnonzero(form == Cardinality.GRID))
-        priced = self._price(program, lift, bounded, costs, form)
-        return _shaped(priced, form, notes)
+        sums, leveled, bounds, others = _kinds(program, bounded)
+        kinds: list[tuple[Longs, Callable[[Program, Longs], Prices]]] = [
+            (sums, partial(self._price_sums, form=form)),
+            (leveled, self._price_levels),
+            (bounds, partial(self._price_bounds, removal=removal)),
+            (others, self._price_by_range),
+        ]
+        c = program.constraints
+        weight, slope, margin = np.zeros(len(c)), np.zeros(len(c)), np.zeros(len(c))
+        proofs: list[Certificates] = []
+        for rows, price in kinds:
+            if len(rows):
+                prices = price(program, rows)
+                weight[rows], slope[rows], margin[rows] = prices[:3]
+                proofs += prices.proofs
+        error = _below(c.rhs[bounds], weight[bounds]) if self.at_most == "unbalanced" else 0.0
+        note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
+        priced = Rewrite(
+            program.replace(constraints=replaced(c, weight=weight, slope=slope)),
+            lift,
+            bound=2 * error,
+            error=error,
+            margin=float(margin.min()),
+            notes=(note, *notes),
+            certificates=joined(proofs) if proofs else None,
+        )
+        return _shaped(priced, form)
+
+    def _without_bounds(self, program: Program) -> tuple[Program, Lift, Bools, Floats]:
+        """Turn upper bounds on counts into equalities, as far as they can be.
+
+        Returns:
+            The program, the way back, which constraints are upper bounds or were before slack that
+            is not unary, and the cost of a removal from each.
+        """
+        lift, removal = Lift.identity(len(program)), np.zeros(len(program.constraints))
+        bounded = at_most_rows(program)
+        if bounded.any():
+            program, bounded, removal = _settled(program, np.flatnonzero(bounded))
+        if bounded.any() and self.at_most != "unbalanced":
+            program, lift = add_slack(program, np.flatnonzero(bounded), self.at_most)
+        # With unary slack a bound is a sum like any other.
+        return program, lift, bounded & (self.at_most != "unary"), removal
 
     def _forms(self, program: Program, exact: Bools) -> tuple[Array, tuple[str, ...]]:
         """Return the form of every constraint, and why."""
         form = np.full(len(exact), Cardinality.DENSE, np.int8)
-        block, c = program.components, program.constraints
-        # Only counts may share a block with a grid or a network: other prices know bits alone.
-        others = np.unique(block[c.var[c.ptr[:-1][~sum_rows(program)]]])
-        choice = exact & (c.rhs > 0) & (c.rhs < np.diff(c.ptr))
-        index = np.flatnonzero(choice & ~np.isin(block[c.var[c.ptr[:-1]]], others))
+        component, c = row_components(program), program.constraints
+        # Only counts may share a component with a grid or a network: other prices know bits alone.
+        alone = ~np.isin(component, component[~sum_rows(program)])
+        index = np.flatnonzero(exact & alone & (c.rhs > 0) & (c.rhs < np.diff(c.ptr)))
         if self.cardinality == "dense" or not len(index):
             return form, ()
         if self.cardinality != "auto":
@@ -161,134 +197,129 @@ class InsertPenalties:
             return form, ("rows stay dense: couplers cost nothing on an all-to-all machine",)
         # Head by head: a row whose only pair term happens to be zero is not told from the others.
         coupled = c.head[index[~uncoupled(program, index)]]
-        open_rows = index[~np.isin(c.head[index], coupled)]
-        notes: dict[Cardinality, tuple[int, str]] = {}
-        for (n, k), rows in row_classes(program, open_rows) if len(open_rows) else ():
+        bare = index[~np.isin(c.head[index], coupled)]
+        reasons: dict[Cardinality, tuple[int, str]] = {}
+        for (n, k), rows in row_classes(program, bare) if len(bare) else ():
             best, reason = cheapest(n, k, self.topology)
             form[rows] = best
-            notes[best] = notes.get(best, (0, ""))[0] + len(rows), reason
-        told = tuple(
+            reasons[best] = reasons.get(best, (0, ""))[0] + len(rows), reason
+        notes = [
             f"{count} rows as {best.name.lower()}, e.g. {reason}"
-            for best, (count, reason) in sorted(notes.items())
-        )
-        dense = len(index) - len(open_rows)
-        return form, told + ((f"{dense} rows have pair terms and stay dense",) if dense else ())
+            for best, (count, reason) in sorted(reasons.items())
+        ]
+        if len(index) > len(bare):
+            notes.append(f"{len(index) - len(bare)} rows have pair terms and stay dense")
+        return form, tuple(notes)
 
-    def _settle(self, program: Program, bounded: Bools) -> tuple[Program, Bools, Floats]:
-        """Turn bounds below which every addition is free into equalities; return removal costs."""
-        c = program.constraints
-        index = np.flatnonzero(bounded)
-        up, down = step_costs(program, c.take(index))
-        free = index[up <= 0]
-        sense = c.sense.copy()
-        sense[free] = Sense.EQ
-        costs = np.zeros(len(c))
-        costs[index] = np.maximum(down, 0)
-        left = bounded.copy()
-        left[free] = False
-        return program.replace(constraints=replaced(c, sense=sense)), left, costs
+    def _price_sums(self, program: Program, index: Longs, form: Array) -> Prices:
+        """Return prices of rows that add up to exactly k."""
+        costs = step_costs(program, program.constraints.take(index))
+        margin, shape = self.margin * step_scale(costs), form[index]
+        proof = certify(program, index, margin, relax=self.relax, form=shape, costs=costs)
+        if not self.linear:
+            return Prices(proof.weight, proof.slope, margin, (proof,))
+        loose = (shape == Cardinality.DENSE) & (proof.weight > 0)
+        weight, margin = np.where(loose, 0.0, proof.weight), np.where(loose, -np.inf, margin)
+        return Prices(weight, proof.slope, margin, (proof.take(~loose),))
 
-    def _price(
-        self, program: Program, lift: Lift, bounded: Bools, costs: Floats | None, form: Array
-    ) -> Rewrite:
-        c = program.constraints
-        block = program.components
-        exact = sum_rows(program) & ~bounded
-        # A row that shares a block with another kind of constraint is priced like the others.
-        leveled = leveled_rows(program)
-        others = ~exact & ~bounded & ~leveled
-        coarse = np.unique(block[c.var[c.ptr[:-1][others]]])
-        mixed = np.isin(block[c.var[c.ptr[:-1]]], coarse)
-        exact, bounded, others = exact & ~mixed, bounded & ~mixed, others | mixed
-        weight, slope, margin = np.zeros(len(c)), np.zeros(len(c)), np.full(len(c), np.inf)
-        proofs = []
-        if exact.any():
-            index = np.flatnonzero(exact)
-            steps = step_costs(program, c.take(index))
-            wanted = self.margin * step_scale(program, index, steps)
-            methods = _PROOFS[form[index]]
-            proofs.append(
-                certify(program, index, wanted, relax=self.relax, methods=methods, costs=steps)
-            )
-        if leveled.any():
-            proofs.append(certify_levels(program, np.flatnonzero(leveled), self.margin))
-        for proof in proofs:
-            weight[proof.index], slope[proof.index] = proof.weight, proof.slope
-            margin[proof.index] = proof.margin
-        if self.linear:
-            loose = exact & (form == Cardinality.DENSE) & (weight > 0)
-            margin[loose], weight[loose] = -np.inf, 0.0
-            proofs = [proof.take(~loose[proof.index]) for proof in proofs]
-        if bounded.any() and costs is not None:
-            margin[bounded] = self.margin * np.where(costs[bounded] > 0, costs[bounded], 1.0)
-            weight[bounded] = costs[bounded] + margin[bounded]
-        if others.any():
-            weight[others], margin[others] = self._price_others(program, others, block)
-        shift = 0.0
-        if self.at_most == "unbalanced" and bounded.any():
-            # Zero at h = k - S = 0 and 1, below zero in between: -A h + A h^2.
-            slope[bounded], margin[bounded] = weight[bounded], -np.inf
-            k = c.rhs[bounded]
-            shift = float((weight[bounded] * np.maximum(k * k - k, 0.25)).sum())
-        note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
-        return Rewrite(
-            program.replace(constraints=replaced(c, weight=weight, slope=slope)),
-            lift,
-            bound=2 * shift,
-            error=shift,
-            margin=float(margin.min()),
-            notes=(note,),
-            certificates=joined(proofs) if proofs else None,
-        )
+    def _price_levels(self, program: Program, index: Longs) -> Prices:
+        """Return prices of rows whose keys have levels, and of the gates of these."""
+        proof = certify_levels(program, index, self.margin)
+        return Prices(proof.weight, proof.slope, proof.margin, (proof,))
 
-    def _price_others(
-        self, program: Program, others: Bools, block: np.ndarray
-    ) -> tuple[Floats, Floats]:
-        """Return weight and margin of other constraints: the range of their block."""
-        c = program.constraints
-        row = c.row
-        reach = c.coef * program.variables.upper[c.var]
-        most, least = (
-            np.bincount(row, weights=clip(reach, 0), minlength=len(c))
-            for clip in (np.maximum, np.minimum)
-        )
-        never = others & ((least > c.rhs + 1e-9) | ((c.sense == Sense.EQ) & (most < c.rhs - 1e-9)))
-        if never.any():
-            r = int(np.flatnonzero(never)[0])
-            label = program.constraint_label(r)
-            raise InfeasibleError(
-                f"{label} cannot hold: its variables reach {least[r]:g} to {most[r]:g}, and its "
-                f"right-hand side is {c.rhs[r]:g}",
-                labels=(label,),
-            )
-        fractions = np.bincount(row[c.coef != np.rint(c.coef)], minlength=len(c)) > 0
-        bad = others & (fractions | (c.rhs != np.rint(c.rhs)))
-        walls = c.implications & bit_rows(program)
-        walls |= c.kind == Kind.GATE
-        open_side = others & (c.sense == Sense.LE) & ~walls
-        for rows, reason in (
-            (bad, "has coefficients that are not whole numbers; scale it first"),
-            (open_side, "is an inequality that needs slack bits"),
-        ):
-            if rows.any():
-                label = program.constraint_label(int(np.flatnonzero(rows)[0]))
-                raise PassError(f"{label} {reason}", constraint=label)
-        o = program.objective
-        blocks = int(block.max()) + 1
-        upper = program.variables.upper.astype(np.float64)
-        span = np.bincount(block, weights=np.abs(o.linear) * upper, minlength=blocks)
+    def _price_bounds(self, program: Program, index: Longs, removal: Floats) -> Prices:
+        """Return prices of upper bounds, with binary slack or without any."""
+        cost = removal[index]
+        margin = self.margin * np.where(cost > 0, cost, 1.0)
+        weight = cost + margin
+        if self.at_most == "unbalanced":
+            return Prices(weight, weight, np.full(len(index), -np.inf))
+        return Prices(weight, np.zeros(len(index)), margin)
+
+    def _price_by_range(self, program: Program, index: Longs) -> Prices:
+        """Return prices of any other constraints: the range of their component's objective."""
+        _check_others(program, index)
+        o, upper = program.objective, program.variables.upper.astype(np.float64)
+        component = program.components
+        span = np.bincount(component, weights=np.abs(o.linear) * upper)
         pairs = np.abs(o.bias) * upper[o.i] * upper[o.j]
-        span += np.bincount(block[o.i], weights=pairs, minlength=blocks)
-        width = span[block[c.var[c.ptr[:-1][others]]]]
+        span += np.bincount(component[o.i], weights=pairs, minlength=len(span))
+        width = span[row_components(program)[index]]
         width = np.where(width > 0, width, 1.0)
-        return (1 + self.margin) * width, self.margin * width
+        weight, margin = (np.asarray(scale * width) for scale in (1 + self.margin, self.margin))
+        return Prices(weight, np.zeros(len(index)), margin)
 
 
-def _shaped(priced: Rewrite, form: Array, notes: tuple[str, ...]) -> Rewrite:
+def _settled(program: Program, index: Longs) -> tuple[Program, Bools, Floats]:
+    """Turn upper bounds below which every addition is free into equalities.
+
+    Returns:
+        The program, which constraints are upper bounds still, and the cost of a removal from each.
+    """
+    c = program.constraints
+    up, down = step_costs(program, c.take(index))
+    sense, bounded, removal = c.sense.copy(), np.zeros(len(c), bool), np.zeros(len(c))
+    sense[index[up <= 0]] = Sense.EQ
+    bounded[index[~(up <= 0)]] = True
+    removal[index] = np.maximum(down, 0)
+    return program.replace(constraints=replaced(c, sense=sense)), bounded, removal
+
+
+def _kinds(program: Program, bounded: Bools) -> tuple[Longs, Longs, Longs, Longs]:
+    """Return sums, rows with levels and their gates, upper bounds, and other constraints.
+
+    What shares a component with another kind of constraint is priced like that.
+    """
+    sums, leveled = sum_rows(program) & ~bounded, leveled_rows(program)
+    others = ~(sums | leveled | bounded)
+    component = row_components(program)
+    others |= np.isin(component, component[others])
+    sums, leveled, bounded = sums & ~others, leveled & ~others, bounded & ~others
+    return (
+        np.flatnonzero(sums),
+        np.flatnonzero(leveled),
+        np.flatnonzero(bounded),
+        np.flatnonzero(others),
+    )
+
+
+def _below(k: Floats, weight: Floats) -> float:
+    """Return how far below zero the prices of unbalanced bounds reach at points that keep them.
+
+    A price is zero at h = k - S = 0 and 1, below zero in between: -A h + A h^2.
+    """
+    return float((weight * np.maximum(k * k - k, 0.25)).sum())
+
+
+def _check_others(program: Program, index: Longs) -> None:
+    """Reject constraints that cannot hold, or whose price would promise nothing."""
+    c, whole = program.constraints, program.constraints.rhs == np.rint(program.constraints.rhs)
+    least, most = row_ranges(program)
+    never = (least > c.rhs + 1e-9) | ((c.sense == Sense.EQ) & (most < c.rhs - 1e-9))
+    if never[index].any():
+        r = int(index[never[index]][0])
+        label = program.constraint_label(r)
+        raise InfeasibleError(
+            f"{label} cannot hold: its variables reach {least[r]:g} to {most[r]:g}, and its "
+            f"right-hand side is {c.rhs[r]:g}",
+            labels=(label,),
+        )
+    whole &= np.bincount(c.row, weights=c.coef != np.rint(c.coef), minlength=len(c)) == 0
+    one_sided = (c.implications & bit_rows(program)) | (c.kind == Kind.GATE)
+    for good, reason in (
+        (whole, "has coefficients that are not whole numbers; scale it first"),
+        ((c.sense == Sense.EQ) | one_sided, "is an inequality that needs slack bits"),
+    ):
+        if not good[index].all():
+            label = program.constraint_label(int(index[~good[index]][0]))
+            raise PassError(f"{label} {reason}", constraint=label)
+
+
+def _shaped(priced: Rewrite, form: Array) -> Rewrite:
     """Return the rewrite with priced rows in the shape of their form."""
     program, lift = priced.program, priced.lift
-    grids, networks = (
-        np.flatnonzero(form == kind) for kind in (Cardinality.GRID, Cardinality.NETWORK)
+    networks, grids = (
+        np.flatnonzero(form == kind) for kind in (Cardinality.NETWORK, Cardinality.GRID)
     )
     if len(networks):
         program, step = to_networks(program, networks)
@@ -297,4 +328,4 @@ def _shaped(priced: Rewrite, form: Array, notes: tuple[str, ...]) -> Rewrite:
         # The rows of networks are gone by now, and those after them have moved up.
         program, step = to_grids(program, grids - np.searchsorted(networks, grids))
         lift = lift.then(step)
-    return replace(priced, program=program, lift=lift, notes=priced.notes + notes)
+    return replace(priced, program=program, lift=lift)

@@ -24,7 +24,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats
-from qubo_attn.errors import InputError
+from qubo_attn.common.checks import whole
 from qubo_attn.formulations.rounding import BlockView, Rounding, candidate_steps
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -69,12 +69,7 @@ class Quantize:
 
     def __post_init__(self) -> None:
         largest_integer(self.bits)
-        whole = isinstance(self.exact, int) and not isinstance(self.exact, bool)
-        if not whole or not 0 <= self.exact <= MOST_EXACT:
-            raise InputError(
-                f"exact must be a whole number from 0 to {MOST_EXACT}, not {self.exact!r}",
-                exact=self.exact,
-            )
+        whole("exact", self.exact, 0, MOST_EXACT)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with whole coefficients."""

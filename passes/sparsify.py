@@ -28,20 +28,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array
-from qubo_attn.common.threads import by_rows, rows_at
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.common.checks import whole
+from qubo_attn.common.threads import by_rows
 from qubo_attn.errors import InputError
+from qubo_attn.formulations.proofs import move_costs
 from qubo_attn.ir.columns import Constraints
-from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import bit_rows, exact_rows, gate_pairs, open_rows
-from qubo_attn.ir.substitute import substitute
+from qubo_attn.ir.substitute import fix
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
@@ -85,176 +85,139 @@ class Sparsify:
     breaks: ClassVar[frozenset[Fact]] = frozenset({WHOLE_ROWS})
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.slots, Integral) and not isinstance(self.slots, bool)
-        if self.slots is not None and (not whole or self.slots < 1):
-            raise InputError(
-                f"slots must be at least 1 and whole, not {self.slots!r}", slots=self.slots
-            )
+        if self.slots is not None:
+            whole("slots", self.slots, least=1)
         if self.nucleus is not None and not 0 < self.nucleus <= 1:
             raise InputError(
                 f"nucleus must be a share above 0 up to 1, not {self.nucleus}", nucleus=self.nucleus
             )
-        whole = all(isinstance(size, Integral) and size >= 1 for size in self.sizes)
-        if not whole or any(a >= b for a, b in pairwise(self.sizes)):
-            raise InputError(
-                f"sizes must be whole numbers from 1 on that ascend, not {self.sizes!r}",
-                sizes=self.sizes,
-            )
+        for size in self.sizes:
+            whole("sizes", size, least=1)
+        if any(a >= b for a, b in pairwise(self.sizes)):
+            raise InputError(f"sizes must ascend, not {self.sizes!r}", sizes=self.sizes)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program without the keys that were fixed or dropped."""
         rows = program.constraints.take(open_rows(program))
         if not len(rows):
             return unchanged(program, "no rows with a count of their own")
-        count = np.rint(rows.rhs).astype(np.int64)
-        state = self._fixed(program, rows, count)
-        kept = self._kept(program, rows, count, state)
+        state = self._decided(program, rows)
+        stays = self._stays(program, rows, state)
         # The proof reads every coupler, the rest only those that stay: it is made on request.
-        proof = None if kept.all() else partial(_loss, program, rows, count, kept)
-        gone = (state != 0) | ~kept
-        var, value = rows.var[gone], (state[gone] > 0).astype(np.float64)
+        proof = None if stays.all() else partial(_loss, program, rows, stays)
+        leaves = (state != 0) | ~stays
+        var = rows.var[leaves]
+        fixed, value = np.zeros(len(program), bool), np.zeros(len(program))
+        fixed[var], value[var] = True, state[leaves] > 0
+        # A level goes with its key.
         level, opener = gate_pairs(program)
-        if len(level):
-            # A level goes with its key.
-            out = np.zeros(len(program), bool)
-            out[var[value == 0]] = True
-            level = level[out[opener]]
-            var = np.concatenate([var, level])
-            value = np.concatenate([value, np.zeros(len(level))])
-        lift, index = _fix(len(program), var, value)
-        sparse_program = substitute(program, lift, program.variables.take(index))
+        fixed[level[fixed[opener] & (value[opener] == 0)]] = True
+        sparse_program, lift = fix(program, fixed, value)
         notes = (
             f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
-            f"{(~kept & (state >= 0)).sum()} dropped",
-            *_lost_mass(program, rows, kept),
+            f"{(~stays & (state >= 0)).sum()} dropped",
+            *_lost_mass(program, rows, stays),
         )
         bound = 0.0 if proof is None else None
         return Rewrite(sparse_program, lift, bound=bound, proof=proof, notes=notes)
 
-    def _room(
-        self, program: Program, rows: Constraints, count: Longs, slots: int | None = None
-    ) -> Longs:
-        """Return how many keys each row keeps: its slots, or as many as its count needs."""
-        slots = (self.slots or 0) if slots is None else slots
-        least = np.minimum.reduceat(program.variables.upper[rows.var], rows.ptr[:-1])
-        return np.asarray(np.maximum(slots, -(-count // least)))
-
-    def _fixed(self, program: Program, rows: Constraints, count: Longs) -> Array:
+    def _decided(self, program: Program, rows: Constraints) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
-        exact = exact_rows(program.replace(constraints=rows))
-        ungated = exact & ~_leveled(program, rows)
-        row, state = rows.row, np.zeros(len(rows.var), np.int8)
-        if self.dominance and ungated.any():
-            part = rows.take(ungated)
-            columns = _columns(program)
-            found = kernels.dominated_keys(part.ptr, part.var, count[ungated], *columns)
-            state[ungated[row]] = found
+        state, exact = (
+            np.zeros(len(rows.var), np.int8),
+            exact_rows(program.replace(constraints=rows)),
+        )
+        if self.dominance:
+            plain = exact & ~_leveled(program, rows)
+            part = rows.take(plain).counted
+            state[plain[rows.row]] = kernels.dominated_keys(part, *_columns(program))
+        count = rows.counted.keep
         full, none = exact & (count == np.diff(rows.ptr)), count == 0
         if full.any() or none.any():
-            state = np.where(full[row], 1, np.where(none[row], -1, state)).astype(np.int8)
+            state[none[rows.row]] = -1
+            state[full[rows.row]] = 1
         return state
 
-    def _kept(self, program: Program, rows: Constraints, count: Longs, state: Array) -> Bools:
+    def _stays(self, program: Program, rows: Constraints, state: Array) -> Bools:
         """Return which entries stay: those taken, then open ones by falling mass."""
         if self.slots is None and self.nucleus is None:
             return np.ones(len(rows.var), bool)
-        row = rows.row
-        mass = _priority(program)[rows.var]
-        kept = np.ones(len(mass), bool)
+        # No row keeps fewer keys than its count needs.
+        largest = np.minimum.reduceat(program.variables.upper[rows.var], rows.ptr[:-1])
+        least = -(-rows.counted.keep // largest)
+        mass, stays = _priority(program)[rows.var], np.ones(len(rows.var), bool)
         if self.slots is not None:
-            room = self._room(program, rows, count)
-            kept = kernels.heaviest(rows.ptr, state, mass, room)
+            stays = kernels.heaviest(rows.ptr, state, mass, np.maximum(self.slots, least))
         if self.nucleus is not None:
             rank = kernels.ranks(rows.ptr, state, mass)
-            held, order = np.maximum(mass, 0), np.empty(len(rank), np.int64)
-            order[rows.ptr[row] + rank] = np.arange(len(rank))
-            total = np.bincount(row, weights=held, minlength=len(rows))
-            before = np.empty(len(rank))
-            running = np.cumsum(held[order]) - held[order]
-            before[order] = running - running[rows.ptr[row]]
-            inside = np.bincount(row[before < self.nucleus * total[row]], minlength=len(rows))
-            fewest = np.maximum(inside, self._room(program, rows, count, slots=0))
-            steps = np.array(self.sizes, np.int64)
-            place = np.searchsorted(steps, fewest)
-            steps = np.append(steps, 0)
-            kept &= rank < np.maximum(fewest, steps[place])[row]
-        return np.asarray(kept)
+            size = np.maximum(_nucleus(rows, rank, np.maximum(mass, 0), self.nucleus), least)
+            sizes = np.array([*self.sizes, 0], np.int64)
+            stays &= rank < np.maximum(size, sizes[np.searchsorted(sizes[:-1], size)])[rows.row]
+        return stays
 
 
-def _columns(program: Program) -> tuple[Floats, Ints, Longs, Ints, Floats]:
-    """Return linear biases, upper values, and the couplers in both directions."""
+def _nucleus(rows: Constraints, rank: Longs, mass: Floats, share: float) -> Longs:
+    """Return how many entries of each row, by rank, hold a share of the row's mass."""
+    first, row = rows.ptr[:-1][rows.row], rows.row
+    order = np.empty(len(rank), np.int64)
+    order[first + rank] = np.arange(len(rank))
+    before = np.cumsum(mass[order]) - mass[order]
+    before -= before[first]
+    total = np.bincount(row, weights=mass, minlength=len(rows))
+    return np.bincount(row[before < share * total[row]], minlength=len(rows))
+
+
+def _columns(program: Program) -> tuple[Floats, Ints, kernels.Adjacency]:
+    """Return linear biases, largest values, and the couplers of different variables."""
     o = program.objective
     pair = o.i != o.j
     terms = (o.i, o.j, o.bias) if pair.all() else (o.i[pair], o.j[pair], o.bias[pair])
-    return o.linear, program.variables.upper, *kernels.adjacency(len(program), *terms)
+    return o.linear, program.variables.upper, kernels.adjacency(len(program), *terms)
 
 
-def _loss(program: Program, rows: Constraints, count: Longs, kept: Bools) -> float:
-    """Return how much the optimum rises at most when only ``kept`` entries of the rows stay."""
+def _loss(program: Program, rows: Constraints, stays: Bools) -> float:
+    """Return how much the optimum rises at most when only some entries of the rows stay."""
     bits = bit_rows(program.replace(constraints=rows)) & ~_leveled(program, rows)
-    row = rows.row
-    part, columns = rows.take(bits), _columns(program)
-    counts, stays = count[bits], kept[bits[row]]
+    part, columns, kept = rows.take(bits).counted, _columns(program), stays[bits[rows.row]]
 
-    def costs(mine: slice) -> tuple[Array, ...]:
-        ptr, entries = rows_at(part.ptr, mine)
-        return (kernels.swap_costs(ptr, part.var[entries], counts[mine], stays[entries], *columns),)
+    def costs(some: slice) -> tuple[Floats]:
+        entries = slice(int(part.ptr[some.start]), int(part.ptr[some.stop]))
+        return (kernels.swap_costs(part.part(some), kept[entries], *columns),)
 
     (swaps,) = by_rows(costs, part.ptr)
     if bits.all():
         return float(swaps.sum())
-    up, down = _moves(program)
     upper = program.variables.upper
+    up, down = move_costs(program, np.zeros(len(program)), upper.astype(np.float64))
     level, opener = gate_pairs(program)
     # A key that is deselected takes its level down with it.
     down += np.bincount(
         opener, weights=np.maximum(down[level], 0) * upper[level], minlength=len(program)
     )
-    dearest = np.full((2, len(rows)), -np.inf)
-    np.maximum.at(dearest[0], row[kept], up[rows.var[kept]])
-    np.maximum.at(dearest[1], row[~kept], down[rows.var[~kept]])
-    dropped = np.bincount(row, weights=upper[rows.var] * ~kept, minlength=len(rows))
+    row, dearest = rows.row, np.full((2, len(rows)), -np.inf)
+    np.maximum.at(dearest[0], row[stays], up[rows.var[stays]])
+    np.maximum.at(dearest[1], row[~stays], down[rows.var[~stays]])
+    dropped = np.bincount(row, weights=upper[rows.var] * ~stays, minlength=len(rows))
     lossy = ~bits & (dropped > 0)
     cost = np.maximum(dearest[0, lossy] + dearest[1, lossy], 0)
-    return float(swaps.sum() + (cost * np.minimum(count[lossy], dropped[lossy])).sum())
+    return float(swaps.sum() + (cost * np.minimum(rows.counted.keep, dropped)[lossy]).sum())
 
 
 def _leveled(program: Program, rows: Constraints) -> Bools:
     """Return which rows have keys with levels."""
-    if not program.constraints.gated:
-        return np.zeros(len(rows), bool)
     opens = np.zeros(len(program), bool)
     opens[gate_pairs(program)[1]] = True
-    row = rows.row
-    return np.asarray(np.bincount(row, weights=opens[rows.var], minlength=len(rows)) > 0)
+    return np.asarray(np.bincount(rows.row, weights=opens[rows.var], minlength=len(rows)) > 0)
 
 
-def _moves(program: Program) -> tuple[Floats, Floats]:
-    """Return the most that one step up, and one step down, of each variable can cost."""
-    o, upper = program.objective, program.variables.upper.astype(np.float64)
-    up, down = o.linear.copy(), -o.linear
-    for ends, others in ((o.i, o.j), (o.j, o.i)):
-        pair = o.i != o.j
-        weight = o.bias[pair] * upper[others[pair]]
-        up += np.bincount(ends[pair], weights=np.maximum(weight, 0), minlength=len(program))
-        down -= np.bincount(ends[pair], weights=np.minimum(weight, 0), minlength=len(program))
-    square = o.i == o.j
-    steep = o.bias[square] * (2.0 * upper[o.i[square]] - 1.0)
-    up[o.i[square]] += np.maximum(steep, o.bias[square])
-    down[o.i[square]] -= np.minimum(steep, o.bias[square])
-    return up, down
-
-
-def _lost_mass(program: Program, rows: Constraints, kept: Bools) -> tuple[str, ...]:
+def _lost_mass(program: Program, rows: Constraints, stays: Bools) -> tuple[str, ...]:
     """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
-    if kept.all():
+    if stays.all():
         return ()
-    share = kernels.lost_shares(rows.ptr, rows.var, kept, program.variables.mass)
-    if np.isnan(share).any():
+    lost = kernels.lost_shares(rows.ptr, rows.var, stays, program.variables.mass)
+    if np.isnan(lost).any():
         return ()
-    return (
-        f"lost softmax mass: {share.max():.3g} at most in a row, {share.mean():.3g} on average",
-    )
+    return (f"lost softmax mass: {lost.max():.3g} at most in a row, {lost.mean():.3g} on average",)
 
 
 def _priority(program: Program) -> Floats:
@@ -262,14 +225,3 @@ def _priority(program: Program) -> Floats:
     mass = program.variables.mass
     bare = np.isnan(mass)
     return np.where(bare, -program.objective.linear, mass) if bare.any() else mass
-
-
-def _fix(n: int, var: Array, value: Floats) -> tuple[Lift, Longs]:
-    """Return the lift that fixes ``var`` at ``value``, and the variables that stay."""
-    constant, gone = np.zeros(n), np.zeros(n, bool)
-    constant[var], gone[var] = value, True
-    index = np.flatnonzero(~gone)
-    source = np.full(n, -1, np.int64)
-    source[index] = np.arange(len(index))
-    own_array(source)
-    return Lift.select(source, len(index), constant), index

@@ -138,7 +138,7 @@ def test_what_cannot_be_read_back_is_not_saved(tmp_path: Path) -> None:
         ({"select": qa.OneHot}, "select must say how many keys"),
         ({"objective": 3}, "objective must be a name or an objective, not 3"),
         ({"objective": qa.Output}, "objective must be a name or an objective"),
-        ({"slots": 2.5}, "slots must be at least 1 and whole, not 2.5"),
+        ({"slots": 2.5}, "slots must be a whole number of at least 1, not 2.5"),
         ({"tie": ((0, 1),)}, r"tie must be a qubo_attn.TieVariables, not \(\(0, 1\),\)"),
         ({"tie": qa.TieVariables(((0, 7),))}, "tie names head 7, but there are 2"),
         ({"scores": SCORES + 1j}, "scores is not a rectangular array of numbers"),

@@ -16,6 +16,7 @@ import numpy as np
 from qubo_attn.common.arrays import Bools, Longs
 from qubo_attn.formulations.switches import network_of
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.rows import row_components
 
 
 class Cardinality(IntEnum):
@@ -25,8 +26,6 @@ class Cardinality(IntEnum):
     NETWORK = 1
     GRID = 2
 
-
-OPTIONS = ("auto", *(form.name.lower() for form in Cardinality))
 
 # Measured, see docs/cardinality.md: qubits of one clique of n; of a grid per bit, up to four keys
 # and beyond; of a network per variable, which grows with their number.
@@ -55,8 +54,8 @@ def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
     """
     family = topology if topology in _CLIQUES else "zephyr"
     if form is Cardinality.DENSE:
-        known = float(np.interp(n, _SIZES, _CLIQUES[family]))
-        return round(known * max(1.0, n / _SIZES[-1]) ** 2)
+        clique = float(np.interp(n, _SIZES, _CLIQUES[family]))
+        return round(clique * max(1.0, n / _SIZES[-1]) ** 2)
     if form is Cardinality.NETWORK:
         wires = n + network_of(n, k).size
         return round(wires * (_PER_WIRE + _GROWTH * wires))
@@ -99,11 +98,7 @@ def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
 
 def uncoupled(program: Program, index: Longs) -> Bools:
     """Return which rows ``index`` have no pair terms at all, and no variable in two constraints."""
-    c, o = program.constraints, program.objective
-    touched = np.zeros(len(program), bool)
-    touched[o.i], touched[o.j] = True, True
-    block = program.components
-    rows = c.take(index)
-    busy = np.zeros(int(block.max(initial=-1)) + 1, bool)
-    busy[block[touched]] = True
-    return np.asarray(~busy[block[rows.var[rows.ptr[:-1]]]])
+    o, component = program.objective, program.components
+    busy = np.zeros(int(component.max(initial=-1)) + 1, bool)
+    busy[component[o.i]], busy[component[o.j]] = True, True
+    return np.asarray(~busy[row_components(program)[index]])

@@ -96,13 +96,11 @@ def tie_bound(program: Program, leader: Longs) -> float | None:
     kept = (rank < count[row]) | ~tied[row]
     pair = o.i != o.j
     costs = kernels.swap_costs(
-        rows.ptr,
-        rows.var,
-        count,
+        rows.counted,
         kept,
         o.linear,
         program.variables.upper,
-        *kernels.adjacency(len(program), o.i[pair], o.j[pair], o.bias[pair]),
+        kernels.adjacency(len(program), o.i[pair], o.j[pair], o.bias[pair]),
     )
     return float(costs.sum())
 

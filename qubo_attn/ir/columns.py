@@ -217,6 +217,11 @@ class Constraints(Columns):
         return own_array(segment_ids(self.ptr))
 
     @cached_property
+    def counted(self) -> kernels.CountRows:
+        """The constraints as rows that keep a count: right-hand sides as whole numbers."""
+        return kernels.CountRows(self.ptr, self.var, np.rint(self.rhs).astype(np.int64))
+
+    @cached_property
     def gated(self) -> bool:
         """Whether there is any gate."""
         return bool((self.kind == Kind.GATE).any())

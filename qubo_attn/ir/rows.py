@@ -1,10 +1,10 @@
-"""Kinds of constraints that passes know how to treat."""
+"""Kinds of constraints that passes know how to treat, and what their left sides can be."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Longs
+from qubo_attn.common.arrays import Bools, Floats, Longs
 from qubo_attn.ir.columns import Kind, Sense
 from qubo_attn.ir.program import Program
 
@@ -62,18 +62,32 @@ def exact_rows(program: Program) -> Bools:
 
 
 def leveled_rows(program: Program) -> Bools:
-    """Return the constraints of blocks that hold one exactly-k row of bits, gates, nothing else."""
+    """Return the constraints of components of one exactly-k row of bits, gates, nothing else."""
     c = program.constraints
     gates = (c.kind == Kind.GATE) & ~c.priced
     if not gates.any():
         return np.zeros(len(c), bool)
-    block = program.components[c.var[c.ptr[:-1]]]
+    component = row_components(program)
     rows = open_rows(program) & (c.sense == Sense.EQ) & bit_rows(program)
-    size = int(block.max()) + 1
-    clean = np.bincount(block, weights=~(gates | rows), minlength=size) == 0
-    clean &= np.bincount(block, weights=rows, minlength=size) == 1
-    clean &= np.bincount(block, weights=gates, minlength=size) > 0
-    return np.asarray(clean[block])
+    clean = np.bincount(component, weights=~(gates | rows)) == 0
+    clean &= np.bincount(component, weights=rows) == 1
+    clean &= np.bincount(component, weights=gates) > 0
+    return np.asarray(clean[component])
+
+
+def row_components(program: Program) -> Longs:
+    """Return the independent component of each constraint."""
+    c = program.constraints
+    return program.components[c.var[c.ptr[:-1]]]
+
+
+def row_ranges(program: Program) -> tuple[Floats, Floats]:
+    """Return the least and the most that the left side of each constraint can be."""
+    c = program.constraints
+    reach = c.coef * program.variables.upper[c.var]
+    parts = np.minimum(reach, 0), np.maximum(reach, 0)
+    least, most = (np.bincount(c.row, weights=part, minlength=len(c)) for part in parts)
+    return np.asarray(least), np.asarray(most)
 
 
 def gate_pairs(program: Program) -> tuple[Longs, Longs]:
@@ -81,17 +95,17 @@ def gate_pairs(program: Program) -> tuple[Longs, Longs]:
     c, row = program.constraints, program.constraints.row
     if not c.gated:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    mine = (c.kind == Kind.GATE)[row]
+    gate = (c.kind == Kind.GATE)[row]
     opener = np.full(len(c), -1, np.int64)
-    opens = mine & (c.coef < 0)
+    opens = gate & (c.coef < 0)
     opener[row[opens]] = c.var[opens]
-    held = mine & (c.coef > 0)
+    held = gate & (c.coef > 0)
     return c.var[held].astype(np.int64), opener[row[held]]
 
 
 def row_classes(program: Program, index: Longs) -> list[tuple[tuple[int, int], Longs]]:
     """Return size n and right-hand side k of the constraints ``index``, each with its rows."""
     c = program.constraints
-    shape = np.stack([np.diff(c.ptr)[index], np.rint(c.rhs[index]).astype(np.int64)], axis=1)
+    shape = np.stack([np.diff(c.ptr)[index], c.counted.keep[index]], axis=1)
     kinds, place = np.unique(shape, axis=0, return_inverse=True)
     return [((int(n), int(k)), index[place == p]) for p, (n, k) in enumerate(kinds)]

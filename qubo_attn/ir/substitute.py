@@ -42,6 +42,24 @@ def substitute(program: Program, lift: Lift, variables: Variables) -> Program:
     return Program(variables, objective, _change_constraints(program, lift, source, variables))
 
 
+def fix(program: Program, fixed: Bools, value: Floats) -> tuple[Program, Lift]:
+    """Return ``program`` with some variables fixed, and the way back.
+
+    Args:
+        program: the program before.
+        fixed: which variables.
+        value: what each is fixed at; of others it does not matter.
+
+    Raises:
+        InfeasibleError: a constraint cannot hold any more, or two contradict each other.
+    """
+    stays = np.flatnonzero(~fixed)
+    source = np.full(len(program), -1, np.int64)
+    source[stays] = np.arange(len(stays))
+    lift = Lift.select(source, len(stays), np.where(fixed, value, 0.0))
+    return substitute(program, lift, program.variables.take(stays)), lift
+
+
 def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic:
     """Fix some variables at ``constant`` and renumber the others, which keep their order."""
     if len(source) == n:

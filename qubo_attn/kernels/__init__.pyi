@@ -1,3 +1,4 @@
+from .certify import RelaxedRows as RelaxedRows
 from .certify import certify_rows as certify_rows
 from .chains import chain_bounds as chain_bounds
 from .chains import outside_couplings as outside_couplings
@@ -35,6 +36,13 @@ from .columns import (
     first_bad_rows as first_bad_rows,
 )
 from .components import connected_components as connected_components
+from .couplers import ChangedRows as ChangedRows
+from .couplers import (
+    compress_rows as compress_rows,
+)
+from .couplers import (
+    drop_couplers as drop_couplers,
+)
 from .forms import (
     add_couplers as add_couplers,
 )
@@ -86,16 +94,8 @@ from .integers import (
 from .integers import (
     rounding_errors as rounding_errors,
 )
+from .leveled import LeveledColumns as LeveledColumns
 from .leveled import certify_leveled as certify_leveled
-from .lightening import (
-    compress_rows as compress_rows,
-)
-from .lightening import (
-    drop_couplers as drop_couplers,
-)
-from .lightening import (
-    dynamic_ranges as dynamic_ranges,
-)
 from .mending import mend_clique as mend_clique
 from .mending import regrow_clique as regrow_clique
 from .order import heaviest as heaviest
@@ -110,6 +110,12 @@ from .planning import match_couplers as match_couplers
 from .products import product_step_costs as product_step_costs
 from .ranges import range_shares as range_shares
 from .ranges import square_sums as square_sums
+from .rows import (
+    Adjacency as Adjacency,
+)
+from .rows import (
+    CountRows as CountRows,
+)
 from .rows import (
     adjacency as adjacency,
 )

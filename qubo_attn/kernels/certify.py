@@ -11,9 +11,11 @@ relaxation. Both are polynomial; nothing is solved exactly.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.relaxation import (
     convex_shift,
@@ -23,9 +25,24 @@ from qubo_attn.kernels.relaxation import (
     sort_in_place,
     sorted_bounds,
 )
-from qubo_attn.kernels.rows import load_row
+from qubo_attn.kernels.rows import Adjacency, CountRows, load_row
 
-SORTED, RELAXED = 1, 2
+
+class RelaxedRows(NamedTuple):
+    """Certified weights of rows, and the bounds behind them.
+
+    Attributes:
+        weight, slope: A and mu of each row.
+        upper: upper bound on F(k) of each row.
+        lower: lower bounds on F(m) for m = 0 .. n, row after row.
+        witness: the selection behind the upper bound, row after row.
+    """
+
+    weight: Floats
+    slope: Floats
+    upper: Floats
+    lower: Floats
+    witness: Array
 
 
 @kernel
@@ -71,67 +88,50 @@ def smallest_weight(k: int, need: Floats) -> tuple[float, float, int, int]:
 
 
 @kernel
-def _raise_bounds(
-    constant: float, slopes: Floats, order: Floats, bounds: Floats, method: Array
-) -> None:
+def _raise_bounds(constant: float, slopes: Floats, order: Floats, bounds: Floats) -> None:
     """Raise the bounds on F(m), for every m, to those of a minorant."""
     order[:] = slopes
     sort_in_place(order)
     total = constant
     for m in range(1, len(slopes)):
         total += order[m - 1]
-        if total > bounds[m]:
-            bounds[m], method[m] = total, RELAXED
+        bounds[m] = max(bounds[m], total)
 
 
 @kernel
 def certify_rows(
-    ptr: Longs,
-    var: Ints,
-    count: Longs,
-    linear: Floats,
-    first: Longs,
-    neighbour: Ints,
-    value: Floats,
-    margin: Floats,
-    steps: int,
-) -> tuple[Floats, Floats, Floats, Floats, Array, Array]:
+    rows: CountRows, linear: Floats, couplers: Adjacency, margin: Floats, steps: int
+) -> RelaxedRows:
     """Return certified weights of rows that have no coupler to other rows.
 
     Bounds start from sorting; only those that bind the weight are tightened by the relaxation,
     until the binding pair is as tight as it gets.
 
     Args:
-        ptr, var, count: the rows and how many keys each keeps.
-        linear, first, neighbour, value: the objective, as fields and adjacency.
+        rows: the rows.
+        linear, couplers: the objective.
         margin: D of each row, in energy units.
         steps: gradient steps of a relaxation.
-
-    Returns:
-        Weight and slope per row; the upper bound on F(k) per row; the lower bounds on F(m) of row r
-        at ``ptr[r] + r``, for m = 0 .. n; the method of each bound (`SORTED` or `RELAXED`); the
-        selection behind the upper bound, per entry of ``var``.
     """
-    rows = len(count)
+    ptr, var, count = rows
+    size = len(count)
     slot = np.full(len(linear), -1, np.int64)
-    weight, slope, upper = np.zeros(rows), np.zeros(rows), np.zeros(rows)
-    lower = np.zeros(ptr[rows] + rows)
-    method = np.full(ptr[rows] + rows, SORTED, np.int8)
-    witness = np.zeros(ptr[rows], np.uint8)
-    for r in range(rows):
+    weight, slope, upper = np.zeros(size), np.zeros(size), np.zeros(size)
+    lower = np.zeros(ptr[size] + size)
+    witness = np.zeros(ptr[size], np.uint8)
+    for r in range(size):
         members = var[ptr[r] : ptr[r + 1]]
         n, k = len(members), count[r]
         for s in range(n):
             slot[members[s]] = s
         local = np.empty((n, n))
-        load_row(members, slot, first, neighbour, value, local)
+        load_row(members, slot, couplers, local)
         fields = linear[members].copy()
         upper[r] = good_selection(local, fields, k, witness[ptr[r] : ptr[r + 1]])
         start = ptr[r] + r
-        bounds, by = lower[start : start + n + 1], method[start : start + n + 1]
+        bounds = lower[start : start + n + 1]
         bounds[:] = sorted_bounds(local, fields)
-        size = np.abs(local).max()
-        coupled = size > max(1e-14 * np.abs(fields).max(), 1e-140)
+        coupled = np.abs(local).max() > max(1e-14 * np.abs(fields).max(), 1e-140)
         rounding = 1e-12 * (np.abs(fields).sum() + np.abs(local).sum())
         need, x, slopes, order = np.empty(n + 1), np.empty(n), np.empty(n), np.empty(n)
         plain, first_shift, inverse = np.empty(0), np.empty(0), np.empty((n, n))
@@ -151,14 +151,14 @@ def certify_rows(
                     first_shift = convex_shift(local, plain, inverse, np.ones(n))
                 x[:] = m / n
                 constant = relax(local, fields, first_shift, m, steps, x, slopes)
-                _raise_bounds(constant, slopes, order, bounds, by)
+                _raise_bounds(constant, slopes, order, bounds)
                 # The shift costs most where x lies between its ends.
                 other = convex_shift(local, plain, inverse, x * (1.0 - x) + 0.02)
                 constant = relax(local, fields, other, m, steps, x, slopes)
-                _raise_bounds(constant, slopes, order, bounds, by)
+                _raise_bounds(constant, slopes, order, bounds)
                 relaxed[m], tightened = True, True
             if not tightened:
                 break
         for s in range(n):
             slot[members[s]] = -1
-    return weight, slope, upper, lower, method, witness
+    return RelaxedRows(weight, slope, upper, lower, witness)

@@ -21,36 +21,58 @@ F(m) is bounded from below by a convex relaxation: at any point of
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.certify import RELAXED, SORTED, smallest_weight
+from qubo_attn.kernels.certify import smallest_weight
 from qubo_attn.kernels.gated import good_point
 from qubo_attn.kernels.relaxation import convex_shift, plain_shift
+from qubo_attn.kernels.rows import Adjacency, CountRows, load_row
 
 # Keeps a form without any curvature, as of equal values, from being singular.
 _TINY = 1e-290
 
 
-@kernel
-def _load(
-    members: Longs,
-    slot: Longs,
-    square: Floats,
-    first: Longs,
-    neighbour: Ints,
-    value: Floats,
-) -> Floats:
-    """Return the dense symmetric M of a row, its form being ``a.x + x.M x / 2``."""
-    n = len(members)
-    matrix = np.zeros((n, n))
-    for a in range(n):
-        v = members[a]
-        matrix[a, a] = 2.0 * square[v]
-        for e in range(first[v], first[v + 1]):
-            matrix[a, slot[neighbour[e]]] = value[e]
-    return matrix
+class LeveledColumns(NamedTuple):
+    """Columns of all variables of a program with levels.
+
+    Attributes:
+        counted: whether a row counts the variable.
+        gate: the variable that lets it be above zero, -1 for none.
+        linear: its field.
+        upper: its largest value.
+        square: the coefficient of its square.
+    """
+
+    counted: Bools
+    gate: Longs
+    linear: Floats
+    upper: Ints
+    square: Floats
+
+
+class LeveledRows(NamedTuple):
+    """Certified weights of rows with levels, and what is behind them.
+
+    Attributes:
+        weight, slope: A and mu of each row.
+        best: U, the energy of a feasible point of each row.
+        margin: D of each row.
+        lower: the bounds G(m) for m = 0 .. counted variables, row after row.
+        point: the point behind U, row after row.
+        price: the price of a unit behind a gate, row after row.
+    """
+
+    weight: Floats
+    slope: Floats
+    best: Floats
+    margin: Floats
+    lower: Floats
+    point: Array
+    price: Floats
 
 
 @kernel
@@ -198,43 +220,31 @@ def _relax(
 
 @kernel
 def certify_leveled(
-    ptr: Longs,
-    var: Longs,
-    counted: Bools,
-    gate: Longs,
-    count: Longs,
+    rows: CountRows,
+    columns: LeveledColumns,
+    couplers: Adjacency,
     bound_ptr: Longs,
-    linear: Floats,
-    upper: Ints,
-    square: Floats,
-    first: Longs,
-    neighbour: Ints,
-    value: Floats,
     share: float,
     rounds: int,
-) -> tuple[Floats, Floats, Floats, Floats, Floats, Array, Floats]:
+) -> LeveledRows:
     """Return certified weights of rows with levels, and of their gates.
 
     Args:
-        ptr, var: the variables of each row, counted ones and their levels; no coupler leaves a row.
-        counted: whether the row counts a variable; gate: the variable that lets it be above zero,
-            -1 for none; both per variable of the program.
-        count: keys that each row keeps; bound_ptr: where each row's bounds start.
-        linear, upper, square: of each variable; square is the coefficient of its square.
-        first, neighbour, value: couplers of different variables, in both directions.
+        rows: counted variables and their levels; no coupler leaves a row.
+        columns: of all variables.
+        couplers: of different variables.
+        bound_ptr: where each row's bounds start.
         share: margin, as a share of the feasible point's energy above f*.
         rounds: of a relaxation.
-
-    Returns:
-        Weight, slope, U and margin per row; the bounds G(m) for m = 0 .. counted variables, row
-        after row; the point behind U and the price of a unit behind a gate, per entry of ``var``.
     """
-    rows = len(count)
-    slot = np.zeros(len(linear), np.int64)
-    weight, slope, best, margin = np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows)
-    lower = np.zeros(bound_ptr[rows])
+    ptr, var, count = rows
+    counted, gate, linear, upper, square = columns
+    size = len(count)
+    slot = np.full(len(linear), -1, np.int64)
+    weight, slope, best, margin = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
+    lower = np.zeros(bound_ptr[size])
     point, price = np.zeros(len(var), np.uint8), np.zeros(len(var))
-    for r in range(rows):
+    for r in range(size):
         members = var[ptr[r] : ptr[r + 1]]
         n, k = len(members), count[r]
         for a in range(n):
@@ -243,14 +253,17 @@ def certify_leveled(
         for a in range(n):
             if gate[members[a]] >= 0:
                 opener[a] = slot[gate[members[a]]]
-        matrix = _load(members, slot, square, first, neighbour, value)
+        matrix = np.empty((n, n))
+        load_row(members, slot, couplers, matrix)
+        for a in range(n):
+            matrix[a, a] = 2.0 * square[members[a]]
         fields, room = linear[members].copy(), upper[members]
         x, best[r] = good_point(matrix, fields, room, own, opener, k)
         point[ptr[r] : ptr[r + 1]] = x
         convex, tilted = _convex(matrix, fields, room, opener)
         floor = 0.5 * (tilted @ np.linalg.solve(convex, -tilted))
-        size = np.abs(fields).sum() + np.abs(matrix).sum()
-        above = max(best[r] - floor, 0.0) + 1e-11 * size
+        noise = 1e-11 * (np.abs(fields).sum() + np.abs(matrix).sum())
+        above = max(best[r] - floor, 0.0) + noise
         margin[r] = share * above
         for a in range(n):
             if opener[a] >= 0:
@@ -259,7 +272,7 @@ def certify_leveled(
         keys = own.sum()
         bounds = lower[bound_ptr[r] : bound_ptr[r + 1]]
         bounds[:] = best[r] - above
-        method = np.full(keys + 1, SORTED, np.int8)
+        relaxed = np.zeros(keys + 1, np.bool_)
         need = np.empty(keys + 1)
         while True:
             for m in range(keys + 1):
@@ -267,15 +280,16 @@ def certify_leveled(
             weight[r], slope[r], high, low = smallest_weight(k, need)
             tightened = False
             for m in (high, low):
-                if m >= 0 and method[m] == SORTED:
-                    found = _relax(convex, tilted, room, own, opener, m, rounds) - 1e-11 * size
+                if m >= 0 and not relaxed[m]:
+                    bound = _relax(convex, tilted, room, own, opener, m, rounds) - noise
                     # What gates that are not obeyed can save; above is the T of the proof.
-                    over = max(found - (best[r] - above), 0.0)
+                    over = max(bound - (best[r] - above), 0.0)
                     if over > above:
                         over = 2.0 * np.sqrt(above * over) - above
                     bounds[m] = max(bounds[m], best[r] - above + over)
-                    method[m] = RELAXED
-                    tightened = True
+                    relaxed[m], tightened = True, True
             if not tightened:
                 break
-    return weight, slope, best, margin, lower, point, price
+        for a in range(n):
+            slot[members[a]] = -1
+    return LeveledRows(weight, slope, best, margin, lower, point, price)

@@ -1,4 +1,4 @@
-"""What of a row can still matter: the keys and pairs that some best selection may hold.
+"""Live keys and pairs of a row: those that some best selection may hold.
 
 A good selection costs U. Every selection that holds key i costs at least what a minorant says of
 it, and where that lies above U, no best selection holds i. The same goes for selections without a
@@ -9,6 +9,8 @@ change of coefficients moves energies least.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,22 @@ from qubo_attn.kernels.relaxation import (
 
 # After so many rounds hardly a row yields another key.
 ROUNDS = 4
+
+
+class Live(NamedTuple):
+    """What of a row is live.
+
+    Attributes:
+        state: int8, shape (n,): -1 of keys in no best selection, 1 in every one, 0 of open ones.
+        pairs: shape (n, n): whether some best selection may hold both keys.
+        chosen: a good selection.
+        energy: its objective.
+    """
+
+    state: Array
+    pairs: Bools
+    chosen: Array
+    energy: float
 
 
 @kernel
@@ -51,26 +69,18 @@ def _minorant(local: Floats, fields: Floats, k: int, steps: int, slopes: Floats)
 
 
 @kernel
-def live_parts(
-    local: Floats, fields: Floats, k: int, steps: int, state: Array, pairs: Bools, chosen: Array
-) -> float:
-    """Find the live keys and pairs of a row.
+def live_parts(local: Floats, fields: Floats, k: int, steps: int) -> Live:
+    """Return what of a row is live.
 
     Args:
         local, fields, k: the row.
         steps: gradient steps of the relaxation.
-        state: filled, per key: -1 in no best selection, 1 in every one, 0 open.
-        pairs: filled, shape (n, n): whether some best selection may hold both.
-        chosen: filled with a good selection.
-
-    Returns:
-        The objective of that selection.
     """
     n = len(fields)
+    chosen = np.zeros(n, np.uint8)
     upper = good_selection(local, fields, k, chosen)
     slack = 1e-11 * (np.abs(fields).sum() + np.abs(local).sum())
-    state[:] = 0
-    pairs[:] = True
+    state, pairs = np.zeros(n, np.int8), np.ones((n, n), np.bool_)
     open_keys = np.arange(n)
     rest, inside = fields.copy(), 0.0
     for _ in range(ROUNDS):
@@ -127,19 +137,11 @@ def live_parts(
         if state[s] == -1:
             pairs[s, :] = False
             pairs[:, s] = False
-    return upper
+    return Live(state, pairs, chosen, upper)
 
 
 @kernel
-def change_bound(
-    local: Floats,
-    fields: Floats,
-    k: int,
-    state: Array,
-    pairs: Bools,
-    new_state: Array,
-    new_pairs: Bools,
-) -> float:
+def change_bound(local: Floats, fields: Floats, k: int, before: Live, after: Live) -> float:
     """Bound how far apart a change D moves the energies of selections live before or after it.
 
     With z' best after and z best before, ``E(z') <= E(z) + D(z) - D(z')``: the spread of D over
@@ -147,8 +149,9 @@ def change_bound(
 
     Args:
         local, fields: D, as couplers and fields; k: keys a selection has.
-        state, pairs: what is live before; new_state, new_pairs: after. See `live_parts`.
+        before, after: what is live, see `live_parts`.
     """
+    state, pairs, new_state, new_pairs = before.state, before.pairs, after.state, after.pairs
     n, left, m = len(fields), k, 0
     open_keys, own = np.empty(n, np.int64), np.empty(n)
     for s in range(n):

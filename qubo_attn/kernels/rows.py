@@ -1,22 +1,55 @@
-"""What can be said of a row that keeps exactly k of its keys, from its couplers alone.
+"""Rows that keep exactly k of their keys: which keys they need, from their couplers alone.
 
-A row's variables lie at ``var[ptr[r]:ptr[r + 1]]``. Couplers come as an adjacency in both
-directions (`adjacency`), so that couplers to other rows count as well: a neighbour elsewhere may
-take any value up to its ``upper``.
+Couplers come as an adjacency in both directions, so that couplers to other rows count as well: a
+neighbour elsewhere may take any value up to its ``upper``.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.common.threads import rows_at
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.order import kth_smallest
 
 
+class Adjacency(NamedTuple):
+    """Couplers in both directions, in CSR form.
+
+    Attributes:
+        ptr: where each variable's couplers start.
+        neighbour, value: the other end and the value of each.
+    """
+
+    ptr: Longs
+    neighbour: Ints
+    value: Floats
+
+
+class CountRows(NamedTuple):
+    """Rows that keep a given number of keys.
+
+    Attributes:
+        ptr, var: the variables of row r are ``var[ptr[r]:ptr[r + 1]]``.
+        keep: how many of them row r keeps, or what they add up to.
+    """
+
+    ptr: Longs
+    var: Ints
+    keep: Longs
+
+    def part(self, rows: slice) -> CountRows:
+        """Return some of the rows."""
+        ptr, entries = rows_at(self.ptr, rows)
+        return CountRows(ptr, self.var[entries], self.keep[rows])
+
+
 @kernel
-def adjacency(n: int, i: Ints, j: Ints, bias: Floats) -> tuple[Longs, Ints, Floats]:
-    """Return sorted couplers as CSR in both directions: row pointer, neighbour, value."""
+def adjacency(n: int, i: Ints, j: Ints, bias: Floats) -> Adjacency:
+    """Return sorted couplers in both directions."""
     ptr = np.zeros(n + 1, np.int64)
     for t in range(len(bias)):
         ptr[i[t] + 1] += 1
@@ -34,19 +67,19 @@ def adjacency(n: int, i: Ints, j: Ints, bias: Floats) -> tuple[Longs, Ints, Floa
         neighbour[place[v]] = u
         value[place[v]] = bias[t]
         place[v] += 1
-    return ptr, neighbour, value
+    return Adjacency(ptr, neighbour, value)
 
 
 @kernel
-def load_row(
-    members: Ints,
-    slot: Longs,
-    first: Longs,
-    neighbour: Ints,
-    value: Floats,
-    local: Floats,
-) -> bool:
-    """Fill the dense matrix of a row's own couplers; return whether it has others."""
+def load_row(members: Ints, slot: Longs, couplers: Adjacency, local: Floats) -> bool:
+    """Fill the dense matrix of a row's own couplers; return whether it has others.
+
+    Args:
+        members: the row's variables; slot: the place of each variable in it, -1 of others.
+        couplers: of all variables.
+        local: filled, shape (n, n).
+    """
+    first, neighbour, value = couplers
     n = len(members)
     outside = False
     for a in range(n):
@@ -63,10 +96,9 @@ def load_row(
 
 
 @kernel
-def _outside_gain(
-    u: int, v: int, slot: Longs, first: Longs, neighbour: Ints, value: Floats, upper: Ints
-) -> float:
+def _outside_gain(u: int, v: int, slot: Longs, couplers: Adjacency, upper: Ints) -> float:
     """Return ``sum_l max(b_vl - b_ul, 0) upper_l`` over neighbours l outside the row."""
+    first, neighbour, value = couplers
     total = 0.0
     a, b = first[u], first[v]
     while a < first[u + 1] or b < first[v + 1]:
@@ -101,15 +133,7 @@ def _swap_cost(
 
 @kernel
 def swap_costs(
-    ptr: Longs,
-    var: Ints,
-    count: Longs,
-    kept: Bools,
-    linear: Floats,
-    upper: Ints,
-    first: Longs,
-    neighbour: Ints,
-    value: Floats,
+    rows: CountRows, kept: Bools, linear: Floats, upper: Ints, couplers: Adjacency
 ) -> Floats:
     """Bound how much each row's optimum rises when only its ``kept`` keys may be chosen.
 
@@ -118,13 +142,15 @@ def swap_costs(
     the ``count`` cheapest is free; and at most min(count, dropped) exchanges are needed.
 
     Args:
-        ptr, var: the rows; count: keys each keeps.
-        kept: per entry of ``var``, whether the key stays. Every row keeps at least ``count``.
-        linear, upper, first, neighbour, value: the objective, as columns and adjacency.
+        rows: the rows.
+        kept: per entry of ``rows.var``, whether the key stays; in each row at least as many do as
+            it keeps.
+        linear, upper, couplers: the objective, and the largest value of each variable.
 
     Returns:
         One bound per row, in energy units; 0 where nothing is dropped.
     """
+    ptr, var, count = rows
     slot = np.full(len(linear), -1, np.int64)
     bounds = np.zeros(len(count))
     for r in range(len(count)):
@@ -138,7 +164,7 @@ def swap_costs(
         for s in range(n):
             slot[members[s]] = s
         local = np.empty((n, n))
-        outside = load_row(members, slot, first, neighbour, value, local)
+        outside = load_row(members, slot, couplers, local)
         # Columns of the kept keys, side by side; one dropped key against all of them at a time.
         stay = np.flatnonzero(keep)
         m = len(stay)
@@ -169,7 +195,7 @@ def swap_costs(
             if outside:
                 for c in range(m):
                     v = members[stay[c]]
-                    costs[c] += _outside_gain(u, v, slot, first, neighbour, value, upper)
+                    costs[c] += _outside_gain(u, v, slot, couplers, upper)
             # The search rearranges the costs, which the next key starts anew.
             worst[d] = max(kth_smallest(costs, k), 0.0)
             d += 1
@@ -200,34 +226,29 @@ def plain_counts(
 
 
 @kernel
-def dominated_keys(
-    ptr: Longs,
-    var: Ints,
-    count: Longs,
-    linear: Floats,
-    upper: Ints,
-    first: Longs,
-    neighbour: Ints,
-    value: Floats,
-) -> Array:
+def dominated_keys(rows: CountRows, linear: Floats, upper: Ints, couplers: Adjacency) -> Array:
     """Find keys that every optimum leaves out, or takes, by swap dominance.
 
     Key i is out of every optimum when at least k other keys j beat it: exchanging i for j lowers
     the energy whatever the rest is. It is in every optimum when it beats at least n - k others.
-    Found keys no longer count as "the rest", so the search repeats until nothing is found.
+    Decided keys no longer count as "the rest", so the search repeats until it decides none.
+
+    Args:
+        rows, linear, upper, couplers: see `swap_costs`.
 
     Returns:
-        int8 per entry of ``var``: -1 out, 1 in, 0 open.
+        int8 per entry of ``rows.var``: -1 out, 1 in, 0 open.
     """
+    ptr, var, count = rows
     slot = np.full(len(linear), -1, np.int64)
-    found = np.zeros(len(var), np.int8)
+    decided = np.zeros(len(var), np.int8)
     for r in range(len(count)):
         members = var[ptr[r] : ptr[r + 1]]
         n = len(members)
         for s in range(n):
             slot[members[s]] = s
         local = np.empty((n, n))
-        outside = load_row(members, slot, first, neighbour, value, local)
+        outside = load_row(members, slot, couplers, local)
         live = np.ones(n, np.bool_)
         state = np.zeros(n, np.int8)
         fields = linear[members].copy()
@@ -244,9 +265,7 @@ def dominated_keys(
                         continue
                     cost = _swap_cost(local, fields[a], fields[b], a, b, live)
                     if outside:
-                        cost += _outside_gain(
-                            members[a], members[b], slot, first, neighbour, value, upper
-                        )
+                        cost += _outside_gain(members[a], members[b], slot, couplers, upper)
                     if cost < -1e-12 * scale:
                         beaten[a] += 1
                         beats[b] += 1
@@ -271,6 +290,6 @@ def dominated_keys(
         for s in range(n):
             if state[s] == 0 and live[s] and (k == 0 or k == size):
                 state[s] = 1 if k else -1
-            found[ptr[r] + s] = state[s]
+            decided[ptr[r] + s] = state[s]
             slot[members[s]] = -1
-    return found
+    return decided

@@ -1,15 +1,13 @@
-"""What one corrective step costs in a row that adds up to too little, or to too much.
-
-Couplers come as an adjacency in both directions, as in `qubo_attn.kernels.rows`.
-"""
+"""Costs of one corrective step in rows that add up to too little, or to too much."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Floats, Ints
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.order import kth_smallest, longest_row
+from qubo_attn.kernels.rows import Adjacency, CountRows
 
 # Rows of bits up to this size that keep at most so many have all their bits looked at side by side.
 _SIZE, _KEPT = 64, 16
@@ -144,15 +142,7 @@ def _least(values: Floats, rooms: Array, least: float) -> float:
 
 @kernel
 def step_costs(
-    ptr: Longs,
-    var: Ints,
-    count: Longs,
-    linear: Floats,
-    upper: Ints,
-    square: Floats,
-    first: Longs,
-    neighbour: Ints,
-    value: Floats,
+    rows: CountRows, linear: Floats, upper: Ints, square: Floats, couplers: Adjacency
 ) -> tuple[Floats, Floats]:
     """Bound what one corrective unit step costs in a row that adds up to too little, or too much.
 
@@ -163,14 +153,16 @@ def step_costs(
     the k-th cheapest addition and the (n - k)-th cheapest removal.
 
     Args:
-        ptr, var, count: the rows and what each adds up to.
+        rows: the rows and what each adds up to.
         linear, upper: of each variable; square: the coefficient of its square, 0 for bits.
-        first, neighbour, value: couplers of different variables, in both directions.
+        couplers: of different variables.
 
     Returns:
         The cost of a step up and of a step down, per row, in energy units; -inf where no step of
         that direction is ever needed.
     """
+    ptr, var, count = rows
+    first, neighbour, value = couplers
     slot = np.full(len(linear), -1, np.int64)
     raised, lowered = np.full(len(count), -np.inf), np.full(len(count), -np.inf)
     longest = longest_row(ptr)
@@ -181,13 +173,8 @@ def step_costs(
     for r in range(len(count)):
         members = var[ptr[r] : ptr[r + 1]]
         n, k = len(members), count[r]
-        up, down, own, held = (
-            every[:n],
-            every[n : 2 * n],
-            every[2 * n : 3 * n],
-            every[3 * n : 4 * n],
-        )
-        most, least = every[4 * n : 5 * n], every[5 * n : 6 * n]
+        room = every[: 6 * n].reshape(6, n)
+        up, down, own, held, most, least = room[0], room[1], room[2], room[3], room[4], room[5]
         full = 0
         for s in range(n):
             slot[members[s]] = s
@@ -227,8 +214,9 @@ def step_costs(
             slot[members[s]] = -1
         if few:
             local = matrix[: n * n].reshape(n, n)
-            room = ranked[: (2 * k - 1) * n].reshape(2 * k - 1, n)
-            _extremes_of_all(local, k, room, own, most, least)
+            _extremes_of_all(
+                local, k, ranked[: (2 * k - 1) * n].reshape(2 * k - 1, n), own, most, least
+            )
             for a in range(n):
                 up[a] += most[a]
                 down[a] -= least[a]

@@ -155,7 +155,7 @@ def test_tying(tie: str, tmp_path: Path) -> None:
         ((FILE, "--target", "zephr:12"), "; did you mean 'zephyr'?", 6),
         ((FILE, "--tie", "all"), "unknown --tie 'all'; one of none, kv-head, kv", 3),
         ((FILE, "--tie", "kv"), "cannot share one selection", 7),
-        ((FILE, "--slots", "0"), "slots must be at least 1", 3),
+        ((FILE, "--slots", "0"), "slots must be a whole number", 3),
         ((FILE, "--passes", "sparsfy"), "unknown pass 'sparsfy'; did you mean 'sparsify'?", 7),
         ((FILE, "--passes", "sparsify{slot=4}"), "no option 'slot'; did you mean 'slots'?", 7),
         ((FILE, "--passes", "default, sparsify"), "put sparsify before insert-penalties", 7),

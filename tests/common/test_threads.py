@@ -9,7 +9,7 @@ import pytest
 
 import qubo_attn as qa
 from qubo_attn.common import threads
-from qubo_attn.formulations import certificates
+from qubo_attn.formulations import proofs
 from qubo_attn.frontend.objectives import output
 
 
@@ -37,7 +37,7 @@ def test_the_same_bytes_however_many(
     minilm: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = threads.by_rows
-    for module in (certificates, output):
+    for module in (proofs, output):
         monkeypatch.setattr(module, "by_rows", lambda work, ptr, least=0: plain(work, ptr, 64))
     found = set()
     for count in (1, 2, 5):

@@ -67,7 +67,7 @@ def test_numpy_whole_numbers_are_fine() -> None:
         ({"objective": "entropy"}, "unknown objective 'entropy'; one of boltzmann, hard, least"),
         ({"target": "kite:3"}, "unknown target 'kite:3'"),
         ({"select": 4}, "select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK"),
-        ({"slots": 0}, "slots must be at least 1 and whole, not 0"),
+        ({"slots": 0}, "slots must be a whole number of at least 1, not 0"),
     ],
 )
 def test_options(options: dict[str, object], message: str) -> None:

@@ -207,7 +207,7 @@ def adjacency(g: Generator, n: int, share: float = 0.6, blocks: Any = None) -> t
     matrix += matrix.T
     u, v = np.nonzero(matrix)
     first = np.searchsorted(u, np.arange(n + 1)).astype(np.int64)
-    return first, v.astype(np.int32), matrix[u, v]
+    return kernels.Adjacency(first, v.astype(np.int32), matrix[u, v])
 
 
 def rows(g: Generator, most: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -309,21 +309,22 @@ def _choice(g: Generator, wide: bool = False) -> tuple[Any, ...]:
     if not wide:
         upper[var] = 1
     count = g.integers(0, np.add.reduceat(upper[var], ptr[:-1]) + 1)
-    return ptr, var, count, frozen(g.normal(size=n)), frozen(upper), adjacency(g, n), sizes
+    counted = kernels.CountRows(ptr, var, count)
+    return counted, frozen(g.normal(size=n)), frozen(upper), adjacency(g, n), sizes
 
 
 @case
 def swap_costs(g: Generator) -> tuple[Any, ...]:
-    ptr, var, count, linear, upper, couplers, sizes = _choice(g)
-    stay = g.integers(count, sizes + 1)
+    counted, linear, upper, couplers, sizes = _choice(g)
+    stay = g.integers(counted.keep, sizes + 1)
     kept = [g.permutation(np.arange(s) < m) for s, m in zip(sizes, stay, strict=True)]
-    return ptr, var, count, np.concatenate(kept), linear, upper, *couplers
+    return counted, np.concatenate(kept), linear, upper, couplers
 
 
 @case
 def dominated_keys(g: Generator) -> tuple[Any, ...]:
-    ptr, var, count, linear, upper, couplers, _ = _choice(g)
-    return ptr, var, count, frozen(3 * linear), upper, *couplers
+    counted, linear, upper, couplers, _ = _choice(g)
+    return counted, frozen(3 * linear), upper, couplers
 
 
 @case
@@ -394,9 +395,9 @@ def gram_couplers(g: Generator) -> tuple[Any, ...]:
 
 @case
 def step_costs(g: Generator) -> tuple[Any, ...]:
-    ptr, var, count, linear, upper, couplers, _ = _choice(g, wide=bool(g.integers(2)))
+    counted, linear, upper, couplers, _ = _choice(g, wide=bool(g.integers(2)))
     square = np.where(upper > 1, g.normal(size=len(upper)), 0.0)
-    return ptr, var, count, linear, upper, square, *couplers
+    return counted, linear, upper, square, couplers
 
 
 @case
@@ -406,16 +407,6 @@ def product_step_costs(g: Generator) -> tuple[Any, ...]:
     row = np.flatnonzero(g.random(4) < 0.7)
     values = g.normal(size=ptr[-1]), float(g.choice([-0.6, 0.6])), frozen(g.normal(size=ptr[-1]))
     return ptr, *values, row, g.integers(0, sizes[row] + 1)
-
-
-@case
-def dynamic_ranges(g: Generator) -> tuple[Any, ...]:
-    ptr, var, sizes, n = rows(g)
-    block = np.full(n, -1)
-    block[var] = np.repeat(np.arange(3), sizes)
-    first, neighbour, value = adjacency(g, n, blocks=block)
-    number = np.arange(1.0, len(value) + 1)
-    return ptr, var, frozen(g.normal(size=n)), first, neighbour, number, frozen(value)
 
 
 @case
@@ -629,6 +620,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[tuple[Any, ..
 
 
 def _copied(argument: Any) -> Any:
+    if isinstance(argument, tuple):
+        return type(argument)(*map(_copied, argument))
     if not isinstance(argument, np.ndarray):
         return argument
     made = argument.copy()

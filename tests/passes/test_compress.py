@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn.ir.program import Program
@@ -26,6 +30,26 @@ def test_dynamic_range_is_largest_over_smallest_distance() -> None:
         "pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1\n"
     )
     assert dynamic_range(program).tolist() == [3.0]  # -4, 0, 1, 4: eight ones apart
+
+
+@given(st.integers(0, 10_000))
+def test_dynamic_ranges_of_rows_with_gaps_and_equal_numbers(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    lines, picks, expected = [], [], []
+    for query in range(3):
+        names = [f"x[0,{query},{key}]" for key in range(generator.integers(1, 6))]
+        pairs = [p for p in combinations(names, 2) if generator.random() < 0.6]
+        values = generator.integers(-3, 4, len(names) + len(pairs)) / 4
+        lines += [f"{name} : {value}" for name, value in zip(names, values, strict=False)]
+        picks += [
+            f"{u} * {v} : {value}"
+            for (u, v), value in zip(pairs, values[len(names) :], strict=True)
+        ]
+        picks.append(f"pick[0,{query}]: {' + '.join(names)} == 1")
+        gaps = np.diff(np.unique([0.0, *values]))
+        expected.append(np.log2(gaps.sum() / gaps.min()) if len(gaps) else 0.0)
+    program = Program.parse("\n".join(lines + sorted(picks, key=lambda line: "pick" in line)))
+    np.testing.assert_allclose(dynamic_range(program), expected)
 
 
 @pytest.mark.parametrize("bits", [1, 25, 2.5, True])

@@ -49,10 +49,8 @@ def test_live_parts_hold_every_best_selection(
     o = program.objective
     local = np.zeros((n, n))
     local[o.i, o.j] = local[o.j, o.i] = o.bias
-    state, chosen = np.zeros(n, np.int8), np.zeros(n, np.uint8)
-    pairs = np.ones((n, n), bool)
-    upper = live_parts(local, o.linear, k, 40, state, pairs, chosen)
-    assert upper == pytest.approx(oracle.energy(program, tuple(chosen)))
+    state, pairs, chosen, energy = live_parts(local, o.linear, k, 40)
+    assert energy == pytest.approx(oracle.energy(program, tuple(chosen)))
     for point in best_points(program):
         held = np.flatnonzero(point)
         assert (state[held] >= 0).all()

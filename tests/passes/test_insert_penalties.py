@@ -165,7 +165,7 @@ def test_a_bound_that_is_always_reached_is_an_equality() -> None:
 
 
 def test_unknown_slack_is_named() -> None:
-    with pytest.raises(qa.InputError, match="at_most must be one of unary, binary, unbalanced"):
+    with pytest.raises(qa.InputError, match="unknown at_most 'soft'; one of unary, binary, unba"):
         qa.InsertPenalties(at_most="soft")
 
 

@@ -103,7 +103,7 @@ def test_nucleus_rounds_up_to_few_sizes(smollm2: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("wrong", [(0, 4), (4, 4), (8, 4), (2.5,)])
 def test_sizes_ascend(wrong: tuple[int, ...]) -> None:
-    with pytest.raises(qa.InputError, match="sizes must be whole numbers from 1 on that ascend"):
+    with pytest.raises(qa.InputError, match=r"sizes must ascend|sizes must be a whole number"):
         qa.Sparsify(nucleus=0.9, sizes=wrong)
 
 
@@ -171,7 +171,7 @@ def test_ties_go_to_the_lower_key_and_equal_scores_are_fine() -> None:
 
 
 def test_slots_below_one_are_rejected() -> None:
-    with pytest.raises(qa.InputError, match="slots must be at least 1 and whole, not 0"):
+    with pytest.raises(qa.InputError, match="slots must be a whole number of at least 1, not 0"):
         qa.Sparsify(slots=0)
 
 

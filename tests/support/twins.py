@@ -229,17 +229,9 @@ def _exchange(matrix: Array, linear: Array, weight: Array, u: int, v: int) -> fl
 
 @twin
 def swap_costs(
-    ptr: Array,
-    var: Array,
-    count: Array,
-    kept: Array,
-    linear: Array,
-    upper: Array,
-    first: Array,
-    neighbour: Array,
-    value: Array,
+    rows: Any, kept: Array, linear: Array, upper: Array, couplers: tuple[Array, Array, Array]
 ) -> Array:
-    matrix, bounds = dense(len(linear), first, neighbour, value), []
+    (ptr, var, count), matrix, bounds = rows, dense(len(linear), *couplers), []
     for r, (a, b) in enumerate(pairwise(ptr)):
         weight = upper.astype(float)
         weight[var[a:b]] = 1
@@ -255,16 +247,10 @@ def swap_costs(
 
 @twin
 def dominated_keys(
-    ptr: Array,
-    var: Array,
-    count: Array,
-    linear: Array,
-    upper: Array,
-    first: Array,
-    neighbour: Array,
-    value: Array,
+    rows: Any, linear: Array, upper: Array, couplers: tuple[Array, Array, Array]
 ) -> Array:
-    matrix, found = dense(len(linear), first, neighbour, value), np.zeros(len(var), np.int8)
+    ptr, var, count = rows
+    matrix, found = dense(len(linear), *couplers), np.zeros(len(var), np.int8)
     for r, (a, b) in enumerate(pairwise(ptr)):
         fields, weight = linear.copy(), upper.astype(float)
         weight[var[a:b]] = 1
@@ -380,17 +366,9 @@ def gram_couplers(
 
 @twin
 def step_costs(
-    ptr: Array,
-    var: Array,
-    count: Array,
-    linear: Array,
-    upper: Array,
-    square: Array,
-    first: Array,
-    neighbour: Array,
-    value: Array,
+    rows: Any, linear: Array, upper: Array, square: Array, couplers: tuple[Array, Array, Array]
 ) -> tuple[Array, Array]:
-    matrix = dense(len(linear), first, neighbour, value)
+    (ptr, var, count), matrix = rows, dense(len(linear), *couplers)
     results = []
     for r, (a, b) in enumerate(pairwise(ptr)):
         members, k = var[a:b], int(count[r])
@@ -435,27 +413,8 @@ def product_step_costs(
     wanted = np.ones(len(ptr) - 1, int)
     wanted[row] = count
     bits = np.ones(n, int)
-    costs = step_costs(ptr, np.arange(n), wanted, linear, bits, np.zeros(n), *couplers)
+    costs = step_costs((ptr, np.arange(n), wanted), linear, bits, np.zeros(n), couplers)
     return costs[0][row], costs[1][row]
-
-
-@twin
-def dynamic_ranges(
-    ptr: Array,
-    var: Array,
-    linear: Array,
-    first: Array,
-    neighbour: Array,
-    number: Array,
-    bias: Array,
-) -> Array:
-    matrix = dense(len(linear), first, neighbour, bias[number.astype(int) - 1])
-    ranges = []
-    for a, b in pairwise(ptr):
-        own = matrix[np.ix_(var[a:b], var[a:b])][np.triu_indices(b - a, 1)]
-        gaps = np.diff(np.unique(np.concatenate([[0.0], linear[var[a:b]], own])))
-        ranges.append(np.log2(gaps.sum() / gaps.min()) if len(gaps) else 0.0)
-    return np.array(ranges)
 
 
 # -- whole numbers, bytes -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Longs
 from qubo_attn.embedding.placement import Placement
-from qubo_attn.formulations.certificates import METHODS
+from qubo_attn.formulations.certificates import Method
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.passes.compress import dynamic_range
 from qubo_attn.pictures.diffs import diff_html, text_html
@@ -229,8 +229,9 @@ def _proof(stage: Stage) -> str:
     proofs = stage.rewrite.certificates
     if proofs is None or not len(proofs.index):
         return ""
-    numbers = np.bincount(proofs.method, minlength=len(METHODS))
-    by = ", ".join(f"{plural(int(n), 'row')} by {METHODS[m]}" for m, n in enumerate(numbers) if n)
+    numbers = np.bincount(proofs.method, minlength=len(Method)).tolist()
+    named = zip(numbers, Method, strict=True)
+    by = ", ".join(f"{plural(n, 'row')} by {method.name.lower()}" for n, method in named if n)
     low, high = float(proofs.weight.min()), float(proofs.weight.max())
     return (
         f"<p><b>Certificate:</b> {by}; prices from {short(low)} to {short(high)}, least margin "

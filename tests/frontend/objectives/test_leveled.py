@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn.common.frozen import replaced
-from qubo_attn.formulations.certificates import LEVELS
+from qubo_attn.formulations.certificates import Method
 from qubo_attn.ir.columns import Kind
 from qubo_attn.pipeline.pipeline import Pass
 from tests.support import oracle
@@ -110,7 +110,7 @@ def test_ground_states_are_the_best_of_all_selections_and_levels(
 def test_certificates_reject_a_weight_that_is_too_small() -> None:
     compiled = compile_row(5, 6, 2, 3, (qa.InsertPenalties(margin=0.0),))
     proofs = compiled.certificates
-    assert set(proofs.method.tolist()) == {LEVELS}
+    assert set(proofs.method.tolist()) == {Method.LEVELS}
     kinds = proofs.rows.kind
     for kind in (Kind.PICK, Kind.GATE):
         smaller = np.where(kinds == kind, 0.9 * proofs.weight - (kind == Kind.PICK), proofs.weight)
