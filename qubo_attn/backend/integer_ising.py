@@ -31,10 +31,10 @@ class IntegerIsing:
     ``offset + sum_{i<j} scale_i c_ij s_i s_j``.
 
     Attributes:
-        variables: int64, the program's variables, one for each spin but the last.
-        i, j: int32, spins of each coupling, ``i < j``, sorted; no coupling is zero.
-        coupling: int32, its value.
-        scale: float64, energy per unit, for each spin but the last.
+        variables: int64, shape (n,), the program's variables, one for each spin but the last.
+        i, j: int32, shape (couplings,), spins of each coupling, ``i < j``, sorted.
+        coupling: int32, shape (couplings,), its value, never zero.
+        scale: float64, shape (n,), energy per unit, for each spin but the last.
         offset: float, energy of no coupling at all.
 
     Example:
@@ -149,18 +149,15 @@ def integer_ising(
     spins = Spins.of(form, block)
     step, number = _multiples(program, spins, limit)
     n = len(program)
+    ids = np.arange(n) if variables is None else _whole_blocks(program, block, variables)
+    inside = np.zeros(n, bool)
+    inside[ids] = True
+    offset = float(form.linear[inside].sum() / 2.0 + form.bias[inside[form.i]].sum() / 4.0)
     if variables is None:
-        ids, offset = np.arange(n), spins.constant
-    else:
-        ids = _whole_blocks(program, block, variables)
-        offset = 0.0
-    taken = np.zeros(n, bool)
-    taken[ids] = True
-    if variables is not None:
-        offset = float(form.linear[taken].sum() / 2.0 + form.bias[taken[form.i]].sum() / 4.0)
+        offset += form.offset
     place = np.full(n, -1, np.int64)
     place[ids] = np.arange(len(ids))
-    within = taken[form.i] & (number[n:] != 0)
+    within = inside[form.i] & (number[n:] != 0)
     fields = ids[number[ids] != 0]
     i = np.concatenate([place[form.i[within]], place[fields]])
     j = np.concatenate([place[form.j[within]], np.full(len(fields), len(ids))])
@@ -201,8 +198,9 @@ def _whole_blocks(program: Program, block: Longs, variables: ArrayLike) -> Longs
             f"variables name {ids[0]} to {ids[-1]}; the program has {len(program)}",
             argument="variables",
         )
-    mine = np.bincount(block[ids], minlength=int(block.max(initial=-1)) + 1)
-    partly = (mine > 0) & (mine < np.bincount(block))
+    sizes = np.bincount(block)
+    named = np.bincount(block[ids], minlength=len(sizes))
+    partly = (named > 0) & (named < sizes)
     if partly.any():
         label = program.label(int(np.flatnonzero(block == np.flatnonzero(partly)[0])[0]))
         raise InputError(

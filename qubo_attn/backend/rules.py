@@ -11,7 +11,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.model import Physical, Vectors
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs, places_in
 from qubo_attn.common.checks import whole
 from qubo_attn.errors import InputError, SubmissionError
 from qubo_attn.machine.ranges import coupling_totals
@@ -63,17 +63,16 @@ class Case:
         if old is new:
             return np.arange(len(old.qubits))
         if old.names is not None or new.names is not None:
-            known = {new.qubit_name(p): p for p in range(len(new.qubits))}
-            return np.array([known.get(old.qubit_name(p), -1) for p in range(len(old.qubits))])
-        at = np.minimum(np.searchsorted(new.qubits, old.qubits), len(new.qubits) - 1)
-        return np.where(new.qubits[at] == old.qubits, at, -1)
+            names = {new.qubit_name(p): p for p in range(len(new.qubits))}
+            return np.array([names.get(old.qubit_name(p), -1) for p in range(len(old.qubits))])
+        return places_in(new.qubits, old.qubits)
 
     @cached_property
     def coupler(self) -> Longs:
         """The machine's coupler of each coupling; -1 where there is none."""
         u, v = self.place[self.physical.u], self.place[self.physical.v]
-        found = self.target.coupler_numbers(u, v)
-        return np.where((u < 0) | (v < 0) | (u == v), -1, found)
+        number = self.target.coupler_numbers(u, v)
+        return np.where((u < 0) | (v < 0) | (u == v), -1, number)
 
     @cached_property
     def ends(self) -> tuple[Longs, Longs]:
@@ -93,9 +92,9 @@ def shapes(case: Case) -> Iterator[SubmissionError]:
         "couplings": (len(p.j), len(p.u)),
         "ends of couplings": (len(p.v), len(p.u)),
     }
-    for name, (found, wanted) in lengths.items():
-        if found != wanted:
-            yield case.error("shape", f"{found} {name} where there should be {wanted}")
+    for name, (length, wanted) in lengths.items():
+        if length != wanted:
+            yield case.error("shape", f"{length} {name} where there should be {wanted}")
     size = len(p.target.qubits)
     for column in (p.chain_qubit, p.qubit, p.u, p.v):
         for q in np.unique(column[(column < 0) | (column >= size)]).tolist():
@@ -184,7 +183,7 @@ def couplers(case: Case) -> Iterator[SubmissionError]:
             f"no coupler joins qubits {u!r} and {v!r} on {case.target.label}",
             coupler=(u, v),
         )
-    key = np.minimum(p.u, p.v) * len(p.target.qubits) + np.maximum(p.u, p.v)
+    key = _pairs(p.u, p.v, len(p.target.qubits))
     for k in _repeated(key):
         pair = case.pair(int(np.flatnonzero(key == k)[0]))
         yield case.error("coupler-twice", f"coupler {pair} is set twice", coupler=pair)
@@ -237,8 +236,8 @@ def carried(case: Case) -> Iterator[SubmissionError]:
     p, model, variables = case.physical, case.model, case.model.labels
     i, j, bias = model.quadratic
     count = len(variables)
-    inside = case.physical.chain_of[p.qubit] >= 0
-    fields = np.bincount(case.physical.chain_of[p.qubit][inside], p.h[inside], minlength=count)
+    chain = p.chain_of[p.qubit]
+    fields = np.bincount(chain[chain >= 0], p.h[chain >= 0], minlength=count)
     for v in np.flatnonzero(~(np.abs(fields - model.linear) <= _ROUNDING)):
         yield case.error(
             "field-sum",
@@ -248,22 +247,21 @@ def carried(case: Case) -> Iterator[SubmissionError]:
             qubit=case.name(p.chain_qubit[p.chain_ptr[v]]) if fields[v] else None,
         )
     a, b = case.ends
-    between = (a != b) & (a >= 0) & (b >= 0)
-    found = np.minimum(a, b)[between] * count + np.maximum(a, b)[between]
-    low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
-    keys, where = np.unique(np.concatenate([found, low * count + high]), return_inverse=True)
-    carried = np.bincount(where[: len(found)], p.j[between], minlength=len(keys))
-    wanted = np.bincount(where[len(found) :], bias, minlength=len(keys))
-    for k in np.flatnonzero(~(np.abs(carried - wanted) <= _ROUNDING)):
+    between = np.flatnonzero((a != b) & (a >= 0) & (b >= 0))
+    carriers = _pairs(a[between], b[between], count)
+    keys, place = np.unique(np.concatenate([carriers, _pairs(i, j, count)]), return_inverse=True)
+    total = np.bincount(place[: len(carriers)], p.j[between], minlength=len(keys))
+    wanted = np.bincount(place[len(carriers) :], bias, minlength=len(keys))
+    for k in np.flatnonzero(~(np.abs(total - wanted) <= _ROUNDING)):
         pair = tuple(variables[list(divmod(int(keys[k]), count))].tolist())
-        carriers = np.flatnonzero(between)[found == keys[k]]
-        some = f"couplers such as {case.pair(carriers[0])}" if len(carriers) else "no couplers"
+        couplers = [case.pair(entry) for entry in between[carriers == keys[k]][:1]]
+        some = f"couplers such as {couplers[0]}" if couplers else "no couplers"
         yield case.error(
             "coupling-sum",
             f"between the chains of variables {pair[0]} and {pair[1]} {some} carry "
-            f"{carried[k]:.6g}, the model's coupling is {wanted[k]:.6g}",
+            f"{total[k]:.6g}, the model's coupling is {wanted[k]:.6g}",
             variables=pair,
-            coupler=case.pair(carriers[0]) if len(carriers) else None,
+            coupler=couplers[0] if couplers else None,
         )
 
 
@@ -312,5 +310,11 @@ def _outside(values: Floats, limits: tuple[float, float]) -> Bools:
 
 
 def _repeated(values: Array) -> Array:
-    found, counts = np.unique(values, return_counts=True)
-    return found[counts > 1]
+    distinct, counts = np.unique(values, return_counts=True)
+    return distinct[counts > 1]
+
+
+def _pairs(i: Array, j: Array, count: int) -> Longs:
+    """Return one number for each pair of positions below ``count``, whichever comes first."""
+    low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
+    return low * count + high

@@ -1,4 +1,4 @@
-"""The local solver, and how any dimod sampler is called."""
+"""Sampling: by any dimod sampler, or by simulated annealing on this computer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.errors import InputError
 from qubo_attn.machine.reads import split_reads
 
 if TYPE_CHECKING:
     import dimod
-
-    from qubo_attn.backend.submission import Submission
 
 READS = 32
 SWEEPS = 256
@@ -36,7 +35,7 @@ def sample_all(
     Args:
         submissions: what to sample.
         sampler, options, chain_break_method: see `sample`.
-        seed: of the first submission; each later one gets the next number.
+        seed: seed of the first submission; each later one gets the next number.
         before: called with each submission before it is sampled, to show progress.
     """
     samplesets = []
@@ -64,9 +63,12 @@ def sample(
     Args:
         submission: what to sample.
         sampler: any dimod sampler, or None.
-        seed: handed on where the sampler takes one.
+        seed: seed of the sampler; left out where it takes none.
         options: further keywords of the sampler.
         chain_break_method: how samples of the embedded model are read.
+
+    Raises:
+        InputError: the seed is none that the local sampler takes.
     """
     from dimod import concatenate
 
@@ -84,8 +86,8 @@ def sample(
         keywords.setdefault("seed", seed)
     if submission.physical is not None and _holds(sampler, submission):
         calls = _calls(submission, keywords)
-        found = [sampler.sample(submission.embedded_bqm, **call) for call in calls]
-        joined = found[0] if len(found) == 1 else concatenate(found)
+        samplesets = [sampler.sample(submission.embedded_bqm, **call) for call in calls]
+        joined = samplesets[0] if len(samplesets) == 1 else concatenate(samplesets)
         return submission.unembed(joined, chain_break_method)
     return sampler.sample(submission.bqm, **keywords)
 
@@ -94,7 +96,7 @@ def _beta_range(bqm: dimod.BinaryQuadraticModel) -> dict[str, object]:
     """Return the range that the local sampler would choose, without its loop over couplers.
 
     The loop, in Python, takes longer than the sampling; the numbers are the same to the last bit.
-    Of a model without biases nothing is said.
+    A model without biases gets none.
     """
     linear, (i, j, bias), _ = bqm.change_vartype("SPIN", inplace=False).to_numpy_vectors()
     total = np.abs(linear)

@@ -16,7 +16,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.model import Physical
-from qubo_attn.common.arrays import Array, Floats, Longs, own_array, pointers
+from qubo_attn.common.arrays import Array, Floats, Longs, own_array, places_in, pointers
 from qubo_attn.errors import TargetError
 from qubo_attn.machine.target import Target
 
@@ -80,27 +80,21 @@ class SolverOrder:
             return cls(target, np.arange(qubits), target.couplers, np.arange(couplers))
         if isinstance(solver, SolverOrder):
             return solver
-        listed = getattr(solver, "properties", {})
-        if "qubits" not in listed or "couplers" not in listed or target.names is not None:
+        properties = getattr(solver, "properties", {})
+        if "qubits" not in properties or "couplers" not in properties or target.names is not None:
             raise TargetError(
                 f"{type(solver).__name__} does not list its qubits and couplers by number; leave "
                 "it out for the target's own order",
                 solver=repr(solver),
             )
-        qubit = _positions(target, np.asarray(listed["qubits"], np.int64))
-        pairs = np.asarray(listed["couplers"], np.int64).reshape(-1, 2)
-        ends = _positions(target, pairs)
+        qubit = places_in(target.qubits, np.asarray(properties["qubits"], np.int64))
+        pairs = np.asarray(properties["couplers"], np.int64).reshape(-1, 2)
+        ends = places_in(target.qubits, pairs)
         coupler = np.where(ends.min(axis=1) < 0, -1, target.coupler_numbers(*ends.T))
         listed = np.flatnonzero(coupler >= 0)
         place = np.full(len(target.couplers), -1, np.int64)
         place[coupler[listed]] = listed
         return cls(target, own_array(qubit), own_array(ends), own_array(place))
-
-
-def _positions(target: Target, qubits: Array) -> Longs:
-    """Return the position of each qubit in the target's ``qubits``, -1 where it has none."""
-    found = np.minimum(np.searchsorted(target.qubits, qubits), len(target.qubits) - 1)
-    return np.where(target.qubits[found] == qubits, found, -1)
 
 
 class InUse(NamedTuple):

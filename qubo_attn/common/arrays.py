@@ -50,6 +50,19 @@ def same_array(one: Array, other: Array) -> bool:
     return np.array_equal(one[:256], other[:256]) and np.array_equal(one, other)
 
 
+def places_in(ascending: Longs, values: Array) -> Longs:
+    """Return the place of each of ``values`` in an ascending column; -1 where it is not there.
+
+    Example:
+        >>> places_in(np.array([2, 5, 7]), np.array([7, 3, 2]))
+        array([ 2, -1,  0])
+    """
+    if not len(ascending):
+        return np.full(np.shape(values), -1)
+    place = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    return np.where(ascending[place] == values, place, -1)
+
+
 def first_place(where: Bools) -> tuple[int, ...]:
     """Return the index of the first true entry of ``where``, one number per axis.
 

@@ -1,4 +1,4 @@
-"""How strong a chain must be for its qubits to agree at every optimum."""
+"""Kernels for chains: the strength above which the qubits of a chain agree at every optimum."""
 
 from __future__ import annotations
 

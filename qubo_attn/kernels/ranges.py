@@ -1,4 +1,4 @@
-"""How much of a machine's ranges coefficients use."""
+"""Kernels for ranges: the share of a machine's ranges that coefficients use."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def range_shares(
     use = np.zeros(owners)
     totals = np.zeros((2, 2 * len(owner)))
     for p in range(len(place)):
-        mine, share = owner[place[p]], max(h[p] * scales[0, 0], h[p] * scales[0, 1])
-        if share > use[mine]:
-            use[mine] = share
+        o, share = owner[place[p]], max(h[p] * scales[0, 0], h[p] * scales[0, 1])
+        if share > use[o]:
+            use[o] = share
     for e in range(len(j)):
         value = j[e]
-        mine, share = owner[ends[e, 0]], max(value * scales[1, 0], value * scales[1, 1])
-        if share > use[mine]:
-            use[mine] = share
+        o, share = owner[ends[e, 0]], max(value * scales[1, 0], value * scales[1, 1])
+        if share > use[o]:
+            use[o] = share
         # Signed sums need one total; else the second is of values above zero.
         side = 0 if summed or value < 0 else 1
         totals[side, groups[e, 0]] += value
@@ -57,7 +57,7 @@ def range_shares(
     for group in range(2 * len(owner)):
         most = totals[0 if summed else 1, group]
         share = max(totals[0, group] * scales[2, 0], most * scales[2, 1])
-        mine = owner[group // 2]
-        if share > use[mine]:
-            use[mine] = share
+        o = owner[group // 2]
+        if share > use[o]:
+            use[o] = share
     return use

@@ -1,4 +1,4 @@
-"""How much of a machine's ranges coefficients use, and what its auto-scaling would do.
+"""Ranges of a machine: the share that coefficients use, and what auto-scaling would do.
 
 A machine's ``auto_scale`` divides all fields and couplings of a submission by the largest of
 
@@ -83,8 +83,8 @@ def coupling_totals(target: Target, coupler: Longs, j: Floats) -> tuple[Longs, F
         totals = [np.bincount(groups.ravel(), part, minlength=room) for part in signs]
     touched = np.zeros(room, bool)
     touched[groups] = True
-    mine = np.flatnonzero(touched)
-    return np.tile(mine, len(totals)), np.concatenate([part[mine] for part in totals])
+    group = np.flatnonzero(touched)
+    return np.tile(group, len(totals)), np.concatenate([part[group] for part in totals])
 
 
 def _groups_are_known(target: Target) -> bool:
