@@ -72,7 +72,7 @@ class Commands(typer.core.TyperGroup):
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
+        except BrokenPipeError:  # a reader that has seen enough, as `head` does
             raise
         except (errors.QuboAttnError, OSError) as error:
             typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
@@ -92,17 +92,17 @@ def tell(as_json: bool, facts: object, text: str) -> None:
     typer.echo(json.dumps(_plain(facts), allow_nan=False) if as_json else text)
 
 
-def words(known: Iterable[str]) -> Callable[[str], list[str]]:
-    """Return what completes an option's value from a few known words."""
-    return lambda incomplete: [word for word in known if word.startswith(incomplete)]
+def words(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a function that completes an option's value to one of a few names."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
 
 
 def takes(fields: type[T]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator of commands: each field of a dataclass becomes an option.
 
     Args:
-        fields: the dataclass; its fields are annotated as options are. The command gets an instance
-            as its first argument; its own options follow those of the dataclass.
+        fields: a dataclass whose fields are annotated as options are. The command gets an instance
+            as its first argument; its own options follow.
     """
     shared = inspect.signature(fields, eval_str=True).parameters
 
@@ -112,10 +112,10 @@ def takes(fields: type[T]) -> Callable[[Callable[..., None]], Callable[..., None
         def run(**options: Any) -> None:
             command(fields(**{name: options.pop(name) for name in shared}), **options)
 
-        options = [o.replace(kind=o.KEYWORD_ONLY) for o in (*shared.values(), *own)]
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*shared.values(), *own)]
         run.__doc__ = command.__doc__
-        run.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
-        run.__annotations__ = {option.name: option.annotation for option in options}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
         return run
 
     return decorate
@@ -134,11 +134,11 @@ def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
     """Show a progress bar on standard error; nothing where no terminal is.
 
     Args:
-        title: what is done.
-        steps: how many steps it takes.
+        title: name of the work.
+        steps: number of its steps.
 
     Yields:
-        What is called with the name of every step that begins.
+        A function to call with the name of every step that begins.
     """
     from rich.console import Console
     from rich.progress import Progress

@@ -1,4 +1,4 @@
-"""Bar charts, as drawings whose numbers can be read as text."""
+"""Bar charts and histograms whose numbers can be read as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _BASE = 150
 
 
 def bars(rows: Sequence[tuple[str, float, str, str]]) -> str:
-    """Return one horizontal bar for each of ``rows``: name, size, number as text, colour class."""
+    """Return horizontal bars.
+
+    Args:
+        rows: of each bar its name, size, size in words and colour class.
+    """
     largest = max((size for _, size, _, _ in rows if np.isfinite(size)), default=0.0) or 1.0
     body = "".join(
         f'<div class="bar"><span>{escape(name)}</span>'
@@ -28,14 +32,14 @@ def bars(rows: Sequence[tuple[str, float, str, str]]) -> str:
 def histogram(
     values: Floats, title: str, unit: str, mark: float | None = None, marked: str = ""
 ) -> str:
-    """Return how many of ``values`` fall where.
+    """Return a histogram.
 
     Args:
         values: finite numbers.
-        title: what is counted, as text.
-        unit: below the axis, as text.
-        mark: where a line is drawn that means something; none where None.
-        marked: what it means, as text.
+        title: title of the histogram, as text.
+        unit: unit of the values, as text.
+        mark: value at which a line is drawn; no line when None.
+        marked: meaning of that line, as text.
     """
     low = min(float(values.min()), 0.0 if mark is None else min(mark, 0.0))
     high = max(float(values.max()), low + 1e-9, mark or 0.0)

@@ -31,12 +31,12 @@ _THUMBNAILS = 16
 
 
 def weights_map(weights: Floats, visible: Bools) -> Array:
-    """Return attention of one head as pixels, shape (Q, K, 4); keys not seen are transparent."""
+    """Return attention of one head as pixels, shape (Q, K, 4); hidden keys are transparent."""
     return painted(np.sqrt(np.clip(weights, 0.0, 1.0)) * visible, WEIGHT)
 
 
 def candidates_map(weights: Floats, visible: Bools, left: Bools) -> Array:
-    """Return the keys left to choose from, as pixels; dropped ones in a faint grey."""
+    """Return the keys left to choose from, as pixels; dropped keys are a faint grey."""
     pixels = weights_map(weights, visible & left)
     pixels[visible & ~left] = (*DROPPED, 50)
     return pixels
@@ -77,7 +77,7 @@ def thumbnails(weights: Floats, selected: Bools) -> str:
 def shrunk(pixels: Array, heads: int) -> Array:
     """Return pixels small enough for a page with the maps of so many heads.
 
-    Of pixels that fall together the most opaque stays.
+    Several pixels become one: the most opaque of them.
     """
     limit = min(_WIDEST, max(int(np.sqrt(_PIXELS / (3 * heads))), 16))
     for axis in (0, 1):
@@ -109,7 +109,7 @@ class Frame:
 
     @classmethod
     def of(cls, queries: Sequence[str], keys: Sequence[str]) -> Frame:
-        """Return a frame in which pixels are square, as far as few queries leave them tall."""
+        """Return a frame with square pixels; maps of few queries are stretched."""
         height = WIDTH * len(queries) / max(len(keys), 1)
         margins = [
             _LETTER * max((len(text[:_LETTERS]) for text in labels), default=0) + 20
@@ -125,7 +125,7 @@ class Frame:
 
 
 def picture(name: str, uri: str, frame: Frame) -> str:
-    """Return a picture to be used by name, stretched over a map."""
+    """Return a picture with a name, stretched over a map; `large` and `small` show it."""
     return (
         f'<image id="{name}" href="{uri}" width="{WIDTH}" height="{frame.height:g}" '
         'preserveAspectRatio="none" style="image-rendering:pixelated"/>'
@@ -133,7 +133,7 @@ def picture(name: str, uri: str, frame: Frame) -> str:
 
 
 def axes(queries: Sequence[str], keys: Sequence[str], frame: Frame) -> str:
-    """Return the frame and the labels of a map, to be used by name."""
+    """Return the frame and the labels that all large maps share."""
     down = "".join(
         f'<text x="-5" y="{y + 3:.1f}" text-anchor="end">{escape(text)}</text>'
         for y, text in _ticks(queries, frame.height)
@@ -165,10 +165,10 @@ def large(name: str, title: str, says: str, frame: Frame) -> str:
     """Return one map with its axes.
 
     Args:
-        name: of the picture.
-        title: above it, as text.
+        name: name of the picture.
+        title: title above it, as text.
         says: the map in words, for readers who cannot see it.
-        frame: its size.
+        frame: size of the map.
     """
     return (
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="{frame.box}" role="img" '
@@ -177,7 +177,7 @@ def large(name: str, title: str, says: str, frame: Frame) -> str:
 
 
 def small(names: Sequence[str], frame: Frame) -> str:
-    """Return maps side by side, without axes; decoration of what is said beside them."""
+    """Return maps side by side, without axes; the text beside them says the same."""
     step = WIDTH + 20
     maps = "".join(
         f'<g transform="translate({place * step} 0)"><use href="#{name}"/>'

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-# What differs from run to run stands in this element, and nothing else does.
+# The element of all that differs from run to run.
 _VARIES = '<span class="varies">{}</span>'
 
 
@@ -22,18 +22,18 @@ def escape(thing: object) -> str:
 
 
 def varies(text: str) -> str:
-    """Return a time or a size of memory, marked as what differs from run to run."""
+    """Return a time or a size of memory, marked as differing from run to run."""
     return _VARIES.format(escape(text))
 
 
 def section(name: str, title: str, lead: str, *parts: str) -> str:
-    """Return one part of the page: a heading, one plain sentence, and what it shows.
+    """Return one part of the page: a heading, an introduction, and its content.
 
     Args:
         name: name of its anchor.
         title: the heading, as text.
         lead: an introduction for a stranger, as HTML.
-        parts: HTML.
+        parts: content, as HTML.
     """
     body = "\n".join(part for part in parts if part)
     return (

@@ -22,20 +22,20 @@ TO_PROVE = "to prove"
 
 @dataclass(frozen=True)
 class Report:
-    """What a compilation did.
+    """Facts of a compilation; printing gives them as text.
 
     Attributes:
-        stages: per stage: name, spec, variables, couplers, constraints, priced, bound (None
+        stages: of each stage: name, spec, variables, couplers, constraints, priced, bound (None
             where its proof has not been made), margin, seconds, peak (most memory held so far, MiB;
             None where the system does not tell), notes.
         rows: counts: all; empty (see no key); capped (fewer keys than k); submitted (a choice is
             left; a tied group counts once).
-        submissions: per submission: variables, couplers, rows, qubits, longest chain; on a machine
-            also ``auto_scale`` (what the machine's auto-scaling would divide by), lowest and
-            highest chain strength, ``below_bound`` (chains that an optimum may break, as far as is
-            proved), ``signal`` and ``bits`` (of its median row), ``weak_rows`` (less than a bit),
-            ``calls`` (reads of each) and ``milliseconds`` of machine time.
-        target: how the machine is called; None without one.
+        submissions: of each submission: variables, couplers, rows, qubits, longest chain; on a
+            machine also ``auto_scale`` (what the machine's auto-scaling would divide by), lowest
+            and highest chain strength, ``below_bound`` (chains that an optimum may break, as far as
+            is proved), ``signal`` and ``bits`` (of its median row), ``weak_rows`` (less than a
+            bit), ``calls`` (reads of each) and ``milliseconds`` of machine time.
+        target: name of the machine; None without one.
         chains: number of chains of each length.
         cache: folder and counts of the embedding cache; empty without one.
         machine: ``reads`` of each submission, ``calls`` and ``milliseconds`` in total, and whether
@@ -102,7 +102,7 @@ def bound_text(bound: float | None) -> str:
 
 
 def _machine_lines(part: dict[str, Any]) -> list[str]:
-    """Return what a submission means to the machine, in two lines; none without a machine."""
+    """Return facts of a submission on its machine, in two lines; none without a machine."""
     if "auto_scale" not in part:
         return []
     low, high = part["chain_strength"]
@@ -195,7 +195,7 @@ def _submission(part: Submission) -> dict[str, Any]:
 
 
 def _ready(part: Submission, precision: Precision, calls: Iterable[Call]) -> dict[str, Any]:
-    """Return what a submission means to the machine."""
+    """Return facts of a submission on its machine."""
     assert part.physical is not None
     of_part = precision.submission == part.index
     bits, strength = precision.bits[of_part], part.physical.strength
@@ -214,7 +214,7 @@ def _ready(part: Submission, precision: Precision, calls: Iterable[Call]) -> dic
 
 
 def _cache(compilation: Compilation) -> dict[str, Any]:
-    """Return what the cache did; nothing where it was not asked, as after loading."""
+    """Return folder and counts of the cache; nothing where no packing was asked for."""
     embed = compilation.recipe.embed
     if embed is None or not (embed.cache.counts.hits or embed.cache.counts.misses):
         return {}

@@ -17,8 +17,8 @@ class Call:
     """One call of the machine.
 
     Attributes:
-        submission: number of the submission it programs.
-        reads: how many it takes.
+        submission: number of the submission that is programmed.
+        reads: number of reads.
         microseconds: estimated machine time, programming included; None where no timing is known.
     """
 
@@ -32,9 +32,9 @@ class Schedule:
     """All calls that a compilation takes; made by `CompiledAttention.schedule`.
 
     Attributes:
-        reads: of each submission, over all its calls.
-        calls: in order of submissions.
-        stated: whether the times rest on what the machine states rather than on its family.
+        reads: reads of each submission, over all its calls.
+        calls: the calls, in order of submissions.
+        stated: whether the machine states its times; those of its family are taken otherwise.
     """
 
     reads: int

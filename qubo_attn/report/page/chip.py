@@ -1,4 +1,4 @@
-"""The chip with its packed rows, as a drawing that scales."""
+"""The chip with its packed rows, as SVG."""
 
 from __future__ import annotations
 

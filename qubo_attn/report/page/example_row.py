@@ -34,7 +34,7 @@ def is_written(program: Program) -> bool:
 
 
 def example_row(stages: Sequence[Stage]) -> tuple[int, int] | None:
-    """Return head and query of a row that shows what most passes do, of a readable size.
+    """Return head and query of a row of readable size that most passes change.
 
     Returns:
         None where no variable belongs to a head and a query.

@@ -15,6 +15,10 @@ from qubo_attn.pictures.bars import bars, histogram
 from qubo_attn.pictures.markup import count, plural, section, short, table
 from qubo_attn.report.page.stages import range_of
 
+# Facts of every submission, and the titles of their columns.
+_LOGICAL = ("index", "rows", "variables", "couplers")
+_HEADS = ("submission", "rows", "bits", "couplers")
+
 
 def chains_section(lengths: Longs) -> str:
     """Return how many chains have how many qubits."""
@@ -63,20 +67,14 @@ def time_section(submissions: Sequence[Mapping[str, Any]], machine: Mapping[str,
     )
     rows = [
         [
-            count(part["index"]),
-            count(part["rows"]),
-            count(part["variables"]),
-            count(part["couplers"]),
-            count(part["qubits"]),
-            count(part["longest_chain"]),
+            *(count(part[name]) for name in (*_LOGICAL, "qubits", "longest_chain")),
             " to ".join(short(strength) for strength in part["chain_strength"]),
             count(len(part["calls"])),
             "–" if part["milliseconds"] is None else f"{part['milliseconds']:,.1f}",
         ]
         for part in submissions
     ]
-    heads = ["submission", "rows", "bits", "couplers", "qubits", "longest chain"]
-    heads += ["chain strength", "calls", "milliseconds"]
+    heads = [*_HEADS, "qubits", "longest chain", "chain strength", "calls", "milliseconds"]
     return section("time", "Machine time", lead, table(heads, rows))
 
 
@@ -94,9 +92,5 @@ def logical_section(target: Target | None, submissions: Sequence[Mapping[str, An
             "On this target every bit may meet every other, so there is nothing to embed: its "
             "models hold the bits themselves, with whole numbers as coefficients."
         )
-    rows = [
-        [count(p["index"]), count(p["rows"]), count(p["variables"]), count(p["couplers"])]
-        for p in submissions
-    ]
-    heads = ["submission", "rows", "bits", "couplers"]
-    return section("models", "What is submitted", lead, table(heads, rows))
+    rows = [[count(part[name]) for name in _LOGICAL] for part in submissions]
+    return section("models", "What is submitted", lead, table(_HEADS, rows))

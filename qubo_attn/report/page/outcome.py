@@ -21,10 +21,10 @@ _OWN, _PLAIN, _FAIR = "ours", "flat", "other"
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A way to choose and weigh keys, and how it does.
+    """A way to choose and weigh keys, with its errors.
 
     Attributes:
-        name: as readers see it.
+        name: name on the page.
         style: colour class of its bars.
         kept: bool, shape (H, Q, K): the keys it keeps.
         errors: float64, shape (H, Q): relative output errors; None without values.

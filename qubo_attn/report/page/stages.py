@@ -181,7 +181,7 @@ def _row_text(texts: Sequence[str], place: int, where: str) -> str:
 
 
 def _sentence(stage: Stage, pass_: Pass | None, place: int) -> str:
-    """Return what a stage is for; a pass of the user's own says it in its docstring."""
+    """Return the purpose of a stage; for a pass of the user's own, the start of its docstring."""
     if stage.name in _PASSES:
         return escape(_PASSES[stage.name])
     if place == 0:
@@ -198,7 +198,7 @@ def _sentence(stage: Stage, pass_: Pass | None, place: int) -> str:
 
 
 def _changed(before: Stage | None, stage: Stage) -> str:
-    """Return how the counts moved, as short labels."""
+    """Return as short labels how the counts changed."""
     now = counts_of(stage)
     if before is None:
         names = ("variables", "couplers")
@@ -225,7 +225,7 @@ def _labels(texts: Iterable[str]) -> str:
 
 
 def _proof(stage: Stage) -> str:
-    """Return what proves the prices."""
+    """Return the proofs of the prices, in words."""
     proofs = stage.rewrite.certificates
     if proofs is None or not len(proofs.index):
         return ""
@@ -249,7 +249,7 @@ def _row_name(row: tuple[int, int], tokens: tuple[Sequence[str], Sequence[str]] 
 
 
 def _chains(program: Program, members: Longs, placement: Placement) -> str:
-    """Return the qubits that stand for each bit of the row."""
+    """Return the chain of qubits of each bit of the row."""
     lines = []
     for v in members.tolist():
         chain = placement.chain_qubit[placement.chain_ptr[v] : placement.chain_ptr[v + 1]]
