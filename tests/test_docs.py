@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import doctest
+import importlib
 import inspect
 import io
 import re
 import shlex
 import sys
+import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -141,3 +144,77 @@ def test_reference_has_every_public_name_once() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     found = re.findall(r"^\.\. auto(?:class|function|exception):: (\w+)$", text, re.MULTILINE)
     assert sorted(found) == public(), "docs/reference/*.rst list the names of qubo_attn.__all__"
+
+
+# Texts that name modules and files of the project: pages, and the docstrings of sources.
+PROSE = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "fixtures/README.md")),
+    *sorted(DOCS.rglob("*.md")),
+    *sorted(DOCS.rglob("*.rst")),
+]
+SOURCES = sorted(
+    file
+    for folder in ("passes", "qubo_attn", "examples", "benchmarks", "tests")
+    for file in (ROOT / folder).rglob("*.py")
+    if not file.is_relative_to(ROOT / "qubo_attn" / "passes")  # the link to passes/
+)
+NAME = re.compile(r"(?<![\w./-])(?:qubo_attn|qa)(?:\.[A-Za-z_]\w*)+")
+FILE = re.compile(
+    r"(?<![\w./-])(?:qubo_attn|passes|tests|docs|fixtures|examples|benchmarks)/[\w.*/-]*[\w*/]"
+)
+
+
+def prose_of(file: Path) -> str:
+    """Return the text of a page, or all docstrings of a source file."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        return text
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, documented)]
+    return "\n".join(ast.get_docstring(node, clean=False) or "" for node in nodes)
+
+
+def exists(name: str) -> bool:
+    """Return whether a dotted name is a module of the package, or an attribute behind one."""
+    first, *rest = name.split(".")
+    value: object = qa
+    path = "qubo_attn" if first == "qa" else first
+    for part in rest:
+        path = f"{path}.{part}"
+        if hasattr(value, part):
+            value = getattr(value, part)
+            continue
+        try:
+            value = importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            # A module that needs a package that is not installed is there all the same.
+            return not (error.name or "").startswith("qubo_attn")
+    return True
+
+
+def missing_in(file: Path) -> list[str]:
+    """Return the modules, public names and files that a text names and that do not exist."""
+    text = prose_of(file)
+    names = [name for name in sorted(set(NAME.findall(text))) if not exists(name)]
+    return names + [name for name in sorted(set(FILE.findall(text))) if not any(ROOT.glob(name))]
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_exists(page: Path) -> None:
+    assert missing_in(page) == []
+
+
+def test_what_docstrings_name_exists() -> None:
+    missing = {str(file.relative_to(ROOT)): missing_in(file) for file in SOURCES}
+    assert {file: names for file, names in missing.items() if names} == {}
+
+
+def test_the_picture_of_the_layers_follows_the_contract() -> None:
+    """Labels of one height are one layer, as ``|`` joins them in the contract."""
+    picture = (DOCS / "layers.svg").read_text(encoding="utf-8")
+    drawn: dict[str, list[str]] = {}
+    for height, name in re.findall(r'class="layer" x="[\d.]+" y="(\d+)"[^>]*>(\w+)', picture):
+        drawn.setdefault(height, []).append(name)
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = settings["tool"]["importlinter"]["contracts"][0]
+    assert [" | ".join(names) for names in drawn.values()] == contract["layers"]

@@ -104,6 +104,14 @@ def test_passes_import_no_other_pass() -> None:
                 assert not (node.module or "").startswith("qubo_attn.passes"), file
 
 
+def test_tests_stand_in_the_folders_of_what_they_test() -> None:
+    tests, package = ROOT / "tests", ROOT / "qubo_attn"
+    files = list(tests.rglob("test_*.py"))
+    folders = {file.parent.relative_to(tests) for file in files}
+    assert [str(folder) for folder in folders if not (package / folder).is_dir()] == []
+    assert list((tests / "support").glob("test_*.py")) == []
+
+
 def test_the_folder_is_no_package_of_its_own() -> None:
     result = subprocess.run(
         [sys.executable, "-c", "import passes"], capture_output=True, text=True, cwd=ROOT
