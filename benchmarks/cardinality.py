@@ -22,9 +22,10 @@ from qubo_attn.backend.coefficients import coefficients
 from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common.arrays import Floats, Longs, pointers
 from qubo_attn.common.frozen import replaced
-from qubo_attn.embedding.packing import find_clique
+from qubo_attn.embedding.cliques import find_clique
+from qubo_attn.embedding.component import Shape
 from qubo_attn.embedding.placement import Placement
-from qubo_attn.embedding.shapes import Shape, embed_copies, first_copy
+from qubo_attn.embedding.shapes import embed_copies, first_copy
 from qubo_attn.embedding.sparse import sparse_shapes
 from qubo_attn.embedding.templates import clique_tiles
 from qubo_attn.formulations.cardinality import cheapest
@@ -97,7 +98,7 @@ def measure(costs: Floats, k: int, form: str, target: qa.Target, seconds: float)
     if not chains:
         return facts
     ptr, zeros = pointers([len(chain) for chain in chains]), np.zeros(len(program), np.int64)
-    placement = Placement(target, zeros, zeros, ptr, np.concatenate(chains), {}, form)
+    placement = Placement(target, zeros, zeros, ptr, np.concatenate(chains), form)
     priced = program.total()
     scale = coefficients(priced, Wiring.of(placement, priced)).scale[0]
     return facts | {

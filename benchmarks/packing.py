@@ -26,8 +26,11 @@ from minorminer.utils.parallel_embeddings import (
 )
 
 import qubo_attn as qa
-from qubo_attn.embedding.packing import THOROUGH, Packing, pack_cliques
+from qubo_attn.embedding.cliques import THOROUGH, pack_cliques
+from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.templates import clique_tiles
+from qubo_attn.machine.topology import working_graph
 
 # The smallest sublattice that holds the clique with some room.
 SUBLATTICE = {"zephyr": {8: 2, 16: 2, 32: 3}, "pegasus": {8: 2, 16: 3, 32: 4}}
@@ -43,7 +46,8 @@ def one_clique(source: nx.Graph, graph: nx.Graph, **_: object) -> dict[int, Iter
 
 def ocean(size: int, target: qa.Target, budget: float) -> dict[str, int]:
     """Return how many copies each of Ocean's tools places in ``budget`` seconds."""
-    source, graph = nx.complete_graph(size), target.lattice_graph(target.couplers)
+    source = nx.complete_graph(size)
+    graph = working_graph(target.topology, target.shape, target.qubits[target.couplers])
     common: dict[str, Any] = {
         "max_num_emb": None,
         "use_filter": False,
@@ -73,7 +77,7 @@ def verified(found: list[dict[int, Iterable[int]]], size: int, target: qa.Target
         [np.searchsorted(target.qubits, sorted(embedding[v])) for v in range(size)]
         for embedding in found
     ]
-    return len(copies) if copies and Packing.of(copies).fits(target) else 0
+    return len(copies) if copies and Packing.of(Component(size), copies).fits(target) else 0
 
 
 def ours(size: int, target: qa.Target, rounds: int, seed: int) -> tuple[int, float, int]:

@@ -24,7 +24,7 @@ from common import finish, parser
 from dwave.embedding import verify_embedding
 
 import qubo_attn as qa
-from qubo_attn.embedding.cache import Kept
+from qubo_attn.embedding.cache import CachedPacking
 from qubo_attn.embedding.packing import Packing
 
 
@@ -37,7 +37,7 @@ def verify(packing: Packing, target: qa.Target) -> None:
         verify_embedding(embedding, source, graph)
 
 
-def timed(size: int, target: qa.Target, folder: Path, repair: bool) -> tuple[Kept, float]:
+def timed(size: int, target: qa.Target, folder: Path, repair: bool) -> tuple[CachedPacking, float]:
     """Return what a new process' cache hands out for a clique, and the processor time it took."""
     cache = qa.EmbeddingCache(folder, repair=repair)
     start = time.process_time()

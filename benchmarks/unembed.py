@@ -15,7 +15,7 @@ from common import finish, milliseconds, parser
 from dwave.embedding import EmbeddedStructure, MinimizeEnergy, unembed_sampleset
 
 import qubo_attn as qa
-from qubo_attn.embedding.packing import pack_cliques
+from qubo_attn.embedding.cliques import pack_cliques
 
 
 def reads_of(part: qa.Submission, reads: int, flipped: float, seed: int) -> dimod.SampleSet:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from qubo_attn.backend.wiring import Wiring
 from qubo_attn.batch.inputs import Item, naming
-from qubo_attn.batch.worker import Component, MissingPacking, job_of, unpack, work
+from qubo_attn.batch.worker import MissingPacking, job_of, unpack, work
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.recipe import Recipe
-from qubo_attn.embedding.cache import Kept
+from qubo_attn.embedding.cache import CachedPacking
+from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import WorkerError
 
@@ -99,7 +100,7 @@ class Stream:
     ) -> None:
         self.items, self.embed, self.job = items, recipe.embed, job_of(recipe)
         self.shared, self.window, self.chunk = shared, window, chunk
-        self.packings: dict[Component, Kept] = {}
+        self.packings: dict[Component, CachedPacking] = {}
         self.tasks: deque[Task] = deque()
         self.failure: Exception | None = None
         self.make = None if isinstance(executor, Executor) else executor

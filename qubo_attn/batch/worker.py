@@ -17,21 +17,19 @@ import traceback
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeAlias
 
 from qubo_attn.common.threads import limited
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.recipe import Recipe
-from qubo_attn.embedding.cache import EmbeddingCache, Kept
+from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
+from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.placement import Placement
-from qubo_attn.embedding.shapes import Shape
 from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.machine.target import Target
 
-Component: TypeAlias = int | Shape
 # Shapes of items that a process remembers, and jobs.
 _SHAPES, _JOBS = 32, 8
 
@@ -57,25 +55,23 @@ class AskingCache(EmbeddingCache):
 
     def __init__(self, cache: EmbeddingCache) -> None:
         super().__init__(cache.folder.absolute(), limit=cache.limit, repair=cache.repair)
-        self.packings: dict[Component, Kept] = {}
+        self.packings: dict[Component, CachedPacking] = {}
 
     def packing(
         self,
-        size: int,
+        component: Component,
         target: Target,
         options: dict[str, int],
         find: Callable[[], Packing],
-        shape: Shape | None = None,
-    ) -> Kept:
+    ) -> CachedPacking:
         """Return a packing that was sent or is on disk; see `EmbeddingCache.packing`.
 
         Raises:
             MissingPacking: there is none.
         """
-        component = size if shape is None else shape
         packing = self.packings.get(component)
         if packing is None:
-            packing = self._read(self._name(size, target, options, shape), target)
+            packing = self._read(self._name(component, target, options), target)
         if packing is None:
             raise MissingPacking(component)
         self.packings[component] = packing
@@ -138,7 +134,7 @@ def _repeater(job: bytes) -> Repeater:
 def work(
     job: bytes,
     items: Sequence[Attention],
-    packings: Mapping[Component, Kept],
+    packings: Mapping[Component, CachedPacking],
     digests: frozenset[str],
 ) -> list[bytes | Exception]:
     """Compile some items; this is what an executor runs.

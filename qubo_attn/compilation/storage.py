@@ -141,9 +141,7 @@ def _facts(compiled: Compilation) -> dict[str, Any]:
             "properties": _plain(target.properties),
             "names": None if target.names is None else [_plain(name) for name in target.names],
         },
-        "placement": None
-        if placement is None
-        else {"slots": placement.slots, "structure": placement.structure},
+        "placement": None if placement is None else {"structure": placement.structure},
     }
 
 
@@ -230,9 +228,8 @@ def _build(
     target = _target(facts["target"], group("target"))
     placement = None
     if facts["placement"] is not None and target is not None:
-        slots = {int(size): int(count) for size, count in facts["placement"]["slots"].items()}
         structure = facts["placement"]["structure"]
-        placement = Placement(target, slots=slots, structure=structure, **group("placement"))
+        placement = Placement(target, structure=structure, **group("placement"))
     last = len(facts["stages"]) - 1
     programs: list[Program] = []
     for index in range(last + 1):

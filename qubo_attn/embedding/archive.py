@@ -13,8 +13,8 @@ import zlib
 from pathlib import Path
 
 from qubo_attn.common.files import write_file
-from qubo_attn.embedding.cache import EmbeddingCache, problem_of
-from qubo_attn.embedding.cache_file import SUFFIX
+from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.embedding.cache_file import SUFFIX, problem_of
 from qubo_attn.errors import InputError
 
 # No other name is written to, whatever an archive says.
@@ -60,7 +60,7 @@ def import_cache(cache: EmbeddingCache, file: Path) -> tuple[int, int, dict[str,
         InputError: the file is not a zip archive; names it.
         OSError: the archive cannot be read or the cache not be written.
     """
-    taken, known, bad = 0, 0, {}
+    added, present, bad = 0, 0, {}
     try:
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
@@ -71,12 +71,12 @@ def import_cache(cache: EmbeddingCache, file: Path) -> tuple[int, int, dict[str,
                 if problem:
                     bad[info.filename] = problem
                 elif cache.take(info.filename, data):
-                    taken += 1
+                    added += 1
                 else:
-                    known += 1
+                    present += 1
     except zipfile.BadZipFile as error:
         raise InputError(f"{file} is not a zip archive: {error}", file=str(file)) from None
-    return taken, known, bad
+    return added, present, bad
 
 
 def _checked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes, str]:

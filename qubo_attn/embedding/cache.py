@@ -9,33 +9,27 @@ few copies are lost by it; else the packing is found anew.
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
 
+from qubo_attn.common.checks import whole
 from qubo_attn.common.files import read_file, tidy, write_file
-from qubo_attn.embedding.cache_file import SUFFIX, Entry, Origin, family, graph_of, name_of
-from qubo_attn.embedding.mending import Repair, mend_packing
+from qubo_attn.embedding.cache_file import SUFFIX, CacheFile, Origin, folder_of, problem_of
+from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.mending import Repair
+from qubo_attn.embedding.nearest import repaired
 from qubo_attn.embedding.packing import Packing
-from qubo_attn.embedding.shapes import Shape
-from qubo_attn.errors import InputError
+from qubo_attn.embedding.stored_graph import StoredGraph
 from qubo_attn.machine.target import Target
 
 ENVIRONMENT = "QUBO_ATTN_CACHE"
 # Tens of thousands of packings.
 LIMIT = 1 << 30
-# Share of qubits plus share of couplers that may change, all repairs together, before a packing is
-# found anew; and the working graphs of nearest counts that are looked at.
-NEAR, _LOOKED_AT = 0.05, 8
-# A repaired packing keeps this share of the copies, less so much per share of the graph changed: on
-# real machines, packings found anew lose three to four copies' shares per share of qubits.
-KEPT, _PER_SHARE = 0.9, 4.0
-_FILE = re.compile(r"[0-9a-f]{64}-(\d+)-(\d+)" + re.escape(SUFFIX))
 
 
 @dataclass
@@ -80,7 +74,7 @@ class CacheEntry:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class CachedPacking:
     """A packing and how the cache came by it.
 
     Attributes:
@@ -94,15 +88,15 @@ class Kept:
     origin: Origin
 
     def __str__(self) -> str:
-        repair = self.origin.repair
-        shape = name_of(self.packing.size, self.packing.shape)
+        packing, repair = self.packing, self.origin.repair
+        name = packing.component.name
         if repair is None:
-            return f"{shape}: {len(self.packing)} copies, {self.how}"
+            return f"{name}: {len(packing)} copies, {self.how}"
         when = "repaired" if self.how == "repaired" else "repaired earlier"
         return (
-            f"{shape}: {len(self.packing)} of {repair.before} copies, {when} after changes of the "
+            f"{name}: {len(packing)} of {repair.before} copies, {when} after changes of the "
             f"machine ({repair.reused} reused, {repair.mended} mended, {repair.placed} embedded "
-            f"anew); chains up to {self.packing.longest_chain}, {self.origin.longest_chain} before"
+            f"anew); chains up to {packing.longest_chain}, {self.origin.longest_chain} before"
         )
 
 
@@ -122,7 +116,7 @@ class EmbeddingCache:
         counts: what was found, written and rejected since the object was made.
 
     Raises:
-        InputError: the limit is negative.
+        InputError: the limit is no whole number of at least 0.
 
     Example:
         >>> import tempfile
@@ -139,49 +133,50 @@ class EmbeddingCache:
         limit: int = LIMIT,
         repair: bool = True,
     ) -> None:
-        if limit < 0:
-            raise InputError(f"limit must be at least 0 bytes, not {limit}", limit=limit)
         default = os.environ.get(ENVIRONMENT) or platformdirs.user_cache_dir("qubo-attn")
         self.folder = Path(folder if folder is not None else default)
-        self.limit, self.repair = limit, repair
+        self.limit, self.repair = whole("limit", limit), repair
         self.counts = CacheCounts()
-        self._memory: dict[str, Kept] = {}
+        self._memory: dict[str, CachedPacking] = {}
         self._writable = True
 
     def packing(
         self,
-        size: int,
+        component: Component,
         target: Target,
         options: dict[str, int],
         find: Callable[[], Packing],
-        shape: Shape | None = None,
-    ) -> Kept:
-        """Return the packing of a clique or a shape on a target, and how it was come by.
+    ) -> CachedPacking:
+        """Return the packing of a component on a target, and how the cache came by it.
 
         Args:
-            size: nodes of the clique or shape.
+            component: what is embedded; only cliques are repaired.
             target: the live working graph; what is read is checked against it.
             options: what else the result depends on (rounds, seed).
             find: finds the packing anew.
-            shape: what is embedded where it is no clique; it is never repaired.
         """
-        name = self._name(size, target, options, shape)
-        kept = self._memory.get(name) or self._read(name, target)
-        if kept is not None:
+        name = self._name(component, target, options)
+        cached = self._memory.get(name) or self._read(name, target)
+        if cached is not None:
             self.counts.hits += 1
-            self._memory[name] = kept
-            return kept
+            self._memory[name] = cached
+            return cached
         self.counts.misses += 1
-        kept = self._repaired(size, target, options) if self.repair and shape is None else None
-        if kept is None:
+        graph, path = StoredGraph.of(target), self.folder / name
+        mended = None
+        if self.repair and component.shape is None:
+            mended = repaired(path.parent, target, graph, options)
+        if mended is not None:
+            cached = CachedPacking(mended[0], "repaired", mended[1])
+        else:
             packing = find()
-            kept = Kept(packing, "new", Origin(len(packing), packing.longest_chain))
-        elif kept.origin.repair is not None:
-            self.counts.add(kept.origin.repair)
-        self._write(self.folder / name, Entry.of(kept.packing, target, options, kept.origin))
+            cached = CachedPacking(packing, "new", Origin(len(packing), packing.longest_chain))
+        if cached.origin.repair is not None:
+            self.counts.add(cached.origin.repair)
+        self._write(path, CacheFile.of(cached.packing, target, graph, options, cached.origin))
         # Later callers are told that it was kept, not once more that it was made.
-        self._memory[name] = Kept(kept.packing, "kept", kept.origin)
-        return kept
+        self._memory[name] = replace(cached, how="kept")
+        return cached
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what makes the same cache elsewhere; packings in memory are read again."""
@@ -193,7 +188,7 @@ class EmbeddingCache:
         for path in self._paths():
             try:
                 data = path.read_bytes()
-                facts = Entry.from_bytes(data).facts
+                facts = CacheFile.from_bytes(data).facts
             except FileNotFoundError:  # evicted meanwhile
                 continue
             except (ValueError, OSError):
@@ -207,8 +202,8 @@ class EmbeddingCache:
         Checksum, name, working graph and every chain are checked.
 
         Args:
-            target: check the entries of this machine alone, against it; None checks all, each
-                against the working graph it describes.
+            target: check the files of this machine alone, against it; None checks all, each against
+                the working graph it describes.
         """
         for path in self._paths():
             if target is None or path.name.startswith(target.hash):
@@ -256,77 +251,31 @@ class EmbeddingCache:
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob(f"*/*{SUFFIX}"))
 
-    def _name(self, size: int, target: Target, options: dict[str, int], shape: Shape | None) -> str:
-        folder = family(name_of(size, shape), target.topology, target.shape, options)
+    def _name(self, component: Component, target: Target, options: dict[str, int]) -> str:
+        folder = folder_of(component, target.topology, target.shape, options)
         return f"{folder}/{target.hash}-{len(target.qubits)}-{len(target.couplers)}{SUFFIX}"
 
-    def _read(self, name: str, target: Target) -> Kept | None:
+    def _read(self, name: str, target: Target) -> CachedPacking | None:
         data = read_file(self.folder / name)
         if data is None:
             return None
         try:
-            entry = Entry.from_bytes(data)
-            packing = entry.packing(target)
-            good = entry.name == name and packing.fits(target)
+            file = CacheFile.from_bytes(data)
+            packing = file.packing(target)
+            good = file.name == name and packing.fits(target)
         except Exception:  # any content is possible in a damaged file; all of it means a miss
             good = False
         if not good:
             self.counts.bad += 1
-        elif self.repair or entry.origin.repair is None:
-            return Kept(packing, "kept", entry.origin)
+        elif self.repair or file.origin.repair is None:
+            return CachedPacking(packing, "kept", file.origin)
         return None
 
-    def _repaired(self, size: int, target: Target, options: dict[str, int]) -> Kept | None:
-        """Return the packing of the nearest working graph, repaired; None where none serves."""
-        graph = graph_of(target)
-        near: list[tuple[float, str, Entry]] = []
-        folder = family(name_of(size), target.topology, target.shape, options)
-        for path in self._candidates(folder, target):
-            try:
-                entry = Entry.from_bytes(path.read_bytes())
-                qubits, couplers = graph.changes(entry.graph)
-            except (OSError, ValueError, IndexError):  # gone or damaged
-                continue
-            share = qubits / len(target.qubits) + couplers / max(len(target.couplers), 1)
-            if entry.graph.lost == graph.lost and entry.origin.drift + share <= NEAR:
-                near.append((share, path.name, entry))
-        if not near:
-            return None
-        share, _, entry = min(near, key=_by_share)
-        origin = entry.origin
-        drift = origin.drift + share
-        least = max(1, int(origin.copies * (KEPT - _PER_SHARE * drift)))
-        packing, repair = mend_packing(
-            entry.packing(target),
-            target,
-            longest=origin.longest_chain,
-            rounds=options.get("rounds", 0),
-            seed=options.get("seed", 0),
-            least=least,
-        )
-        if packing is None or len(packing) < least or not packing.fits(target):
-            return None
-        if packing.longest_chain > options.get("longest_chain", packing.longest_chain):
-            return None
-        return Kept(packing, "repaired", Origin(origin.copies, origin.longest_chain, drift, repair))
-
-    def _candidates(self, folder: str, target: Target) -> list[Path]:
-        """Return the files of a folder whose working graphs have the nearest counts."""
-        found = []
-        for path in (self.folder / folder).glob(f"*{SUFFIX}"):
-            match = _FILE.fullmatch(path.name)
-            if match and not path.name.startswith(target.hash):
-                qubits = abs(int(match[1]) - len(target.qubits))
-                couplers = abs(int(match[2]) - len(target.couplers))
-                if qubits <= NEAR * len(target.qubits):
-                    found.append((qubits, couplers, path.name, path))
-        return [path for *_, path in sorted(found)[:_LOOKED_AT]]
-
-    def _write(self, path: Path, entry: Entry) -> None:
+    def _write(self, path: Path, file: CacheFile) -> None:
         if not self._writable:
             return
         try:
-            write_file(path, entry.to_bytes())
+            write_file(path, file.to_bytes())
             self.counts.evicted += tidy(self.folder, SUFFIX, self.limit, path)
         except OSError as error:
             self._writable = False
@@ -336,23 +285,3 @@ class EmbeddingCache:
             )
         else:
             self.counts.written += 1
-
-
-def problem_of(data: bytes, name: str, target: Target | None = None) -> str:
-    """Return what is wrong with a file of the cache, or nothing.
-
-    Args:
-        data: its content; name: relative to the cache's folder.
-        target: the machine, where it is at hand; else the one that the entry describes.
-    """
-    try:
-        entry = Entry.from_bytes(data)
-        if entry.name != name:
-            return f"it is the content of {entry.name}"
-        return entry.problem(target)
-    except Exception as error:  # any content is possible in a damaged file
-        return str(error)
-
-
-def _by_share(candidate: tuple[float, str, Entry]) -> tuple[float, str]:
-    return candidate[:2]

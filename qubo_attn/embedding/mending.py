@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Longs, csr_rows, pointers
+from qubo_attn.common.arrays import Bools, Longs, csr_rows
 from qubo_attn.embedding.large import Draft, mend, regrow
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.templates import clique_tiles
@@ -66,50 +66,49 @@ def mend_packing(
     """Return a packing that fits ``target``, made from one that no longer does.
 
     Args:
-        packing: as positions in the target's ``qubits``, -1 where a qubit is gone.
+        packing: of a clique, as positions in the target's ``qubits``, -1 where a qubit is gone.
         target: the machine as it is now.
         longest: qubits of the longest chain of the packing found anew; mended ones may have some
             more, see `longest_allowed`.
         rounds: search effort of a packing found anew; a small share of it is spent.
-        seed: of all choices.
+        seed: seed of all choices.
         least: copies that a packing is worth having with; given up once they are out of reach.
 
     Returns:
         The packing, or None where no copy is left or they were given up, and what became of the
         copies.
     """
-    size, copies = packing.size, packing.copies()
-    whole = packing.whole(target)
-    kept = [copy for copy, good in zip(copies, whole, strict=True) if good]
+    copies, whole = packing.copies(), packing.whole(target)
+    intact = [copy for copy, good in zip(copies, whole, strict=True) if good]
     hurt = [_owner(copy, target) for copy, good in zip(copies, whole, strict=True) if not good]
     free = np.ones(len(target.qubits), bool)
     free[packing.qubit[packing.qubit >= 0]] = False
-    tiled = target.is_grid and bool(clique_tiles(target.topology, size))
-    crew = _Crew(size, target, longest, free, seed)
-    mended = crew.mend_once(hurt) if tiled else crew.mend_all(hurt, least - len(kept))
+    tiled = target.is_grid and bool(clique_tiles(target.topology, packing.size))
+    mender = _Mender(packing.size, target, longest, free, seed)
+    mended = mender.mend_once(hurt) if tiled else mender.mend_all(hurt, least - len(intact))
     if mended is None:
-        return None, Repair(before=len(copies), reused=len(kept), mended=0, placed=0)
-    found = kept + mended
-    counts = {"reused": len(kept), "mended": len(mended)}
-    if tiled and len(found) < len(copies):
-        known = {"reused": _marks(kept), "mended": _marks(mended)}
-        found = _placed(found, size, target, _around(hurt, target), rounds, seed)
-        stay = _marks(found)
-        counts = {name: len(stay & marks) for name, marks in known.items()}
-    placed = len(found) - sum(counts.values())
-    repair = Repair(before=len(copies), placed=placed, **counts)
-    return (Packing.of(found) if found else None), repair
+        return None, Repair(before=len(copies), reused=len(intact), mended=0, placed=0)
+    result = intact + mended
+    counts = {"reused": len(intact), "mended": len(mended)}
+    if tiled and len(result) < len(copies):
+        marks = {"reused": _marks(intact), "mended": _marks(mended)}
+        result = _placed(result, packing.size, target, _around(hurt, target), rounds, seed)
+        staying = _marks(result)
+        counts = {name: len(staying & before) for name, before in marks.items()}
+    repair = Repair(before=len(copies), placed=len(result) - sum(counts.values()), **counts)
+    return (Packing.ordered(packing.component, result) if result else None), repair
 
 
 @dataclass
-class _Crew:
-    """What mending a number of copies shares.
+class _Mender:
+    """Mends copies one after another.
 
     Attributes:
-        size: nodes of the clique; target: the machine.
+        size: nodes of the clique.
+        target: the machine.
         longest: qubits of the longest chain of the packing found anew.
         free: qubits that no copy holds.
-        seed: of the next choices.
+        seed: seed of the last choices, counted up.
     """
 
     size: int
@@ -120,8 +119,8 @@ class _Crew:
 
     def mend_once(self, hurt: list[Longs]) -> list[list[Longs]]:
         """Mend what can be by growing chains; the qubits of the others become free."""
-        mended = [self._mend(owner, 0) for owner in hurt]
-        return [self._chains(draft) for draft in mended if not draft.unmet]
+        drafts = [self._mend(owner, 0) for owner in hurt]
+        return [draft.chains() for draft in drafts if not draft.unmet]
 
     def mend_all(self, hurt: list[Longs], least: int) -> list[list[Longs]] | None:
         """Mend as many as possible; the copy that is hurt most makes room for the others.
@@ -130,7 +129,7 @@ class _Crew:
             hurt: owners of qubits, for each copy.
             least: how many must be mended; None is returned where they cannot.
         """
-        done: list[list[Longs]] = []
+        mended: list[list[Longs]] = []
         while hurt:
             left = []
             for owner in hurt:
@@ -139,14 +138,14 @@ class _Crew:
                     self.free[owner >= 0] = False
                     left.append((draft.unmet, owner))
                 else:
-                    done.append(self._chains(draft))
+                    mended.append(draft.chains())
             if left:
                 worst = max(range(len(left)), key=lambda place: left[place][0])
                 self.free[left.pop(worst)[1] >= 0] = True
-                if len(done) + len(left) < least:
+                if len(mended) + len(left) < least:
                     return None
             hurt = [owner for _, owner in left]
-        return done
+        return mended
 
     def _mend(self, owner: Longs, rounds: int) -> Draft:
         """Mend one copy; the qubits that it gives up become free, those it takes do not stay so."""
@@ -160,9 +159,6 @@ class _Crew:
             self.free[draft.owner >= 0] = False
         return draft
 
-    def _chains(self, draft: Draft) -> list[Longs]:
-        return [np.flatnonzero(draft.owner == chain) for chain in range(self.size)]
-
 
 def _owner(copy: list[Longs], target: Target) -> Longs:
     """Return the chain of each qubit, -1 where the copy has none."""
@@ -174,9 +170,9 @@ def _owner(copy: list[Longs], target: Target) -> Longs:
 
 def _around(hurt: list[Longs], target: Target) -> Bools:
     """Return the qubits of some copies and their neighbours."""
-    first, neighbour, _ = target.adjacency
+    graph = target.adjacency
     near = np.any([owner >= 0 for owner in hurt], axis=0)
-    near[neighbour[csr_rows(first, np.flatnonzero(near))[1]]] = True
+    near[graph.neighbour[csr_rows(graph.first, np.flatnonzero(near))[1]]] = True
     return np.asarray(near)
 
 
@@ -186,22 +182,14 @@ def _placed(
     """Put tiles on what is free within some qubits, moving copies about that lie there."""
     tiling = Tiling(size, target)
     qubits = [np.concatenate(copy) for copy in copies]
-    room = tiling.empty().qubits.shape
-    widest = max(map(len, qubits), default=0)
-    held = Copies.none(max(room[0], len(copies)), max(room[1], widest))
-    for copy, taken in zip(copies, qubits, strict=True):
-        held.add(taken, np.repeat(np.arange(size), [len(chain) for chain in copy]))
+    most, widest = tiling.empty().qubits.shape
+    held = Copies.none(max(most, len(copies)), max([widest, *map(len, qubits)]))
+    for copy, row in zip(copies, qubits, strict=True):
+        held.add(row, np.repeat(np.arange(size), [len(chain) for chain in copy]))
     tiling.search(held, int(_EFFORT * moves_of(rounds, target)), seed, within)
     return held.chains(size)
 
 
-def _marks(copies: list[list[Longs]]) -> set[bytes]:
+def _marks(copies: list[list[Longs]]) -> set[frozenset[bytes]]:
     """Return for each copy what two equal ones share, in whatever order their chains come."""
-    return {_mark(copy) for copy in copies}
-
-
-def _mark(copy: list[Longs]) -> bytes:
-    qubits, lengths = np.concatenate(copy), [len(chain) for chain in copy]
-    lowest = np.minimum.reduceat(qubits, pointers(lengths)[:-1])
-    order = np.argsort(qubits)
-    return np.stack([qubits, np.repeat(lowest, lengths)])[:, order].tobytes()
+    return {frozenset(np.sort(chain).tobytes() for chain in copy) for copy in copies}

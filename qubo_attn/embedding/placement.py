@@ -30,7 +30,6 @@ class Placement(Portable):
         component: int64, the connected component of each variable.
         chain_ptr, chain_qubit: int64, the chain of each variable, as positions in the target's
             ``qubits``.
-        slots: per clique size, how many copies one submission holds.
         structure: hash of the components it was made for.
     """
 
@@ -39,7 +38,6 @@ class Placement(Portable):
     component: Longs
     chain_ptr: Longs
     chain_qubit: Longs
-    slots: dict[int, int]
     structure: str
 
     def __post_init__(self) -> None:
@@ -90,7 +88,7 @@ class Placement(Portable):
                 members,
                 first,
                 form.j,
-                *self.target.adjacency,
+                self.target.adjacency,
                 owner,
             )
             for members in self.members

@@ -1,11 +1,11 @@
-"""Which components of a program are sparse, and their shapes."""
+"""Shapes of the sparse components of a program."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from qubo_attn.common.arrays import Longs
-from qubo_attn.embedding.shapes import LEAST_NODES, Shape
+from qubo_attn.embedding.component import LEAST_NODES, Shape
 from qubo_attn.ir.components import places_within
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.total import row_pairs
@@ -31,20 +31,20 @@ def sparse_shapes(program: Program, component: Longs) -> dict[int, Shape]:
     order = np.argsort(owner, kind="stable")
     place, ptr = places_within(component), np.searchsorted(owner[order], np.arange(len(sizes) + 1))
     i, j = place[i[order]], place[j[order]]
-    known: dict[tuple[int, bytes, bytes], Shape] = {}
-    found: dict[int, Shape] = {}
+    keys: dict[int, tuple[int, bytes, bytes]] = {}
+    shapes: dict[tuple[int, bytes, bytes], Shape] = {}
     for c in np.flatnonzero(loose).tolist():
         u, v = i[ptr[c] : ptr[c + 1]], j[ptr[c] : ptr[c + 1]]
-        key = (int(sizes[c]), u.tobytes(), v.tobytes())
-        found[c] = known.setdefault(key, Shape(key[0], u, v))
-    sparse = [shape for shape in known.values() if shape.is_sparse]
-    kept = {
-        shape
-        for shape in known.values()
+        keys[c] = int(sizes[c]), u.tobytes(), v.tobytes()
+        shapes.setdefault(keys[c], Shape(keys[c][0], u, v))
+    sparse = [shape for shape in shapes.values() if shape.is_sparse]
+    suited = {
+        key
+        for key, shape in shapes.items()
         if shape.is_sparse
         or (shape.size < LEAST_NODES and any(other.holds(shape) for other in sparse))
     }
-    return {c: shape for c, shape in found.items() if shape in kept}
+    return {c: shapes[key] for c, key in keys.items() if key in suited}
 
 
 def _loose(program: Program, component: Longs, sizes: Longs) -> np.ndarray:
@@ -59,10 +59,10 @@ def _loose(program: Program, component: Longs, sizes: Longs) -> np.ndarray:
 def _edges(program: Program, inside: np.ndarray) -> tuple[Longs, Longs]:
     """Return the structural edges between variables that are ``inside``, sorted and unique."""
     o, c, n = program.objective, program.constraints, len(program)
-    own = (o.i != o.j) & inside[o.i]
+    couplers = (o.i != o.j) & inside[o.i]
     rows = c.take(inside[c.var[c.ptr[:-1]]])
     first, second = row_pairs(rows)
-    low = np.concatenate([o.i[own], rows.var[first]]).astype(np.int64)
-    high = np.concatenate([o.j[own], rows.var[second]]).astype(np.int64)
+    low = np.concatenate([o.i[couplers], rows.var[first]]).astype(np.int64)
+    high = np.concatenate([o.j[couplers], rows.var[second]]).astype(np.int64)
     keys = np.unique(low * n + high)
     return keys // max(n, 1), keys % max(n, 1)

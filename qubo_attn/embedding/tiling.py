@@ -15,7 +15,10 @@ from itertools import combinations, product
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Longs, pointers
+from qubo_attn.common.arrays import Array, Bools, Longs
+from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.minors import embed
+from qubo_attn.embedding.packing import NO_BOUND, Packing, chains_of
 from qubo_attn.embedding.templates import clique_cell, clique_tiles
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.target import Target
@@ -70,12 +73,12 @@ class Copies:
 
     def chains(self, size: int) -> list[list[Longs]]:
         """Return the qubits of each of the ``size`` chains of each copy."""
-        found = []
-        for copy in range(self.count):
-            qubits = self.qubits[copy, : self.sizes[copy]]
-            chain = self.chain[copy, : self.sizes[copy]]
-            found.append([qubits[chain == c] for c in range(size)])
-        return found
+        return [
+            chains_of(qubits[:count], chain[:count], size)
+            for qubits, chain, count in zip(
+                self.qubits[: self.count], self.chain, self.sizes, strict=False
+            )
+        ]
 
 
 @dataclass
@@ -89,7 +92,7 @@ class Tiling:
 
     size: int
     target: Target
-    longest: int = np.iinfo(np.int64).max
+    longest: int = NO_BOUND
 
     @cached_property
     def lattice(self) -> Lattice:
@@ -123,37 +126,25 @@ class Tiling:
             return copies
         period, rows = cell
         placed = max((self._unfold(rows, period, s) for s in self.lattice.shifts(period)), key=len)
-        for qubits, chain in placed:
-            short = np.bincount(chain).max() <= self.longest
-            if short and (self.target.is_ideal or self._stands(qubits, chain)):
+        whole = np.ones(len(placed), bool)
+        if placed and not self.target.is_ideal:
+            chains = [chains_of(qubits, chain, self.size) for qubits, chain in placed]
+            whole = Packing.of(Component(self.size), chains).whole(self.target)
+        for (qubits, chain), good in zip(placed, whole, strict=True):
+            if good and np.bincount(chain).max() <= self.longest:
                 copies.add(qubits, chain)
         return copies
 
     def _unfold(self, rows: Array, period: int, shift: Longs) -> list[tuple[Longs, Longs]]:
         """Return qubits and chains of the copies of a shifted cell that lie on working qubits."""
         reach = range(-period, self.lattice.length + period, period)
-        moves = np.array([shift + np.array(move) for move in product(reach, repeat=2)])
-        found = []
+        shifts = shift + np.array(list(product(reach, repeat=2)))
+        copies = []
         for copy in range(rows[:, 5].max() + 1):
-            u, lane, wire, position, chain, _ = rows[rows[:, 5] == copy].T
-            across = np.where(u == 0, moves[:, :1], moves[:, 1:]) // self.lattice.lane_width
-            along = np.where(u == 0, moves[:, 1:], moves[:, :1])
-            lane, position = lane + across, position + along
-            on_chip = (np.minimum(lane, position) >= 0) & (lane < self.lattice.lanes)
-            on_chip &= position < self.lattice.length
-            place = (u, np.where(on_chip, lane, 0), wire, np.where(on_chip, position, 0))
-            qubits = np.where(on_chip, self.table[place], -1)
-            found += [(row, chain) for row in qubits[(qubits >= 0).all(axis=1)]]
-        return found
-
-    def _stands(self, qubits: Longs, chain: Longs) -> bool:
-        """Return whether chains are a clique embedding, whatever couplers are missing."""
-        order = np.argsort(chain, kind="stable")
-        first, neighbour, _ = self.target.adjacency
-        ptr = pointers(np.bincount(chain))
-        count = len(self.target.qubits)
-        whole = kernels.whole_cliques(ptr, qubits[order], self.size, first, neighbour, count)
-        return bool(whole.all())
+            tile = rows[rows[:, 5] == copy]
+            qubits = self.lattice.qubits_at(self.table, tile, shifts)
+            copies += [(row, tile[:, 4]) for row in qubits[(qubits >= 0).all(axis=1)]]
+        return copies
 
     def fill_gaps(self, copies: Copies, failures: int, seed: int) -> None:
         """Add what minorminer embeds in free qubits, and learn its shapes.
@@ -161,21 +152,18 @@ class Tiling:
         Args:
             copies: added to.
             failures: attempts that may fail before the rest is left to the search.
-            seed: of the first attempt.
+            seed: seed of the attempts, counted up.
         """
-        import minorminer
-
-        edges = list(combinations(range(self.size), 2))
-        learned = []
+        edges, learned = list(combinations(range(self.size), 2)), []
         while failures and copies.count < len(copies.sizes):
             part = self.target.couplers[copies.gaps(self.target)[self.target.couplers].all(axis=1)]
             seed += 1
-            found = minorminer.find_embedding(edges, part.tolist(), random_seed=seed, tries=1)
-            qubits = np.array([q for v in range(self.size) for q in found.get(v, ())], np.int64)
+            chains = embed(self.size, edges, part, seed, tries=1)
+            qubits = np.concatenate([np.zeros(0, np.int64), *chains])
             if not 0 < len(qubits) <= copies.qubits.shape[1]:
                 failures -= 1
                 continue
-            chain = np.repeat(np.arange(self.size), [len(found[v]) for v in range(self.size)])
+            chain = np.repeat(np.arange(self.size), [len(part) for part in chains])
             copies.add(qubits, chain)
             places = self.lattice.coordinates(self.target.qubits[qubits])
             learned += self.lattice.images(np.column_stack([places, chain]))
@@ -186,7 +174,8 @@ class Tiling:
 
         Args:
             copies: added to; some give way to others.
-            moves: placements tried; seed: of all choices.
+            moves: placements tried.
+            seed: seed of all choices.
             within: qubits that tiles may be put on, so that copies elsewhere stay; None for all.
         """
         table = self.table
@@ -196,25 +185,21 @@ class Tiling:
         stack = np.full((len(sizes), int(sizes.max()), 5), -1, np.int64)
         for t, tile in enumerate(self.tiles):
             stack[t, : len(tile)] = tile
-        first, neighbour, _ = self.target.adjacency
-        slack = 0 if self.target.is_ideal else self.size // 8
-        copies.count = kernels.pack_tiles(
-            stack,
-            sizes,
-            self.size,
+        lattice = kernels.LatticeTable(
             self.lattice.lane_width,
             self.lattice.steps,
+            self.lattice.orders,
             table,
             self.lattice.coordinates(self.target.qubits),
-            self.lattice.orders,
-            first,
-            neighbour,
-            not self.target.is_ideal,
-            slack,
-            copies.qubits,
-            copies.chain,
-            copies.sizes,
+        )
+        copies.count = kernels.pack_tiles(
+            kernels.Tiles(stack, sizes, self.size),
+            lattice,
+            self.target.adjacency,
+            kernels.Copies(copies.qubits, copies.chain, copies.sizes),
             copies.count,
+            not self.target.is_ideal,
+            0 if self.target.is_ideal else self.size // 8,
             moves,
             seed,
         )
@@ -222,11 +207,13 @@ class Tiling:
 
 @lru_cache(maxsize=32)
 def _images(lattice: Lattice, size: int) -> list[Array]:
+    """Return the shipped tiles of a clique and their mirror images."""
     tiles = clique_tiles(lattice.topology, size)
     return _sorted(lattice, [image for tile in tiles for image in lattice.images(tile)])
 
 
 def _sorted(lattice: Lattice, tiles: Iterable[Array]) -> list[Array]:
+    """Return tiles of different outlines, their rows by orientation and lane."""
     return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in lattice.distinct(tiles)]
 
 
@@ -236,13 +223,14 @@ def moves_of(rounds: int, target: Target) -> int:
 
 
 def pack_tiles(
-    size: int, target: Target, rounds: int, seed: int, longest: int = np.iinfo(np.int64).max
+    size: int, target: Target, rounds: int, seed: int, longest: int = NO_BOUND
 ) -> list[list[Longs]]:
     """Return disjoint embeddings of a clique that tiles ship for.
 
     Args:
         size: nodes of the clique; target: a Pegasus or Zephyr machine.
-        rounds: thousands of placements tried on a full Zephyr chip; seed: of all choices.
+        rounds: thousands of placements tried on a full Zephyr chip.
+        seed: seed of all choices.
         longest: qubits that a chain of a tile may have; mended ones may have more.
     """
     tiling = Tiling(size, target, longest)

@@ -1,7 +1,9 @@
+from .board import Copies as Copies
 from .certify import RelaxedRows as RelaxedRows
 from .certify import certify_rows as certify_rows
 from .chains import chain_bounds as chain_bounds
 from .chains import outside_couplings as outside_couplings
+from .check import whole_copies as whole_copies
 from .coefficients import (
     count_pairs as count_pairs,
 )
@@ -101,8 +103,10 @@ from .mending import regrow_clique as regrow_clique
 from .order import heaviest as heaviest
 from .order import lost_shares as lost_shares
 from .order import ranks as ranks
+from .packing import LatticeTable as LatticeTable
+from .packing import Tiles as Tiles
 from .packing import pack_tiles as pack_tiles
-from .packing import whole_cliques as whole_cliques
+from .paths import carve_paths as carve_paths
 from .physical import Shares as Shares
 from .physical import fill_physical as fill_physical
 from .physical import place_values as place_values
@@ -128,8 +132,6 @@ from .rows import (
 from .rows import (
     swap_costs as swap_costs,
 )
-from .shapes import carve_paths as carve_paths
-from .shapes import first_bad_copy as first_bad_copy
 from .steps import step_costs as step_costs
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel

@@ -1,4 +1,4 @@
-"""Making damaged clique embeddings whole again.
+"""Mending of damaged clique embeddings.
 
 What a defect breaks is small: a chain falls apart, or two chains lose the coupler they met at. The
 largest piece of each chain is kept, and chains then grow through free qubits, along the path that
@@ -7,22 +7,56 @@ meets the most missing partners per qubit. Qubits that turn out not to be needed
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.graph import WorkingGraph
+
+# Free qubits that are compared as a new start of a chain.
+_STARTS = 20
+
+
+class _Chains(NamedTuple):
+    """Chains that grow and shrink.
+
+    Attributes:
+        owner: chain of each qubit, or -1.
+        members: (chains, longest): the qubits of each chain; length: how many it has.
+        met: (chains, chains): couplers between two chains.
+        lacking: how many others each chain does not meet.
+    """
+
+    owner: Longs
+    members: Array
+    length: Longs
+    met: Array
+    lacking: Longs
+
+
+class _Search(NamedTuple):
+    """Scratch of a breadth-first search, one entry per qubit; ``stamp``: one per chain.
+
+    Attributes:
+        seen: number of the search that reached a qubit last; queue: qubits in order of reach.
+        parent, depth: the way back to the chain, and how long it is.
+        gain: chains newly met at a qubit.
+        stamp: search and qubit for which a chain was counted last.
+    """
+
+    seen: Longs
+    queue: Longs
+    parent: Longs
+    depth: Longs
+    gain: Longs
+    stamp: Longs
 
 
 @kernel
 def mend_clique(
-    owner: Longs,
-    chains: int,
-    free: Bools,
-    first: Longs,
-    neighbour: Longs,
-    longest: int,
-    most: int,
-    spare: bool,
+    owner: Longs, chains: int, free: Bools, graph: WorkingGraph, longest: int, most: int
 ) -> tuple[int, Longs]:
     """Make the chains in ``owner`` a clique embedding, growing them through free qubits.
 
@@ -30,105 +64,55 @@ def mend_clique(
         owner: chain of each qubit or -1; changed in place.
         chains: how many chains there are.
         free: qubits that chains may grow into; chains' own qubits must be free too.
-        first, neighbour: the working graph in CSR form.
-        longest: qubits that a chain may have; most: qubits that all may have together.
-        spare: whether qubits that are not needed are taken off in the end.
+        graph: the working graph.
+        longest: qubits that a chain may have.
+        most: qubits that all may have together; with 0 no chain grows, and no qubit that is not
+            needed is taken off in the end.
 
     Returns:
         How many pairs of chains are not coupled (also when given up), and for each chain how many
         others it does not meet; a chain without qubits meets none.
     """
     qubits = len(owner)
-    members = np.empty((chains, longest), np.int64)
-    length = np.zeros(chains, np.int64)
-    seen = np.zeros(qubits, np.int64)
-    queue = np.empty(qubits, np.int64)
-    _keep_largest_pieces(owner, members, length, first, neighbour, seen, queue)
-    met = np.zeros((chains, chains), np.int64)
-    for c in range(chains):
-        for s in range(length[c]):
-            q = members[c, s]
-            for e in range(first[q], first[q + 1]):
-                d = owner[neighbour[e]]
-                if d >= 0:
-                    met[c, d] += 1
-    lacking = np.zeros(chains, np.int64)
-    total, unmet = 0, 0
-    for c in range(chains):
-        total += length[c]
-        for d in range(chains):
-            if d != c and met[c, d] == 0:
-                lacking[c] += 1
-        unmet += lacking[c]
-    unmet //= 2
+    state = _Chains(
+        owner,
+        np.empty((chains, longest), np.int64),
+        np.zeros(chains, np.int64),
+        np.zeros((chains, chains), np.int64),
+        np.zeros(chains, np.int64),
+    )
+    search = _Search(
+        np.zeros(qubits, np.int64),
+        np.empty(qubits, np.int64),
+        np.empty(qubits, np.int64),
+        np.empty(qubits, np.int64),
+        np.empty(qubits, np.int64),
+        np.zeros(chains, np.int64),
+    )
+    _keep_largest_pieces(state, graph, search)
+    unmet = _count_met(state, graph)
+    total, lacking = state.length.sum(), state.lacking
     stuck = np.zeros(chains, np.bool_)
-    parent = np.empty(qubits, np.int64)
-    depth = np.empty(qubits, np.int64)
-    gain = np.empty(qubits, np.int64)
-    stamp = np.zeros(chains, np.int64)
-    mark, turn = chains + 1, 0
-    seen[:] = 0
-    while unmet:
-        c, worst = -1, 0
+    mark = 1
+    while unmet and most:
+        c, worst = chains, 0
         for d in range(chains):
             if not stuck[d] and lacking[d] > worst:
                 c, worst = d, lacking[d]
-        if c < 0:
+        if not worst:
             break
-        # Breadth first from chain c through free qubits; a path's worth is what it newly meets.
         mark += 1
-        room = min(longest - length[c], most - total)
-        head, tail = 0, 0
-        for s in range(length[c]):
-            q = members[c, s]
-            seen[q] = mark
-            depth[q], gain[q], parent[q] = 0, 0, -1
-            queue[tail] = q
-            tail += 1
-        best, best_gain, best_depth = -1, 0, 1
-        while head < tail:
-            q = queue[head]
-            head += 1
-            if depth[q] >= room or (best >= 0 and depth[q] * best_gain > worst * best_depth):
-                break
-            for e in range(first[q], first[q + 1]):
-                r = neighbour[e]
-                if seen[r] == mark or owner[r] >= 0 or not free[r]:
-                    continue
-                seen[r] = mark
-                parent[r], depth[r] = q, depth[q] + 1
-                turn += 1
-                worth = gain[q]
-                for f in range(first[r], first[r + 1]):
-                    d = owner[neighbour[f]]
-                    if d >= 0 and d != c and met[c, d] == 0 and stamp[d] != turn:
-                        stamp[d] = turn
-                        worth += 1
-                gain[r] = worth
-                queue[tail] = r
-                tail += 1
-                if worth * best_depth > best_gain * depth[r]:
-                    best, best_gain, best_depth = r, worth, depth[r]
-        if best < 0:
+        room = min(longest - state.length[c], most - total)
+        end = _best_path(c, room, free, state, graph, search, mark)
+        if end < 0:
             stuck[c] = True
             continue
-        while owner[best] < 0:
-            owner[best] = c
-            members[c, length[c]] = best
-            length[c] += 1
+        while owner[end] < 0:
+            unmet -= _take(end, c, state, graph)
             total += 1
-            for e in range(first[best], first[best + 1]):
-                d = owner[neighbour[e]]
-                if d >= 0:
-                    if d != c and met[c, d] == 0:
-                        lacking[c] -= 1
-                        lacking[d] -= 1
-                        unmet -= 1
-                    met[c, d] += 1
-                    met[d, c] += 1
-            best = parent[best]
-    if spare:
-        _take_off(owner, members, length, met, first, neighbour, seen, queue)
+            end = search.parent[end]
+    if most:
+        _take_off(state, graph)
     return unmet, lacking
 
 
@@ -138,11 +122,9 @@ def regrow_clique(
     unmet: int,
     lacking: Longs,
     free: Bools,
-    first: Longs,
-    neighbour: Longs,
+    graph: WorkingGraph,
     longest: int,
     rounds: int,
-    places: int,
     seed: int,
 ) -> tuple[int, Longs]:
     """Take chains that lack couplers out and grow them anew from where many others are near.
@@ -150,9 +132,9 @@ def regrow_clique(
     Args:
         owner: chain of each qubit or -1, as `mend_clique` leaves it; changed in place.
         unmet, lacking: what `mend_clique` returned for it.
-        free, first, neighbour, longest: as for `mend_clique`.
-        rounds: chains taken out, at most; places: free qubits that are compared as a new start.
-        seed: of all choices.
+        free, graph, longest: as for `mend_clique`.
+        rounds: chains taken out, at most.
+        seed: seed of all choices.
 
     Returns:
         What `mend_clique` returns, for what ``owner`` then holds.
@@ -180,12 +162,12 @@ def regrow_clique(
         if not count:
             break
         start, most_near = -1, -1
-        for _ in range(places):
+        for _ in range(_STARTS):
             q = open_qubits[np.random.randint(count)]
             turn += 1
             near = 0
-            for e in range(first[q], first[q + 1]):
-                d = other[neighbour[e]]
+            for e in range(graph.first[q], graph.first[q + 1]):
+                d = other[graph.neighbour[e]]
                 if d < 0:
                     d = chains  # free qubits count as one more chain
                 if stamp[d] != turn:
@@ -194,25 +176,18 @@ def regrow_clique(
             if near > most_near:
                 start, most_near = q, near
         other[start] = c
-        found, short = mend_clique(other, chains, free, first, neighbour, longest, qubits, True)
-        if found <= unmet:
-            unmet, lacking = found, short
+        left, short = mend_clique(other, chains, free, graph, longest, qubits)
+        if left <= unmet:
+            unmet, lacking = left, short
             owner[:] = other
     return unmet, lacking
 
 
 @kernel
-def _keep_largest_pieces(
-    owner: Longs,
-    members: Array,
-    length: Longs,
-    first: Longs,
-    neighbour: Longs,
-    seen: Longs,
-    queue: Longs,
-) -> None:
+def _keep_largest_pieces(state: _Chains, graph: WorkingGraph, search: _Search) -> None:
     """Reduce each chain to its largest connected piece, at most as long as a chain may be."""
-    longest = members.shape[1]
+    owner, members, length = state.owner, state.members, state.length
+    seen, queue = search.seen, search.queue
     for root in range(len(owner)):
         c = owner[root]
         if c < 0 or seen[root]:
@@ -223,13 +198,13 @@ def _keep_largest_pieces(
         while head < tail:
             q = queue[head]
             head += 1
-            for e in range(first[q], first[q + 1]):
-                r = neighbour[e]
+            for e in range(graph.first[q], graph.first[q + 1]):
+                r = graph.neighbour[e]
                 if owner[r] == c and not seen[r]:
                     seen[r] = 1
                     queue[tail] = r
                     tail += 1
-        size = min(tail, longest)
+        size = min(tail, members.shape[1])
         if size > length[c]:
             for s in range(length[c]):
                 owner[members[c, s]] = -1
@@ -244,17 +219,103 @@ def _keep_largest_pieces(
 
 
 @kernel
-def _take_off(
-    owner: Longs,
-    members: Array,
-    length: Longs,
-    met: Array,
-    first: Longs,
-    neighbour: Longs,
-    seen: Longs,
-    queue: Longs,
-) -> None:
+def _count_met(state: _Chains, graph: WorkingGraph) -> int:
+    """Fill the counts of couplers between chains; return how many pairs have none."""
+    unmet = 0
+    for c in range(len(state.length)):
+        for s in range(state.length[c]):
+            q = state.members[c, s]
+            for e in range(graph.first[q], graph.first[q + 1]):
+                d = state.owner[graph.neighbour[e]]
+                if d >= 0:
+                    state.met[c, d] += 1
+        for d in range(len(state.length)):
+            if d != c and state.met[c, d] == 0:
+                state.lacking[c] += 1
+        unmet += state.lacking[c]
+    return unmet // 2
+
+
+@kernel
+def _best_path(
+    c: int,
+    room: int,
+    free: Bools,
+    state: _Chains,
+    graph: WorkingGraph,
+    search: _Search,
+    mark: int,
+) -> int:
+    """Find where the path from a chain that meets the most missing partners per qubit ends.
+
+    Args:
+        c: the chain; room: qubits that the path may have.
+        free: qubits that it may take.
+        state, graph, search: the chains, the working graph and scratch.
+        mark: number of this search.
+
+    Returns:
+        The last qubit of the path, -1 where none helps; ``search.parent`` leads back to the chain.
+    """
+    seen, queue, depth, gain = search.seen, search.queue, search.depth, search.gain
+    worst = state.lacking[c]
+    head, tail = 0, 0
+    for s in range(state.length[c]):
+        q = state.members[c, s]
+        seen[q] = mark
+        depth[q], gain[q], search.parent[q] = 0, 0, -1
+        queue[tail] = q
+        tail += 1
+    best, best_gain, best_depth = -1, 0, 1
+    while head < tail:
+        q = queue[head]
+        head += 1
+        if depth[q] >= room or (best >= 0 and depth[q] * best_gain > worst * best_depth):
+            break
+        for e in range(graph.first[q], graph.first[q + 1]):
+            r = graph.neighbour[e]
+            if seen[r] == mark or state.owner[r] >= 0 or not free[r]:
+                continue
+            seen[r] = mark
+            search.parent[r], depth[r] = q, depth[q] + 1
+            turn = mark * len(seen) + r
+            worth = gain[q]
+            for f in range(graph.first[r], graph.first[r + 1]):
+                d = state.owner[graph.neighbour[f]]
+                if d >= 0 and d != c and state.met[c, d] == 0 and search.stamp[d] != turn:
+                    search.stamp[d] = turn
+                    worth += 1
+            gain[r] = worth
+            queue[tail] = r
+            tail += 1
+            if worth * best_depth > best_gain * depth[r]:
+                best, best_gain, best_depth = r, worth, depth[r]
+    return best
+
+
+@kernel
+def _take(q: int, c: int, state: _Chains, graph: WorkingGraph) -> int:
+    """Add a free qubit to a chain; return how many chains it meets by it for the first time."""
+    state.owner[q] = c
+    state.members[c, state.length[c]] = q
+    state.length[c] += 1
+    newly = 0
+    for e in range(graph.first[q], graph.first[q + 1]):
+        d = state.owner[graph.neighbour[e]]
+        if d >= 0:
+            if d != c and state.met[c, d] == 0:
+                state.lacking[c] -= 1
+                state.lacking[d] -= 1
+                newly += 1
+            state.met[c, d] += 1
+            state.met[d, c] += 1
+    return newly
+
+
+@kernel
+def _take_off(state: _Chains, graph: WorkingGraph) -> None:
     """Free ends of chains whose couplers are all doubled elsewhere, from long chains first."""
+    owner, members, length, met = state.owner, state.members, state.length, state.met
     chains = len(length)
     touches = np.zeros(chains, np.int64)
     for c in np.argsort(-length):
@@ -264,8 +325,8 @@ def _take_off(
             inside = 0
             needed = length[c] == 1
             touches[:] = 0
-            for e in range(first[q], first[q + 1]):
-                d = owner[neighbour[e]]
+            for e in range(graph.first[q], graph.first[q + 1]):
+                d = owner[graph.neighbour[e]]
                 if d == c:
                     inside += 1
                 elif d >= 0:

@@ -10,51 +10,179 @@ lacks qubits or couplers the embedding is checked, and mended if it can be, befo
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Bools, Longs
+from qubo_attn.common.arrays import Array, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.board import Copies, board_of, lay, lift
+from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.kernels.mending import mend_clique
 
 # Placements that could be tried in the time that mending one takes, per chain.
 _MENDING = 12
 
 
+class Tiles(NamedTuple):
+    """Embeddings of one clique.
+
+    Attributes:
+        rows: int64, shape (tiles, largest, 5): u, lane, wire, position, chain; sorted by u and
+            lane.
+        sizes: int64, qubits of each tile.
+        chains: chains of every tile.
+    """
+
+    rows: Array
+    sizes: Longs
+    chains: int
+
+
+class LatticeTable(NamedTuple):
+    """A lattice, and which of its qubits work.
+
+    Attributes:
+        lane_width: positions a lane is wide.
+        steps: int64, shape (shifts + 1, 2): shifts within a period, the period in the last row.
+        orders: int64, the permutations of a lane's wires.
+        table: int64, index of the qubit at u, lane, wire, position, or -1.
+        places: int64, shape (qubits, 4), its inverse.
+    """
+
+    lane_width: int
+    steps: Array
+    orders: Array
+    table: Longs
+    places: Array
+
+
+class _Trial(NamedTuple):
+    """Scratch for one placement.
+
+    Attributes:
+        qubits: qubits of the tile, -1 for missing ones; chain: the chain that each is in.
+        pushed: copies pushed out; pushes: those of one order of wires.
+        spot: place in the tile of each qubit, -1 between checks.
+    """
+
+    qubits: Longs
+    chain: Longs
+    pushed: Longs
+    pushes: Longs
+    spot: Longs
+
+
 @kernel
-def _place(
-    tile: Array,
-    size: int,
-    dx: int,
-    dy: int,
-    lane_width: int,
-    table: Longs,
-    orders: Array,
-    owner: Longs,
+def pack_tiles(
+    tiles: Tiles,
+    lattice: LatticeTable,
+    graph: WorkingGraph,
+    copies: Copies,
+    count: int,
+    check: bool,
     slack: int,
-    out: Longs,
-    pushed: Longs,
-    trial: Longs,
+    moves: int,
+    seed: int,
 ) -> int:
-    """Put a shifted tile where it pushes out at most ``len(pushed)`` copies.
+    """Pack disjoint copies of the tiles by moving gaps about.
 
     Args:
-        tile, size, dx, dy, lane_width, table, orders: as in `pack_tiles`.
+        tiles: embeddings of one clique.
+        lattice: the lattice, and which of its qubits work.
+        graph: the working graph.
+        copies: copies to start from; overwritten by the best found.
+        count: how many copies there are at the start.
+        check: whether the working graph lacks anything.
+        slack: qubits that a tile may lack before it is mended; 0 for no mending.
+        moves: placements tried, mending counted as many.
+        seed: seed of all choices.
+
+    Returns:
+        How many copies there are in the end.
+    """
+    np.random.seed(seed)
+    qubits, widest = len(lattice.places), copies.qubits.shape[1]
+    longest = 0
+    for t in range(len(tiles.sizes)):
+        longest = max(longest, np.bincount(tiles.rows[t, : tiles.sizes[t], 4]).max())
+    longest += 2
+    board, gaps = board_of(copies, count, qubits)
+    trial = _Trial(
+        np.empty(widest, np.int64),
+        np.empty(widest, np.int64),
+        np.empty(1, np.int64),
+        np.empty(1, np.int64),
+        np.full(qubits, -1, np.int64),
+    )
+    while moves > 0 and gaps > 0 and count < len(copies.sizes):
+        moves -= 1
+        goal = lattice.places[board.free[np.random.randint(gaps)]]
+        t = np.random.randint(len(tiles.sizes))
+        size = tiles.sizes[t]
+        tile = tiles.rows[t, :size]
+        aligned, dx, dy = _shift(tile[np.random.randint(size)], goal, lattice)
+        if not aligned:
+            continue
+        hit = _place(tile, dx, dy, lattice, board.owner, slack, trial)
+        if hit < 0:
+            continue
+        if not check or _is_complete(tile, tiles.chains, graph, trial):
+            trial.chain[:size] = tile[:, 4]
+        elif slack == 0:
+            continue
+        else:
+            moves -= _MENDING * tiles.chains
+            size = _mend(tile, tiles.chains, hit, graph, longest, board.owner, trial)
+            if size == 0:
+                continue
+        if hit:
+            gaps = lift(trial.pushed[0], count - 1, gaps, copies, board)
+            count -= 1
+        gaps = lay(trial.qubits[:size], trial.chain[:size], count, gaps, copies, board)
+        count += 1
+    return count
+
+
+@kernel
+def _shift(qubit: Array, goal: Array, lattice: LatticeTable) -> tuple[bool, int, int]:
+    """Return whether a shift of the lattice maps a tile's qubit on a place, and that shift."""
+    if qubit[0] != goal[0]:
+        return False, 0, 0
+    across, along = (goal[1] - qubit[1]) * lattice.lane_width, goal[3] - qubit[3]
+    dx, dy = (across, along) if goal[0] == 0 else (along, across)
+    steps, period = lattice.steps, lattice.steps[-1, 0]
+    for s in range(len(steps) - 1):
+        if (dx - steps[s, 0]) % period == 0 and (dy - steps[s, 1]) % period == 0:
+            return True, dx, dy
+    return False, dx, dy
+
+
+@kernel
+def _place(
+    tile: Array, dx: int, dy: int, lattice: LatticeTable, owner: Longs, slack: int, trial: _Trial
+) -> int:
+    """Put a shifted tile where it pushes out at most ``len(trial.pushed)`` copies.
+
+    Args:
+        tile, dx, dy, lattice: the tile, its shift and the lattice.
         owner: copy that holds each qubit, or -1.
         slack: qubits of the tile that may be missing.
-        out: filled with the qubits, -1 for missing ones.
-        pushed: filled with the copies pushed out; trial: room for as many.
+        trial: filled with the qubits and the copies pushed out.
 
     Returns:
         How many copies are pushed out, or -1 where the tile has no place.
     """
-    count, a = 0, 0
+    table, orders = lattice.table, lattice.orders
+    out, pushed, pushes = trial.qubits, trial.pushed, trial.pushes
+    count, a, size = 0, 0, len(tile)
     while a < size:
         u, lane = tile[a, 0], tile[a, 1]
         end = a
         while end < size and tile[end, 0] == u and tile[end, 1] == lane:
             end += 1
         across, along = (dx, dy) if u == 0 else (dy, dx)
-        row = lane + across // lane_width
+        row = lane + across // lattice.lane_width
         if row < 0 or row >= table.shape[1]:
             if end - a > slack:
                 return -1
@@ -81,21 +209,21 @@ def _place(
                 c = owner[q]
                 if c < 0:
                     continue
-                known = False
+                listed = False
                 for p in range(now):
-                    # Copies that an earlier order pushed out are overwritten in ``trial``.
-                    if (pushed[p] if p < count else trial[p]) == c:
-                        known = True
-                if not known:
+                    # Copies that an earlier order pushed out are overwritten in ``pushes``.
+                    if (pushed[p] if p < count else pushes[p]) == c:
+                        listed = True
+                if not listed:
                     if now == len(pushed):
                         fits = False
                         break
-                    trial[now] = c
+                    pushes[now] = c
                     now += 1
             cost = 2 * (now - count) + missing
             if fits and cost < best_cost:
                 best, best_cost, best_count, best_missing = order, cost, now, missing
-                pushed[count:now] = trial[count:now]
+                pushed[count:now] = pushes[count:now]
                 if cost == 0:
                     break
         if best < 0:
@@ -112,16 +240,9 @@ def _place(
 
 
 @kernel
-def _complete(
-    tile: Array, size: int, chains: int, out: Longs, first: Longs, neighbour: Longs, spot: Longs
-) -> bool:
-    """Return whether every chain is connected and every pair of chains coupled.
-
-    Args:
-        tile, size, chains, out: the tile and its qubits.
-        first, neighbour: the working graph in CSR form.
-        spot: -1 for every qubit, and so again afterwards.
-    """
+def _is_complete(tile: Array, chains: int, graph: WorkingGraph, trial: _Trial) -> bool:
+    """Return whether every chain of a placed tile is connected and every pair is coupled."""
+    size, out, spot = len(tile), trial.qubits, trial.spot
     for a in range(size):
         if out[a] < 0:
             return False
@@ -132,8 +253,8 @@ def _complete(
         spot[out[a]] = a
     for a in range(size):
         c = tile[a, 4]
-        for e in range(first[out[a]], first[out[a] + 1]):
-            b = spot[neighbour[e]]
+        for e in range(graph.first[out[a]], graph.first[out[a] + 1]):
+            b = spot[graph.neighbour[e]]
             if b < 0:
                 continue
             d = tile[b, 4]
@@ -156,202 +277,31 @@ def _complete(
 @kernel
 def _mend(
     tile: Array,
-    size: int,
     chains: int,
-    out: Longs,
-    part: Longs,
-    owner: Longs,
-    pushed: Longs,
-    first: Longs,
-    neighbour: Longs,
+    hit: int,
+    graph: WorkingGraph,
     longest: int,
+    owner: Longs,
+    trial: _Trial,
 ) -> int:
-    """Mend a tile within free qubits; fill ``out`` and ``part`` anew, return its size or 0."""
-    mine = np.full(len(owner), -1, np.int64)
+    """Mend a placed tile within free qubits and those of the ``hit`` copies that it pushes out.
+
+    Returns:
+        How many qubits it has then, 0 where it cannot be mended.
+    """
+    chain_of = np.full(len(owner), -1, np.int64)
     free = owner < 0
-    for c in pushed:
+    for c in trial.pushed[:hit]:
         free |= owner == c
-    for a in range(size):
-        if out[a] >= 0:
-            mine[out[a]] = tile[a, 4]
-    unmet, _ = mend_clique(mine, chains, free, first, neighbour, longest, len(out), True)
+    for a in range(len(tile)):
+        if trial.qubits[a] >= 0:
+            chain_of[trial.qubits[a]] = tile[a, 4]
+    unmet, _ = mend_clique(chain_of, chains, free, graph, longest, len(trial.qubits))
     if unmet:
         return 0
     count = 0
-    for q in range(len(mine)):
-        if mine[q] >= 0:
-            out[count], part[count] = q, mine[q]
+    for q in range(len(chain_of)):
+        if chain_of[q] >= 0:
+            trial.qubits[count], trial.chain[count] = q, chain_of[q]
             count += 1
     return count
-
-
-@kernel
-def pack_tiles(
-    tiles: Array,
-    sizes: Longs,
-    chains: int,
-    lane_width: int,
-    steps: Array,
-    table: Longs,
-    places: Array,
-    orders: Array,
-    first: Longs,
-    neighbour: Longs,
-    check: bool,
-    slack: int,
-    held: Array,
-    part: Array,
-    held_size: Longs,
-    count: int,
-    moves: int,
-    seed: int,
-) -> int:
-    """Pack disjoint copies of the tiles by moving gaps about.
-
-    Args:
-        tiles: (tiles, largest, 5): u, lane, wire, position, chain; sorted by u and lane.
-        sizes: qubits of each tile.
-        chains: chains of every tile; lane_width: positions a lane is wide.
-        steps: shifts within a period, the period in the last row.
-        table: index of the qubit at u, lane, wire, position, or -1; places: its inverse.
-        orders: permutations of a lane's wires.
-        first, neighbour: the working graph in CSR form.
-        check: whether it lacks anything.
-        slack: qubits that a tile may lack before it is mended; 0 for no mending.
-        held: (copies, widest): qubits of the copies to start from; overwritten by the best found.
-        part: the chain of each of them; held_size: how many each copy has.
-        count: how many copies there are at the start.
-        moves: placements tried, mending counted as many; seed: of all choices.
-
-    Returns:
-        How many copies there are in the end.
-    """
-    np.random.seed(seed)
-    qubits, widest = len(places), held.shape[1]
-    longest = 0
-    for t in range(len(sizes)):
-        longest = max(longest, np.bincount(tiles[t, : sizes[t], 4]).max())
-    longest += 2
-    owner = np.full(qubits, -1, np.int64)
-    spot = np.full(qubits, -1, np.int64)
-    for c in range(count):
-        owner[held[c, : held_size[c]]] = c
-    # The free qubits as a list, and where in it each is.
-    free = np.flatnonzero(owner < 0)
-    gaps = len(free)
-    free = np.append(free, np.zeros(qubits - gaps, np.int64))
-    index = np.full(qubits, -1, np.int64)
-    for g in range(gaps):
-        index[free[g]] = g
-    out, chain = np.empty(widest, np.int64), np.empty(widest, np.int64)
-    pushed, trial = np.empty(1, np.int64), np.empty(1, np.int64)
-    period = steps[-1, 0]
-    while moves > 0 and gaps > 0 and count < len(held):
-        moves -= 1
-        goal = places[free[np.random.randint(gaps)]]
-        t = np.random.randint(len(sizes))
-        tile, size = tiles[t], sizes[t]
-        b = np.random.randint(size)
-        if tile[b, 0] != goal[0]:
-            continue
-        across, along = (goal[1] - tile[b, 1]) * lane_width, goal[3] - tile[b, 3]
-        dx, dy = (across, along) if goal[0] == 0 else (along, across)
-        aligned = False
-        for s in range(len(steps) - 1):
-            if (dx - steps[s, 0]) % period == 0 and (dy - steps[s, 1]) % period == 0:
-                aligned = True
-        if not aligned:
-            continue
-        hit = _place(
-            tile, size, dx, dy, lane_width, table, orders, owner, slack, out, pushed, trial
-        )
-        if hit < 0:
-            continue
-        if check and not _complete(tile, size, chains, out, first, neighbour, spot):
-            if slack == 0:
-                continue
-            moves -= _MENDING * chains
-            size = _mend(
-                tile, size, chains, out, chain, owner, pushed[:hit], first, neighbour, longest
-            )
-            if size == 0:
-                continue
-        else:
-            chain[:size] = tile[:size, 4]
-        if hit:
-            c = pushed[0]
-            for s in range(held_size[c]):
-                q = held[c, s]
-                owner[q], free[gaps], index[q] = -1, q, gaps
-                gaps += 1
-            count -= 1
-            if c != count:
-                held[c], part[c], held_size[c] = held[count], part[count], held_size[count]
-                owner[held[c, : held_size[c]]] = c
-        for s in range(size):
-            q = out[s]
-            owner[q] = count
-            gaps -= 1
-            last = free[gaps]
-            free[index[q]], index[last], index[q] = last, index[q], -1
-        held[count, :size], part[count, :size], held_size[count] = out[:size], chain[:size], size
-        count += 1
-    return count
-
-
-@kernel
-def whole_cliques(
-    ptr: Longs, qubit: Longs, chains: int, first: Longs, neighbour: Longs, qubits: int
-) -> Bools:
-    """Check disjoint clique embeddings on a working graph.
-
-    Args:
-        ptr, qubit: chain c is ``qubit[ptr[c]:ptr[c + 1]]``; copies of ``chains`` chains each.
-        first, neighbour: the working graph in CSR form; qubits: how many it has.
-
-    Returns:
-        For each copy whether it is a connected, complete embedding on qubits that exist and that no
-        copy before it holds.
-    """
-    owner = np.full(qubits, -1, np.int64)
-    copies = (len(ptr) - 1) // max(chains, 1)
-    whole = np.ones(copies, np.bool_)
-    for c in range(copies * chains):
-        if ptr[c + 1] <= ptr[c]:
-            whole[c // chains] = False
-        for p in range(ptr[c], ptr[c + 1]):
-            if qubit[p] < 0 or qubit[p] >= qubits or owner[qubit[p]] >= 0:
-                whole[c // chains] = False
-            else:
-                owner[qubit[p]] = c
-    stack = np.empty(qubits, np.int64)
-    reached = np.zeros(qubits, np.bool_)
-    for copy in range(copies):
-        if not whole[copy]:
-            continue
-        met = np.zeros((chains, chains), np.bool_)
-        for c in range(chains):
-            chain = copy * chains + c
-            top, seen = 1, 1
-            stack[0] = qubit[ptr[chain]]
-            reached[stack[0]] = True
-            while top:
-                top -= 1
-                q = stack[top]
-                for e in range(first[q], first[q + 1]):
-                    other = neighbour[e]
-                    if owner[other] == chain:
-                        if not reached[other]:
-                            reached[other] = True
-                            stack[top] = other
-                            top += 1
-                            seen += 1
-                    elif owner[other] // chains == copy and owner[other] >= 0:
-                        met[c, owner[other] - copy * chains] = True
-            if seen != ptr[chain + 1] - ptr[chain]:
-                whole[copy] = False
-        for c in range(chains):
-            for d in range(c):
-                if not met[c, d]:
-                    whole[copy] = False
-    return whole

@@ -1,4 +1,4 @@
-"""Which physical couplers carry which logical ones."""
+"""Match of logical couplers with the physical ones that carry them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import numpy as np
 
 from qubo_attn.common.arrays import Ints, Longs
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.graph import WorkingGraph
 
 
 @kernel
 def match_couplers(
     chain_ptr: Longs,
     chain_qubit: Longs,
-    order: Longs,
+    members: Longs,
     first: Longs,
     j: Ints,
-    ptr: Longs,
-    neighbour: Longs,
-    number: Longs,
+    graph: WorkingGraph,
     owner: Longs,
 ) -> tuple[Longs, Longs, Longs, Longs]:
     """Match the couplers among the chains of one submission.
 
     Args:
         chain_ptr, chain_qubit: chain of every variable.
-        order: the variables of this submission.
+        members: the variables of this submission.
         first, j: logical couplers of variable v are ``first[v]:first[v + 1]``, sorted by ``j``.
-        ptr, neighbour, number: the working graph in CSR form with coupler numbers.
+        graph: the working graph.
         owner: scratch, one entry per qubit, all -1; left so.
 
     Returns:
@@ -34,21 +33,21 @@ def match_couplers(
         each coupler within a chain.
     """
     room = 0
-    for v in order:
+    for v in members:
         for p in range(chain_ptr[v], chain_ptr[v + 1]):
             owner[chain_qubit[p]] = v
-            room += ptr[chain_qubit[p] + 1] - ptr[chain_qubit[p]]
+            room += graph.first[chain_qubit[p] + 1] - graph.first[chain_qubit[p]]
     logical, physical = np.empty(room, np.int64), np.empty(room, np.int64)
     within, link = np.empty(room, np.int64), np.empty(room, np.int64)
     between, links = 0, 0
-    for v in order:
+    for v in members:
         for p in range(chain_ptr[v], chain_ptr[v + 1]):
             q = chain_qubit[p]
-            for e in range(ptr[q], ptr[q + 1]):
-                w = owner[neighbour[e]]
+            for e in range(graph.first[q], graph.first[q + 1]):
+                w = owner[graph.neighbour[e]]
                 if w == v:
-                    if neighbour[e] > q:
-                        within[links], link[links] = v, number[e]
+                    if graph.neighbour[e] > q:
+                        within[links], link[links] = v, graph.coupler[e]
                         links += 1
                 elif w > v:
                     low, high = first[v], first[v + 1]
@@ -59,9 +58,9 @@ def match_couplers(
                         else:
                             high = mid
                     if low < first[v + 1] and j[low] == w:
-                        logical[between], physical[between] = low, number[e]
+                        logical[between], physical[between] = low, graph.coupler[e]
                         between += 1
-    for v in order:
+    for v in members:
         for p in range(chain_ptr[v], chain_ptr[v + 1]):
             owner[chain_qubit[p]] = -1
     return logical[:between], physical[:between], within[:links], link[:links]

@@ -97,6 +97,23 @@ class Lattice:
         table[tuple(self.coordinates(qubits).T)] = np.arange(len(qubits))
         return table
 
+    def qubits_at(self, table: Longs, tile: Array, shifts: Longs) -> Longs:
+        """Return the qubits of a tile moved by each of some shifts.
+
+        Args:
+            table: index of the qubit at each place, see `table`.
+            tile: rows of u, lane, wire, position, and what else.
+            shifts: int64, shape (shifts, 2).
+
+        Returns:
+            int64, shape (shifts, rows of the tile): indices, -1 where no qubit works.
+        """
+        u, lane, wire, position = tile.T[:4]
+        lane = lane + np.where(u == 0, shifts[:, :1], shifts[:, 1:]) // self.lane_width
+        position = position + np.where(u == 0, shifts[:, 1:], shifts[:, :1])
+        inside = (lane >= 0) & (lane < self.lanes) & (position >= 0) & (position < self.length)
+        return np.where(inside, table[u, lane * inside, wire, position * inside], -1)
+
     def images(self, tile: Array) -> list[Array]:
         """Return a tile's images under the reflections of the ideal lattice, near the origin.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Longs, own_array, pointers
-from qubo_attn.common.checks import nearest
+from qubo_attn.common.checks import whole
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import TargetError
-from qubo_attn.machine.limits import Limits, stated
+from qubo_attn.kernels.graph import WorkingGraph
+from qubo_attn.machine.limits import Limits
+from qubo_attn.machine.readers import Machine, ideal, named, read_graph, read_json, read_sampler
 from qubo_attn.machine.timing import Timing
-from qubo_attn.machine.topology import GRIDS, coupling_groups, ideal_graph, ordered, working_graph
+from qubo_attn.machine.topology import GRIDS, coupling_groups, ideal_graph
 
 if TYPE_CHECKING:
     import dimod
@@ -74,9 +76,10 @@ class Target(Portable):
         Args:
             m: grid parameter; Advantage2 machines have 12 or 6.
             missing_qubits, missing_couplers: share of each that does not work, drawn with ``seed``.
-            seed: of the draw.
+            seed: seed of the draw.
         """
-        return cls._ideal("zephyr", (m, 4)).with_losses(missing_qubits, missing_couplers, seed)
+        target = cls(*ideal("zephyr", (m, 4)))
+        return target.with_losses(missing_qubits, missing_couplers, seed)
 
     @classmethod
     def pegasus(
@@ -92,14 +95,10 @@ class Target(Portable):
         Args:
             m: grid parameter.
             missing_qubits, missing_couplers: share of each that does not work, drawn with ``seed``.
-            seed: of the draw.
+            seed: seed of the draw.
         """
-        return cls._ideal("pegasus", (m,)).with_losses(missing_qubits, missing_couplers, seed)
-
-    @classmethod
-    def ideal(cls, topology: str, shape: tuple[int, ...]) -> Target:
-        """Return a Pegasus or Zephyr machine of the given shape with nothing missing."""
-        return cls._ideal(topology, shape)
+        target = cls(*ideal("pegasus", (m,)))
+        return target.with_losses(missing_qubits, missing_couplers, seed)
 
     @classmethod
     def all_to_all(cls, bits: int = 8) -> Target:
@@ -107,10 +106,11 @@ class Target(Portable):
 
         Args:
             bits: precision of its integer coefficients.
+
+        Raises:
+            InputError: ``bits`` is no whole number of at least 1.
         """
-        if bits < 1:
-            raise TargetError(f"bits must be at least 1, not {bits}", bits=bits)
-        properties = {"bits": bits}
+        properties = {"bits": whole("bits", bits, 1)}
         empty, none = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
         return cls("all-to-all", (), empty, none, properties, f"all-to-all, {bits} bits")
 
@@ -125,30 +125,7 @@ class Target(Portable):
         Raises:
             TargetError: the graph is empty, directed, or has self-loops.
         """
-        import networkx as nx
-
-        plain = not (graph.is_directed() or graph.is_multigraph())
-        if not plain or not len(graph) or nx.number_of_selfloops(graph):
-            raise TargetError(
-                "a working graph is undirected, has qubits, and no self-loops or double edges"
-            )
-        family, shape = graph.graph.get("family"), _shape_of(graph)
-        if family in GRIDS and shape and all(isinstance(q, (int, np.integer)) for q in graph):
-            return cls._grid(str(family), shape, graph.nodes, graph.edges, properties or {}, label)
-        whole = all(isinstance(q, (int, np.integer)) for q in graph)
-        names = sorted(graph) if whole else sorted(graph, key=lambda q: (type(q).__name__, str(q)))
-        place = {name: index for index, name in enumerate(names)}
-        edges = np.array([(place[u], place[v]) for u, v in graph.edges], np.int64).reshape(-1, 2)
-        merged = stated("other", properties or {})
-        return cls(
-            "other",
-            (),
-            own_array(np.array(names if whole else range(len(names)), dtype=np.int64)),
-            own_array(ordered(edges)),
-            merged,
-            label or f"graph of {len(names)} qubits",
-            None if whole else tuple(names),
-        )
+        return cls(*read_graph(graph, properties or {}, label))
 
     @classmethod
     def from_json(cls, file: str | Path) -> Target:
@@ -160,39 +137,12 @@ class Target(Portable):
         Raises:
             TargetError: names the file and what does not read.
         """
-        try:
-            content = json.loads(Path(file).read_text())
-            family, shape = content["topology"]["type"], tuple(content["topology"]["shape"])
-            missing = np.array(content["missing_qubits"], np.int64)
-            gone = np.array(content["missing_couplers"], np.int64).reshape(-1, 2)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TargetError(
-                f"{file} does not read as a working graph: {error!r}", file=str(file)
-            ) from error
-        ideal = cls._ideal(family, shape)
-        return ideal._without(
-            missing, gone, content.get("properties", {}), content.get("solver", Path(file).stem)
-        )
+        return cls(*read_json(file))
 
     @classmethod
     def from_sampler(cls, sampler: dimod.Structured) -> Target:
         """Return the machine behind a structured sampler, for example a ``DWaveSampler``."""
-        properties = dict(getattr(sampler, "properties", {}))
-        topology = properties.get("topology", {})
-        # A live solver's name outlives its working graph; this identifies the graph.
-        if graph_id := getattr(getattr(sampler, "solver", None), "graph_id", None):
-            properties["graph_id"] = str(graph_id)
-        label = str(properties.get("chip_id", type(sampler).__name__))
-        nodes, edges = list(sampler.nodelist), list(sampler.edgelist)
-        family = topology.get("type")
-        if family in GRIDS and nodes and all(isinstance(q, (int, np.integer)) for q in nodes):
-            return cls._grid(family, tuple(topology["shape"]), nodes, edges, properties, label)
-        import networkx as nx
-
-        graph = nx.Graph()
-        graph.add_nodes_from(nodes)
-        graph.add_edges_from(edges)
-        return cls.from_graph(graph, properties=properties, label=label)
+        return cls(*read_sampler(sampler))
 
     @classmethod
     def of(cls, target: object) -> Target | None:
@@ -207,8 +157,10 @@ class Target(Portable):
         """
         if target is None or isinstance(target, Target):
             return target
+        if target == "all-to-all":
+            return cls.all_to_all()
         if isinstance(target, (str, Path)):
-            return cls._named(str(target))
+            return cls(*named(str(target)))
         import networkx as nx
 
         if isinstance(target, nx.Graph):
@@ -221,66 +173,14 @@ class Target(Portable):
             target=repr(target),
         )
 
-    @classmethod
-    def _named(cls, name: str) -> Target:
-        if name == "all-to-all":
-            return cls.all_to_all()
-        family, _, size = name.partition(":")
-        if family in GRIDS and size.isdecimal() and int(size) >= 1:
-            return cls._ideal(family, (int(size), 4) if family == "zephyr" else (int(size),))
-        if Path(name).suffix == ".json" or Path(name).exists():
-            return cls.from_json(name)
-        raise TargetError(
-            f"unknown target {name!r}: expected zephyr:M, pegasus:M, all-to-all or a JSON file"
-            f"{nearest(family, [*GRIDS, 'all-to-all'])}",
-            target=name,
-        )
-
-    @classmethod
-    def _ideal(cls, family: str, shape: tuple[int, ...]) -> Target:
-        if family not in GRIDS:
-            raise TargetError(
-                f"unknown topology {family!r}; one of {', '.join(GRIDS)}", topology=family
-            )
-        least = 2 if family == "pegasus" else 1
-        if (
-            not shape
-            or not all(isinstance(s, (int, np.integer)) for s in shape)
-            or (shape[0] < least)
-        ):
-            raise TargetError(f"{family} needs a grid of at least {least}, not {shape}")
-        qubits, couplers = ideal_graph(family, tuple(int(s) for s in shape))
-        label = f"{family} {shape[0]}"
-        return cls(family, shape, qubits, couplers, stated(family, {}), label)
-
-    @classmethod
-    def _grid(
-        cls,
-        family: str,
-        shape: tuple[int, ...],
-        nodes: object,
-        edges: object,
-        properties: Mapping[str, Any],
-        label: str,
-    ) -> Target:
-        """Return a grid machine from its working qubits and couplers, as linear numbers."""
-        qubits = np.array(sorted(nodes), np.int64)  # type: ignore[call-overload]
-        pairs = np.array(list(edges), np.int64).reshape(-1, 2)  # type: ignore[call-overload]
-        couplers = ordered(np.searchsorted(qubits, pairs))
-        merged = stated(family, properties)
-        return cls(
-            family,
-            tuple(shape),
-            own_array(qubits),
-            own_array(couplers),
-            merged,
-            label or f"{family} {shape[0]}",
-        )
-
     # -- variations ---------------------------------------------------------------------------
 
     def with_losses(self, qubits: float, couplers: float, seed: int = 0) -> Target:
         """Return the machine with a random share of its qubits and couplers missing.
+
+        Args:
+            qubits, couplers: share of each, from 0 to below 1.
+            seed: seed of the draw.
 
         Raises:
             TargetError: a share is not between 0 and 1.
@@ -291,45 +191,23 @@ class Target(Portable):
         if qubits == couplers == 0:
             return self
         generator = np.random.default_rng(seed)
-        lost = generator.choice(
-            self.qubits, round(qubits * len(self.qubits)), replace=False, shuffle=False
-        )
-        part = self._without(lost, np.zeros((0, 2), np.int64), self.properties, self.label)
-        gone = generator.choice(
-            len(part.couplers), round(couplers * len(part.couplers)), replace=False
-        )
-        label = f"{self.label}, {len(lost)} qubits and {len(gone)} couplers missing"
-        pairs = part.qubits[part.couplers[gone]]
-        return part._without(np.zeros(0, np.int64), pairs, self.properties, label)
+        count = round(qubits * len(self.qubits))
+        lost = generator.choice(self.qubits, count, replace=False, shuffle=False)
+        rest = self.without(lost, [])
+        count = round(couplers * len(rest.couplers))
+        pairs = rest.couplers[generator.choice(len(rest.couplers), count, replace=False)]
+        label = f"{self.label}, {len(lost)} qubits and {count} couplers missing"
+        return dataclasses.replace(rest.without([], rest.qubits[pairs]), label=label)
 
     def without(self, qubits: ArrayLike, couplers: ArrayLike) -> Target:
-        """Return the machine without some more qubits and couplers, both by qubit number."""
-        pairs = np.asarray(couplers, np.int64).reshape(-1, 2)
-        return self._without(np.asarray(qubits, np.int64), pairs, self.properties, self.label)
+        """Return the machine without some more qubits and couplers, both by qubit number.
 
-    def _without(
-        self, missing: Array, gone: Array, properties: Mapping[str, Any], label: str
-    ) -> Target:
-        live = ~np.isin(self.qubits, missing)
-        place = np.cumsum(live) - 1
-        size = int(self.qubits.max()) + 1
-        ends = self.qubits[self.couplers]
-        lost = np.sort(gone, axis=1)
-        dead = np.isin(ends[:, 0] * size + ends[:, 1], lost[:, 0] * size + lost[:, 1])
-        keep = live[self.couplers].all(axis=1) & ~dead
-        if not live.any():
-            raise TargetError(f"{label}: no working qubit is left")
-        return Target(
-            self.topology,
-            self.shape,
-            own_array(self.qubits[live]),
-            own_array(place[self.couplers[keep]]),
-            stated(self.topology, properties),
-            label,
-            None
-            if self.names is None
-            else tuple(name for name, ok in zip(self.names, live, strict=True) if ok),
-        )
+        Raises:
+            TargetError: no qubit is left.
+        """
+        pairs = np.asarray(couplers, np.int64).reshape(-1, 2)
+        columns = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return Target(*Machine(*columns).without(np.asarray(qubits, np.int64), pairs, self.label))
 
     # -- what others read ---------------------------------------------------------------------
 
@@ -360,14 +238,14 @@ class Target(Portable):
         return digest.hexdigest()
 
     @cached_property
-    def adjacency(self) -> tuple[Longs, Longs, Longs]:
-        """Neighbours in CSR form: row pointer, neighbour, number of the coupler."""
+    def adjacency(self) -> WorkingGraph:
+        """Neighbours of each qubit, by position in `qubits`."""
         count = len(self.couplers)
         ends = np.concatenate([self.couplers, self.couplers[:, ::-1]])
         order = np.lexsort((ends[:, 1], ends[:, 0]))
         ptr = pointers(np.bincount(ends[:, 0], minlength=len(self.qubits)))
         number = np.tile(np.arange(count), 2)[order]
-        return ptr, own_array(ends[order, 1].copy()), own_array(number)
+        return WorkingGraph(ptr, own_array(ends[order, 1].copy()), own_array(number))
 
     @cached_property
     def limits(self) -> Limits:
@@ -419,16 +297,5 @@ class Target(Portable):
         )
         return graph
 
-    def lattice_graph(self, couplers: Array) -> nx.Graph:
-        """Return some couplers of a Pegasus or Zephyr machine as the topology library's graph."""
-        return working_graph(self.topology, self.shape, self.qubits[couplers])
-
     def __str__(self) -> str:
         return f"{self.label} ({len(self.qubits)} qubits, {len(self.couplers)} couplers)"
-
-
-def _shape_of(graph: nx.Graph) -> tuple[int, ...]:
-    rows, tile = graph.graph.get("rows"), graph.graph.get("tile")
-    if rows is None or graph.graph.get("labels", "int") != "int":
-        return ()
-    return (int(rows), int(tile)) if graph.graph.get("family") == "zephyr" else (int(rows),)

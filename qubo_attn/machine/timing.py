@@ -99,16 +99,16 @@ class Timing:
         Raises:
             TargetError: the machine states a model of another kind.
         """
-        own = properties.get("problem_timing_data") or {}
-        if not own and family not in _FAMILIES:
+        measured = properties.get("problem_timing_data") or {}
+        if not measured and family not in _FAMILIES:
             return None
         data = _DEFAULTS | {k: v for k, v in properties.items() if k in _DEFAULTS}
-        data |= own or _FAMILIES[family]
+        data |= measured or _FAMILIES[family]
         version, model = str(data["version"]), data["readout_time_model"]
         parameters = data.get("readout_time_model_parameters", ())
         half = len(parameters) // 2
-        known = version.startswith("1.0.") and model in ("pwl_log_log", "pwl_linear")
-        if not known or not half or len(parameters) % 2 or not set(data) >= _NEEDED:
+        readable = version.startswith("1.0.") and model in ("pwl_log_log", "pwl_linear")
+        if not readable or not half or len(parameters) % 2 or not set(data) >= _NEEDED:
             raise TargetError(
                 f"the machine's problem_timing_data (version {version}, readout model {model}) is "
                 "of no kind known here: version 1.0, pwl_log_log or pwl_linear, with "
@@ -123,19 +123,19 @@ class Timing:
             float(data["default_readout_thermalization"]),
             (tuple(map(float, parameters[:half])), tuple(map(float, parameters[half:]))),
             model == "pwl_log_log",
-            bool(own),
+            bool(measured),
         )
 
     def given(self, options: Mapping[str, Any]) -> Timing:
-        """Return the model of a call with some solver parameters of its own.
+        """Return the model of a call that sets some solver parameters itself.
 
         Args:
             options: ``annealing_time``, ``programming_thermalization``, ``readout_thermalization``;
                 whatever else it holds is passed over.
         """
         names = {"annealing_time": "annealing"} | {n: n for n in _WAITS}
-        own = {names[k]: float(v) for k, v in options.items() if k in names and v is not None}
-        return dataclasses.replace(self, **own)  # type: ignore[arg-type]  # floats all of them
+        times = {names[k]: float(v) for k, v in options.items() if k in names and v is not None}
+        return dataclasses.replace(self, **times)  # type: ignore[arg-type]  # floats all of them
 
     def readout(self, qubits: int) -> float:
         """Return the time to read ``qubits`` qubits once."""
@@ -146,8 +146,8 @@ class Timing:
 
     def access(self, qubits: int, reads: int) -> float:
         """Return the machine time of one call, programming included."""
-        each = self.annealing + self.readout(qubits) + self.delay + self.readout_thermalization
-        return self.programming + self.programming_thermalization + reads * each
+        read = self.annealing + self.readout(qubits) + self.delay + self.readout_thermalization
+        return self.programming + self.programming_thermalization + reads * read
 
     def run_duration(self, qubits: int, reads: int) -> float:
         """Return the time that a machine's ``problem_run_duration_range`` limits.

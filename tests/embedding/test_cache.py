@@ -16,8 +16,12 @@ import pytest
 
 import qubo_attn as qa
 from qubo_attn.embedding.archive import export_cache, import_cache
-from qubo_attn.embedding.cache import ENVIRONMENT, KEPT, Kept, problem_of
-from qubo_attn.embedding.cache_file import Entry, Graph
+from qubo_attn.embedding.cache import ENVIRONMENT, CachedPacking
+from qubo_attn.embedding.cache_file import CacheFile, problem_of
+from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.nearest import KEPT
+from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.stored_graph import StoredGraph
 from tests.conftest import ROOT
 
 TARGET = qa.Target.zephyr(2)
@@ -140,7 +144,9 @@ def test_another_process_hits_and_gets_the_same_bytes(tmp_path: Path) -> None:
 # -- repair -------------------------------------------------------------------------------------
 
 
-def packed(cache: qa.EmbeddingCache, target: qa.Target, size: int = 6, rounds: int = 100) -> Kept:
+def packed(
+    cache: qa.EmbeddingCache, target: qa.Target, size: int = 6, rounds: int = 100
+) -> CachedPacking:
     return qa.Embed(target, cache, rounds=rounds).packing(size)
 
 
@@ -242,8 +248,8 @@ def test_too_many_copies_lost_end_in_embedding_anew(
 ) -> None:
     """Every qubit is in one of ten copies: one must go, which the bound allows or not."""
     machine = qa.Target.from_graph(nx.complete_graph(60))
-    monkeypatch.setattr("qubo_attn.embedding.cache.KEPT", share)
-    monkeypatch.setattr("qubo_attn.embedding.cache._PER_SHARE", 0.0)
+    monkeypatch.setattr("qubo_attn.embedding.nearest.KEPT", share)
+    monkeypatch.setattr("qubo_attn.embedding.nearest._PER_SHARE", 0.0)
     cache = qa.EmbeddingCache(tmp_path)
     assert len(packed(cache, machine).packing) == 10
     after = packed(cache, machine.without([3], []))
@@ -288,7 +294,7 @@ def test_files_not_used_for_longest_go_first(tmp_path: Path) -> None:
     assert tight.counts.evicted >= 1
     assert tight.report()["evicted"] == tight.counts.evicted
     assert sum(path.stat().st_size for path in tmp_path.glob("*/*.packing")) <= used
-    with pytest.raises(qa.InputError, match="limit must be at least 0 bytes, not -1"):
+    with pytest.raises(qa.InputError, match="limit must be a whole number of at least 0, not -1"):
         qa.EmbeddingCache(tmp_path, limit=-1)
     # Without room nothing is kept, and everything works.
     none = qa.EmbeddingCache(tmp_path / "none", limit=0)
@@ -347,20 +353,21 @@ def test_verify_checks_chains_and_graph(tmp_path: Path) -> None:
     cache = qa.EmbeddingCache(tmp_path)
     packing = packed(cache, TARGET, 4, rounds=1).packing
     (file,) = tmp_path.glob("*/*.packing")
-    entry = Entry.from_bytes(file.read_bytes())
+    entry = CacheFile.from_bytes(file.read_bytes())
     assert entry.problem() == entry.problem(TARGET) == ""
     assert entry.problem(qa.Target.zephyr(3)).startswith("its working graph is not the one")
 
-    def changed(**columns: object) -> Entry:
-        return Entry(**vars(entry) | columns)
+    def changed(**columns: object) -> CacheFile:
+        return CacheFile(**vars(entry) | columns)
 
-    swapped = entry.number.copy()
+    swapped = entry.numbers.qubit.copy()
     swapped[[0, -1]] = swapped[[-1, 0]]
-    assert changed(number=swapped).problem() == "its chains do not fit the machine"
+    numbers = Packing(Component(4), packing.ptr, swapped)
+    assert changed(numbers=numbers).problem() == "its chains do not fit the machine"
     assert changed(qubits=9).problem() == "its counts of qubits and couplers are wrong"
-    gone = Graph("zephyr", (2, 4), True, np.arange(160), np.zeros((0, 2), np.int64))
+    gone = StoredGraph("zephyr", (2, 4), True, np.arange(160), np.zeros((0, 2), np.int64))
     assert "no working qubit is left" in changed(graph=gone).problem()
-    short = changed(ptr=packing.ptr[:-1])
+    short = changed(numbers=Packing(Component(4), packing.ptr[:-1], entry.numbers.qubit))
     assert "do not belong together" in problem_of(short.to_bytes(), short.name)
     older = json.loads(file.read_bytes().split(b"\n")[1])
     assert older["shape"] == "K4"

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.embedding.packing import pack_cliques, pack_shape
-from qubo_attn.embedding.shapes import Shape
+from qubo_attn.embedding.cliques import pack_cliques
+from qubo_attn.embedding.component import Shape
+from qubo_attn.embedding.shapes import pack_shape
 
 TARGETS = {
     "zephyr": qa.Target.zephyr(3, missing_qubits=0.03, missing_couplers=0.005, seed=2),
@@ -69,7 +70,7 @@ def test_it_is_part_of_the_key_and_of_the_artifact(tmp_path: Path) -> None:
     assert len(list((tmp_path / "kept").glob("*"))) == 2
     short.save(tmp_path / "artifact")
     assert qa.load(tmp_path / "artifact").recipe.embed.longest_chain == bound
-    with pytest.raises(qa.InputError, match="longest_chain must be None or a whole number"):
+    with pytest.raises(qa.InputError, match="longest_chain must be a whole number of at least 1"):
         qa.compile(scores, 1, longest_chain=0, **options)
 
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn.embedding.cliques import ROUNDS, pack_cliques
+from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.mending import Repair, longest_allowed, mend_packing
-from qubo_attn.embedding.packing import ROUNDS, Packing, pack_cliques
+from qubo_attn.embedding.packing import Packing
 
 TARGETS = {
     "zephyr": qa.Target.zephyr(3, missing_qubits=0.02, missing_couplers=0.005, seed=1),
@@ -32,7 +34,7 @@ def moved(packing: Packing, old: qa.Target, new: qa.Target) -> Packing:
     """The packing by positions on another state of the machine, written with dictionaries."""
     place = {int(q): p for p, q in enumerate(new.qubits)}
     return Packing(
-        packing.size, packing.ptr, [place.get(int(old.qubits[q]), -1) for q in packing.qubit]
+        packing.component, packing.ptr, [place.get(int(old.qubits[q]), -1) for q in packing.qubit]
     )
 
 
@@ -118,7 +120,7 @@ def test_a_broken_chain_is_rerouted_in_place() -> None:
     """A ring of four qubits holds a triangle; the ladder beside it is the way around."""
     ring = [(0, 1), (1, 2), (2, 3), (3, 0), (2, 4), (4, 5), (5, 0)]
     old = qa.Target.from_graph(nx.Graph(ring))
-    packing = Packing(3, [0, 1, 2, 4], [0, 1, 2, 3])
+    packing = Packing(Component(3), [0, 1, 2, 4], [0, 1, 2, 3])
     assert packing.fits(old)
     new = old.without([3], [])
     found, repair = mend_packing(moved(packing, old, new), new, longest=2, rounds=0, seed=0)

@@ -8,7 +8,9 @@ import pytest
 from dwave.embedding import verify_embedding
 
 import qubo_attn as qa
-from qubo_attn.embedding.packing import Packing, largest_clique, pack_cliques
+from qubo_attn.embedding.cliques import largest_clique, pack_cliques
+from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles, round_up
 from qubo_attn.embedding.tiling import Tiling
 from qubo_attn.machine.lattice import Lattice
@@ -87,21 +89,21 @@ def test_mirror_images_of_tiles_are_embeddings(name: str) -> None:
             middle = lattice.shifted(image, lattice.shifts(2)[0] + lattice.steps[-1])
             qubits = table[tuple(middle[:, :4].T)]
             chains = [np.sort(qubits[middle[:, 4] == c]) for c in range(8)]
-            assert Packing.of([chains]).fits(target)
+            assert Packing.of(Component(8), [chains]).fits(target)
 
 
 @pytest.mark.parametrize("topology", ["pegasus", "zephyr"])
 def test_cells_fill_the_lattice(topology: str) -> None:
-    target = qa.Target.ideal(topology, (6, 4) if topology == "zephyr" else (6,))
+    target = qa.Target.of(f"{topology}:6")
     tiling = Tiling(8, target)
     crystal = tiling.crystal()
-    packing = Packing.of(crystal.chains(8))
+    packing = Packing.ordered(Component(8), crystal.chains(8))
     assert packing.fits(target)
     assert len(packing) > len(target.qubits) // 12 * 0.7
     lossy = Tiling(8, target.with_losses(0.02, 0.01, seed=1))
     clipped = lossy.crystal()
     assert 0 < clipped.count < crystal.count
-    assert Packing.of(clipped.chains(8)).fits(lossy.target)
+    assert Packing.ordered(Component(8), clipped.chains(8)).fits(lossy.target)
 
 
 def test_gaps_are_filled_and_shapes_learned() -> None:
@@ -109,18 +111,18 @@ def test_gaps_are_filled_and_shapes_learned() -> None:
     copies, known = tiling.empty(), len(tiling.tiles)
     tiling.fill_gaps(copies, 1, seed=0)
     assert copies.count >= 1
-    assert Packing.of(copies.chains(8)).fits(tiling.target)
+    assert Packing.ordered(Component(8), copies.chains(8)).fits(tiling.target)
     assert len(tiling.tiles) >= known
     before = copies.count
     tiling.search(copies, 20_000, seed=0)
     assert copies.count >= before
-    assert Packing.of(copies.chains(8)).fits(tiling.target)
+    assert Packing.ordered(Component(8), copies.chains(8)).fits(tiling.target)
 
 
 @pytest.mark.parametrize("size", [8, 16, 32])
 @pytest.mark.parametrize("topology", ["pegasus", "zephyr"])
 def test_tiles_are_mended_where_much_is_missing(topology: str, size: int) -> None:
-    ideal = qa.Target.ideal(topology, (5, 4) if topology == "zephyr" else (6,))
+    ideal = qa.Target.of("zephyr:5" if topology == "zephyr" else "pegasus:6")
     target = ideal.with_losses(0.05, 0.02, seed=1)
     packing = pack_cliques(size, target, rounds=200)
     assert packing.fits(target)
@@ -167,7 +169,7 @@ def broken(packing: Packing, what: str) -> Packing:
         ptr = ptr[:-1]
     elif what == "negative":
         qubit[0] = -1
-    return Packing(packing.size, ptr, qubit)
+    return Packing(packing.component, ptr, qubit)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_fit_agrees_with_the_library_under_losses() -> None:
             embedding = chains(packing, copy, ideal)
             start, end = copy * 5, copy * 5 + 5
             alone = Packing(
-                5,
+                Component(5),
                 packing.ptr[start : end + 1] - packing.ptr[start],
                 packing.qubit[packing.ptr[start] : packing.ptr[end]],
             )

@@ -8,8 +8,9 @@ import pytest
 from dwave.embedding import verify_embedding
 
 import qubo_attn as qa
-from qubo_attn.embedding.packing import Packing, pack_shape
-from qubo_attn.embedding.shapes import Shape
+from qubo_attn.embedding.component import Shape
+from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.shapes import pack_shape
 from qubo_attn.embedding.sparse import sparse_shapes
 from qubo_attn.formulations.walls import grid_of
 
@@ -58,10 +59,10 @@ def test_a_wrong_packing_does_not_fit() -> None:
     assert packing.fits(target)
     swapped = packing.qubit.copy()
     swapped[[0, 5]] = swapped[[5, 0]]
-    assert not Packing(shape.size, packing.ptr, swapped, shape).fits(target)
+    assert not Packing(packing.component, packing.ptr, swapped).fits(target)
     twice = packing.qubit.copy()
     twice[0] = twice[1]
-    assert not Packing(shape.size, packing.ptr, twice, shape).fits(target)
+    assert not Packing(packing.component, packing.ptr, twice).fits(target)
     assert not packing.fits(target.without([int(target.qubits[0])], []))
 
 
@@ -125,10 +126,10 @@ def test_rows_joined_along_a_path_are_sparse() -> None:
 def test_a_shape_that_minorminer_cannot_place_takes_a_clique(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("qubo_attn.embedding.packing.embed_copies", lambda *_: [])
+    monkeypatch.setattr("qubo_attn.embedding.shapes.embed_copies", lambda *_: [])
     shape, target = product(8, 3), qa.Target.zephyr(3)
     found = pack_shape(shape, target)
     assert found.fits(target)
-    assert found.shape is shape
+    assert found.component.shape is shape
     with pytest.raises(qa.EmbeddingError, match="does not fit"):
         pack_shape(product(8, 12), target)

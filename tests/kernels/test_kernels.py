@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn import kernels
+from qubo_attn.embedding.cliques import pack_cliques
 from qubo_attn.embedding.large import large_clique
-from qubo_attn.embedding.packing import pack_cliques
+from qubo_attn.kernels.graph import WorkingGraph
 from tests.support.strategies import programs
 from tests.support.twins import TWINS, interpreted, pairs
 
@@ -466,8 +467,8 @@ def match_couplers(g: Generator) -> tuple[Any, ...]:
     chain_ptr, chain_qubit = map(frozen, _chains(g, 6))
     i, j, _ = form(g, 6)
     first, order = np.searchsorted(i, np.arange(7)), np.sort(g.permutation(6)[:4])
-    graph = ptr, frozen(neighbour), frozen(number)
-    return chain_ptr, chain_qubit, order, first, frozen(j), *graph, np.full(14, -1)
+    graph = WorkingGraph(ptr, frozen(neighbour), frozen(number))
+    return chain_ptr, chain_qubit, order, first, frozen(j), graph, np.full(14, -1)
 
 
 @case
@@ -502,22 +503,14 @@ def chain_bounds(g: Generator) -> tuple[Any, ...]:
 
 
 @case
-def first_bad_copy(g: Generator) -> tuple[Any, ...]:
+def whole_copies(g: Generator) -> tuple[Any, ...]:
     first, neighbour = adjacency(g, 14, 0.9)[:2]
+    graph = WorkingGraph(first, frozen(neighbour, np.int64), frozen(np.zeros(0, np.int64)))
     ptr, qubit = _chains(g, 6)
     if g.random() < 0.3:
         qubit[g.integers(len(qubit))] = g.integers(-1, 16)
-    edges = np.array([0, 1]), np.array([1, 2])
-    return ptr, qubit, 3, *edges, first, frozen(neighbour, np.int64), 14
-
-
-@case
-def whole_cliques(g: Generator) -> tuple[Any, ...]:
-    first, neighbour = adjacency(g, 14, 0.9)[:2]
-    ptr, qubit = _chains(g, 6)
-    if g.random() < 0.3:
-        qubit[g.integers(len(qubit))] = g.integers(-1, 16)
-    return frozen(ptr), frozen(qubit), 3, first, frozen(neighbour, np.int64), 14
+    edges = np.stack(np.triu_indices(3, 1))[:, : g.integers(2, 4)].copy()
+    return frozen(ptr), frozen(qubit), 3, edges, graph
 
 
 def _reads(g: Generator) -> tuple[np.ndarray, kernels.Chains]:
@@ -668,8 +661,7 @@ def test_searches_under_the_interpreter(calls: Callable[[str], list[tuple[Any, .
     pack_cliques(4, target, rounds=1)
     *arguments, _, seed = kept["pack_tiles"][0]
     kept["pack_tiles"] = [(*arguments, 200, seed)]
-    first, neighbour, _ = target.adjacency
-    kernels.carve_paths(5, first, neighbour)
+    kernels.carve_paths(5, target.adjacency)
     for name in SEARCHES:
         assert_interpreted_alike(name, kept[name])
 

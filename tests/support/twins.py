@@ -12,6 +12,8 @@ import networkx as nx
 import numba
 import numpy as np
 
+from qubo_attn.kernels.graph import WorkingGraph
+
 Array = np.ndarray
 TWINS: dict[str, Callable[..., Any]] = {}
 
@@ -470,15 +472,13 @@ def match_couplers(
     order: Array,
     first: Array,
     j: Array,
-    ptr: Array,
-    neighbour: Array,
-    number: Array,
+    graph: WorkingGraph,
     owner: Array,
 ) -> tuple[set[Any], set[Any]]:
     held = {q: v for v in order.tolist() for q in chain_qubit[chain_ptr[v] : chain_ptr[v + 1]]}
     logical = {(u, v): t for t, (u, v) in enumerate(zip(row_of(first), j, strict=True))}
     between, within = set(), set()
-    for q, other, c in zip(row_of(ptr), neighbour, number, strict=True):
+    for q, other, c in zip(row_of(graph.first), graph.neighbour, graph.coupler, strict=True):
         if q < other and q in held and other in held:
             u, v = sorted((held[q], held[other]))
             if u == v:
@@ -578,40 +578,9 @@ def _joined(graph: nx.Graph, chain: Array) -> bool:
 
 
 @twin
-def first_bad_copy(
-    ptr: Array,
-    qubit: Array,
-    chains: int,
-    i: Array,
-    j: Array,
-    first: Array,
-    neighbour: Array,
-    qubits: int,
-) -> int:
-    parts, graph = [qubit[a:b] for a, b in pairwise(ptr)], _graph(first, neighbour)
-    taken: set[int] = set()
-    for c, part in enumerate(parts):
-        own = part.tolist()
-        if not own or len(set(own)) < len(own) or taken & set(own):
-            return c // chains
-        if min(own) < 0 or max(own) >= qubits:
-            return c // chains
-        taken |= set(own)
-    for c, part in enumerate(parts):
-        if not _joined(graph, part):
-            return c // chains
-    for copy in range(len(parts) // chains):
-        own_parts = parts[copy * chains : (copy + 1) * chains]
-        if not all(_met(graph, own_parts[u], own_parts[v]) for u, v in zip(i, j, strict=True)):
-            return copy
-    return -1
-
-
-@twin
-def whole_cliques(
-    ptr: Array, qubit: Array, chains: int, first: Array, neighbour: Array, qubits: int
-) -> Array:
-    parts, graph = [qubit[a:b] for a, b in pairwise(ptr)], _graph(first, neighbour)
+def whole_copies(ptr: Array, qubit: Array, chains: int, edges: Array, graph: WorkingGraph) -> Array:
+    parts, qubits = [qubit[a:b] for a, b in pairwise(ptr)], len(graph.first) - 1
+    working = _graph(graph.first, graph.neighbour)
     taken: set[int] = set()
     whole = []
     for copy in range(len(parts) // chains):
@@ -622,9 +591,8 @@ def whole_cliques(
             for q in part.tolist():
                 good &= 0 <= q < qubits and q not in taken
                 taken |= {q} if 0 <= q < qubits else set()
-        good = good and all(_joined(graph, part) for part in own_parts)
-        good = good and all(_met(graph, one, other) for one, other in combinations(own_parts, 2))
-        whole.append(good)
+        good = good and all(_joined(working, part) for part in own_parts)
+        whole.append(good and all(_met(working, own_parts[u], own_parts[v]) for u, v in edges.T))
     return np.array(whole, bool)
 
 

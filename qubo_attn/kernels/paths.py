@@ -1,15 +1,16 @@
-"""Sparse shapes on a working graph: paths carved out of it, and the check of any embedding."""
+"""Paths carved out of a working graph."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Longs
+from qubo_attn.common.arrays import Array
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.graph import WorkingGraph
 
 
 @kernel
-def carve_paths(length: int, first: Longs, neighbour: Longs) -> Array:
+def carve_paths(length: int, graph: WorkingGraph) -> Array:
     """Carve disjoint paths of one qubit a node out of a graph.
 
     A path starts at a free qubit with the fewest free neighbours and goes on to the neighbour that
@@ -17,11 +18,13 @@ def carve_paths(length: int, first: Longs, neighbour: Longs) -> Array:
     it goes on from its start.
 
     Args:
-        length: nodes of each path; first, neighbour: the graph in CSR form.
+        length: nodes of each path.
+        graph: the working graph.
 
     Returns:
         The qubits of each path, in order, shape (paths, length).
     """
+    first, neighbour = graph.first, graph.neighbour
     n = len(first) - 1
     free, hopeless = np.ones(n, np.bool_), np.zeros(n, np.bool_)
     degree = (first[1:] - first[:-1]).copy()
@@ -72,62 +75,3 @@ def carve_paths(length: int, first: Longs, neighbour: Longs) -> Array:
             for e in range(first[q], first[q + 1]):
                 degree[q] += free[neighbour[e]]
     return paths[:count]
-
-
-@kernel
-def first_bad_copy(
-    ptr: Longs,
-    qubit: Longs,
-    chains: int,
-    i: Longs,
-    j: Longs,
-    first: Longs,
-    neighbour: Longs,
-    qubits: int,
-) -> int:
-    """Check disjoint embeddings of a shape on a working graph.
-
-    Args:
-        ptr, qubit: chain c is ``qubit[ptr[c]:ptr[c + 1]]``; copies of ``chains`` chains each.
-        i, j: the edges of the shape, between chains of a copy.
-        first, neighbour: the working graph in CSR form; qubits: how many it has.
-
-    Returns:
-        The first copy that is not a disjoint, connected embedding; -1 when all are.
-    """
-    owner = np.full(qubits, -1, np.int64)
-    for c in range(len(ptr) - 1):
-        if ptr[c + 1] <= ptr[c]:
-            return c // chains
-        for p in range(ptr[c], ptr[c + 1]):
-            if qubit[p] < 0 or qubit[p] >= qubits or owner[qubit[p]] >= 0:
-                return c // chains
-            owner[qubit[p]] = c
-    stack = np.empty(qubits, np.int64)
-    reached = np.zeros(qubits, np.bool_)
-    for c in range(len(ptr) - 1):
-        top, seen = 1, 1
-        stack[0] = qubit[ptr[c]]
-        reached[stack[0]] = True
-        while top:
-            top -= 1
-            q = stack[top]
-            for e in range(first[q], first[q + 1]):
-                if owner[neighbour[e]] == c and not reached[neighbour[e]]:
-                    reached[neighbour[e]] = True
-                    stack[top] = neighbour[e]
-                    top += 1
-                    seen += 1
-        if seen != ptr[c + 1] - ptr[c]:
-            return c // chains
-    for copy in range((len(ptr) - 1) // max(chains, 1)):
-        for t in range(len(i)):
-            met = False
-            chain = copy * chains + i[t]
-            for p in range(ptr[chain], ptr[chain + 1]):
-                for e in range(first[qubit[p]], first[qubit[p] + 1]):
-                    if owner[neighbour[e]] == copy * chains + j[t]:
-                        met = True
-            if not met:
-                return copy
-    return -1
