@@ -16,8 +16,8 @@ import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
-from qubo_attn.decoding.decode import relative_errors
 from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.decoding.result import relative_errors
 from qubo_attn.ir.heads import top_k
 
 

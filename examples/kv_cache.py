@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import qubo_attn as qa
-from qubo_attn.decoding.decode import relative_errors
 from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.decoding.result import relative_errors
 
 FILE = Path(__file__).parents[1] / "fixtures/attention/smollm2-causal_d06_L14_n19.npz"
 

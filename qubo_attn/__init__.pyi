@@ -9,7 +9,7 @@ from .batch.api import compile_batch as compile_batch
 from .compiled import CompiledAttention as CompiledAttention
 from .compiled import load as load
 from .compiler import compile as compile
-from .decoding.decode import AttentionResult as AttentionResult
+from .decoding.result import AttentionResult as AttentionResult
 from .decoding.temperature import effective_temperature as effective_temperature
 from .embedding.cache import EmbeddingCache as EmbeddingCache
 from .errors import (

@@ -19,10 +19,11 @@ from qubo_attn.common.checks import whole
 from qubo_attn.compilation import storage
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.lower import lower
-from qubo_attn.decoding.decode import AttentionResult, decode
+from qubo_attn.decoding.decode import decode
 from qubo_attn.decoding.decoders import check_decoder
 from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.multipliers import refine
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.frontend.attention import Attention
 

@@ -11,8 +11,8 @@ from dwave.system import FixedEmbeddingComposite
 from dwave.system.testing import MockDWaveSampler
 
 import qubo_attn as qa
-from qubo_attn.decoding.decode import relative_errors
 from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.decoding.result import relative_errors
 from qubo_attn.ir.heads import top_k
 
 CAUSAL = np.array(

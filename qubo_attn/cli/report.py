@@ -13,7 +13,7 @@ from qubo_attn.errors import InputError
 
 if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.decode import AttentionResult
+    from qubo_attn.decoding.result import AttentionResult
 
 
 def write_report(

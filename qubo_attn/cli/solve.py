@@ -12,7 +12,7 @@ from qubo_attn.common.vocabulary import DECODERS
 
 if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.decode import AttentionResult
+    from qubo_attn.decoding.result import AttentionResult
 
 Folder = Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")]
 
@@ -76,7 +76,7 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     """Return feasibility and, where there are values, output errors of ours and of top-k."""
     import numpy as np
 
-    from qubo_attn.decoding.decode import selection_errors
+    from qubo_attn.decoding.result import selection_errors
     from qubo_attn.ir.heads import top_k
 
     facts: dict[str, Any] = {

@@ -17,7 +17,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, segment_ids
 from qubo_attn.common.frozen import replaced
-from qubo_attn.decoding.decode import mean_read
+from qubo_attn.decoding.reads import mean_read, read_parts
 from qubo_attn.errors import PassError
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.program import Program
@@ -63,7 +63,7 @@ def refine(
     rate, slope, last = _units(program), c.slope.copy(), np.zeros(len(c))
     rounds = [samplesets]
     for step in range(1, steps + 1):
-        mean = mean_read(program, compiled.submissions, rounds[-1])
+        mean = mean_read(program, read_parts(compiled.submissions, rounds[-1]))
         surplus = np.where(moving, program.excess(mean)[0], 0.0)
         turn = np.sign(surplus) * np.sign(last)
         rate *= np.where(turn < 0, _SHRINK, np.where(turn > 0, _GROW, 1.0))

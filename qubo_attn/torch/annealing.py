@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from qubo_attn.backend import sample as annealer
-from qubo_attn.common.arrays import Array, Bytes, Floats
+from qubo_attn.backend.sample import SWEEPS, sample_all
+from qubo_attn.common.arrays import Bytes, Floats
 from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.compiler import compile
-from qubo_attn.decoding.decode import AttentionResult, feasible_rows
+from qubo_attn.decoding.decode import feasible_rows
 from qubo_attn.decoding.decoders import check_decoder
+from qubo_attn.decoding.reads import read_parts
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives import Objective, objective_named
@@ -216,12 +218,7 @@ class Annealing:
         compiled = self.compiled(scores, values, keys)
         seed = self.seed if seed is None else seed
         options = self._sampler_options()
-        samplesets = [
-            annealer.sample(
-                part, self.sampler, None if seed is None else seed + part.index, options
-            )
-            for part in compiled.submissions
-        ]
+        samplesets = sample_all(compiled.submissions, self.sampler, seed, options)
         if self.forward == "hard":
             result = compiled.decode(samplesets, self.decoder)
             return Drawn(result, result.weights)
@@ -237,7 +234,7 @@ class Annealing:
         if self.forward == "hard" or self.sampler is not None or scheduled:
             return given
         # Half of the sweeps cool down, half stay: the reads are samples of that temperature.
-        sweeps = max(int(given.pop("num_sweeps", annealer.SWEEPS)), 2)  # type: ignore[call-overload]
+        sweeps = max(int(given.pop("num_sweeps", SWEEPS)), 2)  # type: ignore[call-overload]
         cooling = np.linspace(0.0, 1.0, sweeps // 2, endpoint=False)
         steps = np.concatenate([cooling, np.ones(sweeps - sweeps // 2)]) / self.temperature
         return given | {
@@ -249,7 +246,7 @@ class Annealing:
 
 
 def reads_of(
-    compiled: CompiledAttention, samplesets: list[Any], result: AttentionResult
+    compiled: CompiledAttention, samplesets: list[dimod.SampleSet], result: AttentionResult
 ) -> tuple[Bytes, Floats]:
     """Return all selections that were read, and what each counts in each row.
 
@@ -260,26 +257,28 @@ def reads_of(
         compiled: what was sampled.
         samplesets: one per submission.
         result: decoded from them.
+
+    Returns:
+        Selections, shape (reads, H, Q, K), and counts, shape (reads, H, Q).
     """
-    parts = compiled.submissions
-    found = [part.read(samples) for part, samples in zip(parts, samplesets, strict=True)]
-    most = max((len(reads.samples) for reads in found), default=0)
+    parts = list(read_parts(compiled.submissions, samplesets))
+    most = max((len(part.bits) for part in parts), default=0)
     program, first = compiled.program, compiled.stages[0].program
     shape = compiled.attention.shape
-    points: Array = np.zeros((most, len(program)), np.uint8)
+    points = np.zeros((most, len(program)), np.uint8)
     # Rows that no submission carries have nothing to choose: any one read holds theirs.
     count = np.zeros((most + 1, *shape[:2]))
     count[:1] = 1.0
-    for part, samples, reads in zip(parts, samplesets, found, strict=True):
-        points[: len(reads.samples), part.variables] = reads.samples
-        times = np.zeros(most + 1)
-        times[: len(reads.samples)] = samples.record.num_occurrences[reads.kept]
+    for part in parts:
+        reads = len(part.bits)
+        points[:reads, part.variables] = part.bits
         v = program.variables.take(part.variables)
-        mine = (v.head >= 0) & (v.query >= 0)
-        count[:, v.head[mine], v.query[mine]] = times[:, None]
+        in_row = (v.head >= 0) & (v.query >= 0)
+        row = v.head[in_row], v.query[in_row]
+        count[:reads, *row] = part.counts[:, None]
+        count[reads:, *row] = 0.0
     lifted = compiled.lift_to(0).lift(points)
-    for number, point in enumerate(lifted):
-        count[number] *= feasible_rows(first, point, compiled.attention)
+    count[:-1] *= feasible_rows(first, lifted, compiled.attention)
     v = first.variables
     chosen = v.role != Role.ANCILLA
     selections = np.zeros((most + 1, *shape), np.uint8)

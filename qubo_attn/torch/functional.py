@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qubo_attn.common.arrays import Array, Floats
-from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives import objective_named
 from qubo_attn.torch.annealing import Annealing, Drawn

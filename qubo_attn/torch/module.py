@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qubo_attn.compilation.options import DEFAULT_SELECT
-from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives import Objective

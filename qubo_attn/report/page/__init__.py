@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError
 from qubo_attn.ir.program import Program

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
-from qubo_attn.decoding.decode import AttentionResult, selection_errors
 from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.decoding.result import AttentionResult, selection_errors
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.ir.heads import top_k
 from qubo_attn.pictures.bars import bars

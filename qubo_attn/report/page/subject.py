@@ -10,7 +10,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decode import AttentionResult
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
 

@@ -1,0 +1,134 @@
+"""Reads of all submissions as bits of the program: the best of each component, and their mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.backend.submission import Submission
+from qubo_attn.backend.unembed import MAJORITY
+from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, segment_ids
+from qubo_attn.common.frozen import replaced
+from qubo_attn.errors import DecodeError
+from qubo_attn.ir.program import Program
+
+if TYPE_CHECKING:
+    import dimod
+
+
+class PartReads(NamedTuple):
+    """Reads of one submission, a part of the program.
+
+    Attributes:
+        variables: int64, shape (v,), ids of the program variables it carries, ascending.
+        bits: int8, shape (m, v).
+        counts: shape (m,), how often each read occurred.
+        broken: float64, shape (m,), share of broken chains in each read.
+    """
+
+    variables: Longs
+    bits: Array
+    counts: Longs
+    broken: Floats
+
+
+def read_parts(
+    submissions: Sequence[Submission],
+    samplesets: Sequence[dimod.SampleSet],
+    chain_break_method: str = MAJORITY,
+) -> Iterator[PartReads]:
+    """Yield the reads of each submission.
+
+    Args:
+        submissions: what was sampled.
+        samplesets: one per submission, over its variables or its qubits.
+        chain_break_method: see `Submission.unembed`.
+
+    Raises:
+        DecodeError: nothing is left of a submission, or its samples are those of another.
+        InputError: the method is not known.
+    """
+    for submission, sampleset in zip(submissions, samplesets, strict=True):
+        reads = submission.read(sampleset, chain_break_method)
+        if not len(reads.samples):
+            reason = (
+                f"has no read without a broken chain, of {len(sampleset)}: another "
+                "chain_break_method keeps them"
+                if len(sampleset)
+                else "has no samples"
+            )
+            number = submission.index
+            raise DecodeError(f"submission {number} {reason}", submission=number)
+        counts = sampleset.record.num_occurrences[reads.kept]
+        yield PartReads(submission.variables, reads.samples, counts, reads.broken)
+
+
+def best_reads(program: Program, parts: Iterable[PartReads]) -> tuple[Bytes, float]:
+    """Pick the best read of each component: feasible first, then lowest energy.
+
+    Returns:
+        One point of ``program``, shape (1, n), and the mean share of broken chains.
+    """
+    point = np.zeros((1, len(program)), np.uint8)
+    broken = reads = 0.0
+    for part in parts:
+        # Components of the program that the submission carries, numbered from 0.
+        component = np.unique(program.components[part.variables], return_inverse=True)[1]
+        place = np.full(len(program), -1, np.int64)
+        place[part.variables] = np.arange(len(part.variables))
+        energies = _energies(program, part, place, component)
+        spread = np.ptp(energies) + 1.0
+        energies += spread * _failures(program, part, place, component)
+        best = energies.argmin(axis=0)
+        point[0, part.variables] = part.bits[best[component], np.arange(len(component))]
+        broken += float(part.broken @ part.counts)
+        reads += float(part.counts.sum())
+    return point, broken / reads if reads else 0.0
+
+
+def mean_read(program: Program, parts: Iterable[PartReads]) -> Floats:
+    """Return the mean of all reads of ``program``, shape (1, n)."""
+    mean = np.zeros((1, len(program)))
+    for part in parts:
+        mean[0, part.variables] = np.average(part.bits, axis=0, weights=part.counts)
+    return mean
+
+
+def _energies(program: Program, part: PartReads, place: Longs, component: Longs) -> Floats:
+    """Return the program energy of each component in each read, constants excluded.
+
+    Args:
+        program: all of it.
+        part: reads of one submission.
+        place: of each program variable in the submission, -1 where it is in another.
+        component: of each variable of the submission.
+    """
+    form = program.total()
+    inside = (place[form.i] >= 0) & (place[form.j] >= 0)
+    return kernels.block_energies(
+        part.bits,
+        form.linear[part.variables],
+        place[form.i[inside]],
+        place[form.j[inside]],
+        form.bias[inside],
+        component,
+        int(component.max(initial=-1)) + 1,
+    )
+
+
+def _failures(program: Program, part: PartReads, place: Longs, component: Longs) -> Floats:
+    """Return how many constraints each component fails in each read; see `_energies`."""
+    c = program.constraints
+    outside = np.bincount(segment_ids(c.ptr), weights=place[c.var] < 0, minlength=len(c))
+    inside = c.take(outside == 0)
+    counts = np.zeros((int(component.max(initial=-1)) + 1, len(part.bits)))
+    if len(inside):
+        local = replaced(inside, var=place[inside.var])
+        variables = program.variables.take(part.variables)
+        violations = Program(variables, program.objective, local).violations(part.bits)
+        owner = component[local.var[local.ptr[:-1]]]
+        np.add.at(counts, owner, (violations > 1e-9).T.astype(np.float64))
+    return counts.T

@@ -1,0 +1,147 @@
+"""Results: attention as sampled, and how far its output lies from exact attention."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.errors import DecodeError, InputError
+from qubo_attn.frontend.attention import Attention
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionResult:
+    """Attention as sampled.
+
+    Attributes:
+        selected: bool, shape (H, Q, K).
+        weights: float64, shape (H, Q, K); zero rows where a query sees no key.
+        context: float64, shape (H, Q, d), weights times values; None without values.
+        feasible: bool, shape (H, Q): the sampled row kept its constraints, before any repair.
+        repaired: bool, shape (H, Q): it did not, and was mended greedily.
+        capped: bool, shape (H, Q): it sees fewer keys than it was to keep, and keeps all.
+        empty: bool, shape (H, Q): it sees no key.
+        energies: float64, shape (H, Q): the row's objective, penalties and constants excluded; of a
+            coupling across heads each row has half.
+        chain_break_fraction: mean share of broken chains over all samples.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5, -1.0]]], 1, select=qa.ExactlyK(2), target=None)
+        >>> result = compiled.solve(seed=1)
+        >>> result.weights.round(3)
+        array([[[0.731, 0.269, 0.   , 0.   ]]])
+        >>> result.feasible.all(), result.repaired.any()
+        (np.True_, np.False_)
+    """
+
+    selected: Bools
+    weights: Floats
+    context: Floats | None
+    feasible: Bools
+    repaired: Bools
+    capped: Bools
+    empty: Bools
+    energies: Floats
+    chain_break_fraction: float
+
+    def output_errors(self, attention: Attention) -> Floats:
+        """Return ``|context - softmax(s)V| / |softmax(s)V|`` per row, NaN in empty rows.
+
+        Args:
+            attention: ``compiled.attention``.
+
+        Raises:
+            DecodeError: there are no values.
+        """
+        if self.context is None:
+            raise DecodeError("output errors need values; compile with values=")
+        return relative_errors(self.context, attention)
+
+    def plot(
+        self,
+        attention: Attention | None = None,
+        *,
+        heads: Sequence[int] | None = None,
+        file: str | Path | None = None,
+    ) -> Figure:
+        """Draw what every head selects, kept keys in amber, and above it what was given.
+
+        Args:
+            attention: ``compiled.attention``, for the softmax as given; left out when None.
+            heads: which to draw; all when None.
+            file: where to write the picture, e.g. ``heads.png``; nowhere when None.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            InputError: there is no such head, or the attention is another's.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+            >>> figure = compiled.solve(seed=1).plot(compiled.attention)
+            >>> [axes.get_title() for axes in figure.axes]
+            ['head 0, given', 'head 0, selected']
+        """
+        from qubo_attn.pictures.plots import plot
+
+        if attention is None:
+            return plot(self.selected, self.weights, None, heads, file)
+        if attention.shape != self.selected.shape:
+            raise InputError(
+                f"attention has shape {attention.shape}, the result {self.selected.shape}; pass "
+                "compiled.attention",
+                argument="attention",
+            )
+        given = attention.softmax, attention.visible
+        return plot(self.selected, self.weights, given, heads, file)
+
+    def _repr_html_(self) -> str:
+        from qubo_attn.pictures.heat import thumbnails
+
+        return f"<pre>{html.escape(str(self))}</pre>{thumbnails(self.weights, self.selected)}"
+
+    def __str__(self) -> str:
+        rows = self.feasible.size
+        feasible = self.feasible.mean() if rows else 1.0
+        lines = [
+            f"{rows} rows, {feasible:.2%} feasible, {int(self.repaired.sum())} repaired",
+            f"{int(self.capped.sum())} rows saw fewer keys than they were to keep and keep all",
+            f"{int(self.empty.sum())} rows see no key and get zero weights",
+            f"{self.chain_break_fraction:.2%} of chains broken",
+        ]
+        return "\n".join(lines)
+
+
+def relative_errors(context: Floats, attention: Attention) -> Floats:
+    """Return the relative error of ``context``, shape (H, Q, d), per row; NaN in empty rows."""
+    exact = attention.softmax @ _values(attention)
+    size = np.linalg.norm(exact, axis=-1)
+    gap = np.linalg.norm(context - exact, axis=-1)
+    sees_keys = attention.visible.any(axis=-1)
+    return np.where(sees_keys, gap / np.where(size > 0, size, 1.0), np.nan)
+
+
+def _values(attention: Attention) -> Floats:
+    if attention.values is None:
+        raise DecodeError("output errors need values; compile with values=")
+    return attention.values
+
+
+def selection_errors(decoder: str, selected: Bools, attention: Attention) -> Floats:
+    """Return the relative output error of a selection, shape (H, Q, K), as a decoder weighs it."""
+    weights = weights_of(decoder, attention.softmax, selected, attention.visible)
+    return relative_errors(weights @ _values(attention), attention)
