@@ -1,4 +1,4 @@
-"""What sharing costs and what it brings: couplings across heads, soft ties, ties found by overlap.
+"""Costs and gains of sharing: couplings of heads, soft ties, ties found by overlap.
 
 Over rows of real attention, objective ``output``: the mean share of keys that coupled heads have in
 common, the same over all pairs of heads, and the squared output error, as a share of that of
@@ -90,13 +90,13 @@ def main() -> None:
     for model, files in models.items():
         files.sort(key=lambda arrays: arrays["scores"].shape[-1])
         places = ((np.arange(chosen.files) + 0.5) / chosen.files * len(files)).astype(int)
-        found = [
+        runs = [
             measure(files[int(place)], chosen.keys, chosen.sweeps, chosen.seed) for place in places
         ]
-        apart = [one["apart"]["variables"] for one in found]
+        apart = [run["apart"]["variables"] for run in runs]
         table[model] = {}
-        for name in found[0]:
-            columns = {fact: [one[name][fact] for one in found] for fact in found[0][name]}
+        for name in runs[0]:
+            columns = {fact: [run[name][fact] for run in runs] for fact in runs[0][name]}
             columns["variables"] = [n / m for n, m in zip(columns["variables"], apart, strict=True)]
             table[model][name] = {fact: float(np.mean(column)) for fact, column in columns.items()}
             shown = "  ".join(f"{fact} {value:.3f}" for fact, value in table[model][name].items())

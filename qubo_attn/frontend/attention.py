@@ -201,7 +201,7 @@ def _logits(scores: ArrayLike, heads: int) -> Floats:
 
 def _array(name: str, given: ArrayLike) -> Array:
     try:
-        return np.asarray(given)
+        return np.array(given)  # a copy: the caller may go on writing to its own
     except (ValueError, TypeError) as error:
         raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
 

@@ -164,23 +164,21 @@ def _variables(rows: Rows, selects: tuple[Select, ...], leveled: Longs) -> Varia
     """Return a variable for each entry of ``rows``, then the levels of those that have one."""
     row = segment_ids(rows.ptr)
     head, query, key, mass = rows.head[row], rows.query[row], rows.key, rows.mass
-    soft = [isinstance(select, SoftWeights) and select.k is None for select in selects]
-    weight = np.array(soft)[head]
+    # Of a head's entries: weights on levels, or selections, whose levels come after them.
+    soft = np.array([isinstance(select, SoftWeights) and select.k is None for select in selects])
+    levels = np.array([select.levels for select in selects], np.int32)
+    upper = np.where(soft, levels, np.int32(1))[head]
+    role = np.where(soft, np.uint8(Role.WEIGHT), np.uint8(Role.SELECT))[head]
     if len(leveled):
-        entry = np.concatenate([np.arange(len(row)), leveled])
-        head, query, key = head[entry], query[entry], key[entry]
-        weight = np.concatenate([weight, np.ones(len(leveled), bool)])
+        upper = np.concatenate([upper, levels[head[leveled]]])
+        role = np.concatenate([role, np.full(len(leveled), Role.WEIGHT, np.uint8)])
         mass = np.concatenate([mass, np.full(len(leveled), np.nan)])
-    levels = np.array([select.levels for select in selects], np.int32)[head]
-    return Variables(
-        head=own_array(head),
-        query=own_array(query),
-        key=own_array(key),
-        bit=own_array(np.full(len(head), -1, np.int32)),
-        upper=own_array(np.where(weight, levels, np.int32(1))),
-        role=own_array(np.where(weight, np.uint8(Role.WEIGHT), np.uint8(Role.SELECT))),
-        mass=own_array(mass),
-    )
+        head, query, key = (
+            np.concatenate([column, column[leveled]]) for column in (head, query, key)
+        )
+    bit = np.full(len(head), -1, np.int32)
+    columns = (head, query, key, bit, upper, role, mass)
+    return Variables(*(own_array(column) for column in columns))
 
 
 def _objective(

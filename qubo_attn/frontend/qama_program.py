@@ -97,22 +97,20 @@ def qama_program(
     size = tokens * bits
     u, v = np.triu_indices(size, 1)
     within = square[:, u, v] + square[:, v, u]
-    own = np.diagonal(square, axis1=1, axis2=2) - linear * np.kron(field, step)
+    diagonal = np.diagonal(square, axis1=1, axis2=2) - linear * np.kron(field, step)
     first = size * np.arange(heads)[:, None]
     a, b = np.triu_indices(heads, 1)
     cell = np.arange(size)
     across = (size * a[:, None] + cell).ravel(), (size * b[:, None] + cell).ravel()
+    price = np.full(len(across[0]), qama.pair_penalty(heads, penalty))
     i, j, bias = kernels.collect_couplers(
         heads * size,
         np.concatenate([(first + u).ravel(), across[0]]),
         np.concatenate([(first + v).ravel(), across[1]]),
-        np.concatenate(
-            [within.ravel(), np.full(len(across[0]), qama.pair_penalty(heads, penalty))]
-        ),
+        np.concatenate([within.ravel(), price]),
     )
-    return Program(
-        _variables(heads, tokens, bits), Quadratic(0.0, own.ravel(), i, j, bias), Constraints.none()
-    )
+    objective = Quadratic(0.0, diagonal.ravel(), i, j, bias)
+    return Program(_variables(heads, tokens, bits), objective, Constraints.none())
 
 
 def qama_decode(

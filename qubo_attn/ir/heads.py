@@ -18,25 +18,25 @@ def cells(variables: Variables, *, merge_queries: bool = False) -> Longs:
     """Return the variable that keeps each key of each row, -1 where there is none.
 
     Args:
-        variables: of a program; weights and ancillas are passed over.
-        merge_queries: put all queries of a head into one row; of a key that several queries hold
-            apart, the last is taken.
+        variables: of a program; weights and ancillas have no cell.
+        merge_queries: put all queries of a head into one row; where several queries have a variable
+            each for one key, the last one stands there.
 
     Returns:
         int64, shape (H, Q, K), or (H, 1, K) with ``merge_queries``.
     """
     v = variables
-    kept = np.flatnonzero((v.role == Role.SELECT) & (v.head >= 0) & (v.query >= 0) & (v.key >= 0))
-    query = np.zeros(len(kept), np.int64) if merge_queries else v.query[kept]
-    place = v.head[kept], query, v.key[kept]
+    var = np.flatnonzero((v.role == Role.SELECT) & (v.head >= 0) & (v.query >= 0) & (v.key >= 0))
+    query = np.zeros(len(var), np.int64) if merge_queries else v.query[var]
+    place = v.head[var], query, v.key[var]
     shape = tuple(int(column.max(initial=-1)) + 1 for column in place)
     table = np.full(shape, -1, np.int64)
-    table[place] = kept
+    table[place] = var
     return table
 
 
 def row_counts(program: Program, table: Longs) -> Longs:
-    """Return how many keys each row is taken to keep, shape (H, Q).
+    """Return how many keys each row keeps or, where no count says so, may well keep, shape (H, Q).
 
     The count of its own constraint; half of its keys where it has none, or could keep more.
     """

@@ -106,9 +106,11 @@ def test_anything_array_like_is_read() -> None:
 
 def test_the_caller_keeps_its_arrays() -> None:
     scores = GOOD.copy()
-    attention = Attention.check(scores, 2)
-    scores[:] = 0
+    required = GOOD > 1
+    attention = Attention.check(scores, 2, required=required)
+    scores[:], required[:] = 0, False
     assert (attention.logits == GOOD).all()
+    assert (attention.required == (GOOD > 1)).all()
 
 
 def test_key_value_heads_are_spread_out() -> None:
