@@ -94,8 +94,8 @@ class TieVariables:
         groups = (tuple(np.flatnonzero(owner == kv).tolist()) for kv in np.unique(owner))
         return cls(tuple(group for group in groups if len(group) > 1), queries, strength=strength)
 
-    def find(self, program: Program) -> Ties:
-        """Return who is tied to whom, the groups found in ``program`` where they are not given.
+    def resolved(self, program: Program) -> Ties:
+        """Return the ties, with groups found in ``program`` where they are not given.
 
         Raises:
             PassError: groups are to be found and a key carries no softmax mass.
@@ -112,13 +112,13 @@ class TieVariables:
 
         Args:
             program: no constraint priced, every key of every row still there.
-            ties: what `find` returned of the same variables; found here when None.
+            ties: what `resolved` returned of the same variables; found here when None.
 
         Raises:
             PassError: rows that no one selection serves; names head, query and key.
             InfeasibleError: tied rows that are to keep different numbers of keys.
         """
-        ties = self.find(program) if ties is None else ties
+        ties = self.resolved(program) if ties is None else ties
         check_rows(program, ties)
         leader = ties.leaders(program.variables)
         tied, lift = _merge(program, leader)

@@ -57,7 +57,7 @@ def objective_program(
     """Return the program before any pass, the ties of its heads, and notes on it."""
     program = build_program(attention, recipe.objectives, recipe.selects)
     tying = next((step for step in recipe.passes if isinstance(step, TieVariables)), None)
-    ties = Ties() if tying is None else tying.find(program)
+    ties = Ties() if tying is None else tying.resolved(program)
     program = add_budgets(program, recipe.selects, ties)
     program = add_required(program, attention, ties)
     program, notes = couple(program, recipe.couplings, attention.shape[0], ties)

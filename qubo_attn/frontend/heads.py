@@ -1,4 +1,4 @@
-"""Wishes of each head, where heads differ, and how many heads there are."""
+"""Options of each head, where heads differ, and the number of heads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qubo_attn.frontend.select import Select
 
 @dataclass(frozen=True)
 class Head:
-    """The wishes of one head, where heads differ.
+    """Options of one head, where heads differ.
 
     Attributes:
         select: what its rows may select; that of the call when None.

@@ -165,7 +165,7 @@ def test_values_of_any_size_are_priced(scale: float) -> None:
     assert compiled.solve(seed=1).selected.sum() == 2
 
 
-def test_wishes_concern_keys_and_not_their_levels() -> None:
+def test_required_keys_are_keys_and_not_their_levels() -> None:
     generator = np.random.default_rng(4)
     scores, values = generator.normal(size=(1, 1, 5)), generator.normal(size=(1, 5, 3))
     wanted, barred = np.zeros((2, 1, 1, 5), bool)
