@@ -55,19 +55,7 @@ def main() -> None:
             target=None,
             passes=(qa.Sparsify(slots=n), qa.InsertPenalties(margin=0)),
         ).certificates
-        full = np.diff(found.rows.ptr) == n
-        found = Certificates(
-            found.program,
-            found.index[full],
-            found.weight[full],
-            found.slope[full],
-            found.margin[full],
-            found.method[full],
-            found.upper,
-            found.lower,
-            found.witness,
-            found.steps,
-        )
+        found = found.take(np.diff(found.rows.ptr) == n)
         fields, couplers = dense_rows(found)
         gain = fields + np.maximum(couplers, 0).sum(axis=2)
         loss = -fields - np.minimum(couplers, 0).sum(axis=2)

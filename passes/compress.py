@@ -96,8 +96,7 @@ def dynamic_range(program: Program) -> Floats:
     closer than rounding noise count as equal; a row of equal numbers has 0 bits.
     """
     o, rows = program.objective, program.constraints.take(lone_rows(program))
-    owner = np.full(len(program), -1, np.int64)
-    owner[rows.var] = rows.row
+    owner = rows.owners(len(program))
     inside = owner[o.i] >= 0
     row = np.concatenate([np.arange(len(rows)), rows.row, owner[o.i[inside]]])
     value = np.concatenate([np.zeros(len(rows)), o.linear[rows.var], o.bias[inside]])

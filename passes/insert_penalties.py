@@ -199,7 +199,7 @@ class InsertPenalties:
         coupled = c.head[index[~uncoupled(program, index)]]
         bare = index[~np.isin(c.head[index], coupled)]
         reasons: dict[Cardinality, tuple[int, str]] = {}
-        for (n, k), rows in row_classes(program, bare) if len(bare) else ():
+        for n, k, rows, _ in row_classes(program, bare) if len(bare) else ():
             best, reason = cheapest(n, k, self.topology)
             form[rows] = best
             reasons[best] = reasons.get(best, (0, ""))[0] + len(rows), reason

@@ -80,7 +80,7 @@ class Quantize:
         blocks = self._blocks(view)
         step = np.array([block.step for block in blocks])
         bound = sum(block.rise for block in blocks)
-        kept = sum(block.unchanged for block in blocks)
+        proven = sum(block.unchanged for block in blocks)
         return Rewrite(
             _rounded(program, view, blocks, step),
             Lift.identity(len(program)),
@@ -88,7 +88,7 @@ class Quantize:
             margin=_joint_margin([block.margin for block in blocks]),
             error=sum(block.error for block in blocks),
             notes=(
-                f"{kept} of {len(blocks)} blocks certified unchanged, bound {bound:.4g}",
+                f"{proven} of {len(blocks)} blocks certified unchanged, bound {bound:.4g}",
                 f"{self.bits} bits, steps {step.min():.4g} to {step.max():.4g}",
             ),
         )
@@ -99,9 +99,9 @@ class Quantize:
         steps, errors = candidate_steps(view.spins, limit)
         return [
             view.enumerated(b, steps[b], limit)
-            if size <= self.exact
+            if len(members) <= self.exact
             else view.bounded(b, float(steps[b, 0]), float(errors[b, 0]))
-            for b, size in enumerate(view.sizes.tolist())
+            for b, members in enumerate(view.members)
         ]
 
 
@@ -120,7 +120,7 @@ def _rounded(program: Program, view: BlockView, blocks: list[Rounding], step: Fl
     spins, n = view.spins, len(program)
     h, coupling = np.zeros(n), np.zeros(len(spins.coupling))
     for b, block in enumerate(blocks):
-        h[view.members(b)], coupling[view.terms(b)] = block.h, block.coupling
+        h[view.members[b]], coupling[view.terms[b]] = block.h, block.coupling
     i, j = spins.i, spins.j
     pull = np.bincount(i, weights=coupling, minlength=n)
     pull += np.bincount(j, weights=coupling, minlength=n)
@@ -140,6 +140,4 @@ def _rounded(program: Program, view: BlockView, blocks: list[Rounding], step: Fl
 
 def _prices(program: Program) -> Quadratic:
     """Return what the priced constraints add to the objective."""
-    nothing = np.zeros(0)
-    empty = Quadratic(0.0, np.zeros(len(program)), nothing, nothing, nothing)
-    return program.replace(objective=empty).total()
+    return program.replace(objective=Quadratic(0.0, np.zeros(len(program)))).total()

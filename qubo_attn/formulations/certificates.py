@@ -271,9 +271,9 @@ _CHECKS: dict[Method, Callable[[Certificates], Bools]] = {
 
 def _objectives(program: Program, rows: Constraints, chosen: Array) -> Floats:
     """Return the objective of each row alone, at ``chosen``, entry after entry."""
-    o, n = program.objective, len(program)
-    owner, point = np.full(n, -1, np.int64), np.zeros(n)
-    owner[rows.var], point[rows.var] = rows.row, chosen
+    o, owner = program.objective, rows.owners(len(program))
+    point = np.zeros(len(program))
+    point[rows.var] = chosen
     inside = (owner[o.i] >= 0) & (owner[o.i] == owner[o.j])
     i, j = o.i[inside], o.j[inside]
     fields = np.bincount(rows.row, o.linear[rows.var] * chosen, len(rows))

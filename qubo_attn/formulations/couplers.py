@@ -9,7 +9,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.formulations.certificates import STEPS
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.quadratic import Quadratic, Terms
 from qubo_attn.ir.rows import lone_rows
 
 
@@ -30,6 +30,6 @@ def change_rows(
     number, bias = np.arange(1.0, len(o) + 1.0), o.bias.copy()
     adjacency = kernels.adjacency(len(program), o.i, o.j, number)
     changed = change(rows.counted, o.linear, adjacency, bias, *options, STEPS)
-    keep, offset = bias != 0, o.offset + float(changed.offset.sum())
-    objective = Quadratic(offset, changed.linear, o.i[keep], o.j[keep], bias[keep])
+    offset, terms = o.offset + float(changed.offset.sum()), Terms.nonzero(o.i, o.j, bias, True)
+    objective = Quadratic(offset, changed.linear, couplers=terms)
     return program.replace(objective=objective), changed

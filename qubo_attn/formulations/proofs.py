@@ -57,7 +57,7 @@ from qubo_attn.formulations.walls import reach
 from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import whole_rows
-from qubo_attn.ir.rows import row_classes
+from qubo_attn.ir.rows import row_classes, uncrossed
 
 
 class Price(NamedTuple):
@@ -170,13 +170,7 @@ def by_relaxation(
 
 def stands_alone(program: Program, rows: Constraints) -> Bools:
     """Return which rows are of bits, and coupled to no variable of another row or of none."""
-    o = program.objective
-    owner = np.full(len(program), -1, np.int64)
-    owner[rows.var] = rows.row
-    crossing = owner[o.i] != owner[o.j]
-    alone = np.ones(len(rows), bool)
-    ends = np.concatenate([owner[o.i[crossing]], owner[o.j[crossing]]])
-    alone[ends[ends >= 0]] = False
+    alone = uncrossed(program, rows)
     alone[rows.row[program.variables.upper[rows.var] > 1]] = False
     return alone
 
@@ -240,10 +234,9 @@ def _hills(program: Program, index: Longs) -> Floats:
     coupled = np.zeros(len(program), bool)
     coupled[o.i], coupled[o.j] = True, True
     heights = np.full(len(c), np.inf)
-    for (n, k), rows in row_classes(program, index):
+    for n, k, rows, var in row_classes(program, index):
         if k != 1:
             continue
-        var = c.var[c.ptr[rows][:, None] + np.arange(n)]
         costs = o.linear[var]
         before = np.minimum.accumulate(costs, axis=1)[:, : n - 2]
         after = np.minimum.accumulate(costs[:, ::-1], axis=1)[:, ::-1][:, 2:]

@@ -1,4 +1,4 @@
-"""What rounding to whole multiples of a step does to a block: searched, bounded, or enumerated.
+"""Blocks rounded to whole multiples of a step: the steps, and what rounding does to the optimum.
 
 With D the energy lost by rounding, a state that is best after rounding costs at most
 ``max D - min D`` more than the optimum. Over all states (``s^T M s / 2`` with M the matrix of
@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Floats, Longs, pointers
+from qubo_attn.common.arrays import Bools, Floats, Longs
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
@@ -74,17 +74,12 @@ def candidate_steps(spins: Spins, limit: int) -> tuple[Floats, Floats]:
     divisors = np.column_stack([exact, np.broadcast_to(tried, (len(exact), len(tried)))])
     errors = kernels.rounding_errors(spins.values, spins.owners, largest, divisors)
     # An error of rounding noise is none, so that the exact step wins.
-    errors[errors < 1e-12 * _sizes(spins)[:, None]] = 0.0
+    sizes = np.bincount(spins.owners, weights=np.abs(spins.values), minlength=spins.blocks)
+    errors[errors < 1e-12 * sizes[:, None]] = 0.0
     order = np.argsort(errors, axis=1, kind="stable")
     steps = np.where(largest > 0, largest, 1.0)[:, None] / divisors
     steps[largest == 0] = 1.0
     return np.take_along_axis(steps, order, axis=1), np.take_along_axis(errors, order, axis=1)
-
-
-def _sizes(spins: Spins) -> Floats:
-    return np.asarray(
-        np.bincount(spins.owners, weights=np.abs(spins.values), minlength=spins.blocks)
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,23 +97,20 @@ class BlockView:
     spins: Spins
 
     @cached_property
-    def sizes(self) -> Longs:
-        """Variables of each block."""
-        return np.bincount(self.spins.block, minlength=self.spins.blocks)
-
-    def members(self, b: int) -> Longs:
-        """Return the variables of block ``b``, ascending."""
-        return _part(self._by_variable, b)
-
-    def terms(self, b: int) -> Longs:
-        """Return the positions of the couplers of block ``b``, ascending."""
-        return _part(self._by_term, b)
+    def members(self) -> list[Longs]:
+        """The variables of each block, ascending."""
+        return _grouped(self.spins.block, self.spins.blocks)
 
     @cached_property
-    def _constrained(self) -> Bools:
-        found = np.zeros(self.spins.blocks, bool)
-        found[self._row_block] = True
-        return found
+    def terms(self) -> list[Longs]:
+        """The positions of the couplers of each block, ascending."""
+        return _grouped(self.spins.block[self.form.i], self.spins.blocks)
+
+    @cached_property
+    def rows(self) -> list[Longs]:
+        """The constraints of each block, ascending."""
+        c = self.program.constraints
+        return _grouped(self.spins.block[c.var[c.ptr[:-1]]], self.spins.blocks)
 
     def bounded(self, b: int, step: float, total_error: float) -> Rounding:
         """Return block ``b`` rounded to the nearest, with what holds for any states.
@@ -126,7 +118,7 @@ class BlockView:
         The margin takes the prices for sound before.
         """
         spread, error = 2.0 * total_error, total_error
-        members, terms = self.members(b), self.terms(b)
+        members, terms = self.members[b], self.terms[b]
         h, coupling = self.spins.h[members], self.spins.coupling[terms]
         whole_h, whole_j = np.rint(h / step), np.rint(coupling / step)
         if total_error > 0 and len(members) < MOST_EIGENVALUES:
@@ -139,7 +131,7 @@ class BlockView:
             half = len(matrix) / 2.0
             spread = min(spread, half * float(eigenvalues[-1] - eigenvalues[0]) + noise)
             error = min(error, half * float(np.abs(eigenvalues).max()) + noise)
-        margin = -spread if self._constrained[b] else np.inf
+        margin = -spread if len(self.rows[b]) else np.inf
         return Rounding(step, whole_h, whole_j, spread, margin, error, spread == 0.0)
 
     def enumerated(self, b: int, steps: Floats, limit: int) -> Rounding:
@@ -149,7 +141,7 @@ class BlockView:
         the couplings does to a single flip of the optimum: such a flip then costs what it did up
         to one step, where n independent errors had added up.
         """
-        members, terms = self.members(b), self.terms(b)
+        members, terms = self.members[b], self.terms[b]
         i, j = self._places(members, terms)
         linear, bias = self.form.linear[members], self.form.bias[terms]
         h, coupling = self.spins.h[members], self.spins.coupling[terms]
@@ -158,7 +150,7 @@ class BlockView:
         noise = 1e-11 * float(np.abs(linear).sum() + np.abs(bias).sum())
         optimum = int(np.where(feasible, before, np.inf).argmin())
         state = np.where(optimum >> np.arange(len(h)) & 1, 1.0, -1.0)
-        found: Rounding | None = None
+        best: Rounding | None = None
         for step in steps[:STEPS_ENUMERATED].tolist():
             whole_j = np.rint(coupling / step)
             lost = _pulls(i, j, _residue(coupling, step), state)
@@ -171,19 +163,19 @@ class BlockView:
                 rise = rise if rise > noise else 0.0
                 same = rise == 0.0 and ground <= noise
                 rounding = Rounding(step, whole_h, whole_j, rise, margin, error, same)
-                if found is None or rounding.rank < found.rank:
-                    found = rounding
-                if found.unchanged:
-                    return found
-        assert found is not None
-        return found
+                if best is None or rounding.rank < best.rank:
+                    best = rounding
+                if best.unchanged:
+                    return best
+        assert best is not None
+        return best
 
     def _feasible(self, b: int, members: Longs) -> Bools:
         """Return which points of block ``b`` satisfy its constraints; all where none does."""
         c = self.program.constraints
         good = np.ones(1 << len(members), bool)
         nothing = np.zeros(0, np.int32)
-        for r in self._rows(b).tolist():
+        for r in self.rows[b].tolist():
             entries = slice(c.ptr[r], c.ptr[r + 1])
             coef = np.zeros(len(members))
             coef[np.searchsorted(members, c.var[entries])] = c.coef[entries]
@@ -195,34 +187,11 @@ class BlockView:
         i, j = self.form.i[terms], self.form.j[terms]
         return np.searchsorted(members, i), np.searchsorted(members, j)
 
-    @cached_property
-    def _row_block(self) -> Longs:
-        c = self.program.constraints
-        return self.spins.block[c.var[c.ptr[:-1]]]
 
-    def _rows(self, b: int) -> Longs:
-        return _part(self._by_row, b)
-
-    @cached_property
-    def _by_variable(self) -> tuple[Longs, Longs]:
-        return _grouped(self.spins.block, self.spins.blocks)
-
-    @cached_property
-    def _by_term(self) -> tuple[Longs, Longs]:
-        return _grouped(self.spins.block[self.form.i], self.spins.blocks)
-
-    @cached_property
-    def _by_row(self) -> tuple[Longs, Longs]:
-        return _grouped(self._row_block, self.spins.blocks)
-
-
-def _grouped(block: Longs, blocks: int) -> tuple[Longs, Longs]:
-    return pointers(np.bincount(block, minlength=blocks)), np.argsort(block, kind="stable")
-
-
-def _part(grouped: tuple[Longs, Longs], b: int) -> Longs:
-    ptr, order = grouped
-    return order[ptr[b] : ptr[b + 1]]
+def _grouped(block: Longs, blocks: int) -> list[Longs]:
+    """Return the positions of each block's entries, ascending."""
+    ends = np.cumsum(np.bincount(block, minlength=blocks))
+    return np.split(np.argsort(block, kind="stable"), ends[:-1])
 
 
 def _residue(value: Floats, step: float) -> Floats:

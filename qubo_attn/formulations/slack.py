@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Longs, pointers, segment_ids
+from qubo_attn.common.arrays import Longs, pointers
+from qubo_attn.common.frozen import replaced
 from qubo_attn.formulations.encodings import coefficients
-from qubo_attn.ir.columns import Constraints, Role, Sense, Variables
+from qubo_attn.ir.columns import Role, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
@@ -27,28 +28,35 @@ def add_slack(program: Program, index: Longs, encoding: str) -> tuple[Program, L
     """
     c, n = program.constraints, len(program)
     parts = [coefficients(encoding, int(k)) for k in c.rhs[index]]
-    sizes = np.array([len(part) for part in parts], np.int64)
-    owner = np.repeat(index, sizes)
-    added = len(owner)
-    o = program.objective
-    variables = appended(program.variables, ancillas(program, owner))
-    linear = np.concatenate([o.linear, np.zeros(added)])
-    row = np.concatenate([segment_ids(c.ptr), owner])
-    var = np.concatenate([c.var, np.arange(n, n + added)])
-    coef = np.concatenate([c.coef, *parts])
+    owner = np.repeat(index, [len(part) for part in parts])
+    row = np.concatenate([c.row, owner])
+    var = np.concatenate([c.var, n + np.arange(len(owner))])
     order = np.lexsort((var, row))
     sense = c.sense.copy()
     sense[index] = Sense.EQ
-    columns = c.arrays() | {
-        "ptr": pointers(np.bincount(row, minlength=len(c))),
-        "var": var[order],
-        "coef": coef[order],
-        "sense": sense,
-    }
-    slacked = Program(
-        variables, Quadratic(o.offset, linear, o.i, o.j, o.bias), Constraints(**columns)
+    constraints = replaced(
+        c,
+        ptr=pointers(np.bincount(row, minlength=len(c))),
+        var=var[order],
+        coef=np.concatenate([c.coef, *parts])[order],
+        sense=sense,
     )
-    return slacked, Lift.select(np.arange(n), n + added)
+    slacked = with_ancillas(program, owner).replace(constraints=constraints)
+    return slacked, Lift.select(np.arange(n), len(slacked))
+
+
+def with_ancillas(program: Program, owner: Longs) -> Program:
+    """Return ``program`` with new bits for its constraints, which do not hold them yet.
+
+    Args:
+        program, owner: see `ancillas`.
+    """
+    o = program.objective
+    linear = np.concatenate([o.linear, np.zeros(len(owner))])
+    return program.replace(
+        variables=appended(program.variables, ancillas(program, owner)),
+        objective=Quadratic(o.offset, linear, couplers=o.terms),
+    )
 
 
 def ancillas(program: Program, owner: Longs) -> Variables:
@@ -58,7 +66,7 @@ def ancillas(program: Program, owner: Longs) -> Variables:
         program: its constraints name the bits; its own ancillas keep their numbers.
         owner: int64, the constraint of each bit; equal ones side by side.
     """
-    c, v, added = program.constraints, program.variables, len(owner)
+    c, v = program.constraints, program.variables
     head, query = c.head[owner], c.query[owner]
     old = np.flatnonzero((v.role == Role.ANCILLA) & (v.key < 0))
     place = np.concatenate(
@@ -67,18 +75,18 @@ def ancillas(program: Program, owner: Longs) -> Variables:
     _, group = np.unique(place, axis=0, return_inverse=True)
     first = np.zeros(int(group.max(initial=-1)) + 1, np.int64)
     np.maximum.at(first, group[: len(old)], v.bit[old] + 1)
-    mine = group[len(old) :]
-    order = np.argsort(mine, kind="stable")
-    rank = np.empty(added, np.int64)
-    rank[order] = np.arange(added) - pointers(np.bincount(mine))[mine[order]]
+    place_of = group[len(old) :]
+    order = np.argsort(place_of, kind="stable")
+    rank = np.empty(len(owner), np.int64)
+    rank[order] = np.arange(len(owner)) - pointers(np.bincount(place_of))[place_of[order]]
     return Variables(
         head=head,
         query=query,
-        key=np.full(added, -1),
-        bit=first[mine] + rank,
-        upper=np.ones(added),
-        role=np.full(added, Role.ANCILLA),
-        mass=np.full(added, np.nan),
+        key=np.full(len(owner), -1),
+        bit=first[place_of] + rank,
+        upper=np.ones(len(owner)),
+        role=np.full(len(owner), Role.ANCILLA),
+        mass=np.full(len(owner), np.nan),
     )
 
 

@@ -19,11 +19,10 @@ from functools import lru_cache
 import numpy as np
 
 from qubo_attn.common.arrays import Longs, own_array, pointers
-from qubo_attn.formulations.slack import ancillas, appended
+from qubo_attn.formulations.slack import with_ancillas
 from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import row_classes
 
 
@@ -123,36 +122,20 @@ def to_networks(program: Program, index: Longs) -> tuple[Program, Lift]:
         index: int64, rows that keep exactly k; each switch takes over their weight and slope: the
             excesses of the switches add up to that of the row.
     """
-    c, o, n = program.constraints, program.objective, len(program)
-    parts, owners, start = [], [], n
-    for network, rows in _classes(program, index):
-        keys = int(c.ptr[rows[0] + 1] - c.ptr[rows[0]])
-        first = start + network.size * np.arange(len(rows))
-        table = np.concatenate(
-            [
-                c.var[c.ptr[rows][:, None] + np.arange(keys)],
-                first[:, None] + np.arange(network.size),
-            ],
-            axis=1,
-        )
-        parts.append(_switches(c, rows, network, table))
+    c, n = program.constraints, len(program)
+    switches, owners, start = [], [], n
+    for keys, k, rows, var in row_classes(program, index):
+        network = network_of(keys, k)
+        wires = start + np.arange(network.size * len(rows)).reshape(len(rows), network.size)
+        switches.append(_switches(c, rows, network, np.concatenate([var, wires], axis=1)))
         owners.append(np.repeat(rows, network.size))
-        start += network.size * len(rows)
-    variables = appended(program.variables, ancillas(program, np.concatenate(owners)))
+        start += wires.size
     others = np.ones(len(c), bool)
     others[index] = False
-    linear = np.concatenate([o.linear, np.zeros(start - n)])
-    networked = Program(
-        variables,
-        Quadratic(o.offset, linear, o.i, o.j, o.bias),
-        Constraints.concatenate([c.take(others), *parts]),
+    networked = with_ancillas(program, np.concatenate(owners)).replace(
+        constraints=Constraints.concatenate([c.take(others), *switches])
     )
     return networked, Lift.select(np.arange(n), start)
-
-
-def _classes(program: Program, index: Longs) -> list[tuple[Network, Longs]]:
-    """Return each network with the rows that take it."""
-    return [(network_of(n, k), rows) for (n, k), rows in row_classes(program, index)]
 
 
 def _switches(c: Constraints, rows: Longs, network: Network, table: Longs) -> Constraints:

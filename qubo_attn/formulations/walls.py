@@ -86,11 +86,10 @@ def grid_of(n: int, k: int) -> Grid:
 
 def reach(program: Program, index: Longs) -> tuple[Floats, Floats]:
     """Return least and most of each variable while walls of the grids of rows ``index`` break."""
-    c = program.constraints
     least = np.zeros(len(program))
     most = program.variables.upper.astype(np.float64)
-    for grid, rows in _classes(program, index):
-        var = _members(c, rows)
+    for n, k, _, var in row_classes(program, index):
+        grid = grid_of(n, k)
         least[var], most[var] = grid.least, grid.most
     return least, most
 
@@ -101,18 +100,15 @@ def without_pairs(program: Program, index: Longs) -> Program:
     No feasible point has both ends chosen.
     """
     c, o = program.constraints, program.objective
-    owner = np.full(len(program), -1, np.int64)
     single = index[c.rhs[index] == 1]
     if not len(single):
         return program
-    for r in single.tolist():
-        owner[c.var[c.ptr[r] : c.ptr[r + 1]]] = r
+    owner = c.take(single).owners(len(program))
     keep = (owner[o.i] < 0) | (owner[o.i] != owner[o.j])
     if keep.all():
         return program
-    return program.replace(
-        objective=Quadratic(o.offset, o.linear, o.i[keep], o.j[keep], o.bias[keep])
-    )
+    kept = Quadratic(o.offset, o.linear, o.i[keep], o.j[keep], o.bias[keep])
+    return program.replace(objective=kept)
 
 
 def to_grids(program: Program, index: Longs) -> tuple[Program, Lift]:
@@ -125,46 +121,29 @@ def to_grids(program: Program, index: Longs) -> tuple[Program, Lift]:
     from scipy import sparse
 
     c, n = program.constraints, len(program)
-    gone = np.zeros(n, bool)
-    classes = _classes(program, index)
-    for _, rows in classes:
-        gone[_members(c, rows)] = True
-    kept = np.flatnonzero(~gone)
-    sizes = np.concatenate([np.full(len(rows), grid.size) for grid, rows in classes])
-    owner = np.repeat(np.concatenate([rows for _, rows in classes]), sizes)
-    variables = appended(program.variables.take(kept), ancillas(program, owner))
-    source = np.full(n, -1, np.int64)
-    source[kept] = np.arange(len(kept))
-    constant, start = np.zeros(n), len(kept)
-    row, column, value = [kept], [source[kept]], [np.ones(len(kept))]
-    walls = []
-    for grid, rows in classes:
-        var = _members(c, rows)
+    stays = c.take(index).owners(n) < 0
+    constant, start = np.zeros(n), int(stays.sum())
+    row: list[Array] = [np.flatnonzero(stays)]
+    column, value = [np.arange(start)], [np.ones(start)]
+    owners, walls = [], []
+    for keys, k, rows, var in row_classes(program, index):
+        grid = grid_of(keys, k)
         first = start + grid.size * np.arange(len(rows))
         constant[var] = grid.constant
         row.append(var[:, grid.key].ravel())
         column.append((first[:, None] + grid.bit).ravel())
         value.append(np.tile(grid.sign, len(rows)))
+        owners.append(np.repeat(rows, grid.size))
         walls.append(_walls(c, rows, grid, first))
         start += grid.size * len(rows)
     entries = (np.concatenate(value), (np.concatenate(row), np.concatenate(column)))
     lift = Lift.of_matrix(sparse.csr_array(entries, shape=(n, start)), constant)
+    variables = appended(program.variables.take(stays), ancillas(program, np.concatenate(owners)))
     others = np.ones(len(c), bool)
     others[index] = False
     changed = substitute(program.replace(constraints=c.take(others)), lift, variables)
     merged = Constraints.concatenate([changed.constraints, *walls])
     return changed.replace(constraints=merged), lift
-
-
-def _classes(program: Program, index: Longs) -> list[tuple[Grid, Longs]]:
-    """Return each grid with the rows that take it."""
-    return [(grid_of(n, k), rows) for (n, k), rows in row_classes(program, index)]
-
-
-def _members(c: Constraints, rows: Longs) -> Array:
-    """Return the variables of rows of one size, shape (rows, size)."""
-    size = int(c.ptr[rows[0] + 1] - c.ptr[rows[0]])
-    return np.asarray(c.var[c.ptr[rows][:, None] + np.arange(size)])
 
 
 def _walls(c: Constraints, rows: Longs, grid: Grid, first: Longs) -> Constraints:

@@ -216,6 +216,12 @@ class Constraints(Columns):
         """The constraint of each entry."""
         return own_array(segment_ids(self.ptr))
 
+    def owners(self, n: int) -> Longs:
+        """Return the constraint of each of ``n`` variables, -1 of those that stand in none."""
+        owner = np.full(n, -1, np.int64)
+        owner[self.var] = self.row
+        return owner
+
     @cached_property
     def counted(self) -> kernels.CountRows:
         """The constraints as rows that keep a count: right-hand sides as whole numbers."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats, Longs
-from qubo_attn.ir.columns import Kind, Sense
+from qubo_attn.common.arrays import Bools, Floats, Ints, Longs
+from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.program import Program
 
 
@@ -45,15 +47,19 @@ def bit_rows(program: Program) -> Bools:
 
 def lone_rows(program: Program) -> Bools:
     """Return which constraints keep exactly k of their own bits and touch no other variable."""
-    c, o = program.constraints, program.objective
     exact = exact_rows(program)
-    owner = np.full(len(program), -1, np.int64)
-    entry = exact[c.row]
-    owner[c.var[entry]] = c.row[entry]
+    exact[exact] = uncrossed(program, program.constraints.take(exact))
+    return exact
+
+
+def uncrossed(program: Program, rows: Constraints) -> Bools:
+    """Return which rows have no coupler to a variable of another row or of none."""
+    o, owner = program.objective, rows.owners(len(program))
     crossing = owner[o.i] != owner[o.j]
     touched = np.concatenate([owner[o.i[crossing]], owner[o.j[crossing]]])
-    exact[touched[touched >= 0]] = False
-    return exact
+    inside = np.ones(len(rows), bool)
+    inside[touched[touched >= 0]] = False
+    return inside
 
 
 def exact_rows(program: Program) -> Bools:
@@ -103,9 +109,28 @@ def gate_pairs(program: Program) -> tuple[Longs, Longs]:
     return c.var[held].astype(np.int64), opener[row[held]]
 
 
-def row_classes(program: Program, index: Longs) -> list[tuple[tuple[int, int], Longs]]:
-    """Return size n and right-hand side k of the constraints ``index``, each with its rows."""
+class RowClass(NamedTuple):
+    """Rows of one size and one count.
+
+    Attributes:
+        n, k: how many variables each row has, and what they add up to.
+        rows: int64, numbers of the constraints.
+        var: shape (rows, n), their variables.
+    """
+
+    n: int
+    k: int
+    rows: Longs
+    var: Ints
+
+
+def row_classes(program: Program, index: Longs) -> list[RowClass]:
+    """Return the constraints ``index`` by size and count."""
     c = program.constraints
     shape = np.stack([np.diff(c.ptr)[index], c.counted.keep[index]], axis=1)
-    kinds, place = np.unique(shape, axis=0, return_inverse=True)
-    return [((int(n), int(k)), index[place == p]) for p, (n, k) in enumerate(kinds)]
+    classes, place = np.unique(shape, axis=0, return_inverse=True)
+    found = []
+    for number, (n, k) in enumerate(classes.tolist()):
+        rows = index[place == number]
+        found.append(RowClass(n, k, rows, c.var[c.ptr[rows][:, None] + np.arange(n)]))
+    return found

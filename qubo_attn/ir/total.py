@@ -67,15 +67,15 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
         terms = Terms.nonzero(i, j, bias, zeros > 0)
         return Quadratic(offset, own_array(linear), couplers=terms)
     if uses.max(initial=0) <= 1:
-        owner, position = np.full(n, -1), np.zeros(n, np.int64)
-        owner[curved.var] = curved.row
+        owner, position = curved.owners(n), np.zeros(n, np.int64)
         position[curved.var] = np.arange(len(curved.var))
         i, j, sizes = form.i, form.j, np.diff(curved.ptr)
+        pairs = int((sizes * (sizes - 1) // 2).sum())
         # Where an objective couples every pair of a row, its couplers stay where they are.
         within, bias = kernels.squares_on(
             i, j, form.bias, owner, position, curved.coef, curved.weight
         )
-        if within < (sizes * (sizes - 1) // 2).sum():
+        if within < pairs:
             i, j, bias = kernels.disjoint_squares(
                 pointers(np.bincount(form.i, minlength=n)),
                 form.j,
@@ -86,6 +86,7 @@ def _add_squares(form: Quadratic, rows: Constraints) -> Quadratic:
                 curved.var,
                 curved.coef,
                 curved.weight,
+                len(i) + pairs - within,
             )
         if not bias.all():
             keep = bias != 0

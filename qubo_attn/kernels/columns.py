@@ -1,4 +1,4 @@
-"""One look at the columns of variables and constraints."""
+"""Checks and cuts of the columns of variables and constraints, each in one pass."""
 
 from __future__ import annotations
 

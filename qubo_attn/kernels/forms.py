@@ -35,6 +35,7 @@ def disjoint_squares(
     var: Ints,
     coef: Floats,
     weight: Floats,
+    count: int,
 ) -> tuple[Ints, Ints, Floats]:
     """Merge couplers with those of ``weight (c.x - d)^2`` over rows that share no variable.
 
@@ -43,28 +44,12 @@ def disjoint_squares(
         j, bias: second variable and value of each coupler, sorted.
         row: row of each variable, -1 where it has none; position: its entry in ``var``.
         ptr, var, coef, weight: the rows and their weights.
+        count: how many couplers the sum has.
 
     Returns:
         ``i, j, bias`` of the sum, sorted, one entry per pair that either side has.
     """
     n = len(row)
-    count = 0
-    for v in range(n):
-        s, s_end = first[v], first[v + 1]
-        p, p_end = 0, 0
-        if row[v] >= 0:
-            p, p_end = position[v] + 1, ptr[row[v] + 1]
-        if s == s_end:
-            count += p_end - p
-            continue
-        while s < s_end and p < p_end:
-            a, b = j[s], var[p]
-            if a <= b:
-                s += 1
-            if b <= a:
-                p += 1
-            count += 1
-        count += (s_end - s) + (p_end - p)
     out_i = np.empty(count, np.int32)
     out_j = np.empty(count, np.int32)
     out_bias = np.empty(count)

@@ -1,4 +1,4 @@
-"""A good feasible point of one exactly-k row whose chosen keys have levels.
+"""Search for a good feasible point of one exactly-k row whose chosen keys have levels.
 
 The row is dense: its form is ``a.x + x.M x / 2`` with M symmetric. ``counted`` says which variables
 the row counts, ``gate`` which of them must be one for another to be above zero (-1: none).

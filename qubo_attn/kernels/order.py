@@ -1,4 +1,4 @@
-"""Order within rows: the k-th smallest, ranks, the heaviest few, and what the others weigh."""
+"""Order within rows: the k-th smallest value, ranks, the heaviest entries, lost mass."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What couplers that are products of two factors tell without being written down.
+"""Step costs of rows whose couplers are products of two factors, without the couplers.
 
-The couplers ``scale s_i s_j`` of a bit are the others' factors times its own: one order of a row's
-factors serves all its bits, and the largest or smallest sums of couplers are differences of partial
-sums.
+The couplers ``scale s_i s_j`` of a bit are the others' factors times its own. So one order of a
+row's factors serves all its bits, and the largest or smallest sums of couplers are differences of
+partial sums.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import combinations, pairwise
 from typing import Any
 
 import networkx as nx
@@ -264,7 +265,10 @@ def disjoint_squares(g: Generator) -> tuple[Any, ...]:
     row[var], position[var] = np.repeat(np.arange(3), sizes), np.arange(len(var))
     first = np.searchsorted(i, np.arange(n + 1)).astype(np.int64)
     coef, weight = frozen(g.normal(size=len(var))), frozen(g.random(3))
-    return first, frozen(j), frozen(bias), row, position, ptr, var, coef, weight
+    couplers = {*zip(i.tolist(), j.tolist(), strict=True)}
+    ends = [(u, v) for a, b in pairwise(ptr) for u, v in combinations(var[a:b].tolist(), 2)]
+    count = len(couplers.union(ends))
+    return first, frozen(j), frozen(bias), row, position, ptr, var, coef, weight, count
 
 
 @case

@@ -165,6 +165,7 @@ def disjoint_squares(
     var: Array,
     coef: Array,
     weight: Array,
+    count: int,
 ) -> tuple[Any, ...]:
     n = len(row)
     matrix, there = np.zeros((n, n)), np.zeros((n, n), bool)
@@ -174,6 +175,7 @@ def disjoint_squares(
             matrix[var[p], var[q]] += 2 * weight[r] * coef[p] * coef[q]
             there[var[p], var[q]] = True
     u, v = np.nonzero(there)
+    assert len(u) == count
     return u, v, matrix[u, v]
 
 
