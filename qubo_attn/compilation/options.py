@@ -18,7 +18,7 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
 from qubo_attn.frontend.heads import Head, complete_heads
 from qubo_attn.frontend.objectives import Objective, objective_named
-from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, is_select
+from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, check_select
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import (
     BinarizeWeights,
@@ -82,7 +82,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     machine, seed = Target.of(options["target"]), whole("seed", options["seed"])
     _check_tie(tie, count)
     each = complete_heads(heads, options["select"], options["objective"])
-    selects = tuple(_checked(head.select) for head in each)
+    selects = tuple(check_select(head.select) for head in each)
     constrained = options["required"] is not None or options["forbidden"] is not None
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
     # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
@@ -116,15 +116,6 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         None if kv_head is None else np.array(kv_head),
         _couplings(options["coupling"], each),
         options["chain_strength"],
-    )
-
-
-def _checked(select: object) -> Select:
-    if is_select(select):
-        return cast(Select, select)
-    raise InputError(
-        f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), not {select!r}",
-        select=select,
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, cast, runtime_checkable
 
 from qubo_attn.common.arrays import Longs
 from qubo_attn.common.checks import one_of, whole
+from qubo_attn.errors import InputError
 from qubo_attn.formulations.encodings import coefficients
 from qubo_attn.ir.columns import Sense
 
@@ -35,13 +36,21 @@ class Select(Protocol):
         ...
 
 
-def is_select(value: object) -> bool:
-    """Return whether ``value`` says what a row may select.
+def check_select(value: object) -> Select:
+    """Return what a row may select, or say what it must be.
 
-    What ``isinstance`` tells by the protocol, which looks at its members anew for every head.
+    Raises:
+        InputError: it is no `Select`.
     """
+    # What isinstance tells by the protocol, which looks at its members anew for every head.
     members = ("sense", "levels", "counts")
-    return not isinstance(value, type) and all(hasattr(value, name) for name in members)
+    if isinstance(value, type) or not all(hasattr(value, name) for name in members):
+        raise InputError(
+            f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), not {value!r}",
+            argument="select",
+            select=value,
+        )
+    return cast(Select, value)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a layer anneals: compiled once for a structure, bound anew for every batch."""
+"""Annealing of a layer: compiled once for a structure, bound anew for every batch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from qubo_attn.backend.sample import SWEEPS, sample_all
 from qubo_attn.common.arrays import Bytes, Floats
+from qubo_attn.common.checks import one_of
 from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.compiler import compile
@@ -23,10 +24,10 @@ from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives import Objective, objective_named
-from qubo_attn.frontend.select import Select, is_select
+from qubo_attn.frontend.select import Select, check_select
 from qubo_attn.ir.columns import Role
 from qubo_attn.machine.target import Target
-from qubo_attn.torch.weights import check_energies
+from qubo_attn.torch.weights import DECODERS, check_energies
 
 if TYPE_CHECKING:
     import dimod
@@ -35,6 +36,8 @@ FORWARD = ("hard", "soft")
 BACKWARD = ("straight-through", "exact", "energy")
 # Structures a layer remembers: batches of a few sizes come up again, such as the last of an epoch.
 _REMEMBERED = 4
+# Options that are handed on to `qubo_attn.compile` as they are.
+_COMPILE_OPTIONS = ("select", "objective", "slots", "target", "cache")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +63,18 @@ class Annealing:
     """Options of annealed attention, and what was compiled with them.
 
     Attributes:
-        select: what each row may select, as for `qubo_attn.compile`.
-        objective: what rows minimise; ``"output"`` by default, as a layer always has values.
-        target: see `qubo_attn.compile`; None by default, as the local annealer needs no embedding.
+        select, objective, target, cache, slots: see `qubo_attn.compile`. The objective is
+            ``"output"`` by default, as a layer always has values; the target is None, as the local
+            annealer needs no embedding.
         sampler: any dimod sampler; None for the local annealer.
         decoder: from selections to weights; the objective's own when None.
-        cache: of embeddings, where there is a target.
-        seed: of the search for embeddings and of every sampling: the same inputs give the same
+        seed: seed of the embedding search and of every sampling: the same inputs give the same
             output. None draws a new one for each call from torch's generator.
-        slots: see `qubo_attn.compile`.
         forward: ``"hard"`` (the decoder's weights of each row's best read) or ``"soft"``
             (marginals over all feasible reads, over their sum).
         backward: ``"straight-through"`` (as if the weights had been softmax), ``"exact"`` (the
-            forward's own formula, what was sampled held) or ``"energy"`` (QAMA's rule: weights
-            count as the keys' energies, their bits held).
+            forward's own formula; what was sampled does not change) or ``"energy"`` (QAMA's rule:
+            weights count as the keys' energies; their bits do not change).
         temperature: of the sampler, for ``forward="soft"``; the local annealer then samples at it.
         sampler_options: further keywords of the sampler, e.g. ``{"num_reads": 8}``.
 
@@ -98,22 +99,13 @@ class Annealing:
     forward: Literal["hard", "soft"] = "hard"
     backward: Literal["straight-through", "exact", "energy"] = "straight-through"
     temperature: float = 1.0
-    sampler_options: Mapping[str, object] = field(default_factory=dict)
+    sampler_options: Mapping[str, object] | None = None
     _compiled: OrderedDict[tuple[object, ...], CompiledAttention] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("forward", FORWARD), ("backward", BACKWARD)):
-            if getattr(self, name) not in allowed:
-                raise InputError(
-                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}",
-                    argument=name,
-                )
-        if not is_select(self.select):
-            raise InputError(
-                f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), "
-                f"not {self.select!r}",
-                argument="select",
-            )
+        one_of("forward", self.forward, FORWARD)
+        one_of("backward", self.backward, BACKWARD)
+        check_select(self.select)
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise InputError(
                 f"temperature must be a number above 0, not {self.temperature!r}",
@@ -122,8 +114,13 @@ class Annealing:
         object.__setattr__(self, "objective", objective_named(self.objective))
         if self.decoder is not None:
             check_decoder(self.decoder)
+        self._check_together()
+        object.__setattr__(self, "_compiled", OrderedDict())
+
+    def _check_together(self) -> None:
+        directions = self.forward, self.backward
         leveled = self._objective.soft or hasattr(self.select, "encoding")
-        if leveled and (self.forward, self.backward) != ("hard", "straight-through"):
+        if leveled and directions != ("hard", "straight-through"):
             raise InputError(
                 "soft weights (SoftWeights, or an objective over weights) take forward='hard' and "
                 f"backward='straight-through', not {self.forward!r} and {self.backward!r}",
@@ -133,18 +130,14 @@ class Annealing:
             raise InputError(
                 f"forward='soft' decodes by marginals, not {self.decoder!r}", argument="decoder"
             )
-        if (self.forward, self.backward) == ("hard", "exact") and self.decoding not in (
-            "renormalise",
-            "residual",
-        ):
+        if directions == ("hard", "exact") and self.decoding not in DECODERS:
             raise InputError(
                 f"decoder {self.decoding!r} has no gradient given a selection: backward='exact' "
                 "needs 'renormalise' or 'residual', or forward='soft'",
                 argument="decoder",
             )
-        if self.backward == "energy" or (self.forward, self.backward) == ("soft", "exact"):
+        if self.backward == "energy" or directions == ("soft", "exact"):
             check_energies(self._objective)
-        object.__setattr__(self, "_compiled", OrderedDict())
 
     @property
     def _objective(self) -> Objective:
@@ -177,22 +170,13 @@ class Annealing:
             EmbeddingError: a row does not fit the target.
         """
         shapes = tuple(None if array is None else array.shape for array in (scores, values, keys))
-        known = self._compiled.pop(shapes, None)
-        if known is None:
-            compiled = compile(
-                scores,
-                len(scores),
-                select=self.select,
-                objective=self.objective,
-                values=values,
-                keys=keys,
-                slots=self.slots,
-                target=self.target,
-                cache=self.cache,
-                seed=self.seed or 0,
-            )
+        earlier = self._compiled.pop(shapes, None)
+        if earlier is None:
+            options = {name: getattr(self, name) for name in _COMPILE_OPTIONS}
+            options |= {"values": values, "keys": keys, "seed": self.seed or 0}
+            compiled = compile(scores, len(scores), **options)
         else:
-            compiled = known.rebind(scores, values=values, keys=keys)
+            compiled = earlier.rebind(scores, values=values, keys=keys)
         self._compiled[shapes] = compiled
         while len(self._compiled) > _REMEMBERED:
             self._compiled.popitem(last=False)
@@ -229,15 +213,15 @@ class Annealing:
         return Drawn(result, marginal / np.where(total > 0, total, 1.0), reads, share)
 
     def _sampler_options(self) -> dict[str, object]:
-        given = dict(self.sampler_options)
-        scheduled = any(name.startswith("beta") for name in given)
+        options = dict(self.sampler_options or {})
+        scheduled = any(name.startswith("beta") for name in options)
         if self.forward == "hard" or self.sampler is not None or scheduled:
-            return given
+            return options
         # Half of the sweeps cool down, half stay: the reads are samples of that temperature.
-        sweeps = max(int(given.pop("num_sweeps", SWEEPS)), 2)  # type: ignore[call-overload]
+        sweeps = max(int(options.pop("num_sweeps", SWEEPS)), 2)  # type: ignore[call-overload]
         cooling = np.linspace(0.0, 1.0, sweeps // 2, endpoint=False)
         steps = np.concatenate([cooling, np.ones(sweeps - sweeps // 2)]) / self.temperature
-        return given | {
+        return options | {
             "beta_schedule_type": "custom",
             "beta_schedule": steps,
             "num_sweeps": sweeps,

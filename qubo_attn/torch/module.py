@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.decoding.result import AttentionResult
-from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
-from qubo_attn.frontend.objectives import Objective
-from qubo_attn.frontend.select import Select
-from qubo_attn.machine.target import Target
 from qubo_attn.torch.annealing import Annealing
 from qubo_attn.torch.functional import annealed_attention
 
 if TYPE_CHECKING:
-    import dimod
+    pass
 
 # What both layers are made of; the rest of their state is the annealer's.
 _PARAMETERS = (
@@ -46,8 +39,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first,
             device, dtype: see `torch.nn.MultiheadAttention`. The keys that ``add_bias_kv`` and
             ``add_zero_attn`` append are selected among as any other.
-        select, objective, target, sampler, decoder, cache, seed, slots, forward, backward,
-            temperature, sampler_options: see `Annealing`.
+        **options: see `Annealing`.
 
     Attributes:
         annealing: those options, and what was compiled with them.
@@ -82,19 +74,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         batch_first: bool = False,
         device: Any = None,
         dtype: Any = None,
-        *,
-        select: Select = DEFAULT_SELECT,
-        objective: str | Objective = "output",
-        target: Target | str | object | None = None,
-        sampler: dimod.Sampler | None = None,
-        decoder: str | None = None,
-        cache: EmbeddingCache | str | os.PathLike[str] | None = None,
-        seed: int | None = 0,
-        slots: int | Literal["auto"] | None = "auto",
-        forward: Literal["hard", "soft"] = "hard",
-        backward: Literal["straight-through", "exact", "energy"] = "straight-through",
-        temperature: float = 1.0,
-        sampler_options: Mapping[str, object] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(
             embed_dim,
@@ -109,24 +89,8 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
             device,
             dtype,
         )
-        self.annealing = Annealing(
-            select,
-            objective=objective,
-            target=target,
-            sampler=sampler,
-            decoder=decoder,
-            cache=cache,
-            seed=seed,
-            slots=slots,
-            forward=forward,
-            backward=backward,
-            temperature=temperature,
-            sampler_options=dict(sampler_options or {}),
-        )
+        self.annealing = Annealing(**options)
         self.result: AttentionResult | None = None
-        # In eval mode TransformerEncoderLayer computes softmax attention itself, from the weights
-        # of its self_attn, and never calls it; this is what it looks at before it does.
-        self._qkv_same_embed_dim = False
 
     @classmethod
     def from_attention(cls, attention: nn.MultiheadAttention, **options: Any) -> AnnealedAttention:
@@ -161,10 +125,14 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         return layer.train(attention.training)  # type: ignore[no-any-return]
 
     def _reset_parameters(self) -> None:
-        same = self._qkv_same_embed_dim
+        """Draw first values, at the end of ``MultiheadAttention.__init__`` and when asked to."""
         self._qkv_same_embed_dim = self.in_proj_weight is not None
         super()._reset_parameters()
-        self._qkv_same_embed_dim = same
+        # In eval mode without gradients, TransformerEncoderLayer computes softmax itself from the
+        # weights of its self_attn, which it never calls, and TransformerEncoder makes nested
+        # tensors. Both ask this flag first. Torch has no public switch for a single layer: hooks
+        # stop the layer in recent versions alone, and the encoder in none.
+        self._qkv_same_embed_dim = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state | {"result": None})
@@ -239,8 +207,9 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
         """Return query, key and value vectors, shape (N, heads, tokens, head_dim)."""
-        own = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
-        weights = own if self.in_proj_weight is None else self.in_proj_weight.chunk(3)
+        weights = self.q_proj_weight, self.k_proj_weight, self.v_proj_weight
+        if self.in_proj_weight is not None:
+            weights = self.in_proj_weight.chunk(3)
         biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
         projected = [
             functional.linear(x, weight, bias)
@@ -305,28 +274,28 @@ def replace_attention(model: nn.Module, **options: Any) -> list[str]:
         >>> replace_attention(model, select=ExactlyK(2))
         ['self_attn']
     """
-    found = [
+    layers = [
         (name, module)
         for name, module in model.named_modules(remove_duplicate=False)
         if isinstance(module, nn.MultiheadAttention) and not isinstance(module, AnnealedAttention)
     ]
-    if not found or found[0][0] == "":
+    if not layers or layers[0][0] == "":
         raise InputError(
             "the model is itself a MultiheadAttention: use AnnealedAttention.from_attention"
-            if found
+            if layers
             else "the model holds no torch.nn.MultiheadAttention",
             argument="model",
         )
     # A layer that stands in several places stays one layer.
-    once = {module: AnnealedAttention.from_attention(module, **options) for _, module in found}
-    for name, module in found:
+    annealed = {layer: AnnealedAttention.from_attention(layer, **options) for _, layer in layers}
+    for name, layer in layers:
         parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, once[module])
+        setattr(model.get_submodule(parent), child, annealed[layer])
     for module in model.modules():
         if isinstance(module, nn.TransformerEncoder):
             # Decided when the encoder was made, from the attention it had then.
             module.use_nested_tensor = False
-    return [name for name, _ in found]
+    return [name for name, _ in layers]
 
 
 def _check_mask(name: str, mask: Tensor, shapes: list[tuple[int, ...]]) -> None:
