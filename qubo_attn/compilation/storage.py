@@ -28,17 +28,24 @@ from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import Embed
-from qubo_attn.pipeline.pipeline import Pass, Stage
+from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.pipeline.rewrite import Rewrite
 from qubo_attn.registry import SHIPPED, package_of, pass_named
 
 # 2: a program that a pass left alone is not written again; certificates.
 # 3: the chain strength stands beside the embedding.
 FORMAT = 3
-_SELECTS = {s.__name__: s for s in (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained)}
-_COUPLINGS = {c.__name__: c for c in (Agreement, Diversity)}
-
-_KNOWN: dict[str, type] = {**SHIPPED, **_SELECTS, **OBJECTIVES, **_COUPLINGS}
+_CHOICES = (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained, Agreement, Diversity)
+_KNOWN: dict[str, type] = {**SHIPPED, **OBJECTIVES, **{c.__name__: c for c in _CHOICES}}
+# Fields that are saved by name.
+_ATTENTION = ("logits", "values", "keys", "required", "forbidden")
+_STAGE = ("name", "spec", "seconds", "peak")
+_REWRITE = ("margin", "restricts", "notes", "error")
+_PROVEN = ("index", "margin", "method", "upper", "lower", "witness")
+_CHOSEN = ("selects", "objectives", "passes", "couplings")
+_EMBED = ("rounds", "seed", "longest_chain")
+_TARGET = ("topology", "shape", "label", "properties", "names")
+_PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
 
 
 def save(compiled: Compilation, folder: Path) -> None:
@@ -98,94 +105,57 @@ def _certificates(arrays: dict[str, Array], priced: Program) -> Certificates | N
     return Certificates(program, weight=weight, slope=slope, steps=int(arrays["steps"]), **columns)
 
 
-_PROVEN = ("index", "margin", "method", "upper", "lower", "witness")
-_ATTENTION = ("logits", "values", "keys", "required", "forbidden")
-_PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
-
-
 def _facts(compiled: Compilation) -> dict[str, Any]:
-    recipe, placement, target = compiled.recipe, compiled.placement, compiled.recipe.target
+    recipe, placement = compiled.recipe, compiled.placement
+    stages = [
+        _named(stage, _STAGE) | _named(stage.rewrite, _REWRITE) | {"bound": stage.rewrite.prove()}
+        for stage in compiled.stages
+    ]
     return {
-        "stages": [
-            {
-                "name": stage.name,
-                "spec": stage.spec,
-                "seconds": stage.seconds,
-                "peak": stage.peak,
-                "bound": stage.rewrite.prove(),
-                "margin": stage.rewrite.margin,
-                "error": stage.rewrite.error,
-                "restricts": stage.rewrite.restricts,
-                "notes": list(stage.rewrite.notes),
-            }
-            for stage in compiled.stages
-        ],
-        "selects": [_options(type(select).__name__, select) for select in recipe.selects],
-        "objectives": [_options(objective.name, objective) for objective in recipe.objectives],
-        "passes": [_pass_options(pass_) for pass_ in recipe.passes],
-        "couplings": [_options(type(entry).__name__, entry) for entry in recipe.couplings],
-        "embed": None
-        if recipe.embed is None
-        else {
-            "rounds": recipe.embed.rounds,
-            "seed": recipe.embed.seed,
-            "longest_chain": _plain(recipe.embed.longest_chain),
-        },
+        "stages": stages,
+        **{group: [_choice(entry) for entry in getattr(recipe, group)] for group in _CHOSEN},
+        "embed": None if recipe.embed is None else _named(recipe.embed, _EMBED),
         "chain_strength": recipe.chain_strength,
-        "target": None
-        if target is None
-        else {
-            "topology": target.topology,
-            "shape": list(target.shape),
-            "label": target.label,
-            "properties": _plain(target.properties),
-            "names": None if target.names is None else [_plain(name) for name in target.names],
-        },
+        "target": None if recipe.target is None else _named(recipe.target, _TARGET),
         "placement": None if placement is None else {"structure": placement.structure},
     }
 
 
-def _options(name: str, thing: object) -> dict[str, Any]:
-    fields = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
-    if name not in _KNOWN or type(thing) is not _KNOWN[name]:
+def _named(thing: object, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: _plain(getattr(thing, name)) for name in names}
+
+
+def _choice(thing: Any) -> dict[str, Any]:
+    """Return a select, objective, coupling or pass as JSON holds it, with its package."""
+    name = getattr(thing, "name", type(thing).__name__)
+    ours = _KNOWN.get(name) is type(thing)
+    package = "qubo-attn" if ours else package_of(name)
+    if not package or not (ours or pass_named(name) is type(thing)):
         raise InputError(
-            f"{type(thing).__name__} cannot be saved: only what qubo_attn ships can be read back",
+            f"{type(thing).__name__} cannot be saved: only what qubo_attn ships can be read back, "
+            "and passes that a package registers as entry points (docs/own_pass.md)",
             name=name,
         )
-    return {"name": name, "options": {f.name: _plain(getattr(thing, f.name)) for f in fields}}
-
-
-def _pass_options(pass_: Pass) -> dict[str, Any]:
-    """Return a pass as JSON holds it; one of another package says which that is."""
-    if pass_.name in SHIPPED:
-        return _options(pass_.name, pass_)
-    facts: dict[str, Any] = {"name": pass_.name, "package": package_of(pass_.name)}
-    if not facts["package"] or pass_named(pass_.name) is not type(pass_):
+    options = tuple(field.name for field in dataclasses.fields(thing))
+    facts = {"name": name, "package": package, "options": _named(thing, options)}
+    if not ours and _chosen(facts) != thing:
         raise InputError(
-            f"{type(pass_).__name__} cannot be saved: only what qubo_attn ships can be read back, "
-            "and passes that a package registers as entry points (docs/own_pass.md)",
-            name=pass_.name,
-        )
-    options = dataclasses.fields(pass_)  # type: ignore[arg-type]  # the registry takes no other
-    facts["options"] = {field.name: _plain(getattr(pass_, field.name)) for field in options}
-    if type(pass_)(**_tuples(facts["options"])) != pass_:
-        raise InputError(
-            f"{pass_.name} cannot be saved: its options are not numbers, texts and tuples of such",
-            name=pass_.name,
+            f"{name} cannot be saved: its options are not numbers, texts and tuples of such",
+            name=name,
         )
     return facts
 
 
-def _saved_pass(facts: dict[str, Any]) -> Pass:
-    """Return the pass behind `_pass_options`."""
+def _chosen(facts: dict[str, Any]) -> Any:
+    """Return what `_choice` described."""
     name = facts["name"]
-    if not package_of(name):
+    if name not in _KNOWN and not package_of(name):
         raise PassError(
             f"pass {name!r} of {facts.get('package') or 'another version'} is not installed here; "
             "install it to read what it made",
             name=name,
         )
-    return pass_named(name)(**_tuples(facts["options"]))
+    return (_KNOWN.get(name) or pass_named(name))(**_tuples(facts["options"]))
 
 
 def _plain(value: Any) -> Any:
@@ -221,7 +191,7 @@ def load(folder: Path, cache: EmbeddingCache | None) -> Compilation:
 def _build(
     facts: dict[str, Any], arrays: dict[str, Array], cache: EmbeddingCache | None
 ) -> Compilation:
-    def group(prefix: str) -> dict[str, Array]:
+    def group(prefix: str) -> dict[str, Any]:
         start = f"{prefix}/"
         return {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
 
@@ -230,42 +200,29 @@ def _build(
     if facts["placement"] is not None and target is not None:
         structure = facts["placement"]["structure"]
         placement = Placement(target, structure=structure, **group("placement"))
-    last = len(facts["stages"]) - 1
-    programs: list[Program] = []
-    for index in range(last + 1):
+    stages: list[Stage] = []
+    for index, stage in enumerate(facts["stages"]):
         columns = group(f"stage{index}")
-        programs.append(Program.from_arrays(columns) if columns else programs[-1])
-    stages = tuple(
-        Stage(
-            stage["name"],
-            stage["spec"],
-            Rewrite(
-                programs[index],
-                Lift.from_arrays(group(f"lift{index}")),
-                stage["bound"],
-                stage["margin"],
-                stage["restricts"],
-                tuple(stage["notes"]),
-                _certificates(group(f"certificates{index}"), programs[index]),
-                placement if index == last else None,
-                error=stage.get("error", 0.0),
-            ),
-            stage["seconds"],
-            stage.get("peak"),
+        program = Program.from_arrays(columns) if columns else stages[-1].program
+        rewrite = Rewrite(
+            program,
+            Lift.from_arrays(group(f"lift{index}")),
+            bound=stage["bound"],
+            certificates=_certificates(group(f"certificates{index}"), program),
+            placement=placement if index == len(facts["stages"]) - 1 else None,
+            **{name: _tuples(stage[name]) for name in _REWRITE if name in stage},
         )
-        for index, stage in enumerate(facts["stages"])
-    )
-    attention = group("attention")
-    return Compilation(
-        Attention(*(attention.get(name) for name in _ATTENTION)),  # type: ignore[arg-type]
-        _recipe(facts, group("recipe"), target, cache),
-        stages,
-    )
+        stages.append(Stage(rewrite=rewrite, **{name: stage.get(name) for name in _STAGE}))
+    attention = {
+        name: columns for name, columns in group("attention").items() if name in _ATTENTION
+    }
+    recipe = _recipe(facts, group("recipe"), target, cache)
+    return Compilation(Attention(**attention), recipe, tuple(stages))
 
 
 def _recipe(
     facts: dict[str, Any],
-    arrays: dict[str, Array],
+    arrays: dict[str, Any],
     target: Target | None,
     cache: EmbeddingCache | None,
 ) -> Recipe:
@@ -275,37 +232,16 @@ def _recipe(
         # Before format 3 it was an option of the embedding.
         strength = options.pop("chain_strength", strength)
         embed = Embed(target, EmbeddingCache() if cache is None else cache, **options)
-    return Recipe(
-        tuple(_SELECTS[entry["name"]](**entry["options"]) for entry in facts["selects"]),
-        tuple(
-            OBJECTIVES[entry["name"]](**_tuples(entry["options"])) for entry in facts["objectives"]
-        ),
-        tuple(_saved_pass(entry) for entry in facts["passes"]),
-        embed,
-        target,
-        mask=arrays.get("mask"),
-        kv_head=arrays.get("kv_head"),
-        couplings=tuple(
-            _COUPLINGS[entry["name"]](**_tuples(entry["options"]))
-            for entry in facts.get("couplings", ())
-        ),
-        chain_strength=strength,
-    )
+    groups: dict[str, Any] = {
+        name: tuple(_chosen(entry) for entry in facts.get(name, ())) for name in _CHOSEN
+    }
+    return Recipe(embed=embed, target=target, chain_strength=strength, **groups, **arrays)
 
 
-def _target(facts: dict[str, Any] | None, arrays: dict[str, Array]) -> Target | None:
+def _target(facts: dict[str, Any] | None, arrays: dict[str, Any]) -> Target | None:
     if facts is None:
         return None
-    names = facts["names"]
-    return Target(
-        facts["topology"],
-        tuple(facts["shape"]),
-        arrays["qubits"],
-        arrays["couplers"],
-        facts["properties"],
-        facts["label"],
-        None if names is None else tuple(_tuples(name) for name in names),
-    )
+    return Target(**_tuples(facts) | {"properties": facts["properties"]} | arrays)
 
 
 def _tuples(value: Any) -> Any:
