@@ -249,7 +249,9 @@ class Submission(Portable):
         """Return an error for everything for which a machine would turn the submission down.
 
         Args:
-            target, reads, **options: see `validate`.
+            target: as for `validate`.
+            reads: as for `validate`.
+            **options: as for `validate`.
 
         Returns:
             Errors with ``code``, ``submission`` and, where it has them, ``qubit``, ``coupler``,
