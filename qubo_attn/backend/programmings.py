@@ -77,15 +77,14 @@ class Programmings:
     @cached_property
     def constants(self) -> list[float]:
         """The constant of each submission's model for spins."""
-        wiring, form = self.values.wiring, self.program.total()
-        plan, scale = wiring.plan, self.values.scale
+        wiring, coupling = self.values.wiring, self.values.coupling
+        plan, linear = wiring.plan, self.program.total().linear
         # Spins: a x = a (1 + s) / 2, b x y = b (1 + s)(1 + t) / 4; the constants follow the scale.
-        linear = form.linear / 2.0 / scale[wiring.placement.component]
-        bias = form.bias / 4.0 / scale[wiring.edge]
+        half = linear / 2.0 / self.values.scale[wiring.placement.component]
         return [
             float(
-                linear[members].sum()
-                + bias[plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]].sum()
+                half[members].sum()
+                + coupling[plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]].sum()
             )
             for s, members in enumerate(wiring.placement.members)
         ]

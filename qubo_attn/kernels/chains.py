@@ -6,7 +6,6 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.order import longest_row
 
 
 @kernel
@@ -18,6 +17,22 @@ def outside_couplings(ends: Array, coupling: Floats, size: int) -> Floats:
         sums[ends[e, 0]] += strength
         sums[ends[e, 1]] += strength
     return sums
+
+
+@kernel
+def _is_connected(n: int, start: int, link_u: Longs, link_v: Longs) -> bool:
+    """Return whether some links join the ``n`` qubits from ``start`` on."""
+    reached = np.zeros(n, np.bool_)
+    reached[0] = True
+    grown = True
+    while grown:
+        grown = False
+        for e in range(len(link_u)):
+            u, v = link_u[e] - start, link_v[e] - start
+            if reached[u] != reached[v]:
+                reached[u] = reached[v] = True
+                grown = True
+    return bool(reached.all())
 
 
 @kernel
@@ -41,12 +56,11 @@ def chain_bounds(
             ``field``.
         exact: chains of at most so many qubits have all their cuts tried (at most 24); longer ones
             get an upper bound.
+
+    Returns:
+        0 for chains of one qubit, infinity for chains that do not hang together.
     """
     bounds = np.zeros(len(ptr) - 1)
-    longest = longest_row(ptr)
-    # Made once for all chains: to ask for memory takes longer than to look at a short chain.
-    reached_of, side_of = np.empty(longest, np.bool_), np.empty(longest, np.int64)
-    links = np.empty(min(longest, exact) ** 2, np.int64)
     for c in range(len(ptr) - 1):
         start, n = ptr[c], ptr[c + 1] - ptr[c]
         if n < 2:
@@ -56,46 +70,27 @@ def chain_bounds(
             x_all += outside[p]
             h_all += field[p]
             h_sum += abs(field[p])
-        # Qubits that hang together, found by spreading from the first.
-        reached = reached_of[:n]
-        reached[:] = False
-        reached[0] = True
-        grown = True
-        while grown:
-            grown = False
-            for e in range(link_ptr[c], link_ptr[c + 1]):
-                u, v = link_u[e] - start, link_v[e] - start
-                if reached[u] != reached[v]:
-                    reached[u] = reached[v] = True
-                    grown = True
-        if not reached.all():
-            bounds[c] = np.inf
-            continue
+        first, last = link_ptr[c], link_ptr[c + 1]
         if n > exact:
-            bounds[c] = (x_all + h_sum) / 2.0
+            connected = _is_connected(n, start, link_u[first:last], link_v[first:last])
+            bounds[c] = (x_all + h_sum) / 2.0 if connected else np.inf
             continue
-        linked = links[: n * n].reshape(n, n)
-        linked[:] = 0
-        for e in range(link_ptr[c], link_ptr[c + 1]):
-            u, v = link_u[e] - start, link_v[e] - start
-            linked[u, v] += 1
-            linked[v, u] += 1
         # Sides in Gray-code order: one qubit changes sides at a time, the last never does.
-        side = side_of[:n]
-        side[:] = 0
-        x_side, h_side, cut = 0.0, 0.0, 0
-        best = 0.0
+        x_side, h_side, best = 0.0, 0.0, 0.0
         for code in range(1, 1 << (n - 1)):
+            side = code ^ (code >> 1)
             q = 0
             while (code >> q) & 1 == 0:
                 q += 1
-            sign = 1 - 2 * side[q]
-            side[q] = 1 - side[q]
-            for p in range(n):
-                if linked[q, p]:
-                    cut += linked[q, p] if side[p] != side[q] else -linked[q, p]
+            sign = 1 if (side >> q) & 1 else -1
             x_side += sign * outside[start + q]
             h_side += sign * field[start + q]
+            cut = 0
+            for e in range(first, last):
+                cut += ((side >> (link_u[e] - start)) ^ (side >> (link_v[e] - start))) & 1
+            if cut == 0:
+                best = np.inf
+                break
             x_rest, h_rest = x_all - x_side, h_all - h_side
             up = min(x_side - h_side, x_rest + h_rest)
             down = min(x_side + h_side, x_rest - h_rest)
