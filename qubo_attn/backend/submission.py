@@ -88,7 +88,7 @@ class Submission(Portable):
         """Return a new logical model.
 
         Args:
-            dtype: of its biases; ``numpy.float32`` takes half the memory and keeps seven digits.
+            dtype: type of the biases; ``numpy.float32`` takes half the memory, keeps seven digits.
         """
         return logical_model(self.to_vectors(), dtype)
 
@@ -197,7 +197,7 @@ class Submission(Portable):
         """Write the model to a file; see `qubo_attn.interchange.formats`.
 
         Args:
-            path: of the file.
+            path: path of the file.
             format: ``"bqm"``, ``"json"``, or ``"qp"`` (what a D-Wave solver's client sends, over
                 the target's own order of qubits); what the file's name ends in when None.
             embedded: write `embedded_bqm` in place of `bqm`.
@@ -230,7 +230,7 @@ class Submission(Portable):
 
         Args:
             target: the machine as it is now; the one it was compiled for when None.
-            reads: of one call.
+            reads: number of reads of one call; neither reads nor run time are checked when None.
             **options: other solver parameters of the call: ``annealing_time``,
                 ``programming_thermalization``, ``readout_thermalization``, in microseconds.
 

@@ -1,9 +1,9 @@
-"""Physical coefficients as a solver's client sends them.
+"""Wire data: physical coefficients as a solver's client sends them.
 
 A machine lists its qubits and couplers in an order of its own. The client sends one field for every
 qubit listed, NaN for idle ones, and one coupling for every coupler listed between qubits in use, as
 little-endian doubles in base64 (dwave-cloud-client, ``encode_problem_as_qp``). Which entry goes
-where depends on the plan and the order alone: it is worked out once and serves every later batch.
+where depends on the structure and the order alone: a `Layout` serves every batch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Coefficients of the objectives, one row of keys after another.
+"""Kernels for coefficients of the objectives, one row of keys after another.
 
 The variables of row r are ``ptr[r]:ptr[r + 1]``; couplers come sorted, every pair of a row once.
 """
@@ -37,13 +37,13 @@ def selection_into(
             count = ptr[r + 1] - a - 1
             # One loop for each array: each is a plain stream of stores.
             i[t : t + count] = a
-            own_j, own = j[t : t + count], bias[t : t + count]
+            ends, values = j[t : t + count], bias[t : t + count]
             later = logit[a + 1 : ptr[r + 1]]
             for b in range(count):
-                own_j[b] = np.int32(a + 1 + b)
+                ends[b] = np.int32(a + 1 + b)
             for b in range(count):
-                own[b] = scale * later[b] + added
-                zeros += own[b] == 0.0
+                values[b] = scale * later[b] + added
+                zeros += values[b] == 0.0
             t += count
     return zeros
 
@@ -84,9 +84,9 @@ def _centre(key: Ints, values: Floats) -> Floats:
         return np.empty(0)
     mean = np.zeros(values.shape[1])
     for a in range(len(key)):
-        own = values[key[a]]
+        vector = values[key[a]]
         for f in range(len(mean)):
-            mean[f] += own[f]
+            mean[f] += vector[f]
     return mean / max(len(key), 1)
 
 
@@ -121,11 +121,11 @@ def output_linear(
         for a in range(keys):
             length[h, a] = _dot(values[h, a], values[h, a])
     for r in range(len(ptr) - 1):
-        own = values[head[r]]
-        centre = _centre(key[ptr[r] : ptr[r + 1]], own)
+        vectors = values[head[r]]
+        centre = _centre(key[ptr[r] : ptr[r + 1]], vectors)
         rest, total = np.zeros(d), 0.0
         for a in range(ptr[r], ptr[r + 1]):
-            p, vector = mass[a], own[key[a]]
+            p, vector = mass[a], vectors[key[a]]
             total += p
             for f in range(d):
                 rest[f] += p * vector[f]
@@ -135,7 +135,7 @@ def output_linear(
             shift, square = _dot(centre, rest), _dot(centre, centre)
         offset[r] = _dot(rest, rest)
         for a in range(ptr[r], ptr[r + 1]):
-            p, vector = mass[a], own[key[a]]
+            p, vector = mass[a], vectors[key[a]]
             size, along = length[head[r], key[a]], _dot(vector, rest)
             if len(centre):
                 size += square - 2.0 * _dot(vector, centre)
@@ -196,10 +196,10 @@ def output_couplers(
         turned = np.empty((d, n))
         for a in range(n):
             e = chosen[start + a]
-            own, p = values[head[r], key[e]], mass[e]
+            vector, p = values[head[r], key[e]], mass[e]
             row = w[a]
             for f in range(d):
-                row[f] = p * own[f]
+                row[f] = p * vector[f]
             for f in range(len(centre)):
                 row[f] -= p * centre[f]
             for f in range(d):
@@ -288,10 +288,10 @@ def distance_coefficients(
             goal += mass[a] * values[head[r], key[a]]
         offset += (goal * goal).sum()
         for a in range(ptr[r], ptr[r + 1]):
-            own = values[head[r], key[a]]
-            linear[a] = -2.0 * (own * goal).sum()
+            vector = values[head[r], key[a]]
+            linear[a] = -2.0 * (vector * goal).sum()
             for b in range(a, ptr[r + 1]):
-                product = (own * values[head[r], key[b]]).sum()
+                product = (vector * values[head[r], key[b]]).sum()
                 i[t], j[t] = a, b
                 bias[t] = product if a == b else 2.0 * product
                 t += 1
