@@ -5,17 +5,17 @@ Exit codes, the same for every command (docs/commands.md):
 | code | meaning |
 |---|---|
 | 0 | done |
-| 1 | a failure inside, or interrupted |
-| 2 | the command line does not read |
-| 3 | a file, an array or a value that cannot be taken |
-| 4 | constraints that contradict each other |
-| 5 | no embedding: the problem does not fit the machine |
-| 6 | an unknown machine, or a submission that it would turn down |
-| 7 | a pass that is not known or cannot run, or passes in an order that cannot work |
-| 8 | a pass that broke its promise, or a malformed program |
-| 9 | samples that do not belong to the submissions |
+| 1 | the program failed, or was interrupted |
+| 2 | the command line cannot be read |
+| 3 | a file, an array or a value does not fit |
+| 4 | constraints contradict each other |
+| 5 | there is no embedding: the problem does not fit the machine |
+| 6 | the machine is unknown, or would turn a submission down |
+| 7 | a pass is unknown or cannot run, or the order of passes cannot work |
+| 8 | a pass broke its promise, or a program is malformed |
+| 9 | samples do not belong to the submissions |
 | 10 | an optional package is missing |
-| 11 | a check found something bad (``cache verify``, ``cache import``) |
+| 11 | a check failed (``cache verify``, ``cache import``) |
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Names that users type: of objectives, encodings, chain strengths, decoders and formats.
+"""Names that users type: objectives, encodings, chain strengths, decoders, formats and others.
 
-Each list stands here once. The library takes its tables from these, and so does the command line,
-which can thus list and complete them without loading anything else.
+Each list stands here once. The library checks names against it, and the command line lists and
+completes them without loading anything else.
 """
 
 from __future__ import annotations
