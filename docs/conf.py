@@ -1,8 +1,8 @@
 """The documentation site: ``sphinx-build -W --keep-going -b html docs site``.
 
-The pages are Markdown that reads as well on GitHub; the reference is generated from docstrings.
-Nothing is fetched, neither when building nor when reading. A page that README.md does not link to
-is an error, as it would be in no list.
+The pages are Markdown, which GitHub shows as well; the reference is made of docstrings. Neither
+building the site nor reading it fetches anything. README.md has to link to every page: a page
+without a link is an error.
 """
 
 import re
@@ -23,7 +23,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["README.md"]  # the front page includes it
 highlight_language = "none"
 
-# Links between pages and to headings are checked as GitHub would follow them.
+# Links between pages and to headings are checked, with the anchors that GitHub gives to headings.
 myst_heading_anchors = 3
 
 # Single backticks name objects in docstrings; those with a page of their own become links.
@@ -67,15 +67,15 @@ def add_lists(app: Sphinx, page: str, source: list[str]) -> None:
 def shorten_factories(
     app: Sphinx, what: str, name: str, value: object, options: object, *signature: str | None
 ) -> tuple[str | None, ...]:
-    """Write defaults that are made anew as ``...``, which reads as Python."""
+    """Write ``...`` for defaults that a factory makes; the reader sees valid Python."""
     return tuple(part and part.replace("<factory>", "...") for part in signature)
 
 
 def setup(app: Sphinx) -> None:
-    """Register what this site adds to Sphinx."""
+    """Register the hooks of this site with Sphinx."""
     app.connect("source-read", add_lists)
     app.connect("autodoc-process-signature", shorten_factories)
-    # An alias within a union or tuple would show the name of this class besides its own.
+    # Without this, an alias within a union or tuple shows the name of this class besides its own.
     TypeAliasForwardRef.__repr__ = lambda alias: alias.name  # type: ignore[method-assign]
     for field in PyObject.doc_field_types:
         if field.name == "variable":

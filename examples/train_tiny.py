@@ -1,15 +1,15 @@
-"""A tiny model that has to look things up, trained with five kinds of attention.
+"""A tiny model that looks up colours by name, trained with five kinds of attention.
 
-The task: a sequence holds pairs of a name and a colour, and a question, one of the names; the
-answer is that name's colour. Without looking at the question's key there is nothing better than to
-guess among the colours present, so attention is what the loss measures. All models have the same
-parameters, first values, batches and optimiser, and differ in the attention weights alone:
+A sequence holds pairs of a name and a colour, and a question, which is one of the names. The answer
+is the colour of that name. A model that does not find the name's pair can only guess among the
+colours present, so the loss measures attention. All models have the same parameters, initial
+values, batches and optimiser, and differ in the attention weights alone:
 
 * ``softmax``: `torch.nn.MultiheadAttention`;
-* ``annealed``: one pair a row is selected by annealing, gradients straight through, or QAMA's
-  energy rule, or marginals of Boltzmann samples with their exact gradient;
-* ``uniform``: the control: every pair weighs the same whatever the scores are, so its query and key
-  projections are parameters without effect.
+* ``annealed``: annealing selects one pair a row; the gradient is straight through, or QAMA's energy
+  rule, or the exact gradient of marginals of Boltzmann samples;
+* ``uniform``: the control. Every pair has the same weight whatever the scores are, so its query and
+  key projections have no effect.
 
     python examples/train_tiny.py            # under a minute on two cores
     python examples/train_tiny.py --steps 30
@@ -126,8 +126,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    steps, seed = given.steps, given.seed
+    options = parser.parse_args()
+    steps, seed = options.steps, options.seed
     torch.set_num_threads(1)  # the matrices are tiny
     torch.manual_seed(seed)
     tenth = max(steps // 10, 1)

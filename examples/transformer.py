@@ -1,8 +1,8 @@
 """A one-layer transformer on a tiny task, with three kinds of attention side by side.
 
-The task: say which token stands most often in a sequence. Projections are random and fixed; the
-layer's outputs are averaged over the sequence and only the readout is fitted (ridge regression), so
-that the three differ in nothing but attention:
+The task is to name the token that stands most often in a sequence. Projections are random and
+fixed. The layer's outputs are averaged over the sequence, and only the readout is fitted (ridge
+regression), so the three layers differ in attention alone:
 
 * softmax;
 * ``output``: each row keeps two keys, selected by annealing, decoded with the residual decoder;
@@ -23,13 +23,13 @@ SEQUENCES, TOKENS, KINDS, HEADS, WIDTH = 120, 8, 4, 2, 8
 
 def sequences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return sequences in which one token stands most often, and that token."""
-    kept: list[np.ndarray] = []
-    while len(kept) < SEQUENCES:
+    rows: list[np.ndarray] = []
+    while len(rows) < SEQUENCES:
         tokens = rng.integers(0, KINDS, TOKENS)
         counts = np.sort(np.bincount(tokens, minlength=KINDS))
         if counts[-1] > counts[-2] + 1:
-            kept.append(tokens)
-    return np.stack(kept), np.array([np.bincount(tokens).argmax() for tokens in kept])
+            rows.append(tokens)
+    return np.stack(rows), np.array([np.bincount(tokens).argmax() for tokens in rows])
 
 
 def annealed(scores: np.ndarray, values: np.ndarray) -> np.ndarray:

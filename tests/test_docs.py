@@ -25,11 +25,11 @@ from tests.conftest import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
-# Blocks marked ``python no-run``, by page: each needs something that no test has.
+# Blocks marked ``python no-run``, by page: each needs a machine.
 NOT_RUN = {"submit_qpu.md": 1}
 # Pages that another test follows block by block, as they install a package of their own.
 ELSEWHERE = {"own_pass.md": "test_newcomer.py"}
-# Packages that a page's examples need beyond the package's own.
+# Packages that the examples of a page need and qubo-attn does not.
 NEEDS = {"torch.md": "torch"}
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -72,7 +72,7 @@ def run_python(block: Block, page: str, module: ModuleType) -> str:
 
 
 def run_shell(block: Block) -> str:
-    """Run the commands of our own in a shell block; return what they printed."""
+    """Run the commands of qubo-attn in a shell block; return what they printed."""
     from qubo_attn.cli import app
 
     printed = ""
@@ -109,8 +109,8 @@ def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_blocks_that_do_not_run_are_known() -> None:
-    found = {page: sum("no-run" in block.info for block in blocks_of(page)) for page in PAGES}
-    assert {page: count for page, count in found.items() if count} == NOT_RUN
+    counts = {page: sum("no-run" in block.info for block in blocks_of(page)) for page in PAGES}
+    assert {page: count for page, count in counts.items() if count} == NOT_RUN
 
 
 def public() -> list[str]:
@@ -134,16 +134,18 @@ def test_public_members_have_docstrings(name: str) -> None:
             continue
         for member, value in vars(base).items():
             function = getattr(value, "__func__", value)
-            told = inspect.isroutine(function) or isinstance(function, (property, cached_property))
-            if told and not member.startswith("_"):
+            is_member = inspect.isroutine(function) or isinstance(
+                function, (property, cached_property)
+            )
+            if is_member and not member.startswith("_"):
                 assert function.__doc__, f"{name}.{member} has no docstring"
 
 
 def test_reference_has_every_public_name_once() -> None:
     pages = sorted((DOCS / "reference").glob("*.rst"))
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
-    found = re.findall(r"^\.\. auto(?:class|function|exception):: (\w+)$", text, re.MULTILINE)
-    assert sorted(found) == public(), "docs/reference/*.rst list the names of qubo_attn.__all__"
+    names = re.findall(r"^\.\. auto(?:class|function|exception):: (\w+)$", text, re.MULTILINE)
+    assert sorted(names) == public(), "docs/reference/*.rst list the names of qubo_attn.__all__"
 
 
 # Texts that name modules and files of the project: pages, and the docstrings of sources.

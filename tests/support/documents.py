@@ -1,4 +1,4 @@
-"""Blocks of Markdown documents, as a reader would take them: files to write, commands to run."""
+"""Blocks of Markdown documents: files that a reader writes, commands that a reader runs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Block:
     """One fenced block.
 
     Attributes:
-        language: after the fence.
-        text: between the fences.
-        file: the file it is to be put into, which its first line names in a comment.
-        mark: of a comment before it, ``<!-- mark -->``.
+        language: the word after the first fence.
+        text: the lines between the fences.
+        file: the file that the first line names in a comment; the block is its content.
+        mark: the word in a comment before the block, ``<!-- mark -->``.
     """
 
     language: str
@@ -31,9 +31,9 @@ class Block:
 
 def blocks(document: Path) -> list[Block]:
     """Return the fenced blocks of a document in order."""
-    found = []
+    result = []
     for match in _BLOCK.finditer(document.read_text()):
-        named = _FILE.match(match["text"])
-        file = named["name"] if named else None
-        found.append(Block(match["language"], match["text"], file, match["mark"]))
-    return found
+        first_line = _FILE.match(match["text"])
+        file = first_line["name"] if first_line else None
+        result.append(Block(match["language"], match["text"], file, match["mark"]))
+    return result
