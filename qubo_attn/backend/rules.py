@@ -48,6 +48,13 @@ class Case:
             **facts,
         )
 
+    def beyond(
+        self, code: str, what: str, value: float, limits: tuple[float, float], **facts: object
+    ) -> SubmissionError:
+        """Return a violation of a range."""
+        message = f"{what} is beyond {list(limits)}"
+        return self.error(code, message, found=value, limits=limits, **facts)
+
     def name(self, position: int) -> Hashable:
         """Return the machine's own label of a qubit."""
         return self.physical.target.qubit_name(int(position))
@@ -144,16 +151,10 @@ def chains(case: Case) -> Iterator[SubmissionError]:
     held = (a == b) & (p.j < 0) & (case.coupler >= 0)
     size = len(p.target.qubits)
     part = kernels.connected_components(size, p.u[held], p.v[held])[p.chain_qubit]
-    whole = np.zeros(len(lengths), bool)
-    filled = np.flatnonzero(lengths)
-    starts = p.chain_ptr[:-1][filled]
-    if len(filled):
-        low, high = np.minimum.reduceat(part, starts), np.maximum.reduceat(part, starts)
-        whole[filled] = low == high
-    for c in filled[~whole[filled]]:
-        entries = np.arange(p.chain_ptr[c], p.chain_ptr[c + 1])
-        apart = entries[part[entries] != part[entries[0]]][0]
-        near, far = case.name(p.chain_qubit[entries[0]]), case.name(p.chain_qubit[apart])
+    apart = np.flatnonzero(part != part[p.chain_ptr[owner]])
+    for entry in apart[np.unique(owner[apart], return_index=True)[1]]:
+        c = owner[entry]
+        near, far = case.name(p.chain_qubit[p.chain_ptr[c]]), case.name(p.chain_qubit[entry])
         yield case.error(
             "broken-chain",
             f"the chain of variable {variables[c]} falls apart: no couplings of its own lead from "
@@ -193,23 +194,13 @@ def ranges(case: Case) -> Iterator[SubmissionError]:
     """Every field and coupling is within its range."""
     p, limits = case.physical, case.target.limits
     for entry in np.flatnonzero(_outside(p.h, limits.h)):
-        qubit = case.name(p.qubit[entry])
-        yield case.error(
-            "h-range",
-            f"the field {p.h[entry]:.6g} of qubit {qubit!r} is beyond {list(limits.h)}",
-            qubit=qubit,
-            found=float(p.h[entry]),
-            limits=limits.h,
-        )
+        qubit, h = case.name(p.qubit[entry]), float(p.h[entry])
+        what = f"the field {h:.6g} of qubit {qubit!r}"
+        yield case.beyond("h-range", what, h, limits.h, qubit=qubit)
     for entry in np.flatnonzero(_outside(p.j, limits.j)):
-        yield case.error(
-            "j-range",
-            f"the coupling {p.j[entry]:.6g} of coupler {case.pair(entry)} is beyond "
-            f"{list(limits.j)}",
-            coupler=case.pair(entry),
-            found=float(p.j[entry]),
-            limits=limits.j,
-        )
+        pair, j = case.pair(entry), float(p.j[entry])
+        what = f"the coupling {j:.6g} of coupler {pair}"
+        yield case.beyond("j-range", what, j, limits.j, coupler=pair)
 
 
 def totals(case: Case) -> Iterator[SubmissionError]:
@@ -284,12 +275,8 @@ def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[Submissi
     annealing = options.get("annealing_time")
     span = limits.annealing
     if annealing is not None and span is not None and not span[0] <= annealing <= span[1]:
-        yield case.error(
-            "annealing-time",
-            f"an annealing time of {annealing} microseconds is beyond {list(span)}",
-            found=annealing,
-            limits=span,
-        )
+        what = f"an annealing time of {annealing} microseconds"
+        yield case.beyond("annealing-time", what, annealing, span)
     if timing is None or limits.run_duration is None:
         return
     duration = timing.given(options).run_duration(len(case.physical.qubit), reads)

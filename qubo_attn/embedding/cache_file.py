@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from qubo_attn.common.arrays import Longs
+from qubo_attn.common.arrays import Longs, places_in
 from qubo_attn.embedding.component import Component, Shape
 from qubo_attn.embedding.mending import Repair
 from qubo_attn.embedding.packing import Packing
@@ -118,9 +118,7 @@ class CacheFile:
 
     def packing(self, target: Target) -> Packing:
         """Return the packing on another state of the machine, -1 where a qubit is gone."""
-        numbers = self.numbers.qubit
-        place = np.searchsorted(target.qubits, numbers).clip(max=len(target.qubits) - 1)
-        qubit = np.where(target.qubits[place] == numbers, place, -1)
+        qubit = places_in(target.qubits, self.numbers.qubit)
         return Packing(self.numbers.component, self.numbers.ptr, qubit)
 
     def problem(self, target: Target | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Longs, own_array, pointers
+from qubo_attn.common.arrays import Array, Longs, own_array, places_in, pointers
 from qubo_attn.common.checks import whole
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import TargetError
@@ -273,12 +273,8 @@ class Target(Portable):
     def coupler_numbers(self, u: Longs, v: Longs) -> Longs:
         """Return where `couplers` holds pairs of qubit positions; -1 where none joins them."""
         size = len(self.qubits)
-        known = self.couplers[:, 0] * size + self.couplers[:, 1]
-        wanted = np.minimum(u, v) * size + np.maximum(u, v)
-        if not len(known):
-            return np.full(len(wanted), -1)
-        at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-        return np.where(known[at] == wanted, at, -1)
+        codes = self.couplers[:, 0] * size + self.couplers[:, 1]
+        return places_in(codes, np.minimum(u, v) * size + np.maximum(u, v))
 
     def qubit_name(self, position: int) -> Hashable:
         """Return the machine's own label of the qubit at ``position`` in `qubits`."""
