@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,10 @@ from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn.common.frozen import replaced
+from qubo_attn.formulations.tying import find_groups
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.ties import Ties
+from qubo_attn.passes import tie_variables
 from tests.support import oracle
 from tests.support.strategies import programs
 
@@ -167,6 +172,32 @@ def test_found_groups_of_real_heads(smollm2: dict[str, np.ndarray]) -> None:
     rise = compiled.solve(seed=1).energies.sum() - apart
     assert 0 < rise <= compiled.stages[1].rewrite.prove()
     assert given.stages[1].rewrite.prove() == 0.0
+
+
+@pytest.mark.parametrize("overlap", [0.5, 1.0])
+def test_groups_are_found_once(
+    overlap: float, monkeypatch: pytest.MonkeyPatch, smollm2: dict[str, np.ndarray]
+) -> None:
+    """The front end, couplings and the pass share what was found, be it nothing."""
+    calls = []
+
+    def counted(*args: Any, **options: Any) -> Any:
+        calls.append(args)
+        return find_groups(*args, **options)
+
+    monkeypatch.setattr(tie_variables, "find_groups", counted)
+    tie = qa.TieVariables(overlap=overlap, k=4)
+    qa.compile(
+        smollm2["scores"], 9, select=qa.Budget(9), tie=tie, coupling=qa.Diversity(), target=None
+    )
+    assert len(calls) == 1
+
+
+def test_heads_without_keys_to_keep_are_not_grouped() -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 1, 4))
+    options = {"select": qa.SoftWeights(3), "objective": "sparsemax", "target": None}
+    compiled = qa.compile(scores, 2, tie=qa.TieVariables(overlap=0.5), **options)
+    assert "nothing to tie" in compiled.stages[1].rewrite.notes
 
 
 def test_no_groups_no_ties(smollm2: dict[str, np.ndarray]) -> None:
@@ -332,3 +363,11 @@ def test_soft_weights_cannot_be_tied_softly() -> None:
             tie=qa.TieVariables(groups=((0, 1),), strength=1.0),
         )
     assert caught.value.head == 0
+
+
+def test_ties_handed_over_go_to_the_first_pass_of_that_name() -> None:
+    ties = Ties(((0, 1),))
+    pipeline = qa.Pipeline((qa.TieVariables(), qa.TieVariables()))
+    first, second = pipeline.run(Program.parse(TWO_HEADS), {"tie-variables": ties})
+    assert first.rewrite.notes == ("2 variables and 1 constraints merged",)
+    assert second.rewrite.notes == ("nothing to tie",)
