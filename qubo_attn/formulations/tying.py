@@ -81,10 +81,10 @@ def tie_bound(program: Program, leader: Longs) -> float | None:
         leader: int64, the first variable of those tied to each.
     """
     rows = program.constraints.take(exact_rows(program))
-    group = np.bincount(leader, minlength=len(program))[leader] > 1
+    in_group = np.bincount(leader, minlength=len(program))[leader] > 1
     inside = np.zeros(len(program), bool)
     inside[rows.var] = True
-    if (group & ~inside).any():
+    if (in_group & ~inside).any():
         return None
     row, o = segment_ids(rows.ptr), program.objective
     summed = np.bincount(leader, np.nan_to_num(program.variables.mass), len(program))[leader]
@@ -92,12 +92,12 @@ def tie_bound(program: Program, leader: Longs) -> float | None:
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order)) - rows.ptr[row]
     count = np.rint(rows.rhs).astype(np.int64)
-    tied = np.bincount(row, weights=group[rows.var], minlength=len(rows)) > 0
-    kept = (rank < count[row]) | ~tied[row]
+    tied = np.bincount(row, weights=in_group[rows.var], minlength=len(rows)) > 0
+    keeps = (rank < count[row]) | ~tied[row]
     pair = o.i != o.j
     costs = kernels.swap_costs(
         rows.counted,
-        kept,
+        keeps,
         o.linear,
         program.variables.upper,
         kernels.adjacency(len(program), o.i[pair], o.j[pair], o.bias[pair]),

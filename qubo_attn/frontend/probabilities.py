@@ -18,17 +18,17 @@ _SUM_TOLERANCE = 0.05
 def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) -> Floats:
     """Return logits of attention probabilities, such as ``output_attentions=True`` gives.
 
-    The logit of a probability is its logarithm, and -inf where it is zero: what a model masked, or
-    what underflowed, is not seen. Softmax gives the probabilities back. The logits differ from
-    those of the model by a constant of each row. Where rows keep an exact number of keys no
-    objective feels that but ``selection``, whose pairs multiply logits.
+    The logit of a probability is its logarithm. It is -inf where the probability is zero: the model
+    masked the key, or its weight underflowed. Softmax of the logits gives the probabilities back.
+    The logits differ from those of the model by a constant of each row. Where rows keep an exact
+    number of keys this changes ``selection`` alone, whose pairs multiply logits.
 
     Args:
         attentions: a tuple over layers of probabilities, shape (batch, heads, queries, keys), or of
-            one layer; without the batch axis too. Torch tensors on any device, of any floating
+            one layer; the batch axis may be missing. Torch tensors on any device, of any floating
             type, with or without gradients, and whatever else NumPy reads.
-        layer: which layer of a tuple, the last by default; negative numbers count from the end.
-        batch: which sequence; None for all, the heads of one after those of the other.
+        layer: index of the layer in a tuple; negative numbers count from the end.
+        batch: index of the sequence; None takes all sequences, the heads of one after the other.
 
     Returns:
         float64, shape (heads, queries, keys): the ``scores`` of `qubo_attn.compile`.

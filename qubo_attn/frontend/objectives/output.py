@@ -67,9 +67,9 @@ class Output(Objective):
         products = _Products(rows, values)
         gram = products.gram
 
-        def work(mine: slice) -> tuple[Floats, ...]:
-            ptr, entries = rows_at(rows.ptr, mine)
-            columns = ptr, rows.mass[entries], rows.key[entries], rows.head[mine]
+        def work(part: slice) -> tuple[Floats, ...]:
+            ptr, entries = rows_at(rows.ptr, part)
+            columns = ptr, rows.mass[entries], rows.key[entries], rows.head[part]
             if gram is not None:
                 return kernels.gram_linear(*columns, gram)
             return kernels.output_linear(*columns, values)
@@ -126,12 +126,12 @@ class _Products(Portable):
         chosen_ptr = np.searchsorted(chosen, rows.ptr)
         mass, key = rows.mass[chosen], rows.key[chosen]
 
-        def work(mine: slice) -> tuple[Array, ...]:
+        def work(part: slice) -> tuple[Array, ...]:
             # Row pointers as they are: the ends of couplers are positions among all chosen.
-            cut = slice(mine.start, mine.stop + 1)
+            cut = slice(part.start, part.stop + 1)
             if gram is not None:
-                return kernels.gram_couplers(mass, key, rows.head[mine], gram, chosen_ptr[cut])
-            columns = (rows.mass, rows.key, rows.head[mine], self.values)
+                return kernels.gram_couplers(mass, key, rows.head[part], gram, chosen_ptr[cut])
+            columns = (rows.mass, rows.key, rows.head[part], self.values)
             return kernels.output_couplers(rows.ptr[cut], *columns, chosen_ptr[cut], chosen)
 
         i, j, bias = by_rows(work, chosen_ptr, SUMS)
@@ -146,7 +146,7 @@ def level_weights(rows: Rows, k: int, levels: int) -> tuple[Floats, Floats]:
     row = segment_ids(rows.ptr)
     order = np.lexsort((-rows.mass, row))
     heavy = np.arange(len(order)) - rows.ptr[row] < k
-    kept = np.bincount(row, weights=rows.mass[order] * heavy, minlength=len(rows))
-    rest = np.where(rows.sizes > k, np.maximum(1.0 - kept, 0.0), 0.0)
+    heavy_mass = np.bincount(row, weights=rows.mass[order] * heavy, minlength=len(rows))
+    rest = np.where(rows.sizes > k, np.maximum(1.0 - heavy_mass, 0.0), 0.0)
     step = 2.0 / (levels + 1) * np.minimum((rest / k)[row], rows.mass)
     return rows.mass - (3 * levels // 7) * step, step
