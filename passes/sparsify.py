@@ -149,7 +149,9 @@ class Sparsify:
         if self.slots is not None:
             stays = kernels.heaviest(rows.ptr, state, mass, np.maximum(self.slots, least))
         if self.nucleus is not None:
-            rank = kernels.ranks(rows.ptr, state, mass)
+            rank = np.empty(len(mass), np.int64)
+            order = np.lexsort((-mass, -state, rows.row))
+            rank[order] = np.arange(len(mass)) - rows.ptr[:-1][rows.row]
             size = np.maximum(_nucleus(rows, rank, np.maximum(mass, 0), self.nucleus), least)
             sizes = np.array([*self.sizes, 0], np.int64)
             stays &= rank < np.maximum(size, sizes[np.searchsorted(sizes[:-1], size)])[rows.row]
@@ -214,10 +216,15 @@ def _lost_mass(program: Program, rows: Constraints, stays: Bools) -> tuple[str, 
     """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
     if stays.all():
         return ()
-    lost = kernels.lost_shares(rows.ptr, rows.var, stays, program.variables.mass)
-    if np.isnan(lost).any():
+    mass = program.variables.mass[rows.var]
+    total = np.bincount(rows.row, weights=mass, minlength=len(rows))
+    lost = np.bincount(rows.row, weights=np.where(stays, 0.0, mass), minlength=len(rows))
+    share: Floats = lost / np.where(total != 0, total, 1.0)
+    if np.isnan(share).any():
         return ()
-    return (f"lost softmax mass: {lost.max():.3g} at most in a row, {lost.mean():.3g} on average",)
+    return (
+        f"lost softmax mass: {share.max():.3g} at most in a row, {share.mean():.3g} on average",
+    )
 
 
 def _priority(program: Program) -> Floats:

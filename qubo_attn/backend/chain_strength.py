@@ -76,7 +76,7 @@ def torque_strengths(
         variables, couplers: int64, how many of each a component has.
         prefactor: customarily 1.414.
     """
-    squares = kernels.square_sums(edge, len(variables), coupling)
+    squares = np.bincount(edge, coupling * coupling, minlength=len(variables))
     rms = np.sqrt(squares / np.maximum(couplers, 1))
     strength = prefactor * rms * np.sqrt(2.0 * couplers / np.maximum(variables, 1))
     return np.where(strength > 0, strength, 1.0)

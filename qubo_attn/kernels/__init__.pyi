@@ -101,8 +101,6 @@ from .leveled import certify_leveled as certify_leveled
 from .mending import mend_clique as mend_clique
 from .mending import regrow_clique as regrow_clique
 from .order import heaviest as heaviest
-from .order import lost_shares as lost_shares
-from .order import ranks as ranks
 from .packing import LatticeTable as LatticeTable
 from .packing import Tiles as Tiles
 from .packing import pack_tiles as pack_tiles
@@ -113,7 +111,6 @@ from .physical import place_values as place_values
 from .planning import match_couplers as match_couplers
 from .products import product_step_costs as product_step_costs
 from .ranges import range_shares as range_shares
-from .ranges import square_sums as square_sums
 from .rows import (
     Adjacency as Adjacency,
 )

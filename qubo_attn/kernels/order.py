@@ -1,10 +1,10 @@
-"""Order within rows: the k-th smallest value, ranks, the heaviest entries, lost mass."""
+"""Order within rows: the k-th smallest value and the heaviest entries."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
 from qubo_attn.kernels._jit import kernel
 
 
@@ -53,28 +53,12 @@ def _next_level(first: Array, level: int) -> int:
 
 
 @kernel
-def ranks(ptr: Longs, first: Array, mass: Floats) -> Longs:
-    """Return the rank of each entry in its row: by falling ``first``, then by falling ``mass``.
-
-    Entries that tie stay in their order; ``first`` has few different values.
-    """
-    rank = np.empty(len(mass), np.int64)
-    for r in range(len(ptr) - 1):
-        start, n = ptr[r], ptr[r + 1] - ptr[r]
-        order = np.argsort(-mass[start : start + n], kind="mergesort")
-        place, level = 0, 127
-        while place < n:
-            level = _next_level(first[start : start + n], level)
-            for a in order:
-                if first[start + a] == level:
-                    rank[start + a] = place
-                    place += 1
-    return rank
-
-
-@kernel
 def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
-    """Return which entries have a rank below their row's ``room``; see `ranks`."""
+    """Return which entries are among the ``room`` first of their row.
+
+    Entries are ordered by falling ``first``, which has few different values, then by falling
+    ``mass``; those that tie stay in their order.
+    """
     kept = np.ones(len(mass), np.bool_)
     longest = longest_row(ptr)
     light, at = np.empty(longest), np.empty(longest, np.int64)
@@ -101,22 +85,3 @@ def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
                 ties -= tied
             left -= taken
     return kept
-
-
-@kernel
-def lost_shares(ptr: Longs, var: Ints, kept: Bools, mass: Floats) -> Floats:
-    """Return the share of each row's mass that is on entries not kept; 0 of a row without mass.
-
-    Args:
-        ptr, var: the rows; kept: per entry.
-        mass: of each variable.
-    """
-    shares = np.zeros(len(ptr) - 1)
-    for r in range(len(shares)):
-        total, lost = 0.0, 0.0
-        for e in range(ptr[r], ptr[r + 1]):
-            total += mass[var[e]]
-            lost += 0.0 if kept[e] else mass[var[e]]
-        if total != 0.0:
-            shares[r] = lost / total
-    return shares

@@ -9,15 +9,6 @@ from qubo_attn.kernels._jit import kernel
 
 
 @kernel
-def square_sums(owner: Longs, owners: int, values: Floats) -> Floats:
-    """Return the sum of the squares of each owner's values."""
-    sums = np.zeros(owners)
-    for e in range(len(values)):
-        sums[owner[e]] += values[e] * values[e]
-    return sums
-
-
-@kernel
 def range_shares(
     owner: Longs,
     owners: int,

@@ -297,15 +297,10 @@ def plain_counts(g: Generator) -> tuple[Any, ...]:
 
 
 @case
-def ranks(g: Generator) -> tuple[Any, ...]:
-    ptr = frozen(ragged(g), np.int64)
-    return ptr, g.integers(-1, 2, ptr[-1]).astype(np.int8), g.integers(0, 3, ptr[-1]) / 4.0
-
-
-@case
 def heaviest(g: Generator) -> tuple[Any, ...]:
-    columns = ranks(g)
-    return *columns, g.integers(0, 7, len(columns[0]) - 1)
+    ptr = frozen(ragged(g), np.int64)
+    first, mass = g.integers(-1, 2, ptr[-1]).astype(np.int8), g.integers(0, 3, ptr[-1]) / 4.0
+    return ptr, first, mass, g.integers(0, 7, len(ptr) - 1)
 
 
 def _choice(g: Generator, wide: bool = False) -> tuple[Any, ...]:
@@ -358,13 +353,6 @@ def entries_among(g: Generator) -> tuple[Any, ...]:
     source = np.where(g.random(6) < 0.6, np.arange(6), -1)
     var = frozen(g.integers(0, 6, ptr[-1]), np.int32)
     return ptr, var, frozen(g.integers(0, 3, ptr[-1]), np.float64), frozen(source)
-
-
-@case
-def lost_shares(g: Generator) -> tuple[Any, ...]:
-    ptr = frozen(ragged(g), np.int64)
-    var, mass = frozen(g.integers(0, 6, ptr[-1]), np.int32), g.random(6) * g.integers(0, 2)
-    return ptr, var, g.random(ptr[-1]) < 0.5, frozen(mass)
 
 
 @case
@@ -473,11 +461,6 @@ def match_couplers(g: Generator) -> tuple[Any, ...]:
     first, order = np.searchsorted(i, np.arange(7)), np.sort(g.permutation(6)[:4])
     graph = WorkingGraph(ptr, frozen(neighbour), frozen(number))
     return chain_ptr, chain_qubit, order, first, frozen(j), graph, np.full(14, -1)
-
-
-@case
-def square_sums(g: Generator) -> tuple[Any, ...]:
-    return g.integers(0, 3, 7), 3, g.normal(size=7)
 
 
 @case

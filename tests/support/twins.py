@@ -212,16 +212,11 @@ def plain_counts(
 
 
 @twin
-def ranks(ptr: Array, first: Array, mass: Array) -> Array:
+def heaviest(ptr: Array, first: Array, mass: Array, room: Array) -> Array:
     order = np.lexsort((np.arange(len(mass)), -mass, -first.astype(int), row_of(ptr)))
     rank = np.empty(len(mass), np.int64)
     rank[order] = np.arange(len(mass)) - ptr[row_of(ptr)]
-    return rank
-
-
-@twin
-def heaviest(ptr: Array, first: Array, mass: Array, room: Array) -> Array:
-    return np.asarray(ranks(ptr, first, mass) < room[row_of(ptr)])
+    return np.asarray(rank < room[row_of(ptr)])
 
 
 def _exchange(matrix: Array, linear: Array, weight: Array, u: int, v: int) -> float:
@@ -315,15 +310,6 @@ def entries_among(ptr: Array, var: Array, coef: Array, source: Array) -> tuple[A
     kept = (source[var] >= 0) & (coef != 0)
     before = np.r_[0, np.cumsum(kept)]
     return before[ptr], source[var[kept]].astype(np.int32), coef[kept]
-
-
-@twin
-def lost_shares(ptr: Array, var: Array, kept: Array, mass: Array) -> Array:
-    total, lost = (
-        np.bincount(row_of(ptr), weights, len(ptr) - 1)
-        for weights in (mass[var], np.where(kept, 0, mass[var]))
-    )
-    return np.divide(lost, total, out=np.zeros(len(total)), where=total != 0)
 
 
 @twin
@@ -495,11 +481,6 @@ def outside_couplings(ends: Array, coupling: Array, size: int) -> Array:
     sums = np.zeros(size)
     np.add.at(sums, ends, np.abs(coupling)[:, None])
     return sums
-
-
-@twin
-def square_sums(owner: Array, owners: int, values: Array) -> Array:
-    return np.bincount(owner, values**2, owners)
 
 
 @twin
