@@ -1,7 +1,7 @@
 """``compile_batch``: a stream of attention in, a stream of compiled artifacts out, in order.
 
-Work is handed to an executor a window at a time: items are read when there is room for them, and
-results wait only as long as an earlier one is not finished. The items in flight are kept here, so a
+Tasks go to an executor, at most a window of them at a time: items are read when there is room for
+them, and a result waits until all earlier ones are out. Items in flight stay in this process, so a
 worker that is lost takes nothing with it.
 """
 
@@ -49,22 +49,22 @@ def compile_batch(
     compiled; only the seconds and peaks of its stages differ. Items of one structure share one
     placement.
 
-    With an executor the first item is compiled here, which fills the embedding cache, while others
-    begin; other processes read from it. A packing that it lacks is found here, once, and sent to
-    who asked for it.
+    With an executor, this process compiles the first item, which fills the embedding cache, while
+    the executor begins with the next ones. Its processes read packings from the cache. A packing
+    that the cache lacks is found in this process, once, and sent to those that asked for it.
 
     Args:
         items: arrays of scores, or mappings with ``scores`` and, where they differ from item to
             item, ``values``, ``keys`` and ``mask``. Any iterable: it is read as there is room, and
             what it yields is copied, so a generator may use its arrays again.
         heads: see `qubo_attn.compile`.
-        executor: where items are compiled. None means here, one after another; a number that many
-            processes of one's own (a script needs ``if __name__ == "__main__":``, as they
+        executor: where items are compiled. None means this process, one after another; a number
+            means that many new processes (a script needs ``if __name__ == "__main__":``, as they
             import it); else any `concurrent.futures.Executor`, such as
             ``dask.distributed.Client.get_executor()``, or a function that makes one. An executor
             handed in stays open; one that was made here is made anew when it breaks.
-        window: most tasks in flight, those finished but not yet taken included; None means twice
-            the number of processes, or 16 where that is not known.
+        window: most tasks in flight, finished ones whose results still wait included; None means
+            twice the number of processes, or 16 where that is not known.
         chunk: items in a task; more than one pays where an item takes less than about 10 ms.
         progress: show a progress bar on standard error.
         **options: of `qubo_attn.compile`; hooks are called without an executor only.
@@ -102,8 +102,8 @@ def compile_batch(
 
 def _check(executor: object) -> None:
     number = isinstance(executor, (int, np.integer)) and not isinstance(executor, bool)
-    known = executor is None or isinstance(executor, Executor) or callable(executor)
-    if not known and not (number and int(executor) >= 1):  # type: ignore[call-overload]
+    valid = executor is None or isinstance(executor, Executor) or callable(executor)
+    if not valid and not (number and int(executor) >= 1):  # type: ignore[call-overload]
         raise InputError(
             f"executor must be a concurrent.futures.Executor, a function that makes one, a number "
             f"of processes >= 1 or None, not {executor!r}",
@@ -117,10 +117,10 @@ def _results(
     window: int | None,
     chunk: int,
 ) -> Iterator[CompiledAttention]:
+    shared = Shared()
     first = next(items, None)
     if first is None:
         return
-    shared = Shared()
     if executor is None:
         repeater = Repeater(first.recipe)
         for item in chain([first], items):
@@ -134,7 +134,7 @@ def _results(
         executor = partial(processes_of_our_own, int(executor))
     stream = Stream(items, first.recipe, executor, shared, window or WINDOW, chunk)
     try:
-        # The others begin meanwhile.
+        # Other processes begin meanwhile.
         stream.fill()
         with naming(first.number):
             compilation = lower(first.recipe, first.attention)

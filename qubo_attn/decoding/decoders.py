@@ -1,4 +1,4 @@
-"""From selected keys to attention weights.
+"""Decoders: the attention weights of selected keys.
 
 * ``renormalise``: ``w_i = z_i p_i / sum_j z_j p_j``, softmax over the selected keys alone.
 * ``residual``: the selected terms about the mean value of all the row's keys,
@@ -40,17 +40,17 @@ def weights_of(
     if decoder == "levels" and levels is not None:
         total = levels.sum(axis=-1, keepdims=True)
         return np.asarray(np.divide(levels, total, out=np.zeros_like(levels), where=total > 0))
-    kept = np.where(selected, softmax, 0.0)
-    mass = kept.sum(axis=-1, keepdims=True)
+    chosen = np.where(selected, softmax, 0.0)
+    mass = chosen.sum(axis=-1, keepdims=True)
     if decoder == "renormalise":
         # Where every selected key has underflowed to no mass at all, they share equally.
         count = selected.sum(axis=-1, keepdims=True)
-        even = np.divide(selected, count, out=np.zeros_like(kept), where=count > 0)
-        return np.asarray(np.divide(kept, mass, out=even, where=mass > 0))
+        even = np.divide(selected, count, out=np.zeros_like(chosen), where=count > 0)
+        return np.asarray(np.divide(chosen, mass, out=even, where=mass > 0))
     if decoder == "residual":
         size = visible.sum(axis=-1, keepdims=True)
         share = np.divide(1.0 - mass, size, out=np.zeros_like(mass), where=size > 0)
-        return kept + np.where(visible, share, 0.0)
+        return chosen + np.where(visible, share, 0.0)
     check_decoder(decoder)
     raise InputError(f"decoder {decoder!r} needs sampled levels", decoder=decoder)
 

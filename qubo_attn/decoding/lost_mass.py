@@ -1,4 +1,4 @@
-"""What the keys that were dropped on the way can cost, row by row."""
+"""Lost mass: what the keys that passes dropped can cost, row by row."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def losses_of(compiled: Compilation) -> Losses:
     """Return what ``compiled`` lost; see `CompiledAttention.losses`."""
     attention, first = compiled.attention, compiled.stages[0].program
     lift = compiled.lift_to(0)
-    gone = (np.diff(lift.indptr) == 0) & (lift.constant == 0)
+    dropped = (np.diff(lift.indptr) == 0) & (lift.constant == 0)
     heads, queries, _ = attention.shape
     v = first.variables
     mass = np.zeros((heads, queries))
-    place = v.head[gone], v.query[gone]
-    np.add.at(mass, place, attention.softmax[(*place, v.key[gone])])
+    place = v.head[dropped], v.query[dropped]
+    np.add.at(mass, place, attention.softmax[(*place, v.key[dropped])])
     if attention.values is None:
         return Losses(mass, None)
-    seen = attention.visible.astype(np.float64)
-    count = np.maximum(seen.sum(axis=-1, keepdims=True), 1.0)
-    mean = seen @ attention.values / count
+    visible = attention.visible.astype(np.float64)
+    count = np.maximum(visible.sum(axis=-1, keepdims=True), 1.0)
+    mean = visible @ attention.values / count
     reach = np.zeros((heads, queries))
     for h in range(heads):
         # |v - vbar|^2 for every query and key, without an array of (Q, K, d).
         values = attention.values[h]
         square = (values**2).sum(-1) - 2.0 * mean[h] @ values.T + (mean[h] ** 2).sum(-1)[:, None]
-        reach[h] = np.sqrt(np.maximum(np.where(seen[h] > 0, square, 0.0), 0.0)).max(axis=-1)
+        reach[h] = np.sqrt(np.maximum(np.where(visible[h] > 0, square, 0.0), 0.0)).max(axis=-1)
     return Losses(mass, 2.0 * mass * reach)

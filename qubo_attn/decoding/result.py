@@ -106,8 +106,8 @@ class AttentionResult:
                 "compiled.attention",
                 argument="attention",
             )
-        given = attention.softmax, attention.visible
-        return plot(self.selected, self.weights, given, heads, file)
+        softmax = attention.softmax, attention.visible
+        return plot(self.selected, self.weights, softmax, heads, file)
 
     def _repr_html_(self) -> str:
         from qubo_attn.pictures.heat import thumbnails

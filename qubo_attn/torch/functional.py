@@ -124,8 +124,8 @@ class AnnealedWeights(torch.autograd.Function):  # type: ignore[misc]
         leaf = scores.detach().to(wide).requires_grad_()
         with torch.enable_grad():
             weights = _differentiable(leaf, values.to(wide), ctx.how, ctx.drawn)
-        (own,) = torch.autograd.grad(weights, leaf, gradient.to(wide))
-        return own.to(scores.dtype), None, None, None
+        (result,) = torch.autograd.grad(weights, leaf, gradient.to(wide))
+        return result.to(scores.dtype), None, None, None
 
 
 def _differentiable(scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn) -> Tensor:
@@ -147,8 +147,8 @@ def _differentiable(scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn
     if how.backward == "exact":
         selected = _like(scores, drawn.result.selected, torch.bool)
         return selected_weights(scores, selected, how.decoding)
-    held = drawn.weights if how.forward == "soft" else drawn.result.selected
-    return -score_energies(scores, _like(scores, held, scores.dtype), objective, values)
+    amounts = drawn.weights if how.forward == "soft" else drawn.result.selected
+    return -score_energies(scores, _like(scores, amounts, scores.dtype), objective, values)
 
 
 def _seed(how: Annealing) -> dict[str, int]:
@@ -176,11 +176,11 @@ def _check_shapes(scores: Tensor, values: Tensor, keys: Tensor | None) -> None:
             "numbers, shape (..., queries, keys)",
             argument="scores",
         )
-    wanted = (*scores.shape[:-2], scores.shape[-1])
+    expected = (*scores.shape[:-2], scores.shape[-1])
     for name, vectors in (("values", values), ("keys", keys)):
-        if vectors is not None and tuple(vectors.shape[:-1]) != wanted:
+        if vectors is not None and tuple(vectors.shape[:-1]) != expected:
             raise InputError(
-                f"{name} have shape {tuple(vectors.shape)}; expected {wanted} and the width: one "
+                f"{name} have shape {tuple(vectors.shape)}; expected {expected} and the width: one "
                 "vector for each key of the scores",
                 argument=name,
                 shape=tuple(vectors.shape),
@@ -188,13 +188,14 @@ def _check_shapes(scores: Tensor, values: Tensor, keys: Tensor | None) -> None:
 
 
 def _check_scores(scores: Tensor) -> None:
-    bad = torch.isnan(scores) | (scores == torch.inf)
-    if bad.any():
-        place = [int(index) for index in bad.nonzero()[0]]
+    wrong = torch.isnan(scores) | (scores == torch.inf)
+    if wrong.any():
+        place = [int(index) for index in wrong.nonzero()[0]]
         named = dict(zip(_AXES[-len(place) :], place[-4:], strict=False))
         where = ", ".join(f"{axis} {index}" for axis, index in named.items())
+        number = float(scores.detach()[tuple(place)])
         raise InputError(
-            f"scores hold {float(scores.detach()[tuple(place)])} at {where} ({int(bad.sum())} such "
-            "entries): mask keys with -inf; if training diverged, lower the learning rate",
+            f"scores hold {number} at {where} ({int(wrong.sum())} such entries): mask "
+            "keys with -inf; if training diverged, lower the learning rate",
             **named,
         )

@@ -300,9 +300,9 @@ def replace_attention(model: nn.Module, **options: Any) -> list[str]:
 
 def _check_mask(name: str, mask: Tensor, shapes: list[tuple[int, ...]]) -> None:
     if tuple(mask.shape) not in shapes:
-        wanted = " or ".join(str(shape) for shape in shapes)
+        expected = " or ".join(str(shape) for shape in shapes)
         raise InputError(
-            f"{name} has shape {tuple(mask.shape)}; expected {wanted}",
+            f"{name} has shape {tuple(mask.shape)}; expected {expected}",
             argument=name,
             shape=tuple(mask.shape),
         )

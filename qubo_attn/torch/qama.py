@@ -1,6 +1,6 @@
 """QAMA, first version, as a differentiable layer (Du et al., arXiv 2504.11083v1).
 
-The formulas are those of `qubo_attn.frontend.qama`, run by torch. Bits are sampled and then held,
+The formulas are those of `qubo_attn.frontend.qama`, run by torch. Sampled bits are constants,
 so the energy is the only path that gradients take: ``dE/dJ_tij = - c_q w_ti w_tj``,
 ``dE/dh_ti = - c_l w_ti``, and on to queries, keys and values through J, h and eta. All shapes may
 have batch axes in front.
@@ -93,13 +93,13 @@ def qama_attention(
         sampled = annealer.sample(model, sampler, seed + number, dict(sampler_options or {}))
         states = model.read(sampled).samples
         best.append(qama_decode(states, q, k, v, bits, **options).bits)
-    held = torch.from_numpy(np.reshape(best, (*shape[:-1], bits))).to(query)
-    weights = held @ torch.from_numpy(qama.bit_weights(bits)).to(query)
+    sampled_bits = torch.from_numpy(np.reshape(best, (*shape[:-1], bits))).to(query)
+    weights = sampled_bits @ torch.from_numpy(qama.bit_weights(bits)).to(query)
     coupling = qama.couplings(query, key, smoothing=smoothing, xp=torch)
     terms = qama.eta(value, xp=torch)
     field = qama.token_field(terms)
     energies = qama.token_energies(coupling, field, weights, xp=torch, **strength)
-    energy = energies.sum((-2, -1)) + qama.pair_energies(held, penalty)
+    energy = energies.sum((-2, -1)) + qama.pair_energies(sampled_bits, penalty)
     return QamaAttended(qama.output(terms, field, energies, xp=torch), weights, energy)
 
 

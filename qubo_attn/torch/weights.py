@@ -1,10 +1,10 @@
-"""Attention weights as functions of scores, what was sampled held: what gradients run through.
+"""Attention weights as functions of scores, for gradients: what was sampled is a constant.
 
 All are plain torch, so their derivatives are exact. Scores have shape (..., Q, K), -inf where a
 query may not see a key; a row that sees nothing has zero weights and zero gradients.
 
 The energies are those of `qubo_attn.frontend.objectives`, key by key, a coupler's half to each end.
-Their gradient with the bits held is what QAMA (Du et al., arXiv 2504.11083v1) sends back through
+Their gradient at fixed bits is what QAMA (Du et al., arXiv 2504.11083v1) sends back through
 its annealer, ``dE/dh_i = -w_i`` and ``dE/dJ_ij = -w_i w_j``; see
 `qubo_attn.frontend.qama.energy_gradient`.
 """
@@ -34,7 +34,7 @@ def softmax_weights(scores: Tensor) -> Tensor:
 
 
 def selected_weights(scores: Tensor, selected: Tensor, decoder: str = "renormalise") -> Tensor:
-    """Return the weights of selected keys, the selection held.
+    """Return the weights of selected keys, at a fixed selection.
 
     Args:
         scores: shape (..., Q, K).
@@ -58,15 +58,15 @@ def selected_weights(scores: Tensor, selected: Tensor, decoder: str = "renormali
             decoder=decoder,
         )
     visible = scores > -torch.inf
-    kept = softmax_weights(scores).masked_fill(~selected, 0.0)
+    chosen = softmax_weights(scores).masked_fill(~selected, 0.0)
     size = visible.sum(-1, keepdim=True).clamp(min=1)
-    return kept + visible * (1.0 - kept.sum(-1, keepdim=True)) / size
+    return chosen + visible * (1.0 - chosen.sum(-1, keepdim=True)) / size
 
 
 def score_energies(
     scores: Tensor, selected: Tensor, objective: Objective, values: Tensor | None = None
 ) -> Tensor:
-    """Return what each key adds to its row's energy, the selection held.
+    """Return what each key adds to its row's energy, at a fixed selection.
 
     Terms in which no score stands (the similarities of ``redundancy``, the couplings of
     ``boltzmann``) are left out: their gradient is zero. Otherwise a row adds up to
@@ -105,11 +105,11 @@ def score_energies(
         weights, visible = softmax_weights(scores), scores > -torch.inf
         mean = (visible.to(scores.dtype) @ values) / visible.sum(-1, keepdim=True).clamp(min=1)
         # w_i = p_i (v_i - vbar) only ever meets a sum over keys, so no (Q, K, d) array is made.
-        every = weights @ values - mean * weights.sum(-1, keepdim=True)
-        kept = weights * z
-        held = kept @ values - mean * kept.sum(-1, keepdim=True)
-        reach = held - 2.0 * every
-        return kept * (reach @ values.mT - (reach * mean).sum(-1, keepdim=True))
+        full_sum = weights @ values - mean * weights.sum(-1, keepdim=True)
+        chosen = weights * z
+        selected_sum = chosen @ values - mean * chosen.sum(-1, keepdim=True)
+        reach = selected_sum - 2.0 * full_sum
+        return chosen * (reach @ values.mT - (reach * mean).sum(-1, keepdim=True))
     check_energies(objective)
     raise InputError("energies of 'output' need values", argument="values")
 
