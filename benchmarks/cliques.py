@@ -30,10 +30,10 @@ from qubo_attn.machine.topology import working_graph
 def busclique_chains(size: int, target: qa.Target, graph: nx.Graph) -> list[np.ndarray]:
     """Return what busclique alone finds; its all-sizes cache is never built."""
     try:
-        found = busclique.find_clique_embedding(size, graph, use_cache=False, seed=0)
+        embedding = busclique.find_clique_embedding(size, graph, use_cache=False, seed=0)
     except ValueError:
         return []
-    chains = [np.array(sorted(found[v]), np.int64) for v in range(size)] if found else []
+    chains = [np.array(sorted(embedding[v]), np.int64) for v in range(size)] if embedding else []
     return [np.searchsorted(target.qubits, chain) for chain in chains]
 
 
@@ -72,11 +72,11 @@ def verify(chains: list[np.ndarray], target: qa.Target) -> None:
 def measured(
     target: qa.Target,
     widest: list[np.ndarray],
-    theirs: list[np.ndarray],
+    reference: list[np.ndarray],
     longest: int,
     seed: int,
 ) -> dict[str, float]:
-    """Return what one seed finds; ``widest`` is busclique's largest, ``theirs`` its K_96."""
+    """Return what one seed finds; ``widest`` is busclique's largest, ``reference`` its K_96."""
     start = time.perf_counter()
     first = find_clique(64, target, seed=seed)
     facts: dict[str, float] = {"first_K64_seconds": round(time.perf_counter() - start, 3)}
@@ -86,11 +86,11 @@ def measured(
         len(widest), ceiling, lambda size: large_clique(size, target, longest=longest, seed=seed)
     )
     facts["largest_chain"] = max(map(len, chains or widest))
-    ours = shortest_clique(96, target, theirs, seed)
+    ours = shortest_clique(96, target, reference, seed)
     facts["K96_chain"] = max(map(len, ours), default=0)
-    for found in (chains, ours):
-        if found:
-            verify(found, target)
+    for embedding in (chains, ours):
+        if embedding:
+            verify(embedding, target)
     return facts
 
 
@@ -110,19 +110,19 @@ def main() -> None:
     reach, widest = largest(
         9, 16 * target.shape[0] + 1, lambda size: busclique_chains(size, target, graph)
     )
-    theirs = busclique_chains(96, target, graph)
-    for found in (widest, theirs):
-        if found:
-            verify(found, target)
+    reference = busclique_chains(96, target, graph)
+    for embedding in (widest, reference):
+        if embedding:
+            verify(embedding, target)
     print(f"busclique: K_{reach}, chains up to {max(map(len, widest))}", flush=True)
     runs = []
     for seed in range(chosen.seeds):
-        runs.append(measured(target, widest, theirs, chosen.longest, seed))
+        runs.append(measured(target, widest, reference, chosen.longest, seed))
         print(f"ours, seed {seed}: {runs[-1]}", flush=True)
     facts: dict[str, Any] = {name: median(run[name] for run in runs) for name in runs[0]}
     facts |= {
         "busclique": reach,
-        "busclique_K96_chain": max(map(len, theirs), default=0),
+        "busclique_K96_chain": max(map(len, reference), default=0),
         "seeds": chosen.seeds,
     }
     finish(facts, chosen.json)

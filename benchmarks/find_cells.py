@@ -24,7 +24,7 @@ def images(topology: str, n: int, period: int, count: int, seed: int) -> list[np
     generator = np.random.default_rng(seed)
     tiles = lattice.distinct(i for tile in clique_tiles(topology, n) for i in lattice.images(tile))
     shifts = lattice.shifts(period)
-    found: dict[frozenset[tuple[int, ...]], np.ndarray] = {}
+    tiles_by_place: dict[frozenset[tuple[int, ...]], np.ndarray] = {}
     for _ in range(20 * count):
         tile = tiles[generator.integers(len(tiles))]
         tile = lattice.shifted(tile, shifts[generator.integers(len(shifts))])
@@ -33,10 +33,10 @@ def images(topology: str, n: int, period: int, count: int, seed: int) -> list[np
         tile[:, 2] = order[lane, tile[:, 2]]
         places = frozenset(map(tuple, wrapped(lattice, tile, period).tolist()))
         if len(places) == len(tile):
-            found.setdefault(places, tile)
-        if len(found) == count:
+            tiles_by_place.setdefault(places, tile)
+        if len(tiles_by_place) == count:
             break
-    return list(found.values())
+    return list(tiles_by_place.values())
 
 
 def wrapped(lattice: Lattice, tile: np.ndarray, period: int) -> np.ndarray:
@@ -54,14 +54,14 @@ def choose(lattice: Lattice, pool: list[np.ndarray], period: int, nodes: int) ->
     column = np.repeat(np.arange(len(pool)), [len(tile) for tile in pool])
     shape = (int(row.max()) + 1, len(pool))
     matrix = csr_array((np.ones(len(row)), (row, column)), shape=shape)
-    found = milp(
+    solution = milp(
         -np.ones(len(pool)),
         constraints=LinearConstraint(matrix, -np.inf, 1),
         integrality=np.ones(len(pool), np.int64),
         bounds=Bounds(0, 1),
         options={"node_limit": nodes, "time_limit": 300},
     )
-    return [] if found.x is None else [pool[t] for t in np.flatnonzero(found.x > 0.5)]
+    return [] if solution.x is None else [pool[t] for t in np.flatnonzero(solution.x > 0.5)]
 
 
 def main() -> None:
@@ -81,8 +81,8 @@ def main() -> None:
     for n in map(int, options.sizes.split(",")):
         pool = images(options.topology, n, period, options.images, options.seed)
         chosen = choose(lattice, pool, period, options.nodes) if pool else []
-        taken = sum(map(len, chosen))
-        print(n, f"{len(chosen)} copies, {taken} of {room} qubits, {len(pool)} images", flush=True)
+        qubits = sum(map(len, chosen))
+        print(n, f"{len(chosen)} copies, {qubits} of {room} qubits, {len(pool)} images", flush=True)
         if not chosen:
             continue
         with np.load(options.out, allow_pickle=False) as file:

@@ -35,11 +35,11 @@ def tiles(topology: str, n: int) -> list[int]:
     return [2, 3] if n <= 8 else [3] if n <= 16 else [3, 4] if n <= 24 else [4]
 
 
-def find(topology: str, n: int, scale: float, known: list[np.ndarray]) -> list[np.ndarray]:
+def find(topology: str, n: int, scale: float, older: list[np.ndarray]) -> list[np.ndarray]:
     """Return tiles as arrays of (u, lane, wire, position, chain), smallest first."""
     edges = sorted(itertools.combinations(range(n), 2)) or [(v, v) for v in range(n)]
     lattice = Lattice(topology, 8, 4 if topology == "zephyr" else 2)
-    found: list[np.ndarray] = list(known)
+    pool: list[np.ndarray] = list(older)
     for m in tiles(topology, n):
         graph = (dwave.graphs.zephyr_graph if topology == "zephyr" else dwave.graphs.pegasus_graph)(
             m
@@ -56,22 +56,22 @@ def find(topology: str, n: int, scale: float, known: list[np.ndarray]) -> list[n
             chains = [list(embedding[v]) for v in range(n)]
             qubits = np.array([q for chain in chains for q in chain])
             owner = np.repeat(np.arange(n), [len(chain) for chain in chains])
-            found.append(np.column_stack([small.coordinates(qubits), owner]))
-    least, slack = min(map(len, found)), 1 if n <= 16 else 3
+            pool.append(np.column_stack([small.coordinates(qubits), owner]))
+    least, slack = min(map(len, pool)), 1 if n <= 16 else 3
     best = sorted(
-        (tile for tile in found if len(tile) <= least + slack),
+        (tile for tile in pool if len(tile) <= least + slack),
         key=lambda tile: (len(tile), int(np.bincount(tile[:, 4]).max()), area(tile, topology)),
     )
-    kept: list[np.ndarray] = []
-    seen: list[np.ndarray] = []
+    chosen: list[np.ndarray] = []
+    images_so_far: list[np.ndarray] = []
     for tile in best:
         images = lattice.images(tile)
-        if len(lattice.distinct([*seen, images[0]])) > len(seen):
-            kept.append(images[0])
-            seen = lattice.distinct([*seen, *images])
-        if len(kept) == KEEP:
+        if len(lattice.distinct([*images_so_far, images[0]])) > len(images_so_far):
+            chosen.append(images[0])
+            images_so_far = lattice.distinct([*images_so_far, *images])
+        if len(chosen) == KEEP:
             break
-    return kept
+    return chosen
 
 
 def area(tile: np.ndarray, topology: str) -> int:
@@ -97,10 +97,10 @@ def main() -> None:
     for n in map(int, options.sizes.split(",")):
         prefix = f"{options.topology}.{n}."
         old = [name for name in stock if name.startswith(prefix) and "cell" not in name]
-        known = [stock.pop(name).astype(np.int64) for name in old]
-        found = find(options.topology, n, options.scale, known)
-        stock |= {f"{prefix}{place}": tile.astype(np.int16) for place, tile in enumerate(found)}
-        summary[f"K{n}"] = [len(found), len(found[0]), int(np.bincount(found[0][:, 4]).max())]
+        older = [stock.pop(name).astype(np.int64) for name in old]
+        best = find(options.topology, n, options.scale, older)
+        stock |= {f"{prefix}{place}": tile.astype(np.int16) for place, tile in enumerate(best)}
+        summary[f"K{n}"] = [len(best), len(best[0]), int(np.bincount(best[0][:, 4]).max())]
         print(n, summary[f"K{n}"], flush=True)
         np.savez_compressed(options.out, **stock)  # type: ignore[arg-type]
     if options.json:

@@ -71,11 +71,11 @@ def ocean(size: int, target: qa.Target, budget: float) -> dict[str, int]:
     return {name: verified(tool(), size, target) for name, tool in tools.items()}
 
 
-def verified(found: list[dict[int, Iterable[int]]], size: int, target: qa.Target) -> int:
+def verified(embeddings: list[dict[int, Iterable[int]]], size: int, target: qa.Target) -> int:
     """Return how many copies were found, or 0 where they are not disjoint embeddings."""
     copies = [
         [np.searchsorted(target.qubits, sorted(embedding[v])) for v in range(size)]
-        for embedding in found
+        for embedding in embeddings
     ]
     return len(copies) if copies and Packing.of(Component(size), copies).fits(target) else 0
 
@@ -104,18 +104,18 @@ def main() -> None:
     facts: dict[str, dict[str, float]] = {}
     for size in map(int, chosen.sizes.split(",")):
         runs = [ours(size, target, chosen.rounds, chosen.seed + n) for n in range(chosen.seeds)]
-        theirs = ocean(size, target, chosen.budget) if chosen.budget > 0 else {}
+        ocean_copies = ocean(size, target, chosen.budget) if chosen.budget > 0 else {}
         counts, seconds, chains = zip(*runs, strict=True)
         facts[f"K{size}"] = {
             "ours": median(counts),
-            "ocean": max(theirs.values(), default=0),
+            "ocean": max(ocean_copies.values(), default=0),
             "bound": len(target.qubits) // len(clique_tiles(target.topology, size)[0]),
             "seconds": round(median(seconds), 2),
             "longest_chain": median(chains),
             "ours_least": min(counts),
             "seeds": chosen.seeds,
         }
-        print(f"K_{size}: {facts[f'K{size}']} {theirs}", flush=True)
+        print(f"K_{size}: {facts[f'K{size}']} {ocean_copies}", flush=True)
     finish(facts, chosen.json)
 
 

@@ -41,34 +41,34 @@ def timed(size: int, target: qa.Target, folder: Path, repair: bool) -> tuple[Cac
     """Return what a new process' cache hands out for a clique, and the processor time it took."""
     cache = qa.EmbeddingCache(folder, repair=repair)
     start = time.process_time()
-    kept = qa.Embed(target, cache).packing(size)
-    return kept, time.process_time() - start
+    entry = qa.Embed(target, cache).packing(size)
+    return entry, time.process_time() - start
 
 
-def measured(size: int, target: qa.Target, lost: int, seed: int, kept: Path) -> dict[str, float]:
+def measured(size: int, target: qa.Target, lost: int, seed: int, source: Path) -> dict[str, float]:
     """Return the facts of one draw of lost qubits."""
-    gone = np.random.default_rng(seed).choice(target.qubits, lost, replace=False)
-    machine = target.without(gone, [])
+    qubits = np.random.default_rng(seed).choice(target.qubits, lost, replace=False)
+    machine = target.without(qubits, [])
     # Both need them, and so does everything else: they are not the cost of either.
     _ = machine.adjacency, machine.hash
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file in kept.glob("*/*"):
+        for file in source.glob("*/*"):
             (folder / file.parent.name).mkdir()
             (folder / file.parent.name / file.name).write_bytes(file.read_bytes())
-        found, seconds = timed(size, machine, folder, repair=True)
+        entry, seconds = timed(size, machine, folder, repair=True)
     with tempfile.TemporaryDirectory() as name:
         anew, seconds_anew = timed(size, machine, Path(name), repair=False)
-    verify(found.packing, machine)
-    facts = {"ratio": seconds / seconds_anew, "repaired": found.how == "repaired"}
-    if found.origin.repair is not None:
+    verify(entry.packing, machine)
+    facts = {"ratio": seconds / seconds_anew, "repaired": entry.how == "repaired"}
+    if entry.origin.repair is not None:
         facts |= {
-            "kept": len(found.packing) / len(anew.packing),
-            "longest_chain": found.packing.longest_chain,
+            "kept": len(entry.packing) / len(anew.packing),
+            "longest_chain": entry.packing.longest_chain,
             "longest_chain_anew": anew.packing.longest_chain,
-            "reused": found.origin.repair.reused,
-            "mended": found.origin.repair.mended,
-            "placed": found.origin.repair.placed,
+            "reused": entry.origin.repair.reused,
+            "mended": entry.origin.repair.mended,
+            "placed": entry.origin.repair.placed,
         }
     return facts
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from qubo_attn.common.arrays import Array, frozen_array
+
+_DTYPES = {"Ints": np.int32, "Longs": np.int64, "Floats": np.float64, "Bytes": np.uint8}
 
 
 class Portable:
@@ -39,9 +41,17 @@ class Portable:
 
 
 class Columns(Portable):
-    """Base of the frozen column groups: converts each array to its dtype once and freezes it."""
+    """Base of the frozen column groups: converts each array to its dtype once and freezes it.
 
-    _dtypes: dict[str, type]
+    The dtype of a column is what its annotation says: `Ints`, `Longs`, `Floats` or `Bytes`; other
+    fields stay as they are.
+    """
+
+    _dtypes: ClassVar[dict[str, type]] = {}
+
+    def __init_subclass__(cls) -> None:
+        kinds = cls.__annotations__.items()
+        cls._dtypes = {name: _DTYPES[kind] for name, kind in kinds if kind in _DTYPES}
 
     def __post_init__(self) -> None:
         for name, dtype in self._dtypes.items():

@@ -162,8 +162,7 @@ class EmbeddingCache:
             self._memory[name] = cached
             return cached
         self.counts.misses += 1
-        graph, path = StoredGraph.of(target), self.folder / name
-        mended = None
+        graph, path, mended = StoredGraph.of(target), self.folder / name, None
         if self.repair and component.shape is None:
             mended = repaired(path.parent, target, graph, options)
         if mended is not None:
@@ -185,16 +184,12 @@ class EmbeddingCache:
 
     def entries(self) -> Iterator[CacheEntry]:
         """Yield the files of the cache, in order of their names."""
-        for path in self._paths():
+        for path, data, _ in self._contents():
             try:
-                data = path.read_bytes()
-                facts = CacheFile.from_bytes(data).facts
-            except FileNotFoundError:  # evicted meanwhile
-                continue
-            except (ValueError, OSError):
-                yield CacheEntry(path, {}, path.stat().st_size if path.exists() else 0, False)
-            else:
-                yield CacheEntry(path, facts, len(data), True)
+                facts, readable = CacheFile.from_bytes(data).facts, True
+            except ValueError:
+                facts, readable = {}, False
+            yield CacheEntry(path, facts, len(data), readable)
 
     def verify(self, target: Target | None = None) -> Iterator[tuple[Path, str]]:
         """Yield every file and what is wrong with it, nothing where it is good.
@@ -205,22 +200,17 @@ class EmbeddingCache:
             target: check the files of this machine alone, against it; None checks all, each against
                 the working graph it describes.
         """
-        for path in self._paths():
+        for path, data, problem in self._contents():
             if target is None or path.name.startswith(target.hash):
-                try:
-                    data = path.read_bytes()
-                except FileNotFoundError:  # evicted meanwhile
-                    continue
-                except OSError as error:
-                    yield path, f"it does not read ({error})"
-                    continue
-                yield path, problem_of(data, f"{path.parent.name}/{path.name}", target)
+                name = f"{path.parent.name}/{path.name}"
+                yield path, problem or problem_of(data, name, target)
 
     def take(self, name: str, data: bytes) -> bool:
         """Keep a file from elsewhere, unless a good one of that name is there.
 
         Args:
-            name: relative to the folder; data: content, for which `problem_of` finds no problem.
+            name: relative to the folder.
+            data: content, for which `problem_of` finds no problem.
 
         Returns:
             Whether it was kept.
@@ -238,7 +228,7 @@ class EmbeddingCache:
 
     def clear(self) -> int:
         """Delete every file of the cache; return how many there were."""
-        paths = list(self._paths())
+        paths = self._paths()
         for path in paths:
             path.unlink(missing_ok=True)
         self._memory.clear()
@@ -250,6 +240,18 @@ class EmbeddingCache:
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob(f"*/*{SUFFIX}"))
+
+    def _contents(self) -> Iterator[tuple[Path, bytes, str]]:
+        """Yield path and content of each file, and why it does not read where it does not."""
+        for path in self._paths():
+            data, problem = b"", ""
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:  # evicted meanwhile
+                continue
+            except OSError as error:
+                problem = f"it does not read ({error})"
+            yield path, data, problem
 
     def _name(self, component: Component, target: Target, options: dict[str, int]) -> str:
         folder = folder_of(component, target.topology, target.shape, options)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,22 +51,16 @@ class CacheFile:
 
     Attributes:
         numbers: the packing, with qubit numbers in place of positions.
-        options: what else the packing depends on (rounds, seed, longest_chain).
+        graph: the working graph it was made for.
         origin: where it came from.
-        graph: the working graph it was made for; target: its hash.
-        qubits, couplers: how many the machine has.
-        label, graph_id: how the machine calls itself and its working graph; may be empty.
+        facts: what the file says about itself, as plain data: the machine's hash (``target``),
+            names and counts, options of the search, origin.
     """
 
     numbers: Packing
-    options: dict[str, int]
-    origin: Origin
     graph: StoredGraph
-    target: str
-    qubits: int
-    couplers: int
-    label: str
-    graph_id: str
+    origin: Origin
+    facts: dict[str, Any]
 
     @classmethod
     def of(
@@ -78,48 +72,33 @@ class CacheFile:
         origin: Origin,
     ) -> CacheFile:
         """Return the file of a packing that fits ``target``, whose working graph is ``graph``."""
-        return cls(
-            Packing(packing.component, packing.ptr, target.qubits[packing.qubit]),
-            options,
-            origin,
-            graph,
-            target.hash,
-            len(target.qubits),
-            len(target.couplers),
-            target.label,
-            str(target.properties.get("graph_id", "")),
-        )
+        repair = origin.repair
+        facts = {
+            "format": FORMAT,
+            "shape": packing.component.name,
+            "topology": graph.topology,
+            "lattice": list(graph.shape),
+            "target": target.hash,
+            "label": target.label,
+            "graph_id": str(target.properties.get("graph_id", "")),
+            "qubits": len(target.qubits),
+            "couplers": len(target.couplers),
+            "copies": len(packing),
+            "options": options,
+            "origin": vars(origin) | {"repair": None if repair is None else vars(repair)},
+        }
+        return cls(replace(packing, qubit=target.qubits[packing.qubit]), graph, origin, facts)
 
     @property
     def name(self) -> str:
         """Where the file belongs, relative to the cache's folder."""
-        graph = self.graph
-        folder = folder_of(self.numbers.component, graph.topology, graph.shape, self.options)
-        return f"{folder}/{self.target}-{self.qubits}-{self.couplers}{SUFFIX}"
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the file says about itself, as plain data."""
-        repair = self.origin.repair
-        return {
-            "format": FORMAT,
-            "shape": self.numbers.component.name,
-            "topology": self.graph.topology,
-            "lattice": list(self.graph.shape),
-            "target": self.target,
-            "label": self.label,
-            "graph_id": self.graph_id,
-            "qubits": self.qubits,
-            "couplers": self.couplers,
-            "copies": len(self.numbers),
-            "options": self.options,
-            "origin": vars(self.origin) | {"repair": None if repair is None else vars(repair)},
-        }
+        facts, graph = self.facts, self.graph
+        folder = folder_of(self.numbers.component, graph.topology, graph.shape, facts["options"])
+        return f"{folder}/{facts['target']}-{facts['qubits']}-{facts['couplers']}{SUFFIX}"
 
     def packing(self, target: Target) -> Packing:
         """Return the packing on another state of the machine, -1 where a qubit is gone."""
-        qubit = places_in(target.qubits, self.numbers.qubit)
-        return Packing(self.numbers.component, self.numbers.ptr, qubit)
+        return replace(self.numbers, qubit=places_in(target.qubits, self.numbers.qubit))
 
     def problem(self, target: Target | None = None) -> str:
         """Return what is wrong, or nothing.
@@ -131,9 +110,10 @@ class CacheFile:
             machine = self.graph.target() if target is None else target
         except (TargetError, ValueError, IndexError) as error:
             return f"its working graph does not read: {error}"
-        if machine.hash != self.target:
+        if machine.hash != self.facts["target"]:
             return "its working graph is not the one it is filed under"
-        if (len(machine.qubits), len(machine.couplers)) != (self.qubits, self.couplers):
+        counts = len(machine.qubits), len(machine.couplers)
+        if counts != (self.facts["qubits"], self.facts["couplers"]):
             return "its counts of qubits and couplers are wrong"
         return "" if self.packing(machine).fits(machine) else "its chains do not fit the machine"
 
@@ -164,7 +144,7 @@ class CacheFile:
         """
         facts, body = _opened(data)
         try:
-            return cls._read(facts, _unpacked(dict(facts["columns"]), body))
+            return cls._read(facts, _unpacked(dict(facts.pop("columns")), body))
         except Exception as error:  # any content is possible, and all of it means the same
             raise ValueError(f"it does not read ({type(error).__name__}: {error})") from error
 
@@ -180,15 +160,14 @@ class CacheFile:
         graph = StoredGraph(
             facts["topology"],
             tuple(facts["lattice"]),
-            bool(facts["lost"]),
+            bool(facts.pop("lost")),
             columns["qubits"],
             columns["couplers"].reshape(-1, 2),
         )
         repair = facts["origin"]["repair"]
-        origin = facts["origin"] | {"repair": None if repair is None else Repair(**repair)}
-        names = ("target", "qubits", "couplers", "label", "graph_id")
-        machine = {name: facts[name] for name in names}
-        return cls(numbers, facts["options"], Origin(**origin), graph, **machine)
+        repair = None if repair is None else Repair(**repair)
+        origin = Origin(**facts["origin"] | {"repair": repair})
+        return cls(numbers, graph, origin, facts)
 
 
 def problem_of(data: bytes, name: str, target: Target | None = None) -> str:

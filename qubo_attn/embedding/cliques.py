@@ -20,8 +20,9 @@ from qubo_attn.embedding.large import (
     clique_that_stays,
     is_beyond_ideal,
     large_clique,
+    largest,
 )
-from qubo_attn.embedding.minors import embed, embed_clique
+from qubo_attn.embedding.minors import couplers_among, embed, embed_clique
 from qubo_attn.embedding.packing import NO_BOUND, Packing, within
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles
 from qubo_attn.embedding.tiling import pack_tiles
@@ -103,14 +104,8 @@ def largest_clique(target: Target, below: int) -> int:
     # A chain of l qubits of d neighbours each has at most l (d - 2) + 2 couplers to other chains.
     qubits, degree = len(target.qubits), int(np.diff(target.adjacency.first).max(initial=0))
     most = 3 + int(np.sqrt(qubits * max(degree - 2, 0)))
-    low, high = 0, min(below, most + 1, qubits + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if find_clique(middle, target):
-            low = middle
-        else:
-            high = middle
-    return low
+    ceiling = min(below, most + 1, qubits + 1)
+    return largest(0, ceiling, lambda size: find_clique(size, target))
 
 
 def raise_too_long(what: str, longest_chain: int, packing: Packing, target: Target) -> NoReturn:
@@ -148,7 +143,7 @@ def _free_clique(size: int, target: Target, free: Bools, seed: int) -> list[Long
     """Return the chains of one clique on the free qubits, or nothing."""
     if size == 1:
         return [np.flatnonzero(free)[:1]]
-    part = target.couplers[free[target.couplers].all(axis=1)]
+    part = couplers_among(free, target)
     if not len(part):
         return []
     if target.is_grid and size >= LEAST_BUSCLIQUE:

@@ -8,7 +8,7 @@ is improved by taking single chains out and growing them anew elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -136,9 +136,14 @@ def ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
         low = guess
         if not len(_ideal_clique(guess + 1, topology, shape)):
             return guess
+    return largest(low, high, lambda size: len(_ideal_clique(size, topology, shape)))
+
+
+def largest(low: int, high: int, works: Callable[[int], object]) -> int:
+    """Return the largest size that works, from ``low``, which does, to below ``high``."""
     while high - low > 1:
         middle = (low + high) // 2
-        if len(_ideal_clique(middle, topology, shape)):
+        if works(middle):
             low = middle
         else:
             high = middle

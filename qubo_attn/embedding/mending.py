@@ -15,9 +15,9 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Longs, csr_rows
 from qubo_attn.embedding.large import Draft, mend, regrow
-from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.packing import Packing, chains_of
 from qubo_attn.embedding.templates import clique_tiles
-from qubo_attn.embedding.tiling import Copies, Tiling, moves_of
+from qubo_attn.embedding.tiling import Tiling, moves_of
 from qubo_attn.machine.target import Target
 
 # Share of the placements that a packing found anew tries.
@@ -181,13 +181,12 @@ def _placed(
 ) -> list[list[Longs]]:
     """Put tiles on what is free within some qubits, moving copies about that lie there."""
     tiling = Tiling(size, target)
-    qubits = [np.concatenate(copy) for copy in copies]
-    most, widest = tiling.empty().qubits.shape
-    held = Copies.none(max(most, len(copies)), max([widest, *map(len, qubits)]))
-    for copy, row in zip(copies, qubits, strict=True):
-        held.add(row, np.repeat(np.arange(size), [len(chain) for chain in copy]))
-    tiling.search(held, int(_EFFORT * moves_of(rounds, target)), seed, within)
-    return held.chains(size)
+    rows = [
+        (np.concatenate(copy), np.repeat(np.arange(size), [len(chain) for chain in copy]))
+        for copy in copies
+    ]
+    rows = tiling.search(rows, int(_EFFORT * moves_of(rounds, target)), seed, within)
+    return [chains_of(*row, size) for row in rows]
 
 
 def _marks(copies: list[list[Longs]]) -> set[frozenset[bytes]]:

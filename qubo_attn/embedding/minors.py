@@ -7,9 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Longs
+from qubo_attn.common.arrays import Array, Bools, Longs
 from qubo_attn.machine.target import Target
 from qubo_attn.machine.topology import working_graph
+
+
+def couplers_among(free: Bools, target: Target) -> Array:
+    """Return the couplers of a machine whose qubits are both free."""
+    return target.couplers[free[target.couplers].all(axis=1)]
 
 
 def embed(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Longs, frozen_array, pointers
+from qubo_attn.common.arrays import Bools, Longs, pointers
+from qubo_attn.common.frozen import Columns
 from qubo_attn.embedding.component import Component
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.machine.target import Target
@@ -17,7 +18,7 @@ NO_BOUND = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
-class Packing:
+class Packing(Columns):
     """Disjoint embeddings of one component, those with the shortest chains first.
 
     Attributes:
@@ -30,10 +31,6 @@ class Packing:
     component: Component
     ptr: Longs
     qubit: Longs
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ptr", frozen_array(self.ptr, np.int64))
-        object.__setattr__(self, "qubit", frozen_array(self.qubit, np.int64))
 
     @classmethod
     def of(cls, component: Component, copies: Sequence[Sequence[Longs]]) -> Packing:

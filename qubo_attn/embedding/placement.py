@@ -13,15 +13,15 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Floats, Longs, csr_rows, frozen_array, pointers
-from qubo_attn.common.frozen import Columns, Portable
+from qubo_attn.common.arrays import Floats, Ints, Longs, csr_rows, pointers
+from qubo_attn.common.frozen import Columns
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.machine.target import Target
 
 
 @dataclass(frozen=True, eq=False)
-class Placement(Portable):
+class Placement(Columns):
     """Chains of every variable of a program, in submissions that each fit the machine.
 
     Attributes:
@@ -39,10 +39,6 @@ class Placement(Portable):
     chain_ptr: Longs
     chain_qubit: Longs
     structure: str
-
-    def __post_init__(self) -> None:
-        for name in ("submission", "component", "chain_ptr", "chain_qubit"):
-            object.__setattr__(self, name, frozen_array(getattr(self, name), np.int64))
 
     @property
     def submissions(self) -> int:
@@ -103,35 +99,25 @@ class Placement(Portable):
                 f"{form.i[t]} and {form.j[t]}",
                 variables=(int(form.i[t]), int(form.j[t])),
             )
-        used = np.concatenate([np.zeros(0, np.int64), *self._used])
-        carrier = self.submission[form.i]
+        order = np.argsort(self.submission, kind="stable")
+        spread, carrier = np.repeat(order, self.chain_lengths[order]), self.submission[form.i]
         return Plan(
             i=form.i,
             j=form.j,
             logical=np.argsort(carrier, kind="stable"),
             logical_ptr=pointers(np.bincount(carrier, minlength=self.submissions)),
-            field_of=used,
-            field_qubit=np.concatenate(
-                [np.zeros(0, np.int64), *(self._chain(members) for members in self.members)]
-            ),
-            field_parts=self.chain_lengths[used],
+            field_of=spread,
+            field_qubit=self.chain_qubit[csr_rows(self.chain_ptr, order)[1]],
+            field_parts=self.chain_lengths[spread].astype(np.float64),
             coupling_of=logical,
             coupling_coupler=physical,
             coupling_parts=carriers[logical],
             chain_of=within,
             chain_coupler=link,
-            field_ptr=pointers([len(part) for part in self._used]),
+            field_ptr=pointers(np.bincount(self.submission[spread], minlength=self.submissions)),
             coupling_ptr=pointers([len(part[0]) for part in parts]),
             chain_ptr=pointers([len(part[2]) for part in parts]),
         )
-
-    def _chain(self, members: Longs) -> Longs:
-        """Return the qubits of the chains of ``members``, one chain after another."""
-        return self.chain_qubit[csr_rows(self.chain_ptr, members)[1]]
-
-    @cached_property
-    def _used(self) -> list[Longs]:
-        return [np.repeat(members, self.chain_lengths[members]) for members in self.members]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,39 +135,21 @@ class Plan(Columns):
         field_ptr, coupling_ptr, chain_ptr: where each submission's entries start.
     """
 
-    i: Array
-    j: Array
-    logical: Array
-    logical_ptr: Array
-    field_of: Array
-    field_qubit: Array
-    field_parts: Array
-    coupling_of: Array
-    coupling_coupler: Array
-    coupling_parts: Array
-    chain_of: Array
-    chain_coupler: Array
-    field_ptr: Array
-    coupling_ptr: Array
-    chain_ptr: Array
-
-    _dtypes = {  # noqa: RUF012
-        "i": np.int32,
-        "j": np.int32,
-        "logical": np.int64,
-        "logical_ptr": np.int64,
-        "field_of": np.int64,
-        "field_qubit": np.int64,
-        "field_parts": np.float64,
-        "coupling_of": np.int64,
-        "coupling_coupler": np.int64,
-        "coupling_parts": np.float64,
-        "chain_of": np.int64,
-        "chain_coupler": np.int64,
-        "field_ptr": np.int64,
-        "coupling_ptr": np.int64,
-        "chain_ptr": np.int64,
-    }
+    i: Ints
+    j: Ints
+    logical: Longs
+    logical_ptr: Longs
+    field_of: Longs
+    field_qubit: Longs
+    field_parts: Floats
+    coupling_of: Longs
+    coupling_coupler: Longs
+    coupling_parts: Floats
+    chain_of: Longs
+    chain_coupler: Longs
+    field_ptr: Longs
+    coupling_ptr: Longs
+    chain_ptr: Longs
 
     def fill(self, h: Floats, coupling: Floats, strength: Floats) -> tuple[Floats, Floats]:
         """Return physical fields, and couplings: those between chains, then those within chains.

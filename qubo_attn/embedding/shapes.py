@@ -19,7 +19,7 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Bools, Longs, pointers, segment_ids
 from qubo_attn.embedding.cliques import pack_cliques, raise_too_long
 from qubo_attn.embedding.component import MOST_DEGREE, Component, Shape
-from qubo_attn.embedding.minors import embed
+from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, within
 from qubo_attn.embedding.plane import Plane
 from qubo_attn.embedding.templates import round_up
@@ -173,7 +173,7 @@ def _embed(
     shape: Shape, target: Target, free: Bools, seed: int, tries: int, timeout: float = _NO_TIMEOUT
 ) -> list[Longs]:
     """Return one copy on the free qubits, or nothing."""
-    part = target.couplers[free[target.couplers].all(axis=1)]
+    part = couplers_among(free, target)
     if free.sum() < shape.size or len(part) < len(shape.i):
         return []
     chains = embed(shape.size, shape.edges, part, seed, tries=tries, timeout=timeout)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import combinations, product
+from typing import TypeAlias
 
 import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Longs
 from qubo_attn.embedding.component import Component
-from qubo_attn.embedding.minors import embed
+from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, chains_of
 from qubo_attn.embedding.templates import clique_cell, clique_tiles
 from qubo_attn.machine.lattice import Lattice
@@ -37,106 +38,54 @@ _GROWTH = 1.25
 _PER_FAILURE, _SMALL = 10_000, 12
 
 
-@dataclass
-class Copies:
-    """Copies of one clique, as the kernel holds them.
-
-    Attributes:
-        qubits: (most, widest): the qubits of each copy; chain: the chain that each is in.
-        sizes: how many each copy has; count: how many copies there are.
-    """
-
-    qubits: Array
-    chain: Array
-    sizes: Longs
-    count: int = 0
-
-    @classmethod
-    def none(cls, most: int, widest: int) -> Copies:
-        """Return no copies, with room for ``most``."""
-        shape = (most, widest)
-        return cls(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(most, np.int64))
-
-    def add(self, qubits: Longs, chain: Longs) -> None:
-        """Add a copy."""
-        self.qubits[self.count, : len(qubits)] = qubits
-        self.chain[self.count, : len(qubits)] = chain
-        self.sizes[self.count] = len(qubits)
-        self.count += 1
-
-    def gaps(self, target: Target) -> Bools:
-        """Return which qubits of the machine no copy holds."""
-        free = np.ones(len(target.qubits), bool)
-        for copy in range(self.count):
-            free[self.qubits[copy, : self.sizes[copy]]] = False
-        return free
-
-    def chains(self, size: int) -> list[list[Longs]]:
-        """Return the qubits of each of the ``size`` chains of each copy."""
-        return [
-            chains_of(qubits[:count], chain[:count], size)
-            for qubits, chain, count in zip(
-                self.qubits[: self.count], self.chain, self.sizes, strict=False
-            )
-        ]
+# The qubits of a copy, and the chain that each is in.
+Copy: TypeAlias = tuple[Longs, Longs]
 
 
 @dataclass
 class Tiling:
-    """Tiles of one clique on one machine.
+    """Search for disjoint copies of one clique on one machine.
 
     Attributes:
-        size: nodes of the clique; target: the machine.
+        size: nodes of the clique.
+        target: the machine.
         longest: qubits that a chain of a tile may have.
+        lattice: the ideal lattice that the machine lacks parts of.
+        table: index of the qubit at u, lane, wire, position.
+        tiles: the shipped tiles and their mirror images, then shapes that were learned.
+        most, widest: room for copies, and for the qubits of each.
     """
 
     size: int
     target: Target
     longest: int = NO_BOUND
 
-    @cached_property
-    def lattice(self) -> Lattice:
-        """The ideal lattice that the machine lacks parts of."""
-        return Lattice.of(self.target.topology, self.target.shape)
-
-    @cached_property
-    def table(self) -> Longs:
-        """Index of the qubit at u, lane, wire, position."""
-        return self.lattice.table(self.target.qubits)
-
-    @cached_property
-    def tiles(self) -> list[Array]:
-        """The shipped tiles and their mirror images, sorted by lane as the kernel wants them."""
-        return [
+    def __post_init__(self) -> None:
+        self.lattice = Lattice.of(self.target.topology, self.target.shape)
+        self.table = self.lattice.table(self.target.qubits)
+        self.tiles = [
             tile
             for tile in _images(self.lattice, self.size)
             if np.bincount(tile[:, 4]).max() <= self.longest
         ]
+        lengths = [len(tile) for tile in self.tiles] or [1]
+        self.most = len(self.target.qubits) // min(lengths) + 1
+        self.widest = int(_GROWTH * max(lengths))
 
-    def empty(self) -> Copies:
-        """Return no copies, with room for as many as there can be."""
-        least, largest = min(map(len, self.tiles)), max(map(len, self.tiles))
-        return Copies.none(len(self.target.qubits) // least + 1, int(_GROWTH * largest))
-
-    def crystal(self) -> Copies:
+    def crystal(self) -> list[Copy]:
         """Return the periodic arrangement, clipped to the chip where it fits best."""
-        copies = self.empty()
         cell = clique_cell(self.target.topology, self.size)
         if cell is None:
-            return copies
-        period, rows = cell
-        placed = max((self._unfold(rows, period, s) for s in self.lattice.shifts(period)), key=len)
-        whole = np.ones(len(placed), bool)
-        if placed and not self.target.is_ideal:
-            chains = [chains_of(qubits, chain, self.size) for qubits, chain in placed]
+            return []
+        copies = max((self._unfold(*cell, s) for s in self.lattice.shifts(cell[0])), key=len)
+        if copies and not self.target.is_ideal:
+            chains = [chains_of(*copy, self.size) for copy in copies]
             whole = Packing.of(Component(self.size), chains).whole(self.target)
-        for (qubits, chain), good in zip(placed, whole, strict=True):
-            if good and np.bincount(chain).max() <= self.longest:
-                copies.add(qubits, chain)
-        return copies
+            copies = [copy for copy, good in zip(copies, whole, strict=True) if good]
+        return [copy for copy in copies if np.bincount(copy[1]).max() <= self.longest]
 
-    def _unfold(self, rows: Array, period: int, shift: Longs) -> list[tuple[Longs, Longs]]:
-        """Return qubits and chains of the copies of a shifted cell that lie on working qubits."""
+    def _unfold(self, period: int, rows: Array, shift: Longs) -> list[Copy]:
+        """Return the copies of a shifted cell that lie on working qubits."""
         reach = range(-period, self.lattice.length + period, period)
         shifts = shift + np.array(list(product(reach, repeat=2)))
         copies = []
@@ -146,34 +95,41 @@ class Tiling:
             copies += [(row, tile[:, 4]) for row in qubits[(qubits >= 0).all(axis=1)]]
         return copies
 
-    def fill_gaps(self, copies: Copies, failures: int, seed: int) -> None:
-        """Add what minorminer embeds in free qubits, and learn its shapes.
+    def fill_gaps(self, copies: list[Copy], failures: int, seed: int) -> list[Copy]:
+        """Return copies and what minorminer embeds in free qubits; learn its shapes.
 
         Args:
-            copies: added to.
+            copies: copies that stay.
             failures: attempts that may fail before the rest is left to the search.
             seed: seed of the attempts, counted up.
         """
-        edges, learned = list(combinations(range(self.size), 2)), []
-        while failures and copies.count < len(copies.sizes):
-            part = self.target.couplers[copies.gaps(self.target)[self.target.couplers].all(axis=1)]
+        edges, copies = list(combinations(range(self.size), 2)), list(copies)
+        learned = []
+        while failures and len(copies) < self.most:
+            free = np.ones(len(self.target.qubits), bool)
+            for qubits, _ in copies:
+                free[qubits] = False
             seed += 1
+            part = couplers_among(free, self.target)
             chains = embed(self.size, edges, part, seed, tries=1)
             qubits = np.concatenate([np.zeros(0, np.int64), *chains])
-            if not 0 < len(qubits) <= copies.qubits.shape[1]:
+            if not 0 < len(qubits) <= self.widest:
                 failures -= 1
                 continue
             chain = np.repeat(np.arange(self.size), [len(part) for part in chains])
-            copies.add(qubits, chain)
+            copies.append((qubits, chain))
             places = self.lattice.coordinates(self.target.qubits[qubits])
             learned += self.lattice.images(np.column_stack([places, chain]))
         self.tiles = _sorted(self.lattice, [*self.tiles, *learned])
+        return copies
 
-    def search(self, copies: Copies, moves: int, seed: int, within: Bools | None = None) -> None:
-        """Add copies by moving gaps about; never fewer than before.
+    def search(
+        self, copies: list[Copy], moves: int, seed: int, within: Bools | None = None
+    ) -> list[Copy]:
+        """Return at least as many copies, found by moving gaps about; some give way to others.
 
         Args:
-            copies: added to; some give way to others.
+            copies: copies to start from.
             moves: placements tried.
             seed: seed of all choices.
             within: qubits that tiles may be put on, so that copies elsewhere stay; None for all.
@@ -181,8 +137,7 @@ class Tiling:
         table = self.table
         if within is not None:
             table = np.where((table >= 0) & within[table], table, -1)
-        sizes = np.array([len(tile) for tile in self.tiles], np.int64)
-        stack = np.full((len(sizes), int(sizes.max()), 5), -1, np.int64)
+        stack = np.full((len(self.tiles), max(map(len, self.tiles)), 5), -1, np.int64)
         for t, tile in enumerate(self.tiles):
             stack[t, : len(tile)] = tile
         lattice = kernels.LatticeTable(
@@ -192,24 +147,36 @@ class Tiling:
             table,
             self.lattice.coordinates(self.target.qubits),
         )
-        copies.count = kernels.pack_tiles(
-            kernels.Tiles(stack, sizes, self.size),
+        most = max(self.most, len(copies))
+        widest = max([self.widest, *(len(qubits) for qubits, _ in copies)])
+        board = kernels.Copies(
+            np.zeros((most, widest), np.int64),
+            np.zeros((most, widest), np.int64),
+            np.zeros(most, np.int64),
+        )
+        for c, (qubits, chain) in enumerate(copies):
+            count = board.sizes[c] = len(qubits)
+            board.qubits[c, :count], board.chain[c, :count] = qubits, chain
+        count = kernels.pack_tiles(
+            kernels.Tiles(stack, np.array([len(tile) for tile in self.tiles]), self.size),
             lattice,
             self.target.adjacency,
-            kernels.Copies(copies.qubits, copies.chain, copies.sizes),
-            copies.count,
+            board,
+            len(copies),
             not self.target.is_ideal,
             0 if self.target.is_ideal else self.size // 8,
             moves,
             seed,
         )
+        rows = zip(board.qubits[:count], board.chain, board.sizes, strict=False)
+        return [(qubits[:length], chain[:length]) for qubits, chain, length in rows]
 
 
 @lru_cache(maxsize=32)
-def _images(lattice: Lattice, size: int) -> list[Array]:
+def _images(lattice: Lattice, size: int) -> tuple[Array, ...]:
     """Return the shipped tiles of a clique and their mirror images."""
     tiles = clique_tiles(lattice.topology, size)
-    return _sorted(lattice, [image for tile in tiles for image in lattice.images(tile)])
+    return tuple(_sorted(lattice, [image for tile in tiles for image in lattice.images(tile)]))
 
 
 def _sorted(lattice: Lattice, tiles: Iterable[Array]) -> list[Array]:
@@ -228,7 +195,8 @@ def pack_tiles(
     """Return disjoint embeddings of a clique that tiles ship for.
 
     Args:
-        size: nodes of the clique; target: a Pegasus or Zephyr machine.
+        size: nodes of the clique.
+        target: a Pegasus or Zephyr machine.
         rounds: thousands of placements tried on a full Zephyr chip.
         seed: seed of all choices.
         longest: qubits that a chain of a tile may have; mended ones may have more.
@@ -238,15 +206,13 @@ def pack_tiles(
         return []
     moves = moves_of(rounds, target)
     trial = round(_TRIAL * moves)
-    best, crystal = tiling.empty(), tiling.crystal()
-    tiling.search(best, trial, seed)
+    best, crystal = tiling.search([], trial, seed), tiling.crystal()
     left = moves - trial
-    if crystal.count:
-        tiling.search(crystal, trial, seed)
+    if crystal:
         left -= trial
-        best = max(best, crystal, key=lambda copies: copies.count)
+        best = max(best, tiling.search(crystal, trial, seed), key=len)
     for part in range(_PARTS):
         if 1 < size <= _SMALL and rounds >= _PER_FAILURE:
-            tiling.fill_gaps(best, rounds // _PER_FAILURE, seed + 100 * part)
-        tiling.search(best, left // _PARTS, seed + 1 + part)
-    return best.chains(size)
+            best = tiling.fill_gaps(best, rounds // _PER_FAILURE, seed + 100 * part)
+        best = tiling.search(best, left // _PARTS, seed + 1 + part)
+    return [chains_of(*copy, size) for copy in best]

@@ -84,7 +84,7 @@ def ancillas(program: Program, owner: Longs) -> Variables:
         query=query,
         key=np.full(len(owner), -1),
         bit=first[place_of] + rank,
-        upper=np.ones(len(owner)),
+        upper=np.ones(len(owner), np.int32),
         role=np.full(len(owner), Role.ANCILLA),
         mass=np.full(len(owner), np.nan),
     )

@@ -222,7 +222,7 @@ def _variables(heads: int, tokens: int, bits: int) -> Variables:
         query=np.full(n, -1),
         key=token,
         bit=bit,
-        upper=np.ones(n),
+        upper=np.ones(n, np.int32),
         role=np.full(n, Role.WEIGHT),
         mass=np.full(n, np.nan),
     )

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Longs, csr_rows, own_array, pointers, segment_ids
+from qubo_attn.common.arrays import (
+    Array,
+    Bools,
+    Bytes,
+    Floats,
+    Ints,
+    Longs,
+    csr_rows,
+    own_array,
+    pointers,
+    segment_ids,
+)
 from qubo_attn.common.frozen import Columns
 
 if TYPE_CHECKING:
@@ -64,23 +75,13 @@ class Variables(Columns):
         mass: float64, softmax probability of the key in its row; NaN where it has none.
     """
 
-    head: Array
-    query: Array
-    key: Array
-    bit: Array
-    upper: Array
-    role: Array
-    mass: Array
-
-    _dtypes = {  # noqa: RUF012  (a table shared by all instances)
-        "head": np.int32,
-        "query": np.int32,
-        "key": np.int32,
-        "bit": np.int32,
-        "upper": np.int32,
-        "role": np.uint8,
-        "mass": np.float64,
-    }
+    head: Ints
+    query: Ints
+    key: Ints
+    bit: Ints
+    upper: Ints
+    role: Bytes
+    mass: Floats
 
     def __len__(self) -> int:
         return len(self.role)
@@ -108,33 +109,18 @@ class Constraints(Columns):
         weight, slope: float64, the price; NaN weight where a constraint is still imposed.
     """
 
-    ptr: Array
-    var: Array
-    coef: Array
-    sense: Array
-    rhs: Array
-    kind: Array
-    head: Array
-    query: Array
-    key: Array
-    bit: Array
-    weight: Array
-    slope: Array
-
-    _dtypes = {  # noqa: RUF012
-        "ptr": np.int64,
-        "var": np.int32,
-        "coef": np.float64,
-        "sense": np.uint8,
-        "rhs": np.float64,
-        "kind": np.uint8,
-        "head": np.int32,
-        "query": np.int32,
-        "key": np.int32,
-        "bit": np.int32,
-        "weight": np.float64,
-        "slope": np.float64,
-    }
+    ptr: Longs
+    var: Ints
+    coef: Floats
+    sense: Bytes
+    rhs: Floats
+    kind: Bytes
+    head: Ints
+    query: Ints
+    key: Ints
+    bit: Ints
+    weight: Floats
+    slope: Floats
 
     def __len__(self) -> int:
         return len(self.rhs)

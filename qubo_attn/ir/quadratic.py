@@ -31,11 +31,9 @@ class Terms(Columns):
         bias: float64, the coefficient of each coupler.
     """
 
-    i: Array
-    j: Array
-    bias: Array
-
-    _dtypes = {"i": np.int32, "j": np.int32, "bias": np.float64}  # noqa: RUF012  (a shared table)
+    i: Ints
+    j: Ints
+    bias: Floats
 
     def __len__(self) -> int:
         return len(self.bias)
@@ -195,7 +193,7 @@ class Quadratic(Portable):
             return Terms.nonzero(i, j, bias, not bias.all())
         if index is None:
             return self.couplers
-        place = np.full(len(self.linear), -1, np.int64)
+        place = np.full(len(self.linear), -1, np.int32)
         place[index] = np.arange(len(index))
         first, second = place[self.i], place[self.j]
         inside = (first >= 0) & (second >= 0)

@@ -99,7 +99,6 @@ from .integers import (
 from .leveled import LeveledColumns as LeveledColumns
 from .leveled import certify_leveled as certify_leveled
 from .mending import mend_clique as mend_clique
-from .mending import regrow_clique as regrow_clique
 from .order import heaviest as heaviest
 from .packing import LatticeTable as LatticeTable
 from .packing import Tiles as Tiles
@@ -111,6 +110,7 @@ from .physical import place_values as place_values
 from .planning import match_couplers as match_couplers
 from .products import product_step_costs as product_step_costs
 from .ranges import range_shares as range_shares
+from .regrowing import regrow_clique as regrow_clique
 from .rows import (
     Adjacency as Adjacency,
 )

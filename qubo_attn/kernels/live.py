@@ -91,25 +91,25 @@ def live_parts(local: Floats, fields: Floats, k: int, steps: int) -> Live:
             for a in range(m):
                 state[open_keys[a]] = 1 if left else -1
             break
-        part, own = np.empty((m, m)), np.empty(m)
+        couplers, linear = np.empty((m, m)), np.empty(m)
         for a in range(m):
-            own[a] = rest[open_keys[a]]
+            linear[a] = rest[open_keys[a]]
             for b in range(m):
-                part[a, b] = local[open_keys[a], open_keys[b]]
+                couplers[a, b] = local[open_keys[a], open_keys[b]]
         slopes = np.empty(m)
-        constant = inside + _minorant(part, own, left, steps, slopes)
+        constant = inside + _minorant(couplers, linear, left, steps, slopes)
         order = np.sort(slopes)
         base = constant + order[:left].sum()
         last, following = order[left - 1], order[left]
         limit = upper + slack
-        found = 0
+        settled = 0
         for a in range(m):
             if base + max(slopes[a] - last, 0.0) > limit:
                 state[open_keys[a]] = -1
-                found += 1
+                settled += 1
             elif base + max(following - slopes[a], 0.0) > limit:
                 state[open_keys[a]] = 1
-                found += 1
+                settled += 1
             for b in range(a):
                 if left == 1:
                     out = True
@@ -120,19 +120,19 @@ def live_parts(local: Floats, fields: Floats, k: int, steps: int) -> Live:
                 if out:
                     pairs[open_keys[a], open_keys[b]] = False
                     pairs[open_keys[b], open_keys[a]] = False
-        if found == 0:
+        if settled == 0:
             break
-        kept, c = np.empty(m - found, np.int64), 0
+        still_open, c = np.empty(m - settled, np.int64), 0
         for a in range(m):
             s = open_keys[a]
             if state[s] == 0:
-                kept[c] = s
+                still_open[c] = s
                 c += 1
             elif state[s] == 1:
                 inside += rest[s]
                 for u in range(n):
                     rest[u] += local[s, u]
-        open_keys = kept
+        open_keys = still_open
     for s in range(n):
         if state[s] == -1:
             pairs[s, :] = False
@@ -153,7 +153,7 @@ def change_bound(local: Floats, fields: Floats, k: int, before: Live, after: Liv
     """
     state, pairs, new_state, new_pairs = before.state, before.pairs, after.state, after.pairs
     n, left, m = len(fields), k, 0
-    open_keys, own = np.empty(n, np.int64), np.empty(n)
+    open_keys, linear = np.empty(n, np.int64), np.empty(n)
     for s in range(n):
         if state[s] == 1 and new_state[s] == 1:
             left -= 1
@@ -162,16 +162,16 @@ def change_bound(local: Floats, fields: Floats, k: int, before: Live, after: Liv
             m += 1
     if not 0 < left < m:
         return 0.0
-    part = np.zeros((m, m))
+    couplers = np.zeros((m, m))
     for a in range(m):
         s = open_keys[a]
-        own[a] = fields[s]
+        linear[a] = fields[s]
         for u in range(n):
             if state[u] == 1 and new_state[u] == 1:
-                own[a] += local[s, u]
+                linear[a] += local[s, u]
         for b in range(m):
             u = open_keys[b]
             if pairs[s, u] or new_pairs[s, u]:
-                part[a, b] = local[s, u]
-    most = -sorted_bounds(-part, -own[:m])[left]
-    return float(most - sorted_bounds(part, own[:m])[left])
+                couplers[a, b] = local[s, u]
+    most = -sorted_bounds(-couplers, -linear[:m])[left]
+    return float(most - sorted_bounds(couplers, linear[:m])[left])

@@ -162,10 +162,10 @@ class Lattice:
 
     def distinct(self, tiles: Iterable[Array]) -> list[Array]:
         """Return the first tile of each outline: others differ by the order of wires in lanes."""
-        kept: dict[Outline, Array] = {}
+        first: dict[Outline, Array] = {}
         for tile in tiles:
-            kept.setdefault(_outline(tile), tile)
-        return list(kept.values())
+            first.setdefault(_outline(tile), tile)
+        return list(first.values())
 
 
 def _outline(tile: Array) -> Outline:
@@ -174,6 +174,6 @@ def _outline(tile: Array) -> Outline:
     for u, lane, wire, position, _ in tile.tolist():
         wires.setdefault((u, lane), {}).setdefault(wire, []).append(position)
     return tuple(
-        (place, tuple(sorted(tuple(sorted(taken)) for taken in wires[place].values())))
+        (place, tuple(sorted(tuple(sorted(row)) for row in wires[place].values())))
         for place in sorted(wires)
     )

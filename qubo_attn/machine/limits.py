@@ -1,4 +1,4 @@
-"""What a machine accepts: ranges of coefficients, totals, reads and run time.
+"""Limits of a machine: ranges of coefficients, totals, reads and run time.
 
 Read from the properties that a solver publishes. What a Pegasus or Zephyr machine leaves unsaid is
 taken from the machines of its family (Advantage_system4.1 and 6.4, Advantage2_system1 and 4).
@@ -51,10 +51,10 @@ def stated(family: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     A machine that states both kinds of coupling total keeps the per-group one: the per-qubit limit
     is what simulated samplers leave behind from an older machine.
     """
-    own = {k: v for k, v in properties.items() if k not in _BULKY and v is not None}
-    merged = dict(_FAMILIES.get(family, _OPEN)) | own
-    if "extended_j_range" not in own and "j_range" in own and family not in _FAMILIES:
-        merged["extended_j_range"] = own["j_range"]
+    listed = {k: v for k, v in properties.items() if k not in _BULKY and v is not None}
+    merged = dict(_FAMILIES.get(family, _OPEN)) | listed
+    if "extended_j_range" not in listed and "j_range" in listed and family not in _FAMILIES:
+        merged["extended_j_range"] = listed["j_range"]
     if "per_group_coupling_range" in merged and "per_qubit_coupling_range" in merged:
         del merged["per_qubit_coupling_range"]
     return merged

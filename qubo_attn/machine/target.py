@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Longs, own_array, places_in, pointers
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import nearest, whole
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import TargetError
 from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
-from qubo_attn.machine.readers import Machine, ideal, named, read_graph, read_json, read_sampler
+from qubo_attn.machine.readers import ideal, read_graph, read_json, read_sampler
 from qubo_attn.machine.timing import Timing
 from qubo_attn.machine.topology import GRIDS, coupling_groups, ideal_graph
 
@@ -137,7 +136,8 @@ class Target(Portable):
         Raises:
             TargetError: names the file and what does not read.
         """
-        return cls(*read_json(file))
+        machine, qubits, couplers = read_json(file)
+        return cls(*machine).without(qubits, couplers)
 
     @classmethod
     def from_sampler(cls, sampler: dimod.Structured) -> Target:
@@ -157,10 +157,8 @@ class Target(Portable):
         """
         if target is None or isinstance(target, Target):
             return target
-        if target == "all-to-all":
-            return cls.all_to_all()
         if isinstance(target, (str, Path)):
-            return cls(*named(str(target)))
+            return cls._named(str(target))
         import networkx as nx
 
         if isinstance(target, nx.Graph):
@@ -171,6 +169,21 @@ class Target(Portable):
             f"cannot compile for {type(target).__name__}: pass a Target, a name such as "
             "'zephyr:12', a JSON file, a networkx graph or a sampler with a structure",
             target=repr(target),
+        )
+
+    @classmethod
+    def _named(cls, name: str) -> Target:
+        if name == "all-to-all":
+            return cls.all_to_all()
+        family, _, size = name.partition(":")
+        if family in GRIDS and size.isdecimal() and int(size) >= 1:
+            return cls.zephyr(int(size)) if family == "zephyr" else cls.pegasus(int(size))
+        if Path(name).suffix == ".json" or Path(name).exists():
+            return cls.from_json(name)
+        raise TargetError(
+            f"unknown target {name!r}: expected zephyr:M, pegasus:M, all-to-all or a JSON file"
+            f"{nearest(family, [*GRIDS, 'all-to-all'])}",
+            target=name,
         )
 
     # -- variations ---------------------------------------------------------------------------
@@ -197,7 +210,7 @@ class Target(Portable):
         count = round(couplers * len(rest.couplers))
         pairs = rest.couplers[generator.choice(len(rest.couplers), count, replace=False)]
         label = f"{self.label}, {len(lost)} qubits and {count} couplers missing"
-        return dataclasses.replace(rest.without([], rest.qubits[pairs]), label=label)
+        return replace(rest.without([], rest.qubits[pairs]), label=label)
 
     def without(self, qubits: ArrayLike, couplers: ArrayLike) -> Target:
         """Return the machine without some more qubits and couplers, both by qubit number.
@@ -205,9 +218,19 @@ class Target(Portable):
         Raises:
             TargetError: no qubit is left.
         """
+        live = ~np.isin(self.qubits, np.asarray(qubits, np.int64))
+        if not live.any():
+            raise TargetError(f"{self.label}: no working qubit is left")
+        names = self.names
+        if names is not None:
+            names = tuple(name for name, works in zip(names, live, strict=True) if works)
+        place, inside = np.cumsum(live) - 1, live[self.couplers].all(axis=1)
+        columns = own_array(self.qubits[live]), own_array(place[self.couplers[inside]])
+        rest = replace(self, qubits=columns[0], couplers=columns[1], names=names)
         pairs = np.asarray(couplers, np.int64).reshape(-1, 2)
-        columns = (getattr(self, field.name) for field in dataclasses.fields(self))
-        return Target(*Machine(*columns).without(np.asarray(qubits, np.int64), pairs, self.label))
+        dead = rest.coupler_numbers(*places_in(rest.qubits, pairs).T)
+        alive = np.delete(rest.couplers, dead[dead >= 0], axis=0)
+        return replace(rest, couplers=own_array(alive))
 
     # -- what others read ---------------------------------------------------------------------
 

@@ -16,39 +16,18 @@ import numpy as np
 
 from qubo_attn.errors import TargetError
 
+_READOUT = "readout_time_model_parameters"
 # Published by Advantage_system4.1 and Advantage2_system1, rounded; points are powers of ten.
 _FAMILIES: dict[str, dict[str, Any]] = {
     "pegasus": {
         "typical_programming_time": 14770.0,
         "qpu_delay_time_per_sample": 20.6,
-        "readout_time_model_parameters": (
-            0.0,
-            1.59,
-            2.84,
-            3.18,
-            3.75,
-            1.60,
-            2.13,
-            2.35,
-            2.37,
-            2.37,
-        ),
+        _READOUT: (0.0, 1.59, 2.84, 3.18, 3.75, 1.60, 2.13, 2.35, 2.37, 2.37),
     },
     "zephyr": {
         "typical_programming_time": 33640.0,
         "qpu_delay_time_per_sample": 60.6,
-        "readout_time_model_parameters": (
-            0.0,
-            0.91,
-            1.45,
-            2.54,
-            3.66,
-            1.37,
-            1.67,
-            1.75,
-            1.99,
-            1.99,
-        ),
+        _READOUT: (0.0, 0.91, 1.45, 2.54, 3.66, 1.37, 1.67, 1.75, 1.99, 1.99),
     },
 }
 _DEFAULTS: dict[str, Any] = {
@@ -105,7 +84,7 @@ class Timing:
         data = _DEFAULTS | {k: v for k, v in properties.items() if k in _DEFAULTS}
         data |= measured or _FAMILIES[family]
         version, model = str(data["version"]), data["readout_time_model"]
-        parameters = data.get("readout_time_model_parameters", ())
+        parameters = data.get(_READOUT, ())
         half = len(parameters) // 2
         readable = version.startswith("1.0.") and model in ("pwl_log_log", "pwl_linear")
         if not readable or not half or len(parameters) % 2 or not set(data) >= _NEEDED:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from itertools import product
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -39,29 +40,19 @@ def _zephyr(grid: int, tile: int = 4) -> tuple[Longs, Array]:
     positions of its line (Boothby, King and Raymond, Zephyr Topology of D-Wave Quantum Processors,
     2021).
     """
-    lanes, places = 2 * grid + 1, 2 * grid
-
-    def number(u: int, lane: Array, wire: Array, place: Array) -> Array:
-        line: Array = wire + tile * (lane + lanes * u)
-        return np.asarray(place // 2 + grid * (place % 2 + 2 * line))
-
-    lane, wire, place = (a.ravel() for a in np.indices((lanes, tile, places)))
-    pairs = []
-    for u in range(2):
-        for step in (1, 2):
-            on = place + step < places
-            ends = (number(u, lane[on], wire[on], place[on] + more) for more in (0, step))
-            pairs.append(np.stack(list(ends), axis=1))
-    for side in range(2):
-        for back in range(2):
-            for other in range(tile):
-                across, along = place + side, lane - back
-                on = (along >= 0) & (along < places)
-                low = number(0, lane[on], wire[on], place[on])
-                high = number(1, across[on], np.full_like(low, other), along[on])
-                pairs.append(np.stack([low, high], axis=1))
-    qubits = np.arange(2 * lanes * tile * places, dtype=np.int64)
-    return own_array(qubits), own_array(ordered(np.concatenate(pairs)))
+    lattice = Lattice("zephyr", grid, tile)
+    qubits = np.arange(2 * lattice.lanes * tile * lattice.length, dtype=np.int64)
+    table = lattice.table(qubits)
+    pairs = [np.stack([table[..., :-step], table[..., step:]], axis=-1) for step in (1, 2)]
+    for side, back in product(range(2), repeat=2):
+        lane, place = np.indices((lattice.lanes, lattice.length)).reshape(2, -1)
+        inside = (lane >= back) & (lane - back < lattice.length)
+        lane, place = lane[inside], place[inside]
+        low, high = table[0, lane, :, place], table[1, place + side, :, lane - back]
+        ends = np.broadcast_arrays(low[:, :, None], high[:, None, :])
+        pairs.append(np.stack(ends, axis=-1))
+    joined = np.concatenate([part.reshape(-1, 2) for part in pairs])
+    return own_array(qubits), own_array(ordered(joined))
 
 
 def ordered(pairs: Array) -> Array:
@@ -104,10 +95,10 @@ def coupling_groups(family: str, shape: tuple[int, ...], qubits: Longs, couplers
     if family != "zephyr":
         return 2 * couplers
     u, lane, _, position = Lattice.of(family, shape).coordinates(qubits).T
-    own, other = couplers, couplers[:, ::-1]
-    crossing = position[own] + 1 - lane[other]
-    inline = np.where(position[other] > position[own], 0, 1)
-    return 2 * couplers + np.where(u[own] != u[other], crossing, inline)
+    near, far = couplers, couplers[:, ::-1]
+    crossing = position[near] + 1 - lane[far]
+    inline = np.where(position[far] > position[near], 0, 1)
+    return 2 * couplers + np.where(u[near] != u[far], crossing, inline)
 
 
 def _ideal(family: str, shape: tuple[int, ...], **options: object) -> nx.Graph:

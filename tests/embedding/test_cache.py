@@ -364,7 +364,10 @@ def test_verify_checks_chains_and_graph(tmp_path: Path) -> None:
     swapped[[0, -1]] = swapped[[-1, 0]]
     numbers = Packing(Component(4), packing.ptr, swapped)
     assert changed(numbers=numbers).problem() == "its chains do not fit the machine"
-    assert changed(qubits=9).problem() == "its counts of qubits and couplers are wrong"
+    assert (
+        changed(facts=entry.facts | {"qubits": 9}).problem()
+        == "its counts of qubits and couplers are wrong"
+    )
     gone = StoredGraph("zephyr", (2, 4), True, np.arange(160), np.zeros((0, 2), np.int64))
     assert "no working qubit is left" in changed(graph=gone).problem()
     short = changed(numbers=Packing(Component(4), packing.ptr[:-1], entry.numbers.qubit))

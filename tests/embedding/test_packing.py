@@ -10,9 +10,9 @@ from dwave.embedding import verify_embedding
 import qubo_attn as qa
 from qubo_attn.embedding.cliques import largest_clique, pack_cliques
 from qubo_attn.embedding.component import Component
-from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.packing import Packing, chains_of
 from qubo_attn.embedding.templates import clique_sizes, clique_tiles, round_up
-from qubo_attn.embedding.tiling import Tiling
+from qubo_attn.embedding.tiling import Copy, Tiling
 from qubo_attn.machine.lattice import Lattice
 
 TARGETS = {
@@ -95,28 +95,30 @@ def test_mirror_images_of_tiles_are_embeddings(name: str) -> None:
 @pytest.mark.parametrize("topology", ["pegasus", "zephyr"])
 def test_cells_fill_the_lattice(topology: str) -> None:
     target = qa.Target.of(f"{topology}:6")
-    tiling = Tiling(8, target)
-    crystal = tiling.crystal()
-    packing = Packing.ordered(Component(8), crystal.chains(8))
+    crystal = Tiling(8, target).crystal()
+    packing = packed(crystal)
     assert packing.fits(target)
     assert len(packing) > len(target.qubits) // 12 * 0.7
     lossy = Tiling(8, target.with_losses(0.02, 0.01, seed=1))
     clipped = lossy.crystal()
-    assert 0 < clipped.count < crystal.count
-    assert Packing.ordered(Component(8), clipped.chains(8)).fits(lossy.target)
+    assert 0 < len(clipped) < len(crystal)
+    assert packed(clipped).fits(lossy.target)
+
+
+def packed(copies: list[Copy]) -> Packing:
+    return Packing.ordered(Component(8), [chains_of(*copy, 8) for copy in copies])
 
 
 def test_gaps_are_filled_and_shapes_learned() -> None:
     tiling = Tiling(8, TARGETS["zephyr"])
-    copies, known = tiling.empty(), len(tiling.tiles)
-    tiling.fill_gaps(copies, 1, seed=0)
-    assert copies.count >= 1
-    assert Packing.ordered(Component(8), copies.chains(8)).fits(tiling.target)
-    assert len(tiling.tiles) >= known
-    before = copies.count
-    tiling.search(copies, 20_000, seed=0)
-    assert copies.count >= before
-    assert Packing.ordered(Component(8), copies.chains(8)).fits(tiling.target)
+    shipped = len(tiling.tiles)
+    copies = tiling.fill_gaps([], 1, seed=0)
+    assert len(copies) >= 1
+    assert packed(copies).fits(tiling.target)
+    assert len(tiling.tiles) >= shipped
+    more = tiling.search(copies, 20_000, seed=0)
+    assert len(more) >= len(copies)
+    assert packed(more).fits(tiling.target)
 
 
 @pytest.mark.parametrize("size", [8, 16, 32])
