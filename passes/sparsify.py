@@ -33,7 +33,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
 from qubo_attn.common.checks import whole
 from qubo_attn.common.threads import by_rows
 from qubo_attn.errors import InputError
@@ -130,7 +130,8 @@ class Sparsify:
         if self.dominance:
             plain = exact & ~_leveled(program, rows)
             part = rows.take(plain).counted
-            state[plain[rows.row]] = kernels.dominated_keys(part, *_columns(program))
+            o, upper = program.objective, program.variables.upper
+            state[plain[rows.row]] = kernels.dominated_keys(part, o.linear, upper, o.adjacency())
         count = rows.counted.keep
         full, none = exact & (count == np.diff(rows.ptr)), count == 0
         if full.any() or none.any():
@@ -169,18 +170,12 @@ def _nucleus(rows: Constraints, rank: Longs, mass: Floats, share: float) -> Long
     return np.bincount(row[before < share * total[row]], minlength=len(rows))
 
 
-def _columns(program: Program) -> tuple[Floats, Ints, kernels.Adjacency]:
-    """Return linear biases, largest values, and the couplers of different variables."""
-    o = program.objective
-    pair = o.i != o.j
-    terms = (o.i, o.j, o.bias) if pair.all() else (o.i[pair], o.j[pair], o.bias[pair])
-    return o.linear, program.variables.upper, kernels.adjacency(len(program), *terms)
-
-
 def _loss(program: Program, rows: Constraints, stays: Bools) -> float:
     """Return how much the optimum rises at most when only some entries of the rows stay."""
     bits = bit_rows(program.replace(constraints=rows)) & ~_leveled(program, rows)
-    part, columns, kept = rows.take(bits).counted, _columns(program), stays[bits[rows.row]]
+    part, kept = rows.take(bits).counted, stays[bits[rows.row]]
+    o, upper = program.objective, program.variables.upper
+    columns = o.linear, upper, o.adjacency()
 
     def costs(some: slice) -> tuple[Floats]:
         entries = slice(int(part.ptr[some.start]), int(part.ptr[some.stop]))
@@ -189,7 +184,6 @@ def _loss(program: Program, rows: Constraints, stays: Bools) -> float:
     (swaps,) = by_rows(costs, part.ptr)
     if bits.all():
         return float(swaps.sum())
-    upper = program.variables.upper
     up, down = move_costs(program, np.zeros(len(program)), upper.astype(np.float64))
     level, opener = gate_pairs(program)
     # A key that is deselected takes its level down with it.

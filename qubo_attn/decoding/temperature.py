@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
 from qubo_attn.ir.program import Program
@@ -73,7 +72,7 @@ def effective_temperature(program: Program, samples: ArrayLike) -> float:
 def _flip_costs(program: Program, bits: Floats) -> Floats:
     """Return what flipping each bit of each sample would add to the energy, shape (m, n)."""
     form = program.total()
-    ptr, neighbour, value = kernels.adjacency(len(program), form.i, form.j, form.bias)
+    ptr, neighbour, value = form.adjacency()
     couplers = sparse.csr_array((value, neighbour, ptr), shape=(len(program), len(program)))
     fields = form.linear + np.asarray((couplers @ bits.T).T)
     return np.asarray((1.0 - 2.0 * bits) * fields)

@@ -53,12 +53,10 @@ def by_levels(program: Program, index: Longs, share: float) -> LeveledProof:
     # Counted variables first: the bounds on F(m) then lie where the row's other entries do.
     order = np.lexsort((inside, ~counted[inside], row))
     var, ptr = inside[order].astype(np.int32), pointers(np.bincount(row, minlength=len(rows)))
-    curved = o.i == o.j
-    square = np.bincount(o.i[curved], weights=o.bias[curved], minlength=n).astype(np.float64)
     proof = kernels.certify_leveled(
         kernels.CountRows(ptr, var, rows.counted.keep),
-        kernels.LeveledColumns(counted, gate, o.linear, program.variables.upper, square),
-        kernels.adjacency(n, o.i[~curved], o.j[~curved], o.bias[~curved]),
+        kernels.LeveledColumns(counted, gate, o.linear, program.variables.upper, o.squares()),
+        o.adjacency(),
         rows.ptr + np.arange(len(rows.ptr)),
         share,
         ROUNDS,

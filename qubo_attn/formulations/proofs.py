@@ -99,13 +99,7 @@ def step_costs(program: Program, rows: Constraints) -> StepCosts:
     if whole is not None:
         couplers, number = whole
         return StepCosts(*couplers.step_costs(o.linear, number, counted.keep))
-    square = o.i == o.j
-    curvature = np.zeros(len(program))
-    terms = (o.i, o.j, o.bias)
-    if square.any():
-        curvature[o.i[square]] = o.bias[square]
-        terms = (o.i[~square], o.j[~square], o.bias[~square])
-    columns = o.linear, program.variables.upper, curvature, kernels.adjacency(len(program), *terms)
+    columns = o.linear, program.variables.upper, o.squares(), o.adjacency()
     return StepCosts(
         *by_rows(lambda part: kernels.step_costs(counted.part(part), *columns), rows.ptr, SUMS)
     )
@@ -157,7 +151,7 @@ def by_relaxation(
         steps: gradient steps of the relaxation.
     """
     o, counted = program.objective, rows.counted
-    adjacency = kernels.adjacency(len(program), o.i, o.j, o.bias)
+    adjacency = o.adjacency()
     return kernels.RelaxedRows(
         *by_rows(
             lambda part: kernels.certify_rows(
@@ -210,11 +204,9 @@ def move_costs(program: Program, least: Floats, most: Floats) -> tuple[Floats, F
         up += np.bincount(ends, weights=np.maximum(low, high), minlength=n)
         down -= np.bincount(ends, weights=np.minimum(low, high), minlength=n)
     # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
-    curved, flat = o.i[~pair], o.bias[~pair]
-    steep = flat * (2.0 * most[curved] - 1.0)
-    up[curved] += np.maximum(steep, flat)
-    down[curved] -= np.minimum(steep, flat)
-    return up, down
+    flat = o.squares()
+    steep = flat * (2.0 * most - 1.0)
+    return up + np.maximum(steep, flat), down - np.minimum(steep, flat)
 
 
 def _wall_weights(up: Floats, down: Floats, high: Floats, low: Floats) -> Floats:

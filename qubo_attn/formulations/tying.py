@@ -94,13 +94,12 @@ def tie_bound(program: Program, leader: Longs) -> float | None:
     count = np.rint(rows.rhs).astype(np.int64)
     tied = np.bincount(row, weights=in_group[rows.var], minlength=len(rows)) > 0
     keeps = (rank < count[row]) | ~tied[row]
-    pair = o.i != o.j
     costs = kernels.swap_costs(
         rows.counted,
         keeps,
         o.linear,
         program.variables.upper,
-        kernels.adjacency(len(program), o.i[pair], o.j[pair], o.bias[pair]),
+        o.adjacency(),
     )
     return float(costs.sum())
 

@@ -199,6 +199,19 @@ class Quadratic(Portable):
         inside = (first >= 0) & (second >= 0)
         return Terms(first[inside], second[inside], self.bias[inside])
 
+    def adjacency(self) -> kernels.Adjacency:
+        """Return the couplers of different variables, in both directions."""
+        pair, terms = self.i != self.j, (self.i, self.j, self.bias)
+        if not pair.all():
+            terms = self.i[pair], self.j[pair], self.bias[pair]
+        return kernels.adjacency(len(self.linear), *terms)
+
+    def squares(self) -> Floats:
+        """Return the coefficient of the square of each variable."""
+        square, coefficient = self.i == self.j, np.zeros(len(self.linear))
+        coefficient[self.i[square]] = self.bias[square]
+        return coefficient
+
     def arrays(self) -> dict[str, Array]:
         """Return the columns by name."""
         return {"linear": self.linear, **self.terms.arrays()}

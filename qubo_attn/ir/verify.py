@@ -117,47 +117,53 @@ def _objective(variables: Variables, o: Quadratic, terms: bool) -> Iterator[Diag
         yield Diagnostic("finite-offset", "objective", f"has offset {o.offset}")
     if not terms:
         return
-    outside, *bad = kernels.first_bad_terms(n, variables.upper, o.i, o.j, o.bias).tolist()
-    if outside >= 0:
-        ends = f"{o.i[outside]}, {o.j[outside]}"
-        yield Diagnostic("term-range", f"term {outside}", f"couples variables {ends} of {n}")
+    i, j, bias, upper = o.i, o.j, o.bias, variables.upper
+    if kernels.terms_are_good(n, upper, i, j, bias):
         return
-    for t, (code, text) in zip(bad, _TERMS, strict=True):
-        if t >= 0:
-            yield Diagnostic(code, f"{variables.label(o.i[t])} * {variables.label(o.j[t])}", text)
-
-
-_TERMS = (
-    ("term-order", "has its larger variable first"),
-    ("term-sorted", "is out of order or twice"),
-    ("term-zero", "is a structural zero"),
-    ("finite-term", "is not finite"),
-    ("bit-squared", "is the square of a bit; fold it into the linear part"),
-)
-
-
-_ROWS = (
-    ("row-empty", "has no variable"),
-    ("row-range", "names no variable"),
-    ("row-sorted", "has variables out of order or twice"),
-    ("row-zero", "has a zero coefficient"),
-    ("finite-row", "is not finite"),
-)
+    outside = (np.minimum(i, j) < 0) | (np.maximum(i, j) >= n)
+    if outside.any():
+        t = int(np.flatnonzero(outside)[0])
+        yield Diagnostic("term-range", f"term {t}", f"couples variables {i[t]}, {j[t]} of {n}")
+        return
+    back = np.diff(i, prepend=-1), np.diff(j, prepend=-1)
+    for code, bad, text in (
+        ("term-order", i > j, "has its larger variable first"),
+        (
+            "term-sorted",
+            (back[0] < 0) | ((back[0] == 0) & (back[1] <= 0)),
+            "is out of order or twice",
+        ),
+        ("term-zero", bias == 0, "is a structural zero"),
+        ("finite-term", ~np.isfinite(bias), "is not finite"),
+        (
+            "bit-squared",
+            (i == j) & (upper[i] == 1),
+            "is the square of a bit; fold it into the linear part",
+        ),
+    ):
+        if bad.any():
+            t = int(np.flatnonzero(bad)[0])
+            yield Diagnostic(code, f"{variables.label(i[t])} * {variables.label(j[t])}", text)
 
 
 def _constraints(variables: Variables, c: Constraints) -> Iterator[Diagnostic]:
+    n, row = len(variables), c.row
 
     def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
         if bad.any():
             yield Diagnostic(code, c.label(int(np.flatnonzero(bad)[0])), text)
 
-    for r, (code, text) in zip(
-        kernels.first_bad_rows(len(variables), c.ptr, c.var, c.coef, c.rhs).tolist(),
-        _ROWS,
-        strict=True,
-    ):
-        if r >= 0:
-            yield Diagnostic(code, c.label(r), text)
+    def having(bad: Bools) -> Bools:
+        return np.asarray(np.bincount(row[bad], minlength=len(c)) > 0)
+
+    if not kernels.rows_are_good(n, c.ptr, c.var, c.coef, c.rhs):
+        falls = (np.diff(row, prepend=-1) == 0) & (np.diff(c.var, prepend=-1) <= 0)
+        endless = having(~np.isfinite(c.coef)) | ~np.isfinite(c.rhs)
+        yield from first("row-empty", np.diff(c.ptr) == 0, "has no variable")
+        yield from first("row-range", having((c.var < 0) | (c.var >= n)), "names no variable")
+        yield from first("row-sorted", having(falls), "has variables out of order or twice")
+        yield from first("row-zero", having(c.coef == 0), "has a zero coefficient")
+        yield from first("finite-row", endless, "is not finite")
     yield from first("sense", c.sense > max(Sense), "has an unknown sense")
     text = "is no gate: expected c.u - U v <= 0 with a bit v and U the largest c.u"
     yield from first("gate", _crooked_gates(variables, c), text)

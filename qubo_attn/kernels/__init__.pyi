@@ -35,7 +35,7 @@ from .columns import (
     entries_among as entries_among,
 )
 from .columns import (
-    first_bad_rows as first_bad_rows,
+    rows_are_good as rows_are_good,
 )
 from .components import connected_components as connected_components
 from .couplers import ChangedRows as ChangedRows
@@ -55,9 +55,6 @@ from .forms import (
     disjoint_squares as disjoint_squares,
 )
 from .forms import (
-    first_bad_terms as first_bad_terms,
-)
-from .forms import (
     fixed_terms as fixed_terms,
 )
 from .forms import (
@@ -74,6 +71,9 @@ from .forms import (
 )
 from .forms import (
     terms_among as terms_among,
+)
+from .forms import (
+    terms_are_good as terms_are_good,
 )
 from .gram import (
     gram_couplers as gram_couplers,

@@ -33,37 +33,24 @@ def ascending(kind: Array, head: Ints, query: Ints, key: Ints, bit: Ints) -> boo
 
 
 @kernel
-def first_bad_rows(n: int, ptr: Longs, var: Ints, coef: Floats, rhs: Floats) -> Longs:
-    """Return the first row of each kind of trouble, -1 where there is none.
+def rows_are_good(n: int, ptr: Longs, var: Ints, coef: Floats, rhs: Floats) -> bool:
+    """Return whether rows have variables that ascend, and numbers that are finite and not zero.
 
-    Returns:
-        Rows without variables; with one beyond the ``n`` there are; with variables out of order or
-        twice; with a coefficient of zero; with a number that is not finite.
+    Args:
+        n: variables there are.
+        ptr, var, coef, rhs: the rows; right-hand sides may be zero.
     """
-    bad = np.full(5, -1, np.int64)
-    for r in range(len(ptr) - 1):
-        if ptr[r] == ptr[r + 1] and bad[0] < 0:
-            bad[0] = r
-        own, factor = var[ptr[r] : ptr[r + 1]], coef[ptr[r] : ptr[r + 1]]
-        # Plain sums, one loop each: several entries at a time.
-        beyond, disorder, zero, endless = 0, 0, 0, 0
-        for e in range(len(own)):
-            beyond += (own[e] < 0) | (own[e] >= n)
-        for e in range(1, len(own)):
-            disorder += own[e] <= own[e - 1]
-        for e in range(len(factor)):
-            zero += factor[e] == 0.0
-        for e in range(len(factor)):
-            endless += factor[e] - factor[e] != 0.0
-        if beyond > 0 and bad[1] < 0:
-            bad[1] = r
-        if disorder > 0 and bad[2] < 0:
-            bad[2] = r
-        if zero > 0 and bad[3] < 0:
-            bad[3] = r
-        if (endless > 0 or not np.isfinite(rhs[r])) and bad[4] < 0:
-            bad[4] = r
-    return bad
+    # Plain sums, one loop each: several entries at a time.
+    bad = 0
+    for e in range(len(var)):
+        bad += (var[e] < 0) | (var[e] >= n) | (coef[e] == 0.0)
+    for e in range(len(coef)):
+        bad += coef[e] - coef[e] != 0.0
+    for r in range(len(rhs)):
+        bad += (ptr[r] == ptr[r + 1]) | (rhs[r] - rhs[r] != 0.0)
+        for e in range(ptr[r] + 1, ptr[r + 1]):
+            bad += var[e] <= var[e - 1]
+    return bad == 0
 
 
 @kernel

@@ -143,43 +143,26 @@ def squared_fields(
 
 
 @kernel
-def first_bad_terms(n: int, upper: Ints, i: Ints, j: Ints, bias: Floats) -> Longs:
-    """Return the first term of each kind of trouble, -1 where there is none.
+def terms_are_good(n: int, upper: Ints, i: Ints, j: Ints, bias: Floats) -> bool:
+    """Return whether terms are sorted, unique, finite, not zero, and no squares of bits.
 
-    Returns:
-        Terms with a variable beyond the ``n`` there are; with the larger variable first; out of
-        order or twice; of value zero; not finite; that square a variable whose ``upper`` is one.
-        Where the first kind occurs, the others are not looked for.
+    Args:
+        n: variables there are; upper: their largest values.
+        i, j, bias: the terms.
     """
-    bad = np.full(6, -1, np.int64)
-    # Plain sums, one loop each: several terms at a time. As a rule nothing is found.
-    beyond, odd = 0, 0
+    # Plain sums, one loop each: several terms at a time.
+    bad = 0
     for t in range(len(bias)):
-        beyond += (i[t] < 0) | (j[t] < 0) | (i[t] >= n) | (j[t] >= n)
+        bad += (i[t] < 0) | (j[t] >= n) | (i[t] > j[t]) | (bias[t] == 0.0)
     for t in range(len(bias)):
-        odd += (i[t] >= j[t]) | (bias[t] == 0.0)
-    for t in range(len(bias)):
-        odd += bias[t] - bias[t] != 0.0
+        bad += bias[t] - bias[t] != 0.0
     for t in range(1, len(bias)):
-        odd += (i[t] < i[t - 1]) | ((i[t] == i[t - 1]) & (j[t] <= j[t - 1]))
-    if beyond == 0 and odd == 0:
-        return bad
+        bad += (i[t] < i[t - 1]) | ((i[t] == i[t - 1]) & (j[t] <= j[t - 1]))
+    if bad > 0:
+        return False
     for t in range(len(bias)):
-        if min(i[t], j[t]) < 0 or max(i[t], j[t]) >= n:
-            bad[0] = t
-            return bad
-    for t in range(len(bias)):
-        if i[t] > j[t] and bad[1] < 0:
-            bad[1] = t
-        if t > 0 and (i[t] < i[t - 1] or (i[t] == i[t - 1] and j[t] <= j[t - 1])) and bad[2] < 0:
-            bad[2] = t
-        if bias[t] == 0.0 and bad[3] < 0:
-            bad[3] = t
-        if not np.isfinite(bias[t]) and bad[4] < 0:
-            bad[4] = t
-        if i[t] == j[t] and upper[i[t]] == 1 and bad[5] < 0:
-            bad[5] = t
-    return bad
+        bad += (i[t] == j[t]) & (upper[i[t]] == 1)
+    return bad == 0
 
 
 @kernel

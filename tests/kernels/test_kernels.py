@@ -148,29 +148,20 @@ def test_terms_among(program: object, seed: int) -> None:
 
 
 @given(SEEDS)
-def test_first_bad_terms(seed: int) -> None:
+def test_terms_are_good(seed: int) -> None:
     generator = np.random.default_rng(seed)
     n, terms = 4, int(generator.integers(0, 7))
     upper = generator.integers(1, 3, n).astype(np.int32)
-    ends = np.sort(generator.integers(0, n, (terms, 2)), axis=1)
-    i, j = ends[np.lexsort((ends[:, 1], ends[:, 0]))].T.astype(np.int32).copy()
-    bias = generator.normal(size=terms)
-    for t in np.flatnonzero(generator.random(terms) < 0.2):
+    ends = np.unique(np.sort(generator.integers(0, n, (terms, 2)), axis=1), axis=0)
+    i, j = ends.T.astype(np.int32).copy()
+    bias = generator.normal(size=len(i))
+    for t in np.flatnonzero(generator.random(len(i)) < 0.2):
         column, value = [(bias, 0.0), (bias, np.nan), (i, 3), (j, 0), (j, n), (i, -1)][seed % 6]
         column[t] = value
     keys = list(zip(i.tolist(), j.tolist(), strict=True))
-    kinds = [
-        [not (0 <= u < n and 0 <= v < n) for u, v in keys],
-        [u > v for u, v in keys],
-        [t > 0 and key <= keys[t - 1] for t, key in enumerate(keys)],
-        (bias == 0).tolist(),
-        (~np.isfinite(bias)).tolist(),
-        [u == v and 0 <= u < n and upper[u] == 1 for u, v in keys],
-    ]
-    expected = [kind.index(True) if True in kind else -1 for kind in kinds]
-    if expected[0] >= 0:
-        expected[1:] = [-1] * 5
-    assert kernels.first_bad_terms(n, upper, i, j, bias).tolist() == expected
+    good = all(0 <= u <= v < n and (u < v or upper[u] > 1) for u, v in keys)
+    good &= keys == sorted(set(keys)) and bool((np.isfinite(bias) & (bias != 0)).all())
+    assert kernels.terms_are_good(n, upper, i, j, bias) == good
 
 
 # -- cases for twins ------------------------------------------------------------------------------
@@ -337,7 +328,7 @@ def ascending(g: Generator) -> tuple[Any, ...]:
 
 
 @case
-def first_bad_rows(g: Generator) -> tuple[Any, ...]:
+def rows_are_good(g: Generator) -> tuple[Any, ...]:
     ptr = frozen(ragged(g), np.int64)
     var = np.concatenate([np.arange(n) for n in np.diff(ptr)]) if ptr[-1] else np.zeros(0)
     coef, rhs = g.normal(size=ptr[-1]), g.normal(size=len(ptr) - 1)
@@ -659,7 +650,7 @@ ABOVE = {
     "adjacency",
     "connected_components",
     "fill_physical",
-    "first_bad_terms",
+    "terms_are_good",
     "ising_fields",
     "output_couplers",
     "output_linear",

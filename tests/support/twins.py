@@ -290,19 +290,11 @@ def ascending(kind: Array, head: Array, query: Array, key: Array, bit: Array) ->
 
 
 @twin
-def first_bad_rows(n: int, ptr: Array, var: Array, coef: Array, rhs: Array) -> Array:
-    bad = np.full(5, -1, np.int64)
-    for r, (a, b) in reversed(list(enumerate(pairwise(ptr)))):
-        own, factors = var[a:b], coef[a:b]
-        kinds = (
-            a == b,
-            ((own < 0) | (own >= n)).any(),
-            (np.diff(own) <= 0).any(),
-            (factors == 0).any(),
-            not np.isfinite([*factors, rhs[r]]).all(),
-        )
-        bad[list(kinds)] = r
-    return bad
+def rows_are_good(n: int, ptr: Array, var: Array, coef: Array, rhs: Array) -> bool:
+    rows = [var[a:b].tolist() for a, b in pairwise(ptr)]
+    numbers = np.isfinite(coef).all() and np.isfinite(rhs).all() and coef.all()
+    ascend = all(row and row == sorted(set(row)) for row in rows)
+    return bool(numbers and ascend and all(0 <= v < n for row in rows for v in row))
 
 
 @twin
