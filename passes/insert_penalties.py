@@ -1,7 +1,7 @@
 """Insert penalties: constraints become energy, each with a weight of its own.
 
 * A row that adds up to exactly k gets ``A (S - k)^2 + mu (S - k)``, S its sum, at the smallest A
-  over mu that `qubo_attn.formulations.certificates` proves; its variables may be bits or whole
+  over mu that `qubo_attn.formulations.proofs` proves; its variables may be bits or whole
   numbers.
 * A row that keeps at most k of its bits gets slack bits first. Where no addition below k can cost
   anything, it is an equality already. ``"unary"`` slack makes it an ordinary count. With
@@ -32,7 +32,7 @@ from qubo_attn.common.checks import one_of
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.vocabulary import CARDINALITIES
 from qubo_attn.errors import InfeasibleError, InputError, PassError
-from qubo_attn.formulations.cardinality import Cardinality, cheapest, uncoupled
+from qubo_attn.formulations.cardinality import Cardinality, choose
 from qubo_attn.formulations.certificates import Certificates, certify, certify_levels, joined
 from qubo_attn.formulations.proofs import step_costs, step_scale
 from qubo_attn.formulations.slack import add_slack
@@ -46,7 +46,6 @@ from qubo_attn.ir.rows import (
     bit_rows,
     exact_rows,
     leveled_rows,
-    row_classes,
     row_components,
     row_ranges,
     sum_rows,
@@ -195,21 +194,8 @@ class InsertPenalties:
             return form, (f"{len(index)} rows as {self.cardinality}",)
         if self.topology == "all-to-all":
             return form, ("rows stay dense: couplers cost nothing on an all-to-all machine",)
-        # Head by head: a row whose only pair term happens to be zero is not told from the others.
-        coupled = c.head[index[~uncoupled(program, index)]]
-        bare = index[~np.isin(c.head[index], coupled)]
-        reasons: dict[Cardinality, tuple[int, str]] = {}
-        for n, k, rows, _ in row_classes(program, bare) if len(bare) else ():
-            best, reason = cheapest(n, k, self.topology)
-            form[rows] = best
-            reasons[best] = reasons.get(best, (0, ""))[0] + len(rows), reason
-        notes = [
-            f"{count} rows as {best.name.lower()}, e.g. {reason}"
-            for best, (count, reason) in sorted(reasons.items())
-        ]
-        if len(index) > len(bare):
-            notes.append(f"{len(index) - len(bare)} rows have pair terms and stay dense")
-        return form, tuple(notes)
+        form[index], notes = choose(program, index, self.topology)
+        return form, notes
 
     def _price_sums(self, program: Program, index: Longs, form: Array) -> Prices:
         """Return prices of rows that add up to exactly k."""

@@ -13,10 +13,10 @@ from enum import IntEnum
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Longs
+from qubo_attn.common.arrays import Array, Longs
 from qubo_attn.formulations.switches import network_of
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.rows import row_components
+from qubo_attn.ir.rows import row_classes, row_components
 
 
 class Cardinality(IntEnum):
@@ -96,9 +96,33 @@ def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
     return order[0], f"{k} of {n}: {text}"
 
 
-def uncoupled(program: Program, index: Longs) -> Bools:
-    """Return which rows ``index`` have no pair terms at all, and no variable in two constraints."""
-    o, component = program.objective, program.components
+def choose(program: Program, index: Longs, topology: str) -> tuple[Array, tuple[str, ...]]:
+    """Return the form of each of some rows that takes the fewest qubits, and why.
+
+    Heads any of whose rows has pair terms stay dense, as a square costs no coupler there: a row
+    whose only pair term happens to be zero is treated like the others.
+
+    Args:
+        program: before its constraints are priced.
+        index: int64, rows that keep exactly k bits.
+        topology: as in `embedded_qubits`.
+    """
+    c, o, component = program.constraints, program.objective, program.components
     busy = np.zeros(int(component.max(initial=-1)) + 1, bool)
     busy[component[o.i]], busy[component[o.j]] = True, True
-    return np.asarray(~busy[row_components(program)[index]])
+    coupled = np.isin(c.head[index], c.head[index[busy[row_components(program)[index]]]])
+    form, reasons = (
+        np.full(len(c), Cardinality.DENSE, np.int8),
+        dict[Cardinality, tuple[int, str]](),
+    )
+    for n, k, rows, _ in row_classes(program, index[~coupled]):
+        best, reason = cheapest(n, k, topology)
+        form[rows] = best
+        reasons[best] = reasons.get(best, (0, ""))[0] + len(rows), reason
+    notes = [
+        f"{count} rows as {best.name.lower()}, e.g. {reason}"
+        for best, (count, reason) in sorted(reasons.items())
+    ]
+    if coupled.any():
+        notes.append(f"{coupled.sum()} rows have pair terms and stay dense")
+    return form[index], tuple(notes)

@@ -197,8 +197,8 @@ def certify(
     if grid.any():
         method[grid] = Method.WALLS
         weight[grid], slope[grid] = by_walls(program, index[grid], costs.take(grid), margin[grid])
-    alone = stands_alone(program, rows) & (form == Cardinality.DENSE) if relax else grid & network
-    if alone.any():
+    if relax:
+        alone = (form == Cardinality.DENSE) & stands_alone(program, rows)
         proof = by_relaxation(program, rows.take(alone), margin[alone], steps)
         upper[alone], witness[alone[rows.row]] = proof.upper, proof.witness
         lower[np.repeat(alone, np.diff(rows.ptr) + 1)] = proof.lower
