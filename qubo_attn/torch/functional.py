@@ -85,9 +85,9 @@ def annealed_attention(
     if not scores.numel():
         weights = torch.zeros_like(scores)
         return Attended(weights @ values, weights, None)
-    drawn = how.draw(
-        _rows(scores), _rows(values), None if keys is None else _rows(keys), **_seed(how)
-    )
+    seed = int(torch.randint(2**30, ()).item()) if how.seed is None else how.seed
+    rows = None if keys is None else _rows(keys)
+    drawn = how.draw(_rows(scores), _rows(values), rows, seed=seed)
     weights = AnnealedWeights.apply(scores, values.detach(), how, drawn)
     if dropout_p > 0.0:
         weights = torch.nn.functional.dropout(weights, dropout_p)
@@ -149,12 +149,6 @@ def _differentiable(scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn
         return selected_weights(scores, selected, how.decoding)
     amounts = drawn.weights if how.forward == "soft" else drawn.result.selected
     return -score_energies(scores, _like(scores, amounts, scores.dtype), objective, values)
-
-
-def _seed(how: Annealing) -> dict[str, int]:
-    if how.seed is not None:
-        return {}
-    return {"seed": int(torch.randint(2**30, ()).item())}
 
 
 def _rows(tensor: Tensor) -> Floats:
