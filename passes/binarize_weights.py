@@ -122,11 +122,9 @@ class BinarizeWeights:
 
 def _bits(variables: Variables, source: Longs, place: Longs) -> Variables:
     """Return the table of bits; a bit keeps the head, query, key and role of its weight."""
-    columns = variables.take(source).arrays()
-    columns["bit"] = np.where(place >= 0, place, columns["bit"])
-    columns["upper"] = np.ones(len(source))
-    columns["mass"] = np.where(place >= 0, np.nan, columns["mass"])
-    return Variables(**columns)
+    copies, is_new = variables.take(source), place >= 0
+    bit, mass = np.where(is_new, place, copies.bit), np.where(is_new, np.nan, copies.mass)
+    return replaced(copies, bit=bit, upper=np.ones(len(source)), mass=mass)
 
 
 def _walls(variables: Variables, bits: Longs, ptr: Longs) -> Constraints:

@@ -150,22 +150,20 @@ class Sparsify:
         if self.slots is not None:
             stays = kernels.heaviest(rows.ptr, state, mass, np.maximum(self.slots, least))
         if self.nucleus is not None:
-            rank = np.empty(len(mass), np.int64)
             order = np.lexsort((-mass, -state, rows.row))
-            rank[order] = np.arange(len(mass)) - rows.ptr[:-1][rows.row]
-            size = np.maximum(_nucleus(rows, rank, np.maximum(mass, 0), self.nucleus), least)
+            rank = np.arange(len(mass)) - rows.ptr[rows.row]
+            size = np.maximum(_nucleus(rows, order, np.maximum(mass, 0), self.nucleus), least)
             sizes = np.array([*self.sizes, 0], np.int64)
-            stays &= rank < np.maximum(size, sizes[np.searchsorted(sizes[:-1], size)])[rows.row]
+            room = np.maximum(size, sizes[np.searchsorted(sizes[:-1], size)])
+            stays[order] &= rank < room[rows.row]
         return stays
 
 
-def _nucleus(rows: Constraints, rank: Longs, mass: Floats, share: float) -> Longs:
-    """Return how many entries of each row, by rank, hold a share of the row's mass."""
-    first, row = rows.ptr[:-1][rows.row], rows.row
-    order = np.empty(len(rank), np.int64)
-    order[first + rank] = np.arange(len(rank))
+def _nucleus(rows: Constraints, order: Longs, mass: Floats, share: float) -> Longs:
+    """Return how many entries of each row, in ``order``, hold a share of the row's mass."""
+    row = rows.row
     before = np.cumsum(mass[order]) - mass[order]
-    before -= before[first]
+    before -= before[rows.ptr[row]]
     total = np.bincount(row, weights=mass, minlength=len(rows))
     return np.bincount(row[before < share * total[row]], minlength=len(rows))
 
@@ -173,13 +171,13 @@ def _nucleus(rows: Constraints, rank: Longs, mass: Floats, share: float) -> Long
 def _loss(program: Program, rows: Constraints, stays: Bools) -> float:
     """Return how much the optimum rises at most when only some entries of the rows stay."""
     bits = bit_rows(program.replace(constraints=rows)) & ~_leveled(program, rows)
-    part, kept = rows.take(bits).counted, stays[bits[rows.row]]
+    part, keeps = rows.take(bits).counted, stays[bits[rows.row]]
     o, upper = program.objective, program.variables.upper
     columns = o.linear, upper, o.adjacency()
 
     def costs(some: slice) -> tuple[Floats]:
         entries = slice(int(part.ptr[some.start]), int(part.ptr[some.stop]))
-        return (kernels.swap_costs(part.part(some), kept[entries], *columns),)
+        return (kernels.swap_costs(part.part(some), keeps[entries], *columns),)
 
     (swaps,) = by_rows(costs, part.ptr)
     if bits.all():

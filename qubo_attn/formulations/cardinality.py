@@ -111,10 +111,8 @@ def choose(program: Program, index: Longs, topology: str) -> tuple[Array, tuple[
     busy = np.zeros(int(component.max(initial=-1)) + 1, bool)
     busy[component[o.i]], busy[component[o.j]] = True, True
     coupled = np.isin(c.head[index], c.head[index[busy[row_components(program)[index]]]])
-    form, reasons = (
-        np.full(len(c), Cardinality.DENSE, np.int8),
-        dict[Cardinality, tuple[int, str]](),
-    )
+    form = np.full(len(c), Cardinality.DENSE, np.int8)
+    reasons: dict[Cardinality, tuple[int, str]] = {}
     for n, k, rows, _ in row_classes(program, index[~coupled]):
         best, reason = cheapest(n, k, topology)
         form[rows] = best

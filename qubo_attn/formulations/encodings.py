@@ -88,25 +88,25 @@ def cheapest(
     """
     wide = upper > 1
     levels = np.unique(upper[wide]).tolist()
-    mine = np.isin(block, block[wide])
+    involved = np.isin(block, block[wide])
     costs, bits, ranges = {}, {}, {}
     for name in CANDIDATES:
         table = {1: 1} | {level: len(coefficients(name, level)) for level in levels}
-        count = np.array([table[level] for level in upper[mine].tolist()])
-        sizes, blocks = np.unique(np.bincount(block[mine], weights=count), return_counts=True)
+        count = np.array([table[level] for level in upper[involved].tolist()])
+        sizes, blocks = np.unique(np.bincount(block[involved], weights=count), return_counts=True)
         pairs = zip(sizes.tolist(), blocks.tolist(), strict=True)
         costs[name] = sum(qubits(int(size)) * many for size, many in pairs if size)
-        bits[name] = int(count[wide[mine]].sum())
+        bits[name] = int(count[wide[involved]].sum())
         ranges[name] = max(spread(name, level) for level in levels)
     near = [name for name in CANDIDATES if costs[name] <= TOLERANCE * min(costs.values())]
     best = min(near, key=lambda name: (ranges[name], costs[name]))
     others = [
         name for name in CANDIDATES if (costs[name], ranges[name]) != (costs[best], ranges[best])
     ]
-    told = f"{best}: {bits[best]} bits, {costs[best]:.0f} qubits, range {ranges[best]:g} : 1"
+    text = f"{best}: {bits[best]} bits, {costs[best]:.0f} qubits, range {ranges[best]:g} : 1"
     if ranges[best] > PRECISION:
-        told += f", more than the {PRECISION:g} : 1 that an annealer carries"
+        text += f", more than the {PRECISION:g} : 1 that an annealer carries"
     return best, (
-        told,
+        text,
         *(f"{n} would take {costs[n]:.0f} qubits, range {ranges[n]:g} : 1" for n in others),
     )

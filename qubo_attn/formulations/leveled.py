@@ -64,8 +64,8 @@ def by_levels(program: Program, index: Longs, share: float) -> LeveledProof:
     point, price, number = np.zeros(n, np.uint8), np.zeros(n), np.zeros(n, np.int64)
     point[var], price[var], number[var] = proof.point, proof.price, segment_ids(ptr)
     # A gate over several bits is as dear as its dearest bit asks, per unit of its coefficient.
-    dearest, held = np.zeros(len(part)), part.coef > 0
-    np.maximum.at(dearest, part.row[held], (price[part.var] / np.abs(part.coef))[held])
+    dearest, gated = np.zeros(len(part)), part.coef > 0
+    np.maximum.at(dearest, part.row[gated], (price[part.var] / np.abs(part.coef))[gated])
     which = number[part.var[part.ptr[:-1]]]
     lower = np.zeros(len(part.var) + len(part))
     lower[np.repeat(is_row, np.diff(part.ptr) + 1)] = proof.lower

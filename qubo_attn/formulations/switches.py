@@ -89,15 +89,15 @@ def network_of(n: int, k: int) -> Network:
 
 def _settled(n: int, layers: list[list[tuple[int, int, int, int]]]) -> Network:
     """Leave out certain wires, from the keys up, and number the others."""
-    known: dict[int, int] = {}
+    alias: dict[int, int] = {}
     rows: list[tuple[list[tuple[int, int]], int]] = []
     for layer in reversed(layers):
         for a, b, c, d in reversed(layer):
             ins = [w for w in (a, b) if w != _OFF]
-            outs = [w for w in (known.get(c, c), known.get(d, d)) if w != _OFF]
+            outs = [w for w in (alias.get(c, c), alias.get(d, d)) if w != _OFF]
             free = [w for w in ins if w >= 0]
             if not outs or (len(outs) == 1 and ins == free and len(ins) == 1):
-                known |= dict.fromkeys(free, outs[0] if outs else _OFF)
+                alias |= dict.fromkeys(free, outs[0] if outs else _OFF)
                 continue
             signs = [(w, -1) for w in free] + [(w, 1) for w in outs]
             rows.append((signs, len(ins) - len(free)))

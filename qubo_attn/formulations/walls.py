@@ -107,8 +107,8 @@ def without_pairs(program: Program, index: Longs) -> Program:
     keep = (owner[o.i] < 0) | (owner[o.i] != owner[o.j])
     if keep.all():
         return program
-    kept = Quadratic(o.offset, o.linear, o.i[keep], o.j[keep], o.bias[keep])
-    return program.replace(objective=kept)
+    objective = Quadratic(o.offset, o.linear, o.i[keep], o.j[keep], o.bias[keep])
+    return program.replace(objective=objective)
 
 
 def to_grids(program: Program, index: Longs) -> tuple[Program, Lift]:

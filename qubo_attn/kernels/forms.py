@@ -173,10 +173,10 @@ def terms_among(source: Longs, i: Ints, j: Ints, bias: Floats) -> tuple[Ints, In
         source: new number of each variable, -1 for those that go.
         i, j, bias: the terms.
     """
-    kept = 0
+    count = 0
     for t in range(len(bias)):
-        kept += (source[i[t]] >= 0) & (source[j[t]] >= 0)
-    out_i, out_j, out_bias = np.empty(kept, np.int32), np.empty(kept, np.int32), np.empty(kept)
+        count += (source[i[t]] >= 0) & (source[j[t]] >= 0)
+    out_i, out_j, out_bias = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count)
     place = 0
     for t in range(len(bias)):
         u, v = source[i[t]], source[j[t]]
@@ -235,10 +235,10 @@ def add_couplers(
         ``i, j, bias`` of the sum, sorted; zero sums are dropped.
     """
     a, b, value = collect_couplers(n, *more)
-    known, new = i.astype(np.int64) * n + j, a.astype(np.int64) * n + b
-    at = np.searchsorted(known, new)
+    old, new = i.astype(np.int64) * n + j, a.astype(np.int64) * n + b
+    at = np.searchsorted(old, new)
     hit = np.zeros(len(new), bool)
-    hit[at < len(known)] = known[at[at < len(known)]] == new[at < len(known)]
+    hit[at < len(old)] = old[at[at < len(old)]] == new[at < len(old)]
     bias = bias.copy()
     bias[at[hit]] += value[hit]
     fresh = ~hit

@@ -89,17 +89,17 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
     for a in range(n):
         key = gate[a]
         if key >= 0 and matrix[a, key] != 0.0:
-            product, own = 0.5 * abs(matrix[a, key]), 0.5 * matrix[a, a]
-            if own == 0.0:
+            product, square = 0.5 * abs(matrix[a, key]), 0.5 * matrix[a, a]
+            if square == 0.0:
                 both, alone = 0.0, 0.0
                 for b in range(n):
                     if b not in (a, key):
                         both += abs(matrix[a, b] * matrix[key, b])
                         alone += matrix[key, b] ** 2
-                own = product * both / alone if min(both, alone) > 0.0 else product
-                shift[a] = own
-            if own > 0.0:
-                shift[key] = max(shift[key], product**2 / own)
+                square = product * both / alone if min(both, alone) > 0.0 else product
+                shift[a] = square
+            if square > 0.0:
+                shift[key] = max(shift[key], product**2 / square)
     convex, size = matrix.copy(), np.abs(matrix).max()
     for a in range(n):
         convex[a, a] += 2.0 * shift[a]
@@ -249,7 +249,7 @@ def certify_leveled(
         n, k = len(members), count[r]
         for a in range(n):
             slot[members[a]] = a
-        own, opener = counted[members], np.full(n, -1, np.int64)
+        is_key, opener = counted[members], np.full(n, -1, np.int64)
         for a in range(n):
             if gate[members[a]] >= 0:
                 opener[a] = slot[gate[members[a]]]
@@ -258,7 +258,7 @@ def certify_leveled(
         for a in range(n):
             matrix[a, a] = 2.0 * square[members[a]]
         fields, room = linear[members].copy(), upper[members]
-        x, best[r] = good_point(matrix, fields, room, own, opener, k)
+        x, best[r] = good_point(matrix, fields, room, is_key, opener, k)
         point[ptr[r] : ptr[r + 1]] = x
         convex, tilted = _convex(matrix, fields, room, opener)
         floor = 0.5 * (tilted @ np.linalg.solve(convex, -tilted))
@@ -269,7 +269,7 @@ def certify_leveled(
             if opener[a] >= 0:
                 length = np.sqrt(0.5 * convex[a, a])
                 price[ptr[r] + a] = 2.0 * np.sqrt(above) * length * (1.0 + 1e-9) + margin[r]
-        keys = own.sum()
+        keys = is_key.sum()
         bounds = lower[bound_ptr[r] : bound_ptr[r + 1]]
         bounds[:] = best[r] - above
         relaxed = np.zeros(keys + 1, np.bool_)
@@ -281,7 +281,7 @@ def certify_leveled(
             tightened = False
             for m in (high, low):
                 if m >= 0 and not relaxed[m]:
-                    bound = _relax(convex, tilted, room, own, opener, m, rounds) - noise
+                    bound = _relax(convex, tilted, room, is_key, opener, m, rounds) - noise
                     # What gates that are not obeyed can save; above is the T of the proof.
                     over = max(bound - (best[r] - above), 0.0)
                     if over > above:

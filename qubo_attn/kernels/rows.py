@@ -133,18 +133,17 @@ def _swap_cost(
 
 @kernel
 def swap_costs(
-    rows: CountRows, kept: Bools, linear: Floats, upper: Ints, couplers: Adjacency
+    rows: CountRows, stays: Bools, linear: Floats, upper: Ints, couplers: Adjacency
 ) -> Floats:
-    """Bound how much each row's optimum rises when only its ``kept`` keys may be chosen.
+    """Bound how much each row's optimum rises when only keys that stay may be chosen.
 
-    Exchanging a dropped key i for an unused kept key j costs at most
-    ``a_j - a_i + sum_l max(b_jl - b_il, 0)``. At most ``count - 1`` kept keys are in use, so one of
-    the ``count`` cheapest is free; and at most min(count, dropped) exchanges are needed.
+    Exchanging a dropped key i for an unused key j that stays costs at most
+    ``a_j - a_i + sum_l max(b_jl - b_il, 0)``. A row that keeps k keys uses at most k - 1 of those
+    that stay, so one of the k cheapest is free; and at most min(k, dropped) exchanges are needed.
 
     Args:
         rows: the rows.
-        kept: per entry of ``rows.var``, whether the key stays; in each row at least as many do as
-            it keeps.
+        stays: per entry of ``rows.var``, whether the key stays; at least k of each row do.
         linear, upper, couplers: the objective, and the largest value of each variable.
 
     Returns:
@@ -155,7 +154,7 @@ def swap_costs(
     bounds = np.zeros(len(count))
     for r in range(len(count)):
         members = var[ptr[r] : ptr[r + 1]]
-        keep = kept[ptr[r] : ptr[r + 1]]
+        keep = stays[ptr[r] : ptr[r + 1]]
         n = len(members)
         k = count[r]
         dropped = n - keep.sum()
@@ -165,7 +164,7 @@ def swap_costs(
             slot[members[s]] = s
         local = np.empty((n, n))
         outside = load_row(members, slot, couplers, local)
-        # Columns of the kept keys, side by side; one dropped key against all of them at a time.
+        # Columns of the keys that stay, side by side: a dropped key meets all of them at a time.
         stay = np.flatnonzero(keep)
         m = len(stay)
         columns = np.empty((n, m))
@@ -186,10 +185,10 @@ def swap_costs(
             for s in range(n):
                 if s == a:
                     continue
-                own, base = columns[s], local[s, a]
+                column, base = columns[s], local[s, a]
                 before = costs[spot[s]] if keep[s] else 0.0
                 for c in range(m):
-                    costs[c] += max(own[c] - base, 0.0)
+                    costs[c] += max(column[c] - base, 0.0)
                 if keep[s]:
                     costs[spot[s]] = before
             if outside:

@@ -14,10 +14,10 @@ _SIZE, _KEPT = 64, 16
 
 
 @kernel
-def _extremes(values: Floats, most: int, least: int, held: Floats) -> tuple[float, float]:
+def _extremes(values: Floats, most: int, least: int, room: Floats) -> tuple[float, float]:
     """Return the largest sum of at most ``most``, and the smallest of at least ``least``, values.
 
-    ``held`` has room for as many; the values may be rearranged.
+    ``room`` holds as many numbers; the values may be rearranged.
     """
     n = len(values)
     largest, smallest, below, above = 0.0, 0.0, 0, 0
@@ -32,21 +32,21 @@ def _extremes(values: Floats, most: int, least: int, held: Floats) -> tuple[floa
             kth_smallest(values, min(least, n))
             smallest = values[: min(least, n)].sum()
         else:
-            smallest = -_best(values, -1.0, min(least, n), held)
+            smallest = -_best(values, -1.0, min(least, n), room)
     if above > most:
         if n > 48 and most > 0:
             kth_smallest(values, n - most + 1)
             largest = values[n - most :].sum()
         else:
-            largest = _best(values, 1.0, most, held)
+            largest = _best(values, 1.0, most, room)
     return largest, smallest
 
 
 @kernel
-def _best(values: Floats, sign: float, count: int, held: Floats) -> float:
+def _best(values: Floats, sign: float, count: int, room: Floats) -> float:
     """Return the largest sum of ``count`` of the values times ``sign``."""
-    _sink(values, sign, held[:count])
-    return float(held[:count].sum())
+    _sink(values, sign, room[:count])
+    return float(room[:count].sum())
 
 
 @kernel
@@ -55,7 +55,7 @@ def _sink(values: Floats, sign: float, best: Floats) -> None:
     best[:] = -np.inf
     for s in range(len(values)):
         value = sign * values[s]
-        # Those held fall; each newcomer sinks to its place, and the least drops out.
+        # Those in ``best`` fall; each newcomer sinks to its place, and the least drops out.
         for t in range(len(best)):
             high, low = max(value, best[t]), min(value, best[t])
             best[t], value = high, low
@@ -63,7 +63,7 @@ def _sink(values: Floats, sign: float, best: Floats) -> None:
 
 @kernel
 def _extremes_of_all(
-    local: Floats, k: int, held: Floats, value: Floats, largest: Floats, smallest: Floats
+    local: Floats, k: int, room: Floats, value: Floats, largest: Floats, smallest: Floats
 ) -> None:
     """Fill in what `_extremes` gives of each row of a symmetric matrix, at most k - 1, at least k.
 
@@ -72,43 +72,43 @@ def _extremes_of_all(
     Args:
         local: shape (n, n).
         k: from 1.
-        held, value: room for 2 k - 1 vectors, shape (2 k - 1, n), and for one.
+        room, value: overwritten, shapes (2 k - 1, n) and (n,).
         largest, smallest: filled, shape (n,).
     """
     n = len(local)
-    held[:], largest[:], smallest[:], value[:] = 0.0, 0.0, 0.0, 0.0
+    room[:], largest[:], smallest[:], value[:] = 0.0, 0.0, 0.0, 0.0
     for s in range(n):
         column = local[s]
         for a in range(n):
             smallest[a] += min(column[a], 0.0)
             value[a] += 1.0 if column[a] < 0.0 else 0.0
     enough = value.min() >= k
-    best = held[: k - 1]
+    best = room[: k - 1]
     for s in range(n):
-        # Those held fall; each newcomer sinks to its place, and the last drops out.
+        # Those in the room fall; each newcomer sinks to its place, and the last drops out.
         value[:] = local[s]
         value[s] = 0.0
         for t in range(k - 1):
-            own = best[t]
+            ranked = best[t]
             for a in range(n):
-                high, low = max(value[a], own[a]), min(value[a], own[a])
-                own[a], value[a] = high, low
+                high, low = max(value[a], ranked[a]), min(value[a], ranked[a])
+                ranked[a], value[a] = high, low
     for t in range(k - 1):
         for a in range(n):
             largest[a] += best[t, a]
     if enough:
         return
     # All below zero, and of the k smallest those above it.
-    least = held[k - 1 :]
+    least = room[k - 1 :]
     least[:] = np.inf
     for s in range(n):
         value[:] = local[s]
         value[s] = np.inf
         for t in range(k):
-            own = least[t]
+            ranked = least[t]
             for a in range(n):
-                high, low = max(value[a], own[a]), min(value[a], own[a])
-                own[a], value[a] = low, high
+                high, low = max(value[a], ranked[a]), min(value[a], ranked[a])
+                ranked[a], value[a] = low, high
     for t in range(k):
         for a in range(n):
             smallest[a] += max(least[t, a], 0.0)
@@ -121,9 +121,9 @@ def _most(values: Floats, rooms: Array, most: float) -> float:
     for s in np.argsort(-values):
         if values[s] <= 0.0 or left <= 0.0:
             break
-        taken = min(float(rooms[s]), left)
-        total += values[s] * taken
-        left -= taken
+        amount = min(float(rooms[s]), left)
+        total += values[s] * amount
+        left -= amount
     return total
 
 
@@ -134,10 +134,22 @@ def _least(values: Floats, rooms: Array, least: float) -> float:
     for s in np.argsort(values):
         if values[s] >= 0.0 and left <= 0.0:
             break
-        taken = float(rooms[s]) if values[s] < 0.0 else min(float(rooms[s]), left)
-        total += values[s] * taken
-        left -= taken
+        amount = float(rooms[s]) if values[s] < 0.0 else min(float(rooms[s]), left)
+        total += values[s] * amount
+        left -= amount
     return total
+
+
+@kernel
+def _first_beyond(costs: Floats, rooms: Ints, most: float) -> float:
+    """Return the cheapest cost at which rooms of that cost or less add up to more than ``most``."""
+    total, cost = 0.0, -np.inf
+    for s in np.argsort(costs):
+        cost = costs[s]
+        total += rooms[s]
+        if total > most:
+            break
+    return float(cost)
 
 
 @kernel
@@ -173,8 +185,9 @@ def step_costs(
     for r in range(len(count)):
         members = var[ptr[r] : ptr[r + 1]]
         n, k = len(members), count[r]
-        room = every[: 6 * n].reshape(6, n)
-        up, down, own, held, most, least = room[0], room[1], room[2], room[3], room[4], room[5]
+        table = every[: 6 * n].reshape(6, n)
+        up, down, values = table[0], table[1], table[2]
+        scratch, most, least = table[3], table[4], table[5]
         full = 0
         for s in range(n):
             slot[members[s]] = s
@@ -184,7 +197,7 @@ def step_costs(
         for a in range(n):
             v = members[a]
             high, low = 0.0, 0.0
-            row = matrix[a * n : (a + 1) * n] if few else own
+            row = matrix[a * n : (a + 1) * n] if few else values
             row[:] = 0.0
             for e in range(first[v], first[v + 1]):
                 s = slot[neighbour[e]]
@@ -197,15 +210,15 @@ def step_costs(
                 # All of them at once, below.
                 most[a], least[a] = 0.0, 0.0
             elif bits:
-                # The last takes the place of its own, which is zero.
-                own[a] = own[n - 1]
-                most[a], least[a] = _extremes(own[: n - 1], max(k - 1, 0), k, held)
+                # The last value takes the place of this key itself, which is zero.
+                values[a] = values[n - 1]
+                most[a], least[a] = _extremes(values[: n - 1], max(k - 1, 0), k, scratch)
             else:
                 for s in range(n):
-                    held[s] = upper[members[s]]
-                held[a] = 0.0
-                most[a] = _most(own, held, k - 1.0)
-                least[a] = _least(own, held, k + 1.0 - upper[v])
+                    scratch[s] = upper[members[s]]
+                scratch[a] = 0.0
+                most[a] = _most(values, scratch, k - 1.0)
+                least[a] = _least(values, scratch, k + 1.0 - upper[v])
             # A step from w to w + 1 changes the square's term by its coefficient times 2 w + 1.
             steep, flat = square[v] * (2.0 * upper[v] - 1.0), square[v]
             up[a] = linear[v] + max(steep, flat) + high + most[a]
@@ -215,15 +228,15 @@ def step_costs(
         if few:
             local = matrix[: n * n].reshape(n, n)
             _extremes_of_all(
-                local, k, ranked[: (2 * k - 1) * n].reshape(2 * k - 1, n), own, most, least
+                local, k, ranked[: (2 * k - 1) * n].reshape(2 * k - 1, n), values, most, least
             )
             for a in range(n):
                 up[a] += most[a]
                 down[a] -= least[a]
             # Short and without branches, which would be as good as random.
-            _sink(up, -1.0, held[:k])
-            _sink(down, 1.0, own[: k + 1])
-            raised[r], lowered[r] = -held[k - 1], own[k]
+            _sink(up, -1.0, scratch[:k])
+            _sink(down, 1.0, values[: k + 1])
+            raised[r], lowered[r] = -scratch[k - 1], values[k]
             continue
         if bits:
             if k > 0:
@@ -231,18 +244,8 @@ def step_costs(
             if k < n:
                 lowered[r] = kth_smallest(down, n - k)
             continue
-        passed = 0.0
         if k > 0:
-            for s in np.argsort(up):
-                raised[r] = up[s]
-                passed += upper[members[s]]
-                if passed > k - 1.0:
-                    break
-        passed = 0.0
+            raised[r] = _first_beyond(up, upper[members], k - 1.0)
         if k < full:
-            for s in np.argsort(down):
-                lowered[r] = down[s]
-                passed += upper[members[s]]
-                if full - passed < k + 1.0:
-                    break
+            lowered[r] = _first_beyond(down, upper[members], full - k - 1.0)
     return raised, lowered
