@@ -1,1 +1,1 @@
-"""Where problems sit on a machine: templates, packing, plans and the cache."""
+"""Embeddings of problems on machines: templates, packings, plans and the cache."""

@@ -1,7 +1,7 @@
-"""A cache in one file, to carry it to another machine.
+"""Archives of the cache: one file, to carry it to another machine.
 
-The archive is a zip of the cache's own files under their own names. What comes in is checked like
-what is read from a folder nobody trusts: by name, by checksum, and chain by chain.
+An archive is a zip of the cache's files under their names. Files that come in are checked by name,
+by checksum, and chain by chain.
 """
 
 from __future__ import annotations

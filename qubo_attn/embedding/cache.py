@@ -38,9 +38,11 @@ class CacheCounts:
 
     Attributes:
         hits: packings found on disk or in memory.
-        misses: packings that were not; repaired: how many of them were repaired, not found anew.
-        written: files written; bad: files that could not be used; evicted: files deleted to keep
-            within the limit.
+        misses: packings that were not.
+        written: files written.
+        bad: files that could not be used.
+        repaired: misses that were repaired, not found anew.
+        evicted: files deleted to keep within the limit.
         copies_reused, copies_mended, copies_placed: copies of repaired packings that are as they
             were, rerouted, embedded anew.
     """

@@ -18,9 +18,8 @@ from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.large import (
     LEAST_BUSCLIQUE,
     clique_that_stays,
-    is_beyond_ideal,
+    ideal_largest,
     large_clique,
-    largest,
 )
 from qubo_attn.embedding.minors import couplers_among, embed, embed_clique
 from qubo_attn.embedding.packing import NO_BOUND, Packing, within
@@ -104,8 +103,14 @@ def largest_clique(target: Target, below: int) -> int:
     # A chain of l qubits of d neighbours each has at most l (d - 2) + 2 couplers to other chains.
     qubits, degree = len(target.qubits), int(np.diff(target.adjacency.first).max(initial=0))
     most = 3 + int(np.sqrt(qubits * max(degree - 2, 0)))
-    ceiling = min(below, most + 1, qubits + 1)
-    return largest(0, ceiling, lambda size: find_clique(size, target))
+    low, high = 0, min(below, most + 1, qubits + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if find_clique(middle, target):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def raise_too_long(what: str, longest_chain: int, packing: Packing, target: Target) -> NoReturn:
@@ -147,7 +152,7 @@ def _free_clique(size: int, target: Target, free: Bools, seed: int) -> list[Long
     if not len(part):
         return []
     if target.is_grid and size >= LEAST_BUSCLIQUE:
-        if is_beyond_ideal(size, target):
+        if size > ideal_largest(target.topology, target.shape):
             return []
         chains = embed_clique(size, target, part, seed)
         # A copy beside others is not worth the longer search.

@@ -8,7 +8,7 @@ is improved by taking single chains out and growing them anew elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -127,38 +127,13 @@ def _ideal_clique(size: int, topology: str, shape: tuple[int, ...]) -> Array:
     return np.column_stack([Lattice.of(topology, shape).coordinates(qubits), owner])
 
 
-@lru_cache(maxsize=8)
 def ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
-    """Return the largest clique that busclique finds in the ideal lattice, or 8 for none."""
-    low, high = LEAST_BUSCLIQUE - 1, 16 * shape[0] + 1
-    guess = _usual_largest(topology, shape)
-    if guess > low and len(_ideal_clique(guess, topology, shape)):
-        low = guess
-        if not len(_ideal_clique(guess + 1, topology, shape)):
-            return guess
-    return largest(low, high, lambda size: len(_ideal_clique(size, topology, shape)))
-
-
-def largest(low: int, high: int, works: Callable[[int], object]) -> int:
-    """Return the largest size that works, from ``low``, which does, to below ``high``."""
-    while high - low > 1:
-        middle = (low + high) // 2
-        if works(middle):
-            low = middle
-        else:
-            high = middle
-    return low
-
-
-def is_beyond_ideal(size: int, target: Target) -> bool:
-    """Return whether a clique is too large for busclique and for `large_clique`, defects aside."""
-    lattice = target.topology, target.shape
-    return size > _usual_largest(*lattice) and size > ideal_largest(*lattice)
-
-
-def _usual_largest(topology: str, shape: tuple[int, ...]) -> int:
-    """Return the largest clique that busclique was seen to find in the lattices of machines."""
-    return 12 * (shape[0] - 1) if topology == "pegasus" else 16 * shape[0] - 8
+    """Return the largest clique that busclique embeds in the ideal lattice, or 8 for none."""
+    if topology == "pegasus":
+        return 12 * (shape[0] - 1) if shape[0] > 2 else 10
+    tile = shape[1] if len(shape) > 1 else 4
+    # Busclique knows no larger tiles.
+    return max(2 * tile * (2 * shape[0] - 1), 8) if tile <= 4 else 8
 
 
 def _dropped(owner: Longs, chains: int, size: int, target: Target) -> Longs:

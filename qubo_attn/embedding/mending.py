@@ -1,4 +1,4 @@
-"""Packings whose machine changed, made whole again where the change hurt them.
+"""Mending of packings whose machine changed.
 
 Copies that the change does not touch stay as they are. The others are mended in place: what is left
 of each chain is kept and grows through free qubits nearby (`qubo_attn.kernels.mend_clique`). Where
@@ -36,7 +36,8 @@ class Repair:
 
     Attributes:
         before: copies it had.
-        reused: copies that are as they were; mended: copies whose chains were rerouted.
+        reused: copies that are as they were.
+        mended: copies whose chains were rerouted.
         placed: copies embedded anew.
     """
 
@@ -55,7 +56,8 @@ def longest_allowed(longest_chain: int, least: int = _LEAST_LONGER) -> int:
     """Return how long chains may get by mending a packing with the given longest chain.
 
     Args:
-        longest_chain: of the packing that was found anew; least: qubits that may come on top.
+        longest_chain: of the packing that was found anew.
+        least: qubits that may come on top.
     """
     return longest_chain + max(least, int(_LONGER * longest_chain))
 

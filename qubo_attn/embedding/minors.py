@@ -24,8 +24,9 @@ def embed(
 
     Args:
         size: nodes of the graph.
-        edges: its edges; couplers: those of the machine, shape (couplers, 2). The result depends on
-            the order of both.
+        edges: its edges.
+        couplers: those of the machine, shape (couplers, 2). The result depends on the order of
+            both.
         seed: seed of the search.
         **options: of ``minorminer.find_embedding``.
     """

@@ -31,7 +31,8 @@ def repaired(
 
     Args:
         folder: files of the component on other states of the machine.
-        target: the machine as it is now; graph: its working graph.
+        target: the machine as it is now.
+        graph: its working graph.
         options: of the search for a packing found anew.
     """
     near: list[tuple[float, str, CacheFile]] = []

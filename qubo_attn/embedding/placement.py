@@ -1,4 +1,4 @@
-"""Where a program sits: submissions, chains, and the plan that fills physical arrays.
+"""Placement of a program: submissions, chains, and the plan that fills physical arrays.
 
 The structure (chains, and which physical couplers carry which logical ones) is worked out once; a
 batch of new values is then one pass over its index arrays.
@@ -127,10 +127,11 @@ class Plan(Columns):
     Attributes:
         i, j: int32, the logical couplers it was made for.
         logical, logical_ptr: the logical couplers of each submission.
-        field_of, field_qubit: variable and qubit of each physical field; field_parts: float64,
-            among how many qubits that variable's field is shared.
+        field_of, field_qubit: variable and qubit of each physical field.
+        field_parts: float64, among how many qubits that variable's field is shared.
         coupling_of, coupling_coupler: logical and physical coupler of each physical coupling
-            between chains; coupling_parts: float64, among how many the logical one is shared.
+            between chains.
+        coupling_parts: float64, among how many the logical one is shared.
         chain_of, chain_coupler: variable and physical coupler of each coupling within a chain.
         field_ptr, coupling_ptr, chain_ptr: where each submission's entries start.
     """
@@ -155,8 +156,8 @@ class Plan(Columns):
         """Return physical fields, and couplings: those between chains, then those within chains.
 
         Args:
-            h: float64, field of each variable; coupling: value of each logical coupler; both for
-                spins.
+            h: float64, field of each variable, for spins.
+            coupling: float64, value of each logical coupler, for spins.
             strength: float64, chain strength of each variable.
         """
         shares = kernels.Shares(

@@ -1,4 +1,4 @@
-"""As many disjoint copies of one sparse graph as a working graph holds.
+"""Search for sparse shapes: as many disjoint copies of one as a working graph holds.
 
 Paths, the domain walls of one key, are carved out of the working graph with one qubit a node. Other
 shapes are embedded by minorminer in small windows, where it is fast and finds short chains: once to

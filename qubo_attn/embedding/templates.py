@@ -12,35 +12,28 @@ from importlib import resources
 from io import BytesIO
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from qubo_attn.common.arrays import Array, own_array
 
 
 # Hundreds of arrays ship, and a compilation needs those of a size or two.
-@lru_cache(maxsize=1)
-def _names() -> dict[tuple[str, int], tuple[str, ...]]:
-    """Return what each name of the file ends with, for each topology and size."""
-    names: dict[tuple[str, int], list[str]] = {}
-    with np.load(_path(), allow_pickle=False) as stock:
-        for name in stock.files:
-            topology, size, place = name.split(".")
-            names.setdefault((topology, int(size)), []).append(place)
-    return {key: tuple(places) for key, places in names.items()}
-
-
 @lru_cache(maxsize=64)
 def _stock(topology: str, size: int) -> dict[str, Array]:
-    places = _names().get((topology, size), ())
-    with np.load(_path(), allow_pickle=False) as stock:
+    """Return the arrays of a clique by what their names end with."""
+    start = f"{topology}.{size}."
+    with _opened() as stock:
         return {
-            place: own_array(stock[f"{topology}.{size}.{place}"].astype(np.int64))
-            for place in places
+            name.removeprefix(start): own_array(stock[name].astype(np.int64))
+            for name in stock.files
+            if name.startswith(start)
         }
 
 
-def _path() -> BytesIO:
+def _opened() -> NpzFile:
     file = resources.files("qubo_attn.embedding").joinpath("templates.npz")
-    return BytesIO(file.read_bytes())
+    stock: NpzFile = np.load(BytesIO(file.read_bytes()), allow_pickle=False)
+    return stock
 
 
 def clique_tiles(topology: str, size: int) -> tuple[Array, ...]:
@@ -63,13 +56,9 @@ def clique_cell(topology: str, size: int) -> tuple[int, Array] | None:
 @lru_cache(maxsize=8)
 def clique_sizes(topology: str) -> tuple[int, ...]:
     """Return the clique sizes that ship for a topology, ascending."""
-    return tuple(
-        sorted(
-            size
-            for (name, size), places in _names().items()
-            if name == topology and any(place.isdecimal() for place in places)
-        )
-    )
+    with _opened() as stock:
+        names = [name.split(".") for name in stock.files]
+    return tuple(sorted({int(size) for name, size, _ in names if name == topology}))
 
 
 def round_up(topology: str, size: int) -> int:

@@ -29,7 +29,8 @@ class Board(NamedTuple):
 
     Attributes:
         owner: copy that holds each qubit, or -1.
-        free: the free qubits, in the first entries; place: where in ``free`` each is, or -1.
+        free: the free qubits, in the first entries.
+        place: where in ``free`` each qubit is, or -1.
     """
 
     owner: Longs

@@ -148,7 +148,8 @@ def change_bound(local: Floats, fields: Floats, k: int, before: Live, after: Liv
     live selections bounds the rise of the optimum.
 
     Args:
-        local, fields: D, as couplers and fields; k: keys a selection has.
+        local, fields: D, as couplers and fields.
+        k: keys a selection has.
         before, after: what is live, see `live_parts`.
     """
     state, pairs, new_state, new_pairs = before.state, before.pairs, after.state, after.pairs

@@ -21,7 +21,8 @@ class _Chains(NamedTuple):
 
     Attributes:
         owner: chain of each qubit, or -1.
-        members: (chains, longest): the qubits of each chain; length: how many it has.
+        members: (chains, longest): the qubits of each chain.
+        length: how many each has.
         met: (chains, chains): couplers between two chains.
         lacking: how many others each chain does not meet.
     """
@@ -37,7 +38,8 @@ class _Search(NamedTuple):
     """Scratch of a breadth-first search, one entry per qubit; ``stamp``: one per chain.
 
     Attributes:
-        seen: number of the search that reached a qubit last; queue: qubits in order of reach.
+        seen: number of the search that reached a qubit last.
+        queue: qubits in order of reach.
         parent, depth: the way back to the chain, and how long it is.
         gain: chains newly met at a qubit.
         stamp: search and qubit for which a chain was counted last.
@@ -179,7 +181,8 @@ def _best_path(
     """Find where the path from a chain that meets the most missing partners per qubit ends.
 
     Args:
-        c: the chain; room: qubits that the path may have.
+        c: the chain.
+        room: qubits that the path may have.
         free: qubits that it may take.
         state, graph, search: the chains, the working graph and scratch.
         mark: number of this search.

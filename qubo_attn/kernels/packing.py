@@ -1,4 +1,4 @@
-"""Placing translated tiles on a working graph so that as many as possible fit.
+"""Search for places of translated tiles on a working graph, so that as many as possible fit.
 
 A tile is a small embedding in lattice coordinates. It is shifted so that one of its qubits falls on
 a free one, and on every lane it touches its wires take the order that hits the fewest other copies;
@@ -22,6 +22,8 @@ from qubo_attn.kernels.mending import mend_clique
 
 # Placements that could be tried in the time that mending one takes, per chain.
 _MENDING = 12
+# What stands for a tile that no order of wires places.
+_NO_PLACE = -2
 
 
 class Tiles(NamedTuple):
@@ -61,15 +63,13 @@ class _Trial(NamedTuple):
     """Scratch for one placement.
 
     Attributes:
-        qubits: qubits of the tile, -1 for missing ones; chain: the chain that each is in.
-        pushed: copies pushed out; pushes: those of one order of wires.
+        qubits: qubits of the tile, -1 for missing ones.
+        chain: the chain that each is in.
         spot: place in the tile of each qubit, -1 between checks.
     """
 
     qubits: Longs
     chain: Longs
-    pushed: Longs
-    pushes: Longs
     spot: Longs
 
 
@@ -109,11 +109,7 @@ def pack_tiles(
     longest += 2
     board, gaps = board_of(copies, count, qubits)
     trial = _Trial(
-        np.empty(widest, np.int64),
-        np.empty(widest, np.int64),
-        np.empty(1, np.int64),
-        np.empty(1, np.int64),
-        np.full(qubits, -1, np.int64),
+        np.empty(widest, np.int64), np.empty(widest, np.int64), np.full(qubits, -1, np.int64)
     )
     while moves > 0 and gaps > 0 and count < len(copies.sizes):
         moves -= 1
@@ -124,8 +120,8 @@ def pack_tiles(
         aligned, dx, dy = _shift(tile[np.random.randint(size)], goal, lattice)
         if not aligned:
             continue
-        hit = _place(tile, dx, dy, lattice, board.owner, slack, trial)
-        if hit < 0:
+        hit = _place(tile, dx, dy, lattice, board.owner, slack, trial.qubits)
+        if hit == _NO_PLACE:
             continue
         if not check or _is_complete(tile, tiles.chains, graph, trial):
             trial.chain[:size] = tile[:, 4]
@@ -136,8 +132,8 @@ def pack_tiles(
             size = _mend(tile, tiles.chains, hit, graph, longest, board.owner, trial)
             if size == 0:
                 continue
-        if hit:
-            gaps = lift(trial.pushed[0], count - 1, gaps, copies, board)
+        if hit >= 0:
+            gaps = lift(hit, count - 1, gaps, copies, board)
             count -= 1
         gaps = lay(trial.qubits[:size], trial.chain[:size], count, gaps, copies, board)
         count += 1
@@ -160,22 +156,21 @@ def _shift(qubit: Array, goal: Array, lattice: LatticeTable) -> tuple[bool, int,
 
 @kernel
 def _place(
-    tile: Array, dx: int, dy: int, lattice: LatticeTable, owner: Longs, slack: int, trial: _Trial
+    tile: Array, dx: int, dy: int, lattice: LatticeTable, owner: Longs, slack: int, out: Longs
 ) -> int:
-    """Put a shifted tile where it pushes out at most ``len(trial.pushed)`` copies.
+    """Put a shifted tile where it pushes out at most one copy.
 
     Args:
         tile, dx, dy, lattice: the tile, its shift and the lattice.
         owner: copy that holds each qubit, or -1.
         slack: qubits of the tile that may be missing.
-        trial: filled with the qubits and the copies pushed out.
+        out: filled with the qubits, -1 for missing ones.
 
     Returns:
-        How many copies are pushed out, or -1 where the tile has no place.
+        The copy pushed out, -1 for none, or `_NO_PLACE`.
     """
     table, orders = lattice.table, lattice.orders
-    out, pushed, pushes = trial.qubits, trial.pushed, trial.pushes
-    count, a, size = 0, 0, len(tile)
+    pushed, a, size = -1, 0, len(tile)
     while a < size:
         u, lane = tile[a, 0], tile[a, 1]
         end = a
@@ -185,16 +180,16 @@ def _place(
         row = lane + across // lattice.lane_width
         if row < 0 or row >= table.shape[1]:
             if end - a > slack:
-                return -1
+                return _NO_PLACE
             slack -= end - a
             out[a:end] = -1
             a = end
             continue
         start = np.random.randint(len(orders))
-        best, best_cost, best_count, best_missing = -1, 1 << 30, 0, 0
+        best, best_cost, best_pushed, best_missing = -1, 1 << 30, -1, 0
         for o in range(len(orders)):
             order = (start + o) % len(orders)
-            now, missing, fits = count, 0, True
+            hit, missing, fits = pushed, 0, True
             for b in range(a, end):
                 position = tile[b, 3] + along
                 q = -1
@@ -207,28 +202,20 @@ def _place(
                         break
                     continue
                 c = owner[q]
-                if c < 0:
+                if c < 0 or c == hit:
                     continue
-                listed = False
-                for p in range(now):
-                    # Copies that an earlier order pushed out are overwritten in ``pushes``.
-                    if (pushed[p] if p < count else pushes[p]) == c:
-                        listed = True
-                if not listed:
-                    if now == len(pushed):
-                        fits = False
-                        break
-                    pushes[now] = c
-                    now += 1
-            cost = 2 * (now - count) + missing
+                if hit >= 0:
+                    fits = False
+                    break
+                hit = c
+            cost = missing + (2 if hit != pushed else 0)
             if fits and cost < best_cost:
-                best, best_cost, best_count, best_missing = order, cost, now, missing
-                pushed[count:now] = pushes[count:now]
+                best, best_cost, best_pushed, best_missing = order, cost, hit, missing
                 if cost == 0:
                     break
         if best < 0:
-            return -1
-        count = best_count
+            return _NO_PLACE
+        pushed = best_pushed
         slack -= best_missing
         for b in range(a, end):
             position = tile[b, 3] + along
@@ -236,7 +223,7 @@ def _place(
             if 0 <= position < table.shape[3]:
                 out[b] = table[u, row, orders[best, tile[b, 2]], position]
         a = end
-    return count
+    return pushed
 
 
 @kernel
@@ -284,15 +271,13 @@ def _mend(
     owner: Longs,
     trial: _Trial,
 ) -> int:
-    """Mend a placed tile within free qubits and those of the ``hit`` copies that it pushes out.
+    """Mend a placed tile within free qubits and those of the copy ``hit`` that it pushes out.
 
     Returns:
         How many qubits it has then, 0 where it cannot be mended.
     """
     chain_of = np.full(len(owner), -1, np.int64)
-    free = owner < 0
-    for c in trial.pushed[:hit]:
-        free |= owner == c
+    free = (owner < 0) | (owner == hit)
     for a in range(len(tile)):
         if trial.qubits[a] >= 0:
             chain_of[trial.qubits[a]] = tile[a, 4]

@@ -35,7 +35,8 @@ class Lattice:
 
     Attributes:
         topology: ``"pegasus"`` or ``"zephyr"``.
-        m: grid parameter; t: wires per lane (4 for Zephyr machines, 2 for Pegasus).
+        m: grid parameter.
+        t: wires per lane (4 for Zephyr machines, 2 for Pegasus).
     """
 
     topology: str

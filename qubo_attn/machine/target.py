@@ -281,7 +281,7 @@ class Target(Portable):
 
     @cached_property
     def timing(self) -> Timing | None:
-        """How long the machine takes; None for a graph that is nobody's machine."""
+        """How long the machine takes; None for a graph without a timing model."""
         return Timing.of(self.topology, self.properties)
 
     @cached_property

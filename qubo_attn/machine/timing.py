@@ -1,4 +1,4 @@
-"""How long a machine takes: the vendor's timing model, in microseconds.
+"""Timing of a machine: the vendor's model, in microseconds.
 
 The model is that of ``estimate_qpu_access_time`` in dwave-cloud-client (timing model 1.0): one
 programming, then per read an anneal, a readout whose time grows with the qubits in use (linear

@@ -87,7 +87,8 @@ def coupling_groups(family: str, shape: tuple[int, ...], qubits: Longs, couplers
 
     Args:
         family, shape: the topology, e.g. ``"zephyr", (12, 4)``.
-        qubits: linear numbers; couplers: positions in ``qubits``, shape (couplers, 2).
+        qubits: linear numbers.
+        couplers: positions in ``qubits``, shape (couplers, 2).
 
     Returns:
         int64, shape (couplers, 2): two times the qubit's position, plus its group (0 or 1).

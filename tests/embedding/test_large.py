@@ -9,7 +9,7 @@ import qubo_attn as qa
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Longs
 from qubo_attn.embedding.cliques import find_clique, largest_clique, pack_cliques
-from qubo_attn.embedding.large import large_clique
+from qubo_attn.embedding.large import ideal_largest, large_clique
 from qubo_attn.embedding.minors import embed_clique
 
 LOSSY = {
@@ -47,6 +47,15 @@ def test_chains_keep_to_the_length_asked_for(name: str) -> None:
 def test_same_seed_same_chains() -> None:
     a, b = (large_clique(26, LOSSY["zephyr"], seed=3) for _ in range(2))
     assert all(np.array_equal(c, d) for c, d in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("topology", ["zephyr", "pegasus"])
+@pytest.mark.parametrize("m", [2, 3, 4])
+def test_busclique_reaches_so_far_in_ideal_lattices(topology: str, m: int) -> None:
+    target = qa.Target.of(f"{topology}:{m}")
+    most = ideal_largest(target.topology, target.shape)
+    verify(embed_clique(most, target, target.couplers, 0), target)
+    assert embed_clique(most + 1, target, target.couplers, 0) == []
 
 
 def test_beyond_the_ideal_lattice_there_is_nothing() -> None:
