@@ -12,18 +12,9 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
+from qubo_attn import passes as shipped
 from qubo_attn.common.checks import nearest
 from qubo_attn.errors import PassError
-from qubo_attn.passes import (
-    BinarizeWeights,
-    Canonicalize,
-    Compress,
-    DropCouplers,
-    InsertPenalties,
-    Quantize,
-    Sparsify,
-    TieVariables,
-)
 from qubo_attn.pipeline.pipeline import Pass, is_pass
 
 GROUP = "qubo_attn.passes"
@@ -31,14 +22,14 @@ DEFAULT = "default"
 SHIPPED: dict[str, type[Pass]] = {
     p.name: p
     for p in (
-        TieVariables,
-        Canonicalize,
-        Sparsify,
-        DropCouplers,
-        Compress,
-        InsertPenalties,
-        BinarizeWeights,
-        Quantize,
+        shipped.TieVariables,
+        shipped.Canonicalize,
+        shipped.Sparsify,
+        shipped.DropCouplers,
+        shipped.Compress,
+        shipped.InsertPenalties,
+        shipped.BinarizeWeights,
+        shipped.Quantize,
     )
 }
 
@@ -71,14 +62,13 @@ def known_passes() -> tuple[KnownPass, ...]:
         KnownPass(name='canonicalize', package='qubo-attn', summary='Fix variables that the \
 constraints leave one value.', options='', problem='')
     """
-    shipped = [_described(name, "qubo-attn", found) for name, found in SHIPPED.items()]
-    own = []
+    entries = [_described(name, "qubo-attn", class_) for name, class_ in SHIPPED.items()]
     for entry in _own():
         try:
-            own.append(_described(entry.name, package_of(entry.name), pass_named(entry.name)))
+            entries.append(_described(entry.name, package_of(entry.name), pass_named(entry.name)))
         except PassError as error:
-            own.append(KnownPass(entry.name, _package(entry), problem=str(error)))
-    return (*shipped, *dict.fromkeys(own))
+            entries.append(KnownPass(entry.name, _package(entry), problem=str(error)))
+    return tuple(dict.fromkeys(entries))
 
 
 def pass_named(name: str) -> type[Pass]:
@@ -203,11 +193,10 @@ def _loaded(entry: EntryPoint) -> type[Pass]:
     if not isinstance(found, type) or not is_dataclass(found) or missing:
         lacks = f"lacks {', '.join(missing)}" if missing else "is no dataclass"
         raise PassError(f"{of} {lacks}: {entry.value}", name=entry.name)
-    if getattr(found, "name", None) != entry.name:
-        raise PassError(
-            f"{of} calls itself {getattr(found, 'name', None)!r}; register it by its own name",
-            name=entry.name,
-        )
+    own_name = getattr(found, "name", None)
+    if own_name != entry.name:
+        text = f"{of} calls itself {own_name!r}; register it by its own name"
+        raise PassError(text, name=entry.name)
     return cast(type[Pass], found)
 
 

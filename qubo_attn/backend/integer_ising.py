@@ -78,12 +78,8 @@ class IntegerIsing:
 
     def energies(self, spins: ArrayLike) -> Floats:
         """Return the program's energy at each of ``spins``, -1 or 1, shape (m, n + 1)."""
-        s = self._checked(spins)
-        return np.asarray(self.offset + (s[:, self.i] * s[:, self.j]) @ self._energy_per_coupling)
-
-    @property
-    def _energy_per_coupling(self) -> Floats:
-        return self.scale[self.i] * self.coupling
+        s, energy = self._checked(spins), self.scale[self.i] * self.coupling
+        return np.asarray(self.offset + (s[:, self.i] * s[:, self.j]) @ energy)
 
     def bits(self, spins: ArrayLike) -> Bytes:
         """Return the bits behind reads: 1 where a spin agrees with the auxiliary one.

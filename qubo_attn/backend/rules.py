@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from qubo_attn.common.checks import whole
 from qubo_attn.errors import InputError, SubmissionError
 from qubo_attn.machine.ranges import coupling_totals
 from qubo_attn.machine.target import Target
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
 
 # Shares of a field or coupling must sum to it up to this, in hardware units.
 _ROUNDING = 1e-9
@@ -41,12 +38,13 @@ class Case:
 
     def error(self, code: str, message: str, **facts: object) -> SubmissionError:
         """Return a violation of this submission."""
-        return SubmissionError(
-            f"submission {self.index}: {message}",
-            code=code,
-            submission=self.index,
-            **facts,
-        )
+        text = f"submission {self.index}: {message}"
+        return SubmissionError(text, code=code, submission=self.index, **facts)
+
+    def bad_qubit(self, code: str, position: int, problem: str) -> SubmissionError:
+        """Return a violation of a qubit."""
+        name = self.name(position)
+        return self.error(code, f"qubit {name!r} {problem}", qubit=name)
 
     def beyond(
         self, code: str, what: str, value: float, limits: tuple[float, float], **facts: object
@@ -113,19 +111,12 @@ def qubits(case: Case) -> Iterator[SubmissionError]:
     p = case.physical
     used = np.unique(np.concatenate([p.chain_qubit, p.qubit, p.u, p.v]))
     for q in used[case.place[used] < 0]:
-        yield case.error(
-            "dead-qubit",
-            f"qubit {case.name(q)!r} does not work on {case.target.label}; compile for it anew",
-            qubit=case.name(q),
-        )
+        text = f"does not work on {case.target.label}; compile for it anew"
+        yield case.bad_qubit("dead-qubit", q, text)
     for q in _repeated(p.qubit):
-        yield case.error("field", f"qubit {case.name(q)!r} has two fields", qubit=case.name(q))
+        yield case.bad_qubit("field", q, "has two fields")
     for q in np.setdiff1d(np.concatenate([p.qubit, p.u, p.v]), p.chain_qubit):
-        yield case.error(
-            "stray-qubit",
-            f"qubit {case.name(q)!r} has coefficients but lies in no chain",
-            qubit=case.name(q),
-        )
+        yield case.bad_qubit("stray-qubit", q, "has coefficients but lies in no chain")
 
 
 def chains(case: Case) -> Iterator[SubmissionError]:
@@ -141,12 +132,8 @@ def chains(case: Case) -> Iterator[SubmissionError]:
             qubit=case.name(q),
             variables=(first, second),
         )
-    for c in np.flatnonzero(lengths == 0):
-        yield case.error(
-            "empty-chain",
-            f"variable {variables[c]} has no qubit",
-            variable=int(variables[c]),
-        )
+    for v in variables[lengths == 0].tolist():
+        yield case.error("empty-chain", f"variable {v} has no qubit", variable=v)
     a, b = case.ends
     held = (a == b) & (p.j < 0) & (case.coupler >= 0)
     size = len(p.target.qubits)
@@ -212,14 +199,9 @@ def totals(case: Case) -> Iterator[SubmissionError]:
     for index in np.flatnonzero(_outside(totals, limits.total)):
         qubit = case.target.qubit_name(int(group[index]) // 2)
         what = f"group {group[index] % 2} of qubit" if limits.per == "group" else "qubit"
-        yield case.error(
-            f"{limits.per}-total",
-            f"the couplings of {what} {qubit!r} total {totals[index]:.6g}, beyond "
-            f"{list(limits.total)}",
-            qubit=qubit,
-            found=float(totals[index]),
-            limits=limits.total,
-        )
+        total = float(totals[index])
+        what = f"the total {total:.6g} of the couplings of {what} {qubit!r}"
+        yield case.beyond(f"{limits.per}-total", what, total, limits.total, qubit=qubit)
 
 
 def carried(case: Case) -> Iterator[SubmissionError]:
@@ -279,11 +261,12 @@ def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[Submissi
         yield case.beyond("annealing-time", what, annealing, span)
     if timing is None or limits.run_duration is None:
         return
-    duration = timing.given(options).run_duration(len(case.physical.qubit), reads)
+    used = len(case.physical.qubit)
+    duration = timing.given(options).run_duration(used, reads)
     if duration > limits.run_duration:
         yield case.error(
             "run-duration",
-            f"{reads} reads of {len(case.physical.qubit)} qubits run {duration / 1000:.1f} ms, "
+            f"{reads} reads of {used} qubits run {duration / 1000:.1f} ms, "
             f"beyond {limits.run_duration / 1000:.1f} ms; split them as compiled.schedule(reads=) "
             "does",
             found=duration,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import dimod
     import numpy as np
 
-    from qubo_attn.backend.submission import Submission
     from qubo_attn.backend.wire import SolverOrder
     from qubo_attn.compiled import CompiledAttention
 
@@ -62,6 +61,7 @@ def measure(
         seed: seed of the later batches, which drift from the file's scores, and of the samples.
         step: called when a repeat begins.
     """
+    import dimod
     import numpy as np
 
     from qubo_attn.backend.wire import SolverOrder
@@ -76,7 +76,9 @@ def measure(
     order = samples = None
     if compiled.placement is not None:
         order = SolverOrder.of(compiled.placement.target)
-        samples = _samples(compiled.submissions[0], reads, generator)
+        names = list(compiled.submissions[0].embedded_bqm.variables)
+        spins = generator.choice(np.array([-1, 1], np.int8), size=(reads, len(names)))
+        samples = dimod.SampleSet.from_samples((spins, names), "SPIN", np.zeros(reads))
     for repeat in range(repeats + 1):
         step(f"batch {repeat}")
         scores = logits + DRIFT * generator.normal(size=logits.shape)
@@ -100,16 +102,6 @@ def measure(
             "later_batches_per_second": 1e3 / sent,
         },
     }
-
-
-def _samples(part: Submission, reads: int, generator: np.random.Generator) -> dimod.SampleSet:
-    """Return random reads of a submission's qubits."""
-    import dimod
-    import numpy as np
-
-    names = list(part.embedded_bqm.variables)
-    spins = generator.choice(np.array([-1, 1], np.int8), size=(reads, len(names)))
-    return dimod.SampleSet.from_samples((spins, names), "SPIN", np.zeros(reads))
 
 
 def _later_batch(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, progress, takes, tell, words
+from qubo_attn.cli.console import AsJson, choice, progress, takes, tell
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS, OBJECTIVES
 
@@ -39,11 +39,7 @@ class Problem:
     )
     select: Annotated[
         str | None,
-        typer.Option(
-            help=f"What a row keeps: {', '.join(SELECTS)}; exactly, or soft with --levels, if "
-            "unset.",
-            autocompletion=words(SELECTS),
-        ),
+        choice(SELECTS, "What a row keeps: {}; exactly, or soft with --levels, if unset."),
     ] = None
     keys: Annotated[
         int | None, typer.Option(help=f"Keys that each row keeps; {KEYS} if unset.")
@@ -52,28 +48,15 @@ class Problem:
         int | None,
         typer.Option(help=f"Largest level of a soft weight; {LEVELS} with --select soft if unset."),
     ] = None
-    objective: Annotated[
-        str,
-        typer.Option(
-            help=f"What a row minimises: {', '.join(OBJECTIVES)}.", autocompletion=words(OBJECTIVES)
-        ),
-    ] = "selection"
+    objective: Annotated[str, choice(OBJECTIVES, "What a row minimises: {}.")] = "selection"
     target: Annotated[
-        str,
-        typer.Option(
-            help="zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON.",
-            autocompletion=words(TARGETS),
-        ),
+        str, choice(TARGETS, "zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON.")
     ] = "zephyr:12"
     slots: Annotated[
         int | None, typer.Option(help="Most keys a row chooses from; 16 or twice --keys if unset.")
     ] = None
     tie: Annotated[
-        str,
-        typer.Option(
-            help="none, kv-head (heads of one key/value head), or queries too: kv.",
-            autocompletion=words(TIES),
-        ),
+        str, choice(TIES, "none, kv-head (heads of one key/value head), or queries too: kv.")
     ] = "none"
 
     def compile(self, **options: Any) -> CompiledAttention:
@@ -145,11 +128,7 @@ def compile_file(
     ] = False,
     chain_strength: Annotated[
         str,
-        typer.Option(
-            help=f"{', '.join(CHAIN_STRENGTHS)}, or a number: the prefactor of torque "
-            "compensation.",
-            autocompletion=words(CHAIN_STRENGTHS),
-        ),
+        choice(CHAIN_STRENGTHS, "{}, or a number: the prefactor of torque compensation."),
     ] = "auto",
     longest_chain: Annotated[
         int | None, typer.Option(help="Qubits that a chain may have; any number if unset.")

@@ -23,7 +23,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
@@ -92,9 +92,17 @@ def tell(as_json: bool, facts: object, text: str) -> None:
     typer.echo(json.dumps(_plain(facts), allow_nan=False) if as_json else text)
 
 
-def words(names: Iterable[str]) -> Callable[[str], list[str]]:
-    """Return a function that completes an option's value to one of a few names."""
-    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+def choice(names: Sequence[str], text: str) -> Any:
+    """Return an option that is one of a few names, which shells complete.
+
+    Args:
+        names: the names.
+        text: help on the option; ``{}`` stands for the names.
+    """
+    return typer.Option(
+        help=text.format(", ".join(names)),
+        autocompletion=lambda incomplete: [name for name in names if name.startswith(incomplete)],
+    )
 
 
 def takes(fields: type[T]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from qubo_attn.cli.console import AsJson, tell
 from qubo_attn.cli.solve import Folder
 from qubo_attn.errors import InputError
-
-if TYPE_CHECKING:
-    from qubo_attn.compiled import CompiledAttention
-    from qubo_attn.decoding.result import AttentionResult
 
 
 def write_report(
@@ -34,13 +30,26 @@ def write_report(
 ) -> None:
     """Write one HTML page on what a compilation did to its attention; it loads nothing."""
     import qubo_attn as qa
+    from qubo_attn.report.page.outcome import compared, mean_error
 
     compiled = qa.load(folder)
     labels = None if tokens is None else read_tokens(tokens)
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
     result = compiled.solve(seed=seed, **options) if solve else None
     compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)
-    facts = _facts(compiled, result, out)
+    facts: dict[str, Any] = {
+        "file": str(out),
+        "bytes": out.stat().st_size,
+        "stages": [stage.name for stage in compiled.stages],
+        "solved": result is not None,
+    }
+    if result is not None:
+        facts["feasible"] = float(result.feasible.mean())
+        facts["errors"] = {
+            rival.name: mean_error(rival.errors)
+            for rival in compared(compiled.attention, result)
+            if rival.errors is not None and not result.empty.all()
+        }
     tell(as_json, facts, f"wrote {out}, {facts['bytes']:,} bytes")
 
 
@@ -64,25 +73,3 @@ def read_tokens(file: Path) -> list[str]:
             return [str(token) for token in held["tokens"].ravel()]
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise InputError(f"{file} holds no readable tokens: {error}", file=str(file)) from None
-
-
-def _facts(
-    compiled: CompiledAttention, result: AttentionResult | None, out: Path
-) -> dict[str, Any]:
-    """Return what was written, and how the output came out."""
-    from qubo_attn.report.page.outcome import compared, mean_error
-
-    facts: dict[str, Any] = {
-        "file": str(out),
-        "bytes": out.stat().st_size,
-        "stages": [stage.name for stage in compiled.stages],
-        "solved": result is not None,
-    }
-    if result is not None:
-        facts["feasible"] = float(result.feasible.mean())
-        facts["errors"] = {
-            rival.name: mean_error(rival.errors)
-            for rival in compared(compiled.attention, result)
-            if rival.errors is not None and result.empty.size > result.empty.sum()
-        }
-    return facts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, progress, tell, words
+from qubo_attn.cli.console import AsJson, choice, progress, tell
 from qubo_attn.common.vocabulary import DECODERS
 
 if TYPE_CHECKING:
@@ -21,19 +21,15 @@ def solve(
     folder: Folder,
     seed: Annotated[int, typer.Option(help="Seed of the local annealer.")] = 1,
     reads: Annotated[int | None, typer.Option(help="Reads per submission.")] = None,
-    decoder: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{', '.join(DECODERS)}; the objective's own if unset.",
-            autocompletion=words(DECODERS),
-        ),
-    ] = None,
+    decoder: Annotated[str | None, choice(DECODERS, "{}; the objective's own if unset.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Solve a compiled folder by local simulated annealing and compare with top-k."""
+    import numpy as np
+
     import qubo_attn as qa
     from qubo_attn.report.facts import machine_text
 
@@ -47,7 +43,11 @@ def solve(
             **options,
         )
     if out is not None:
-        write_result(result, out)
+        arrays = {"selected": result.selected, "weights": result.weights}
+        if result.context is not None:
+            arrays["context"] = result.context
+        with out.open("wb") as stream:  # a name without .npz is kept as it is
+            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     facts = solution_facts(compiled, result)
     lines = [str(result)]
     lines += [
@@ -59,17 +59,6 @@ def solve(
         facts["machine"] = compiled.report(1000 if reads is None else reads).machine
         lines.append(f"a machine would take {machine_text(facts['machine'])}")
     tell(as_json, facts, "\n".join(lines))
-
-
-def write_result(result: AttentionResult, file: Path) -> None:
-    """Write what was selected, the weights and, where there were values, the context."""
-    import numpy as np
-
-    arrays = {"selected": result.selected, "weights": result.weights}
-    if result.context is not None:
-        arrays["context"] = result.context
-    with file.open("wb") as stream:  # a name without .npz is kept as it is
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
 def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qubo_attn import passes
 from qubo_attn.backend.chain_strength import ChainStrength
 from qubo_attn.common.checks import whole
 from qubo_attn.compilation.recipe import Recipe
@@ -20,15 +21,6 @@ from qubo_attn.frontend.heads import Head, complete_heads
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, check_select
 from qubo_attn.machine.target import Target
-from qubo_attn.passes import (
-    BinarizeWeights,
-    Canonicalize,
-    Embed,
-    InsertPenalties,
-    Quantize,
-    Sparsify,
-    TieVariables,
-)
 from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass
 from qubo_attn.registry import passes_of
 
@@ -53,7 +45,7 @@ class Options(TypedDict, total=False):
     kv_head: ArrayLike | None
     required: ArrayLike | None
     forbidden: ArrayLike | None
-    tie: TieVariables | None
+    tie: passes.TieVariables | None
     coupling: Coupling | Sequence[Coupling] | None
     slots: int | Literal["auto"] | None
     passes: Sequence[Pass | str] | str | None
@@ -91,10 +83,10 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         options["passes"],
         lambda: (
             *_ties(tie, each),
-            *((Canonicalize(),) if constrained else ()),
-            Sparsify(slots=_slots(options["slots"], selects)),
-            InsertPenalties(cardinality="auto", topology=_family(machine)),
-            BinarizeWeights(_encoding(selects), _family(machine)),
+            *((passes.Canonicalize(),) if constrained else ()),
+            passes.Sparsify(slots=_slots(options["slots"], selects)),
+            passes.InsertPenalties(cardinality="auto", topology=_family(machine)),
+            passes.BinarizeWeights(_encoding(selects), _family(machine)),
             *_integers(machine),
         ),
     )
@@ -102,7 +94,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     if machine is not None and machine.is_structured:
         cache = options["cache"]
         cache = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
-        embed = Embed(machine, cache, seed=seed, longest_chain=options["longest_chain"])
+        embed = passes.Embed(machine, cache, seed=seed, longest_chain=options["longest_chain"])
     return Recipe(
         selects,
         tuple(objective_named(cast("str | Objective", head.objective)) for head in each),
@@ -122,21 +114,23 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
 def _check_tie(tie: object, heads: int) -> None:
     if tie is None:
         return
-    if not isinstance(tie, TieVariables):
+    if not isinstance(tie, passes.TieVariables):
         raise InputError(f"tie must be a qubo_attn.TieVariables, not {tie!r}", argument="tie")
     beyond = [head for group in tie.groups for head in group if head >= heads]
     if beyond:
         raise InputError(f"tie names head {beyond[0]}, but there are {heads}", head=beyond[0])
 
 
-def _ties(tie: TieVariables | None, heads: tuple[Head, ...]) -> tuple[TieVariables, ...]:
+def _ties(
+    tie: passes.TieVariables | None, heads: tuple[Head, ...]
+) -> tuple[passes.TieVariables, ...]:
     """Return the tying pass asked for by ``tie`` or by the heads, if any."""
     groups = _named_groups([head.tie for head in heads])
     if not groups:
         return () if tie is None else (tie,)
     if tie is not None:
         raise InputError("give tie= or Head(tie=), not both", argument="tie")
-    return (TieVariables(tuple(group for group in groups if len(group) > 1)),)
+    return (passes.TieVariables(tuple(group for group in groups if len(group) > 1)),)
 
 
 def _named_groups(names: Sequence[str | int | None]) -> tuple[tuple[int, ...], ...]:
@@ -189,11 +183,11 @@ def _family(machine: Target | None) -> str:
     return "zephyr" if machine is None or machine.topology == "other" else machine.topology
 
 
-def _integers(machine: Target | None) -> tuple[Quantize, ...]:
+def _integers(machine: Target | None) -> tuple[passes.Quantize, ...]:
     """Return the pass that a machine with integer coefficients needs."""
     if machine is None or "bits" not in machine.properties:
         return ()
-    return (Quantize(bits=int(machine.properties["bits"])),)
+    return (passes.Quantize(bits=int(machine.properties["bits"])),)
 
 
 def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> int | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Floats, Longs, frozen_array, own_array
+from qubo_attn.common.arrays import Array, Floats, Longs, frozen_array, own_array, pointers
 from qubo_attn.common.frozen import Portable
 
 if TYPE_CHECKING:
@@ -91,10 +91,8 @@ class Lift(Portable):
         source = np.asarray(source, dtype=np.int64)
         seen = source >= 0
         kept = source[seen]
-        ptr = np.zeros(len(source) + 1, np.int64)
-        np.cumsum(seen, out=ptr[1:])
         shifts = np.zeros(len(source)) if constant is None else np.asarray(constant)
-        return cls(np.ones(len(kept)), kept, ptr, (len(source), n_after), shifts)
+        return cls(np.ones(len(kept)), kept, pointers(seen), (len(source), n_after), shifts)
 
     @cached_property
     def sources(self) -> Longs | None:
@@ -122,8 +120,7 @@ class Lift(Portable):
         """Return how to make the map again; one that changes nothing is told by its size."""
         if self.is_identity:
             return Lift.identity, (self.n_before,)
-        parts = self.data, self.indices, self.indptr, self.shape, self.constant
-        return Lift, parts
+        return Lift, tuple(self.__getstate__().values())
 
     def lift(self, samples: ArrayLike) -> Floats:
         """Map samples after the pass, shape (m, n_after), to samples before it, (m, n_before)."""
@@ -141,19 +138,13 @@ class Lift(Portable):
 
     def arrays(self) -> dict[str, Array]:
         """Return the map as plain arrays, for saving."""
-        return {
-            "data": self.data,
-            "indices": self.indices,
-            "indptr": self.indptr,
-            "shape": np.array(self.shape),
-            "constant": self.constant,
-        }
+        return self.__getstate__() | {"shape": np.array(self.shape)}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Array]) -> Lift:
         """Build a map from what `arrays` returned."""
-        shape = (int(arrays["shape"][0]), int(arrays["shape"][1]))
-        return cls(arrays["data"], arrays["indices"], arrays["indptr"], shape, arrays["constant"])
+        rows, columns = map(int, arrays["shape"])
+        return cls(**(arrays | {"shape": (rows, columns)}))  # type: ignore[arg-type]
 
     def same(self, other: Lift) -> bool:
         """Return whether both maps are equal, bit for bit."""

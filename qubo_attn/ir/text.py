@@ -20,20 +20,17 @@ Variables come first and in order of their ids. ``x`` selects, ``w`` is a weight
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.common.arrays import pointers
 from qubo_attn.errors import ParseError
 from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
 from qubo_attn.ir.quadratic import Quadratic
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 # -- printing ---------------------------------------------------------------------------------
 
@@ -42,9 +39,9 @@ def print_program(
     v: Variables, o: Quadratic, c: Constraints, *, exact: bool, limit: int | None
 ) -> str:
     """Return a program as text; see `Program.text`."""
-    number = repr if exact else _short
+    number = _exact if exact else _short
     header = f"program variables={len(v)} terms={len(o)} constraints={len(c)}"
-    lines = [header, f"offset {_number(o.offset, number)}"]
+    lines = [header, f"offset {number(o.offset)}"]
     sections = (
         (len(v), (_print_variable(v, o, index, number) for index in range(len(v)))),
         (len(o), (_print_term(v, o, t, number) for t in range(len(o)))),
@@ -57,41 +54,39 @@ def print_program(
     return "\n".join(lines) + "\n"
 
 
+def _exact(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")
+
+
 def _short(value: float) -> str:
-    return f"{value:.6g}"
-
-
-def _number(value: float, number: Callable[[float], str]) -> str:
-    if number is _short:
-        value += 0.0  # minus zero reads as zero
-    return number(float(value)).removesuffix(".0")
+    return f"{value + 0.0:.6g}"  # minus zero reads as zero
 
 
 def _print_variable(v: Variables, o: Quadratic, index: int, number: Callable[[float], str]) -> str:
     upper, mass = v.upper[index], v.mass[index]
     domain = f" in 0..{upper}" if upper > 1 else ""
-    share = "" if np.isnan(mass) else f" mass {_number(mass, number)}"
-    return f"{v.label(index)}{domain}{share} : {_number(o.linear[index], number)}"
+    share = "" if np.isnan(mass) else f" mass {number(mass)}"
+    return f"{v.label(index)}{domain}{share} : {number(o.linear[index])}"
 
 
 def _print_term(v: Variables, o: Quadratic, t: int, number: Callable[[float], str]) -> str:
-    return f"{v.label(o.i[t])} * {v.label(o.j[t])} : {_number(o.bias[t], number)}"
+    return f"{v.label(o.i[t])} * {v.label(o.j[t])} : {number(o.bias[t])}"
 
 
 def _print_constraint(v: Variables, c: Constraints, r: int, number: Callable[[float], str]) -> str:
     parts = []
     for e in range(c.ptr[r], c.ptr[r + 1]):
         sign = "-" if c.coef[e] < 0 else "+"
-        size = "" if abs(c.coef[e]) == 1 else f"{_number(abs(c.coef[e]), number)} "
+        size = "" if abs(c.coef[e]) == 1 else f"{number(abs(c.coef[e]))} "
         parts.append(f"{sign} {size}{v.label(c.var[e])}")
     total = " ".join(parts).removeprefix("+ ")
     total = f"-{total[2:]}" if total.startswith("- ") else total
     relation = "==" if c.sense[r] == Sense.EQ else "<="
-    line = f"{c.label(r)}: {total} {relation} {_number(c.rhs[r], number)}"
+    line = f"{c.label(r)}: {total} {relation} {number(c.rhs[r])}"
     if c.priced[r]:
-        line += f" price {_number(c.weight[r], number)}"
+        line += f" price {number(c.weight[r])}"
         if c.slope[r] != 0:
-            line += f" slope {_number(c.slope[r], number)}"
+            line += f" slope {number(c.slope[r])}"
     return line
 
 
@@ -198,21 +193,13 @@ class _Reader:
         raise ParseError(f"line {line}, column {place['column']}: {message}", **place)
 
     def columns(self) -> tuple[Variables, Quadratic, Constraints]:
-        n = len(self.variables)
-        head, query, key, bit, upper, role, mass = _table(self.variables, 7)
-        u, v, bias = _table(self.terms, 3)
-        i, j, bias = kernels.collect_couplers(n, u, v, bias)
-        sense, rhs, kind, c_head, c_query, c_key, c_bit, weight, slope = _table(
-            [row for row, _ in self.rows], 9
-        )
+        couplers = kernels.collect_couplers(len(self.variables), *_table(self.terms, 3))
+        ptr = pointers([len(entries) for _, entries in self.rows])
         var, coef = _table([entry for _, entries in self.rows for entry in entries], 2)
-        ptr = np.cumsum([0] + [len(entries) for _, entries in self.rows])
         return (
-            Variables(head, query, key, bit, upper, role, mass),
-            Quadratic(self.offset, np.array(self.linear), i, j, bias),
-            Constraints(
-                ptr, var, coef, sense, rhs, kind, c_head, c_query, c_key, c_bit, weight, slope
-            ),
+            Variables(*_table(self.variables, 7)),
+            Quadratic(self.offset, np.array(self.linear), *couplers),
+            Constraints(ptr, var, coef, *_table([row for row, _ in self.rows], 9)),
         )
 
 

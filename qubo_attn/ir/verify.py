@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,42 +70,37 @@ def _shapes(
     variables: Variables, objective: Quadratic, constraints: Constraints, terms: bool
 ) -> Iterator[Diagnostic]:
     n, rows, entries = len(variables), len(constraints), len(constraints.var)
-    forms = objective.arrays() if terms else {"linear": objective.linear}
-    lengths = {"linear": n} | (dict.fromkeys(("i", "j"), len(objective)) if terms else {})
     groups = (
-        ("variables", variables.arrays(), dict.fromkeys(variables.arrays(), n)),
-        ("objective", forms, lengths),
-        (
-            "constraints",
-            constraints.arrays(),
-            dict.fromkeys(constraints.arrays(), rows)
-            | {"ptr": rows + 1, "var": entries, "coef": entries},
-        ),
+        ("variables", variables.arrays(), n),
+        ("objective", {"linear": objective.linear}, n),
+        ("objective", objective.terms.arrays() if terms else {}, len(objective) if terms else 0),
+        ("constraints", constraints.arrays(), rows),
     )
-    for group, columns, expected in groups:
-        for name, length in expected.items():
-            if columns[name].shape != (length,):
-                text = f"has shape {columns[name].shape}, expected ({length},)"
+    lengths = {"ptr": rows + 1, "var": entries, "coef": entries}
+    for group, columns, size in groups:
+        for name, column in columns.items():
+            length = lengths.get(name, size)
+            if column.shape != (length,):
+                text = f"has shape {column.shape}, expected ({length},)"
                 yield Diagnostic("shape", f"{group}.{name}", text)
     ptr = constraints.ptr
     if len(ptr) != rows + 1 or ptr[0] != 0 or ptr[-1] != entries or (np.diff(ptr) < 0).any():
         yield Diagnostic("row-pointer", "constraints.ptr", "does not partition the entries")
 
 
+def _first(label: Callable[[int], str], code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
+    if bad.any():
+        yield Diagnostic(code, label(int(bad.argmax())), text)
+
+
 def _variables(v: Variables, objective: Quadratic) -> Iterator[Diagnostic]:
-
-    def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
-        if bad.any():
-            yield Diagnostic(code, v.label(int(np.flatnonzero(bad)[0])), text)
-
     if len(v) and v.role.max() > max(Role):
         where = f"variable {int(np.flatnonzero(v.role > max(Role))[0])}"
         yield Diagnostic("role", where, "is no known role")
         return
-    yield from first("upper", v.upper < 1, "has an upper value below 1; fix it instead")
-    yield from first(
-        "finite-linear", ~np.isfinite(objective.linear), "has a bias that is not finite"
-    )
+    yield from _first(v.label, "upper", v.upper < 1, "has an upper value below 1; fix it instead")
+    endless = ~np.isfinite(objective.linear)
+    yield from _first(v.label, "finite-linear", endless, "has a bias that is not finite")
     twin = _duplicate(v.role, v.head, v.query, v.key, v.bit)
     if twin is not None:
         yield Diagnostic("label-twice", v.label(twin), "names two variables")
@@ -122,36 +117,26 @@ def _objective(variables: Variables, o: Quadratic, terms: bool) -> Iterator[Diag
         return
     outside = (np.minimum(i, j) < 0) | (np.maximum(i, j) >= n)
     if outside.any():
-        t = int(np.flatnonzero(outside)[0])
+        t = int(outside.argmax())
         yield Diagnostic("term-range", f"term {t}", f"couples variables {i[t]}, {j[t]} of {n}")
         return
     back = np.diff(i, prepend=-1), np.diff(j, prepend=-1)
-    for code, bad, text in (
-        ("term-order", i > j, "has its larger variable first"),
-        (
-            "term-sorted",
-            (back[0] < 0) | ((back[0] == 0) & (back[1] <= 0)),
-            "is out of order or twice",
-        ),
-        ("term-zero", bias == 0, "is a structural zero"),
-        ("finite-term", ~np.isfinite(bias), "is not finite"),
-        (
-            "bit-squared",
-            (i == j) & (upper[i] == 1),
-            "is the square of a bit; fold it into the linear part",
-        ),
-    ):
-        if bad.any():
-            t = int(np.flatnonzero(bad)[0])
-            yield Diagnostic(code, f"{variables.label(i[t])} * {variables.label(j[t])}", text)
+    falls = (back[0] < 0) | ((back[0] == 0) & (back[1] <= 0))
+    square = (i == j) & (upper[i] == 1)
+
+    def label(t: int) -> str:
+        return f"{variables.label(i[t])} * {variables.label(j[t])}"
+
+    yield from _first(label, "term-order", i > j, "has its larger variable first")
+    yield from _first(label, "term-sorted", falls, "is out of order or twice")
+    yield from _first(label, "term-zero", bias == 0, "is a structural zero")
+    yield from _first(label, "finite-term", ~np.isfinite(bias), "is not finite")
+    text = "is the square of a bit; fold it into the linear part"
+    yield from _first(label, "bit-squared", square, text)
 
 
 def _constraints(variables: Variables, c: Constraints) -> Iterator[Diagnostic]:
     n, row = len(variables), c.row
-
-    def first(code: str, bad: Bools, text: str) -> Iterator[Diagnostic]:
-        if bad.any():
-            yield Diagnostic(code, c.label(int(np.flatnonzero(bad)[0])), text)
 
     def having(bad: Bools) -> Bools:
         return np.asarray(np.bincount(row[bad], minlength=len(c)) > 0)
@@ -159,17 +144,21 @@ def _constraints(variables: Variables, c: Constraints) -> Iterator[Diagnostic]:
     if not kernels.rows_are_good(n, c.ptr, c.var, c.coef, c.rhs):
         falls = (np.diff(row, prepend=-1) == 0) & (np.diff(c.var, prepend=-1) <= 0)
         endless = having(~np.isfinite(c.coef)) | ~np.isfinite(c.rhs)
-        yield from first("row-empty", np.diff(c.ptr) == 0, "has no variable")
-        yield from first("row-range", having((c.var < 0) | (c.var >= n)), "names no variable")
-        yield from first("row-sorted", having(falls), "has variables out of order or twice")
-        yield from first("row-zero", having(c.coef == 0), "has a zero coefficient")
-        yield from first("finite-row", endless, "is not finite")
-    yield from first("sense", c.sense > max(Sense), "has an unknown sense")
+        yield from _first(c.label, "row-empty", np.diff(c.ptr) == 0, "has no variable")
+        yield from _first(
+            c.label, "row-range", having((c.var < 0) | (c.var >= n)), "names no variable"
+        )
+        yield from _first(
+            c.label, "row-sorted", having(falls), "has variables out of order or twice"
+        )
+        yield from _first(c.label, "row-zero", having(c.coef == 0), "has a zero coefficient")
+        yield from _first(c.label, "finite-row", endless, "is not finite")
+    yield from _first(c.label, "sense", c.sense > max(Sense), "has an unknown sense")
     text = "is no gate: expected c.u - U v <= 0 with a bit v and U the largest c.u"
-    yield from first("gate", _crooked_gates(variables, c), text)
+    yield from _first(c.label, "gate", _crooked_gates(variables, c), text)
     with np.errstate(invalid="ignore"):
         bad_price = c.priced & ((c.weight < 0) | ~np.isfinite(c.weight) | ~np.isfinite(c.slope))
-    yield from first("price", bad_price, "has a price that is negative or not finite")
+    yield from _first(c.label, "price", bad_price, "has a price that is negative or not finite")
     twin = _duplicate(c.kind, c.head, c.query, c.key, c.bit)
     if twin is not None:
         yield Diagnostic("label-twice", c.label(twin), "names two constraints")

@@ -6,7 +6,7 @@ taken from the machines of its family (Advantage_system4.1 and 6.4, Advantage2_s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, TypeAlias
@@ -36,11 +36,7 @@ _FAMILIES: dict[str, dict[str, Any]] = {
     "pegasus": {**_COMMON, "h_range": (-4.0, 4.0), "per_qubit_coupling_range": (-18.0, 15.0)},
     "zephyr": {**_COMMON, "h_range": (-6.0, 6.0), "per_group_coupling_range": (-13.0, 10.0)},
 }
-_OPEN: dict[str, Any] = {
-    "h_range": (-1.0, 1.0),
-    "j_range": (-1.0, 1.0),
-    "extended_j_range": (-1.0, 1.0),
-}
+_OPEN = dict.fromkeys(("h_range", "j_range", "extended_j_range"), (-1.0, 1.0))
 # A target holds qubits and couplers in columns; these lists would only swell what is saved.
 _BULKY = ("qubits", "couplers", "anneal_offset_ranges")
 
@@ -52,7 +48,7 @@ def stated(family: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     is what simulated samplers leave behind from an older machine.
     """
     listed = {k: v for k, v in properties.items() if k not in _BULKY and v is not None}
-    merged = dict(_FAMILIES.get(family, _OPEN)) | listed
+    merged: dict[str, Any] = _FAMILIES.get(family, _OPEN) | listed
     if "extended_j_range" not in listed and "j_range" in listed and family not in _FAMILIES:
         merged["extended_j_range"] = listed["j_range"]
     if "per_group_coupling_range" in merged and "per_qubit_coupling_range" in merged:
@@ -95,17 +91,17 @@ class Limits:
         Raises:
             TargetError: names the property that does not read.
         """
-        grouped = "per_group_coupling_range" in properties
-        total = "per_group_coupling_range" if grouped else "per_qubit_coupling_range"
+        per: Literal["qubit", "group"]
+        per = "group" if "per_group_coupling_range" in properties else "qubit"
+        total = f"per_{per}_coupling_range"
+        coupling = "extended_j_range" if "extended_j_range" in properties else "j_range"
         reads = _range(properties, "num_reads_range", least=1)
         duration = _range(properties, "problem_run_duration_range", least=0)
         return cls(
             _signed(properties, "h_range"),
-            _signed(
-                properties, "extended_j_range" if "extended_j_range" in properties else "j_range"
-            ),
+            _signed(properties, coupling),
             _signed(properties, total) if total in properties else None,
-            "group" if grouped else "qubit",
+            per,
             None if reads is None else (int(reads[0]), int(reads[1])),
             _range(properties, "annealing_time_range", least=0),
             None if duration is None else duration[1],
@@ -115,32 +111,27 @@ class Limits:
 def _range(properties: Mapping[str, Any], name: str, least: float) -> Range | None:
     if properties.get(name) is None:
         return None
-    low, high = _pair(properties, name)
-    if not least <= low <= high:
-        raise _unreadable(name, properties[name], f"two numbers, {least} <= low <= high")
-    return low, high
+    wanted = f"two numbers, {least} <= low <= high"
+    return _pair(properties, name, wanted, lambda low, high: least <= low <= high)
 
 
 def _signed(properties: Mapping[str, Any], name: str) -> Range:
     """Return a range with zero inside; coefficients could not be scaled into any other."""
-    low, high = _pair(properties, name)
-    if not low < 0 < high:
-        raise _unreadable(name, properties[name], "a number below zero and one above")
-    return low, high
+    wanted = "a number below zero and one above"
+    return _pair(properties, name, wanted, lambda low, high: low < 0 < high)
 
 
-def _pair(properties: Mapping[str, Any], name: str) -> Range:
+def _pair(
+    properties: Mapping[str, Any], name: str, wanted: str, fits: Callable[[float, float], bool]
+) -> Range:
     value = properties.get(name)
-    try:
-        low, high = value  # type: ignore[misc]  # checked by the unpacking itself
-    except (TypeError, ValueError):
-        raise _unreadable(name, value, "two numbers") from None
-    if not all(isinstance(end, Real) and np.isfinite(float(end)) for end in (low, high)):
-        raise _unreadable(name, value, "two finite numbers")
-    return float(low), float(high)
-
-
-def _unreadable(name: str, value: object, wanted: str) -> TargetError:
-    return TargetError(
-        f"the machine's property {name} must be {wanted}, not {value!r}", property=name, found=value
-    )
+    pair = tuple(value) if isinstance(value, Iterable) else ()
+    finite = len(pair) == 2 and all(isinstance(x, Real) and np.isfinite(float(x)) for x in pair)
+    if not finite or not fits(*map(float, pair)):
+        raise TargetError(
+            f"the machine's property {name} must be {wanted if finite else 'two finite numbers'}, "
+            f"not {value!r}",
+            property=name,
+            found=value,
+        )
+    return float(pair[0]), float(pair[1])

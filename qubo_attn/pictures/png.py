@@ -30,14 +30,9 @@ def png_uri(pixels: Array) -> str:
     # Each line starts with the number of its filter, 0.
     lines = np.zeros((height, 1 + 4 * width), np.uint8)
     lines[:, 1:] = np.ascontiguousarray(pixels, np.uint8).reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    parts = (
-        (b"IHDR", header),
-        (b"IDAT", zlib.compress(lines.tobytes(), 9)),
-        (b"IEND", b""),
-    )
-    file = _SIGNATURE + b"".join(_chunk(name, data) for name, data in parts)
-    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+    file = header + _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + _chunk(b"IEND", b"")
+    return f"data:image/png;base64,{base64.b64encode(_SIGNATURE + file).decode()}"
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

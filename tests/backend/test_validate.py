@@ -89,7 +89,7 @@ def test_totals(part: qa.Submission) -> None:
     target = dataclasses.replace(p.target, properties=properties)
     found = [error for error in loud.diagnose(target) if error.code == f"{per}-total"]
     assert p.target.qubit_name(int(busy)) in [error.qubit for error in found]
-    assert f"qubit {p.target.qubit_name(int(busy))} total" in " ".join(map(str, found))
+    assert f"qubit {p.target.qubit_name(int(busy))} is beyond" in " ".join(map(str, found))
 
 
 def test_couplers_and_qubits_must_work(part: qa.Submission) -> None:

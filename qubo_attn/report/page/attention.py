@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools
-from qubo_attn.pictures.heat import (
-    Frame,
-    axes,
-    candidates_map,
-    large,
-    picture,
-    selected_map,
-    shrunk,
-    small,
-    weights_map,
-)
+from qubo_attn.pictures import heat
 from qubo_attn.pictures.markup import escape, plural, section, share
 from qubo_attn.pictures.png import png_uri
 from qubo_attn.report.page.subject import Subject
@@ -38,23 +28,24 @@ def attention_section(subject: Subject) -> str:
             ' <b>Selected</b> is what came back: kept keys are <span class="key kept">amber</span>,'
             " stronger with more weight; what is still blue was not kept and shares the rest."
         )
-    frame = Frame.of(subject.queries, subject.keys)
+    frame = heat.Frame.of(subject.queries, subject.keys)
     pictures, chooser, panels = [], [], []
     for head in range(heads):
         names = []
         for part, pixels in _maps(subject, head):
             names.append(f"{part[0]}{head}")
-            pictures.append(picture(names[-1], png_uri(shrunk(pixels, heads)), frame))
+            uri = png_uri(heat.shrunk(pixels, heads))
+            pictures.append(heat.picture(names[-1], uri, frame))
         facts = _facts(subject, head)
         checked = " checked" if head == 0 else ""
         chooser.append(
             f'<input type="radio" name="head" id="head{head}"{checked}>'
-            f'<label for="head{head}">{small((names[0], names[-1]), frame)}'
+            f'<label for="head{head}">{heat.small((names[0], names[-1]), frame)}'
             f"<span>head {head}</span></label>"
         )
         titles = ("given", "candidates", "selected")
         large_maps = "".join(
-            large(name, title, f"head {head}, {title}: {facts}", frame)
+            heat.large(name, title, f"head {head}, {title}: {facts}", frame)
             for name, title in zip(names, titles, strict=False)
         )
         panels.append(
@@ -63,7 +54,7 @@ def attention_section(subject: Subject) -> str:
         )
     hidden = (
         f'<svg width="0" height="0" class="store" aria-hidden="true"><defs>{"".join(pictures)}'
-        f"{axes(subject.queries, subject.keys, frame)}</defs></svg>"
+        f"{heat.axes(subject.queries, subject.keys, frame)}</defs></svg>"
     )
     picked = "\n".join(
         f".heads:has(#head{head}:checked) #panel{head}{{display:block}}" for head in range(heads)
@@ -83,11 +74,12 @@ def _maps(subject: Subject, head: int) -> list[tuple[str, Array]]:
     attention, result = subject.attention, subject.result
     seen, softmax = attention.visible[head], attention.softmax[head]
     maps = [
-        ("given", weights_map(softmax, seen)),
-        ("candidates", candidates_map(softmax, seen, subject.candidates[head])),
+        ("given", heat.weights_map(softmax, seen)),
+        ("candidates", heat.candidates_map(softmax, seen, subject.candidates[head])),
     ]
     if result is not None:
-        maps.append(("selected", selected_map(result.weights[head], seen, result.selected[head])))
+        pixels = heat.selected_map(result.weights[head], seen, result.selected[head])
+        maps.append(("selected", pixels))
     return maps
 
 

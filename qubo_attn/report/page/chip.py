@@ -74,13 +74,9 @@ def _dots(points: Longs) -> str:
 
 def _lines(where: Longs, ends: Array) -> str:
     """Return a path of lines between places."""
-    start, stop = where[ends[:, 0]], where[ends[:, 1]]
-    along = stop - start
     # Relative moves are short: each starts where the last line ended.
-    step = start - np.concatenate([np.zeros((1, 2), np.int64), stop[:-1]])[: len(start)]
-    return "".join(
-        f"m{x} {y}l{u} {v}" for (x, y), (u, v) in zip(step.tolist(), along.tolist(), strict=True)
-    )
+    steps = np.diff(where[ends].reshape(-1, 2), axis=0, prepend=np.zeros((1, 2), np.int64))
+    return "".join(f"m{x} {y}l{u} {v}" for x, y, u, v in steps.reshape(-1, 4).tolist())
 
 
 def _legend(chips: Sequence[Chip]) -> str:

@@ -86,8 +86,7 @@ def outcome_section(subject: Subject, result: AttentionResult, rivals: Sequence[
             "There are no value vectors, so all that can be said of the output is how much softmax "
             "weight the kept keys hold; plain top-k holds the most there is."
         )
-        masses = [_mass(attention, rival.kept) for rival in rivals]
-        body = bars([(r.name, m, share(m), r.style) for r, m in zip(rivals, masses, strict=True)])
+        body = _bars(rivals, [_mass(attention, rival.kept) for rival in rivals])
         return section("outcome", "After solving", lead, _counts(result), body)
     lead += (
         "The output error says how far the attention output of the kept keys is from that of all "
@@ -101,10 +100,13 @@ def outcome_section(subject: Subject, result: AttentionResult, rivals: Sequence[
             " Here rows share their selection, which spares choices and costs accuracy; top&#8209;k"
             " may choose for each row alone."
         )
-    means = [mean_error(rival.errors) for rival in rivals]
-    body = bars([(r.name, m, share(m), r.style) for r, m in zip(rivals, means, strict=True)])
+    body = _bars(rivals, [mean_error(rival.errors) for rival in rivals])
     heads = _heads(attention, rivals)
     return section("outcome", "After solving", lead, body, _counts(result), heads)
+
+
+def _bars(rivals: Sequence[Comparison], sizes: Sequence[float]) -> str:
+    return bars([(r.name, x, share(x), r.style) for r, x in zip(rivals, sizes, strict=True)])
 
 
 def mean_error(errors: Floats | None) -> float:
@@ -133,16 +135,10 @@ def _counts(result: AttentionResult) -> str:
 
 
 def _heads(attention: Attention, rivals: Sequence[Comparison]) -> str:
-    rows = [
-        [
-            f"head {head}",
-            *(share(mean_error(None if r.errors is None else r.errors[head])) for r in rivals),
-            *(
-                share(float((attention.softmax[head] * r.kept[head]).sum(-1).mean()))
-                for r in rivals[:2]
-            ),
-        ]
-        for head in range(attention.shape[0])
-    ]
+    rows = []
+    for head in range(attention.shape[0]):
+        errors = [mean_error(None if r.errors is None else r.errors[head]) for r in rivals]
+        kept = [(attention.softmax[head] * r.kept[head]).sum(-1).mean() for r in rivals[:2]]
+        rows.append([f"head {head}", *(share(float(x)) for x in (*errors, *kept))])
     heads = ["head", *(rival.name for rival in rivals), "mass kept: ours", "mass kept: top-k"]
     return details("Output error head by head", table(heads, rows))

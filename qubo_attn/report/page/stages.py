@@ -99,14 +99,14 @@ def stages_section(
 def _table(stages: Sequence[Stage]) -> str:
     rows = []
     for place, stage in enumerate(stages):
-        counts = counts_of(stage)
+        counts, bits = counts_of(stage), range_of(stage.program)
         rows.append(
             [
                 f'<a href="#stage{place}">{escape(stage.name)}</a>',
                 count(counts["variables"]),
                 count(counts["couplers"]) if "couplers" in counts else "not written out",
                 f"{count(counts['constraints'])}, {count(counts['priced'])}",
-                _bits(range_of(stage.program)),
+                f"{bits:.1f}" if np.isfinite(bits) else "–",
                 short(bound_of(stages[place - 1] if place else None, stage)),
                 _margin(stage),
                 varying(f"{stage.seconds:.2f}"),
@@ -136,10 +136,6 @@ def bound_of(before: Stage | None, stage: Stage) -> float:
     if rewrite.bound is None and before is not None and not is_written(before.program):
         return float("nan")
     return rewrite.prove()
-
-
-def _bits(bits: float) -> str:
-    return f"{bits:.1f}" if np.isfinite(bits) else "–"
 
 
 def range_of(program: Program) -> float:
@@ -241,8 +237,7 @@ def _proof(stage: Stage) -> str:
 
 
 def _row_name(row: tuple[int, int], tokens: tuple[Sequence[str], Sequence[str]] | None) -> str:
-    head, query = row
-    name = f"head {head}, query {query}"
+    name, query = f"head {row[0]}, query {row[1]}", row[1]
     if tokens is None or tokens[0][query] == str(query):
         return name
     return f"{name} (“{tokens[0][query]}”)"
