@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,9 +222,7 @@ class Target(Portable):
         live = ~np.isin(self.qubits, np.asarray(qubits, np.int64))
         if not live.any():
             raise TargetError(f"{self.label}: no working qubit is left")
-        names = self.names
-        if names is not None:
-            names = tuple(name for name, works in zip(names, live, strict=True) if works)
+        names = None if self.names is None else tuple(compress(self.names, live))
         place, inside = np.cumsum(live) - 1, live[self.couplers].all(axis=1)
         columns = own_array(self.qubits[live]), own_array(place[self.couplers[inside]])
         rest = replace(self, qubits=columns[0], couplers=columns[1], names=names)

@@ -31,26 +31,21 @@ def attention_section(subject: Subject) -> str:
     frame = heat.Frame.of(subject.queries, subject.keys)
     pictures, chooser, panels = [], [], []
     for head in range(heads):
-        names = []
-        for part, pixels in _maps(subject, head):
-            names.append(f"{part[0]}{head}")
-            uri = png_uri(heat.shrunk(pixels, heads))
-            pictures.append(heat.picture(names[-1], uri, frame))
-        facts = _facts(subject, head)
+        names, maps, facts = [], [], _facts(subject, head)
+        for title, pixels in _maps(subject, head):
+            name, uri = f"{title[0]}{head}", png_uri(heat.shrunk(pixels, heads))
+            names.append(name)
+            pictures.append(heat.picture(name, uri, frame))
+            maps.append(heat.large(name, title, f"head {head}, {title}: {facts}", frame))
         checked = " checked" if head == 0 else ""
         chooser.append(
             f'<input type="radio" name="head" id="head{head}"{checked}>'
             f'<label for="head{head}">{heat.small((names[0], names[-1]), frame)}'
             f"<span>head {head}</span></label>"
         )
-        titles = ("given", "candidates", "selected")
-        large_maps = "".join(
-            heat.large(name, title, f"head {head}, {title}: {facts}", frame)
-            for name, title in zip(names, titles, strict=False)
-        )
         panels.append(
             f'<div class="panel" id="panel{head}"><h3>Head {head}</h3>'
-            f'<p>{escape(facts)}</p><div class="maps">{large_maps}</div></div>'
+            f'<p>{escape(facts)}</p><div class="maps">{"".join(maps)}</div></div>'
         )
     hidden = (
         f'<svg width="0" height="0" class="store" aria-hidden="true"><defs>{"".join(pictures)}'

@@ -121,15 +121,13 @@ def _mass(attention: Attention, kept: Bools) -> float:
 
 
 def _counts(result: AttentionResult) -> str:
+    broken = share(result.chain_break_fraction)
     rows = [
         ["feasible as sampled", share(float(result.feasible.mean()))],
         ["repaired afterwards", count(result.repaired.sum())],
         ["see fewer keys than they were to keep, and keep all", count(result.capped.sum())],
         ["see no key", count(result.empty.sum())],
-        [
-            "chains broken, share of all reads (none without an embedding)",
-            share(result.chain_break_fraction),
-        ],
+        ["chains broken, share of all reads (none without an embedding)", broken],
     ]
     return table(["rows", "number"], rows)
 
