@@ -183,9 +183,12 @@ class InsertPenalties:
     def _forms(self, program: Program, exact: Bools) -> tuple[Array, tuple[str, ...]]:
         """Return the form of every constraint, and why."""
         form = np.full(len(exact), Cardinality.DENSE, np.int8)
-        component, c = row_components(program), program.constraints
-        # Only counts may share a component with a grid or a network: other prices know bits alone.
-        alone = ~np.isin(component, component[~sum_rows(program)])
+        c, alone = program.constraints, sum_rows(program)
+        if not alone.all():
+            # Only counts may share a component with a grid or a network: other prices know bits
+            # alone.
+            component = row_components(program)
+            alone = ~np.isin(component, component[~alone])
         index = np.flatnonzero(exact & alone & (c.rhs > 0) & (c.rhs < np.diff(c.ptr)))
         if self.cardinality == "dense" or not len(index):
             return form, ()
@@ -258,9 +261,10 @@ def _kinds(program: Program, bounded: Bools) -> tuple[Longs, Longs, Longs, Longs
     """
     sums, leveled = sum_rows(program) & ~bounded, leveled_rows(program)
     others = ~(sums | leveled | bounded)
-    component = row_components(program)
-    others |= np.isin(component, component[others])
-    sums, leveled, bounded = sums & ~others, leveled & ~others, bounded & ~others
+    if others.any():
+        component = row_components(program)
+        others |= np.isin(component, component[others])
+        sums, leveled, bounded = sums & ~others, leveled & ~others, bounded & ~others
     return (
         np.flatnonzero(sums),
         np.flatnonzero(leveled),

@@ -123,10 +123,10 @@ class Sparsify:
 
     def _decided(self, program: Program, rows: Constraints) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
-        state, exact = (
-            np.zeros(len(rows.var), np.int8),
-            exact_rows(program.replace(constraints=rows)),
-        )
+        state = np.zeros(len(rows.var), np.int8)
+        # Without gates the rows are all there is, and the program knows them already.
+        alone = program if rows is program.constraints else program.replace(constraints=rows)
+        exact = exact_rows(alone)
         if self.dominance:
             plain = exact & ~_leveled(program, rows)
             part = rows.take(plain).counted
@@ -208,9 +208,9 @@ def _lost_mass(program: Program, rows: Constraints, stays: Bools) -> tuple[str, 
     """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
     if stays.all():
         return ()
-    mass = program.variables.mass[rows.var]
-    total = np.bincount(rows.row, weights=mass, minlength=len(rows))
-    lost = np.bincount(rows.row, weights=np.where(stays, 0.0, mass), minlength=len(rows))
+    mass, first = program.variables.mass[rows.var], rows.ptr[:-1]
+    total = np.add.reduceat(mass, first)
+    lost = np.add.reduceat(np.where(stays, 0.0, mass), first)
     share: Floats = lost / np.where(total != 0, total, 1.0)
     if np.isnan(share).any():
         return ()
