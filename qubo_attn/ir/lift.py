@@ -77,7 +77,8 @@ class Lift(Portable):
     @classmethod
     def identity(cls, n: int) -> Lift:
         """Return the map that changes nothing."""
-        return cls(np.ones(n), np.arange(n), np.arange(n + 1), (n, n), np.zeros(n))
+        ones, zeros = own_array(np.ones(n)), own_array(np.zeros(n))
+        return cls(ones, np.arange(n), np.arange(n + 1), (n, n), zeros)
 
     @classmethod
     def select(cls, source: ArrayLike, n_after: int, constant: ArrayLike | None = None) -> Lift:
@@ -90,9 +91,10 @@ class Lift(Portable):
         """
         source = np.asarray(source, dtype=np.int64)
         seen = source >= 0
-        kept = source[seen]
-        shifts = np.zeros(len(source)) if constant is None else np.asarray(constant)
-        return cls(np.ones(len(kept)), kept, pointers(seen), (len(source), n_after), shifts)
+        indices = source[seen]
+        ones = own_array(np.ones(len(indices)))
+        shifts = own_array(np.zeros(len(source))) if constant is None else np.asarray(constant)
+        return cls(ones, indices, pointers(seen), (len(source), n_after), shifts)
 
     @cached_property
     def sources(self) -> Longs | None:
