@@ -38,9 +38,9 @@ from qubo_attn.common.checks import whole
 from qubo_attn.common.threads import by_rows
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.proofs import move_costs
-from qubo_attn.ir.columns import Constraints
+from qubo_attn.ir.columns import Constraints, Sense
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.rows import bit_rows, exact_rows, gate_pairs, open_rows
+from qubo_attn.ir.rows import bit_rows, gate_pairs, open_rows
 from qubo_attn.ir.substitute import fix
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
@@ -124,9 +124,7 @@ class Sparsify:
     def _decided(self, program: Program, rows: Constraints) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
         state = np.zeros(len(rows.var), np.int8)
-        # Without gates the rows are all there is, and the program knows them already.
-        alone = program if rows is program.constraints else program.replace(constraints=rows)
-        exact = exact_rows(alone)
+        exact = (rows.sense == Sense.EQ) & bit_rows(program.replace(constraints=rows))
         if self.dominance:
             plain = exact & ~_leveled(program, rows)
             part = rows.take(plain).counted

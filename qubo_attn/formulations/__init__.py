@@ -1,1 +1,1 @@
-"""How a count, a weight or a bound is written as a QUBO, and its proof."""
+"""Counts, weights and bounds as QUBOs, and the proofs of their prices."""

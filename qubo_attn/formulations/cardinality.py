@@ -20,7 +20,7 @@ from qubo_attn.ir.rows import row_classes, row_components
 
 
 class Cardinality(IntEnum):
-    """How a row is priced; lower-case names are the options of `InsertPenalties`."""
+    """The form of a row that is priced; its lower-case name is an option of `InsertPenalties`."""
 
     DENSE = 0
     NETWORK = 1
@@ -60,13 +60,13 @@ def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
         wires = n + network_of(n, k).size
         return round(wires * (_PER_WIRE + _GROWTH * wires))
     bits = k * (n - k)
-    # A grid of one row or one column is a path of qubits.
     if _is_path(n, k):
         return bits
     return round(bits * ((_PER_BIT if min(k, n - k) <= _MANY else _PER_BIT_OF_MANY)[family]))
 
 
 def _is_path(n: int, k: int) -> bool:
+    """Return whether the grid has one row or one column: then it is a path of qubits."""
     return min(k, n - k) == 1
 
 

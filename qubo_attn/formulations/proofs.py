@@ -68,7 +68,7 @@ class Price(NamedTuple):
 
 
 class StepCosts(NamedTuple):
-    """Most that a corrective step of each row costs, in energy units.
+    """Largest cost of a corrective step of each row, in energy units.
 
     Attributes:
         up, down: of a step up and of a step down; -inf where no such step is ever needed.

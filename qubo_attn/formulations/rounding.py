@@ -33,7 +33,7 @@ MOST_EIGENVALUES = 1024
 
 @dataclass(frozen=True, eq=False)
 class Rounding:
-    """One block in whole multiples of a step, and what that does, in energy units.
+    """A block in whole multiples of a step, and what rounding does to its energies.
 
     Attributes:
         step: energy per unit.

@@ -76,14 +76,10 @@ def smallest_weight(k: int, need: Floats) -> tuple[float, float, int, int]:
             high = value
             if k == n:
                 below = k - e
-    if np.isinf(low) and np.isinf(high):
-        slope = 0.0
-    elif np.isinf(low):
-        slope = high
-    elif np.isinf(high):
-        slope = low
-    else:
-        slope = (low + high) / 2.0
+    # A row that takes none, or all, has conditions on one side only; an empty one has none.
+    low = high if np.isinf(low) else low
+    high = low if np.isinf(high) else high
+    slope = 0.0 if np.isinf(low) else (low + high) / 2.0
     return weight, slope, above, below
 
 

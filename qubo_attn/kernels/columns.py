@@ -10,7 +10,7 @@ from qubo_attn.kernels._jit import kernel
 
 @kernel
 def ascending(kind: Array, head: Ints, query: Ints, key: Ints, bit: Ints) -> bool:
-    """Return whether labels ascend strictly, compared column by column: then none is there twice.
+    """Return whether labels ascend strictly, compared column by column: then all are different.
 
     Args:
         kind: roles or kinds, of a whole number type.

@@ -107,16 +107,14 @@ def _rise(row: DenseRow, live: Live, changed: DenseRow, after: Live, k: int) -> 
 
 @kernel
 def _noise(row: DenseRow) -> float:
-    """Return the rise below which there is none but of rounding."""
+    """Return the largest rise that rounding alone may show."""
     return float(1e-10 * (np.abs(row.fields).sum() + np.abs(row.local).sum()))
 
 
 @kernel
 def _spread_of(row: DenseRow, k: int, good: float) -> float:
-    """Return what a random selection costs above a good one, on average."""
+    """Return how much more a random selection costs on average than a good one."""
     n = len(row.fields)
-    if n < 2:
-        return 0.0
     pair = 0.5 * row.local.sum() * k * (k - 1.0) / (n * (n - 1.0))
     return float(max(row.fields.sum() * k / n + pair - good, 0.0))
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 
 _ROUNDS = 200
 
 
 @kernel
-def _move(a: int, change: int, x: Longs, gradient: Floats, matrix: Floats) -> None:
+def move(a: int, change: float, x: Array, gradient: Floats, matrix: Floats) -> None:
+    """Change variable ``a``, and the gradient with it."""
     if change != 0:
         x[a] += change
         for b in range(len(x)):
@@ -24,14 +25,14 @@ def _move(a: int, change: int, x: Longs, gradient: Floats, matrix: Floats) -> No
 
 @kernel
 def _settle(a: int, x: Longs, gradient: Floats, matrix: Floats, room: Ints) -> float:
-    """Give variable ``a`` its best value, the others held; return the change of energy."""
+    """Give variable ``a`` its best value, with the others fixed; return the change of energy."""
     best, change = 0.0, 0
     for level in range(room[a] + 1):
-        move = level - x[a]
-        cost = move * gradient[a] + 0.5 * move * move * matrix[a, a]
+        step = level - x[a]
+        cost = step * gradient[a] + 0.5 * step * step * matrix[a, a]
         if cost < best - 1e-15:
-            best, change = cost, move
-    _move(a, change, x, gradient, matrix)
+            best, change = cost, step
+    move(a, change, x, gradient, matrix)
     return float(best)
 
 
@@ -43,11 +44,11 @@ def _exchange(
     total = 0.0
     for b in range(len(x)):
         if b == out or gate[b] == out:
-            move = -x[b]
-            total += move * gradient[b] + 0.5 * move * move * matrix[b, b]
-            _move(b, move, x, gradient, matrix)
+            step = -x[b]
+            total += step * gradient[b] + 0.5 * step * step * matrix[b, b]
+            move(b, step, x, gradient, matrix)
     total += gradient[into] + 0.5 * matrix[into, into]
-    _move(into, 1, x, gradient, matrix)
+    move(into, 1, x, gradient, matrix)
     for b in range(len(x)):
         if gate[b] == into:
             total += _settle(b, x, gradient, matrix, room)
@@ -66,7 +67,7 @@ def good_point(
         for a in range(n):
             if counted[a] and x[a] == 0 and (best < 0 or gradient[a] < gradient[best]):
                 best = a
-        _move(best, 1, x, gradient, matrix)
+        move(best, 1, x, gradient, matrix)
     for _ in range(_ROUNDS):
         gain = 0.0
         for a in range(n):

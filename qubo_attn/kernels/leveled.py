@@ -28,7 +28,7 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.certify import smallest_weight
-from qubo_attn.kernels.gated import good_point
+from qubo_attn.kernels.gated import good_point, move
 from qubo_attn.kernels.relaxation import convex_shift, plain_shift
 from qubo_attn.kernels.rows import Adjacency, CountRows, load_row
 
@@ -161,20 +161,15 @@ def _relax(
     share = m / counted.sum()
     for a in range(n):
         if counted[a]:
-            x[a] = share
-            for b in range(n):
-                gradient[b] += share * convex[a, b]
+            move(a, share, x, gradient, convex)
     step, best = np.empty(n), -np.inf
     for turn in range(rounds):
         for a in range(n):
             if not counted[a]:
                 top = room[a] * (x[gate[a]] if gate[a] >= 0 else 1.0)
                 goal = min(max(x[a] - gradient[a] / convex[a, a], 0.0), top)
-                change = goal - x[a]
-                if change != 0.0:
-                    x[a] = goal
-                    for b in range(n):
-                        gradient[b] += change * convex[a, b]
+                move(a, goal - x[a], x, gradient, convex)
+                x[a] = goal
         if turn % 4 == 3 or turn == rounds - 1:
             best = max(best, _minorant(x, gradient, fields, room, counted, gate, m))
         for _ in range(4):
@@ -211,10 +206,8 @@ def _relax(
                 length = min(length, (high - low) / curve)
             for a in range(n):
                 if step[a] != 0.0:
-                    change = length * step[a]
-                    x[a] = max(x[a] + change, 0.0)
-                    for b in range(n):
-                        gradient[b] += change * convex[a, b]
+                    move(a, length * step[a], x, gradient, convex)
+                    x[a] = max(x[a], 0.0)
     return best
 
 

@@ -29,7 +29,7 @@ ROUNDS = 4
 
 
 class Live(NamedTuple):
-    """What of a row is live.
+    """The live keys and pairs of a row, and a good selection.
 
     Attributes:
         state: int8, shape (n,): -1 of keys in no best selection, 1 in every one, 0 of open ones.
@@ -70,7 +70,7 @@ def _minorant(local: Floats, fields: Floats, k: int, steps: int, slopes: Floats)
 
 @kernel
 def live_parts(local: Floats, fields: Floats, k: int, steps: int) -> Live:
-    """Return what of a row is live.
+    """Return the live keys and pairs of a row.
 
     Args:
         local, fields, k: the row.
