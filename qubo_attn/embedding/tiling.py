@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Longs
+from qubo_attn.common.arrays import Array, Bools, Longs, pointers
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, chains_of
@@ -78,11 +78,15 @@ class Tiling:
         if cell is None:
             return []
         copies = max((self._unfold(*cell, s) for s in self.lattice.shifts(cell[0])), key=len)
-        if copies and not self.target.is_ideal:
-            chains = [chains_of(*copy, self.size) for copy in copies]
-            whole = Packing.of(Component(self.size), chains).whole(self.target)
-            copies = [copy for copy, good in zip(copies, whole, strict=True) if good]
-        return [copy for copy in copies if np.bincount(copy[1]).max() <= self.longest]
+        if not copies:
+            return []
+        lengths = np.stack([np.bincount(chain) for _, chain in copies])
+        good = lengths.max(axis=1) <= self.longest
+        if not self.target.is_ideal:
+            rows = [qubits[np.argsort(chain, kind="stable")] for qubits, chain in copies]
+            ptr, qubit = pointers(lengths.ravel()), np.concatenate(rows)
+            good &= Packing(Component(self.size), ptr, qubit).whole(self.target)
+        return [copy for copy, fits in zip(copies, good, strict=True) if fits]
 
     def _unfold(self, period: int, rows: Array, shift: Longs) -> list[Copy]:
         """Return the copies of a shifted cell that lie on working qubits."""

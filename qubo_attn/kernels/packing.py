@@ -117,8 +117,12 @@ def pack_tiles(
         t = np.random.randint(len(tiles.sizes))
         size = tiles.sizes[t]
         tile = tiles.rows[t, :size]
-        aligned, dx, dy = _shift(tile[np.random.randint(size)], goal, lattice)
-        if not aligned:
+        b = np.random.randint(size)
+        if tile[b, 0] != goal[0]:
+            continue
+        across, along = (goal[1] - tile[b, 1]) * lattice.lane_width, goal[3] - tile[b, 3]
+        dx, dy = (across, along) if goal[0] == 0 else (along, across)
+        if not _is_symmetry(dx, dy, lattice.steps):
             continue
         hit = _place(tile, dx, dy, lattice, board.owner, slack, trial.qubits)
         if hit == _NO_PLACE:
@@ -141,17 +145,13 @@ def pack_tiles(
 
 
 @kernel
-def _shift(qubit: Array, goal: Array, lattice: LatticeTable) -> tuple[bool, int, int]:
-    """Return whether a shift of the lattice maps a tile's qubit on a place, and that shift."""
-    if qubit[0] != goal[0]:
-        return False, 0, 0
-    across, along = (goal[1] - qubit[1]) * lattice.lane_width, goal[3] - qubit[3]
-    dx, dy = (across, along) if goal[0] == 0 else (along, across)
-    steps, period = lattice.steps, lattice.steps[-1, 0]
+def _is_symmetry(dx: int, dy: int, steps: Array) -> bool:
+    """Return whether a shift maps the ideal lattice on itself."""
+    period = steps[-1, 0]
     for s in range(len(steps) - 1):
         if (dx - steps[s, 0]) % period == 0 and (dy - steps[s, 1]) % period == 0:
-            return True, dx, dy
-    return False, dx, dy
+            return True
+    return False
 
 
 @kernel
