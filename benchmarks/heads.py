@@ -47,7 +47,7 @@ def measure(
     def facts(compiled: qa.CompiledAttention) -> dict[str, float]:
         result, v = compiled.solve(seed=seed, num_sweeps=sweeps), bare.variables
         point = result.selected[v.head, v.query, v.key].astype(float)
-        loss = float(bare.objective_energies(point[None])[0])
+        loss = float(bare.objective.energies(point[None])[0])
         return {
             "neighbours": share(result.selected, neighbours),
             "all_pairs": share(result.selected, list(combinations(range(heads), 2))),

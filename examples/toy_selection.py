@@ -34,7 +34,7 @@ def main() -> None:
     matrix = build_qubo(SCORES, ALPHA)
     points = np.array(list(product((0, 1), repeat=8)))
     by_hand = np.einsum("mi,ij,mj->m", points, matrix, points)
-    ours = compiled.stages[0].program.objective_energies(points)
+    ours = compiled.stages[0].program.objective.energies(points)
     print(f"largest difference over all 256 energies: {np.abs(by_hand - ours).max():.1e}")
     feasible = points[points.sum(axis=1) == 3]
     best = feasible[by_hand[points.sum(axis=1) == 3].argmin()]

@@ -77,7 +77,7 @@ def _decided(program: Program) -> tuple[Bools, Floats]:
     share[single] = c.rhs[single] / c.coef[first[single]]
     broken |= single & (np.abs(share - np.rint(share)) > 1e-9)
     if broken.any():
-        label = program.constraint_label(int(np.flatnonzero(broken)[0]))
+        label = program.constraints.label(int(np.flatnonzero(broken)[0]))
         raise InfeasibleError(f"{label} cannot hold within its variables' ranges", labels=(label,))
     fixed, value = np.zeros(n, bool), np.zeros(n)
     entry = single[row]

@@ -288,7 +288,7 @@ def _check_others(program: Program, index: Longs) -> None:
     never = (least > c.rhs + 1e-9) | ((c.sense == Sense.EQ) & (most < c.rhs - 1e-9))
     if never[index].any():
         r = int(index[never[index]][0])
-        label = program.constraint_label(r)
+        label = program.constraints.label(r)
         raise InfeasibleError(
             f"{label} cannot hold: its variables reach {least[r]:g} to {most[r]:g}, and its "
             f"right-hand side is {c.rhs[r]:g}",
@@ -301,7 +301,7 @@ def _check_others(program: Program, index: Longs) -> None:
         ((c.sense == Sense.EQ) | one_sided, "is an inequality that needs slack bits"),
     ):
         if not good[index].all():
-            label = program.constraint_label(int(index[~good[index]][0]))
+            label = program.constraints.label(int(index[~good[index]][0]))
             raise PassError(f"{label} {reason}", constraint=label)
 
 

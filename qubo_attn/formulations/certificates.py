@@ -88,7 +88,7 @@ class Certificates(Portable):
     @property
     def labels(self) -> list[str]:
         """The names of the rows, for example ``pick[0,3]``."""
-        return [self.program.constraint_label(int(r)) for r in self.index]
+        return [self.program.constraints.label(int(r)) for r in self.index]
 
     def take(self, index: Longs | Bools) -> Certificates:
         """Return the certificates at ``index``, an index or boolean array."""

@@ -177,7 +177,7 @@ def _unlike(program: Program, twin: int, r: int) -> PassError:
     """Return the error of two rows that no one selection serves."""
     c, v = program.constraints, program.variables
     rows = [c.var[c.ptr[s] : c.ptr[s + 1]] for s in (twin, r)]
-    a, b = program.constraint_label(twin), program.constraint_label(r)
+    a, b = program.constraints.label(twin), program.constraints.label(r)
     roles = [set(v.role[row].tolist()) for row in rows]
     seen = [set(v.key[row].tolist()) for row in rows]
     if roles[0] != roles[1] or seen[0] == seen[1]:

@@ -84,11 +84,6 @@ class Program(Portable):
         """Whether every constraint is priced (or there is none)."""
         return bool(self.constraints.priced.all())
 
-    @property
-    def is_unpriced(self) -> bool:
-        """Whether no constraint is priced."""
-        return not self.constraints.priced.any()
-
     @cached_property
     def components(self) -> Longs:
         """The independent component of each variable, int64, numbered from 0.
@@ -119,15 +114,7 @@ class Program(Portable):
         """The names of all variables, in order."""
         return [self.label(v) for v in range(len(self))]
 
-    def constraint_label(self, r: int) -> str:
-        """Return the derived name of constraint ``r``, for example ``pick[0,3]``."""
-        return self.constraints.label(r)
-
     # -- values at points ---------------------------------------------------------------------
-
-    def objective_energies(self, samples: ArrayLike) -> Floats:
-        """Return the objective at each of ``samples``, shape (m, n), penalties excluded."""
-        return self.objective.energies(samples)
 
     def penalty_energies(self, samples: ArrayLike) -> Floats:
         """Return what the priced constraints add at each of ``samples``, shape (m, n)."""
@@ -140,7 +127,7 @@ class Program(Portable):
 
     def energies(self, samples: ArrayLike) -> Floats:
         """Return objective plus penalties at each of ``samples``, shape (m, n)."""
-        return self.objective_energies(samples) + self.penalty_energies(samples)
+        return self.objective.energies(samples) + self.penalty_energies(samples)
 
     def excess(self, samples: ArrayLike) -> Floats:
         """Return left side minus right side, shape (m, constraints)."""

@@ -154,7 +154,7 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
         constraints.sense == Sense.EQ, np.abs(constraints.rhs) > 1e-9, constraints.rhs < -1e-9
     )
     if broken.any():
-        label = program.constraint_label(int(np.flatnonzero(broken)[0]))
+        label = program.constraints.label(int(np.flatnonzero(broken)[0]))
         raise InfeasibleError(
             f"{label} cannot hold: all its variables are fixed and miss its right-hand side",
             labels=(label,),
@@ -180,7 +180,7 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
         if twin == r:
             continue
         if sense == Sense.EQ and rhs != constraints.rhs[twin]:
-            labels = (program.constraint_label(twin), program.constraint_label(r))
+            labels = (program.constraints.label(twin), program.constraints.label(r))
             raise InfeasibleError(
                 f"{labels[0]} and {labels[1]} contradict each other: one sum of the same "
                 f"variables is to be {constraints.rhs[twin]:g} and {rhs:g}",

@@ -35,7 +35,9 @@ class Fact:
 
 
 BINARY = Fact("binary", "has bits only", lambda program: program.is_binary)
-UNPRICED = Fact("unpriced", "has no priced constraint", lambda program: program.is_unpriced)
+UNPRICED = Fact(
+    "unpriced", "has no priced constraint", lambda program: not program.constraints.priced.any()
+)
 PRICED = Fact("priced", "has every constraint priced", lambda program: program.is_unconstrained)
 WHOLE_ROWS = Fact("whole-rows", "still has every key of every row")
 OWN_ENERGIES = Fact("own-energies", "still has the objective's own energies")

@@ -63,7 +63,7 @@ def test_substitution_keeps_energies(program: Program, data: st.DataObject) -> N
     points = oracle.points(after)[:100]
     lifted = lift.lift(points)
     np.testing.assert_allclose(
-        after.objective_energies(points), program.objective_energies(lifted), atol=1e-9
+        after.objective.energies(points), program.objective.energies(lifted), atol=1e-9
     )
     assert after.feasible(points).tolist() == program.feasible(lifted).tolist()
 

@@ -29,7 +29,7 @@ def test_text_round_trip() -> None:
     program = Program.parse(SMALL)
     assert str(program) == SMALL
     assert program.label(3) == "a[*,*,*,0]"
-    assert program.constraint_label(1) == "wall[0,0,2,1]"
+    assert program.constraints.label(1) == "wall[0,0,2,1]"
 
 
 @given(programs(weights=True))

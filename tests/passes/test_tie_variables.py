@@ -324,7 +324,7 @@ def test_budgets_count_keys_that_only_some_tied_heads_see() -> None:
         tie=qa.TieVariables(groups=((0, 1),), queries=True),
     )
     first = compiled.stages[0].program
-    assert [first.constraint_label(r) for r in range(len(first.constraints))] == ["budget[0,*,*]"]
+    assert [first.constraints.label(r) for r in range(len(first.constraints))] == ["budget[0,*,*]"]
     assert len(compiled.stages[1].program) == 4
     result = compiled.solve(seed=1)
     assert result.selected.any(axis=(0, 1)).sum() == 3

@@ -29,7 +29,7 @@ def test_selection_is_the_articles_matrix(seed: int, alpha: float) -> None:
     program = program_of(Attention.check(scores[None, None], 1), qa.Selection(alpha=alpha))
     points = np.array(list(product((0, 1), repeat=8)))
     expected = [z @ matrix @ z for z in points]
-    np.testing.assert_allclose(program.objective_energies(points), expected, atol=1e-9)
+    np.testing.assert_allclose(program.objective.energies(points), expected, atol=1e-9)
 
 
 @given(st.integers(0, 10_000))
@@ -47,7 +47,7 @@ def test_redundancy_is_scores_and_centred_cosine(seed: int) -> None:
                 if z[i] and z[j]:
                     a, b = keys[0, i] - centre, keys[0, j] - centre
                     energy += 0.7 * a @ b / np.sqrt((a @ a) * (b @ b))
-        assert program.objective_energies([z])[0] == pytest.approx(energy, abs=1e-9)
+        assert program.objective.energies([z])[0] == pytest.approx(energy, abs=1e-9)
 
 
 @given(st.integers(0, 10_000))
@@ -66,7 +66,7 @@ def test_output_is_the_squared_error_of_the_residual_decoder(seed: int) -> None:
             mean = values[head, :n].mean(axis=0)
             kept = mean + sum(p[i] * (values[head, i] - mean) for i in range(n) if z[start + i])
             error += ((kept - p @ values[head, :n]) ** 2).sum()
-        assert program.objective_energies([z])[0] == pytest.approx(error, abs=1e-9)
+        assert program.objective.energies([z])[0] == pytest.approx(error, abs=1e-9)
 
 
 def test_each_head_its_own_objective() -> None:

@@ -66,7 +66,7 @@ def test_soft_weights_are_the_best_of_all_levels(objective: object, levels: int)
 
         for point in product(range(levels + 1), repeat=4):
             expected = energy(np.array(point) / total)
-            assert first.objective_energies([point])[0] == pytest.approx(expected, abs=1e-9)
+            assert first.objective.energies([point])[0] == pytest.approx(expected, abs=1e-9)
         best = min(
             energy(np.array(point) / total)
             for point in product(range(levels + 1), repeat=4)
@@ -265,7 +265,7 @@ def test_key_value_budgets_on_causal_heads(over: str, smollm2: dict[str, np.ndar
     )
     assert len(compiled.program) == 3 * 19
     labels = [
-        compiled.stages[0].program.constraint_label(r)
+        compiled.stages[0].program.constraints.label(r)
         for r in range(len(compiled.stages[0].program.constraints))
     ]
     assert labels == (
