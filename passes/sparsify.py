@@ -206,10 +206,7 @@ def _lost_mass(program: Program, rows: Constraints, stays: Bools) -> tuple[str, 
     """Return a note on the softmax mass of dropped keys, where there are any with a mass."""
     if stays.all():
         return ()
-    mass, first = program.variables.mass[rows.var], rows.ptr[:-1]
-    total = np.add.reduceat(mass, first)
-    lost = np.add.reduceat(np.where(stays, 0.0, mass), first)
-    share: Floats = lost / np.where(total != 0, total, 1.0)
+    share = kernels.lost_shares(rows.ptr, rows.var, stays, program.variables.mass)
     if np.isnan(share).any():
         return ()
     return (

@@ -78,7 +78,8 @@ class Lift(Portable):
     def identity(cls, n: int) -> Lift:
         """Return the map that changes nothing."""
         ones, zeros = own_array(np.ones(n)), own_array(np.zeros(n))
-        return cls(ones, np.arange(n), np.arange(n + 1), (n, n), zeros)
+        whole = np.int32 if n < np.iinfo(np.int32).max else np.int64
+        return cls(ones, np.arange(n, dtype=whole), np.arange(n + 1, dtype=whole), (n, n), zeros)
 
     @classmethod
     def select(cls, source: ArrayLike, n_after: int, constant: ArrayLike | None = None) -> Lift:

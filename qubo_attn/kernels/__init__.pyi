@@ -100,6 +100,7 @@ from .leveled import LeveledColumns as LeveledColumns
 from .leveled import certify_leveled as certify_leveled
 from .mending import mend_clique as mend_clique
 from .order import heaviest as heaviest
+from .order import lost_shares as lost_shares
 from .packing import LatticeTable as LatticeTable
 from .packing import Tiles as Tiles
 from .packing import pack_tiles as pack_tiles

@@ -1,10 +1,10 @@
-"""Order within rows: the k-th smallest value and the heaviest entries."""
+"""Order within rows: the k-th smallest value, the heaviest entries, lost mass."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 
 
@@ -85,3 +85,22 @@ def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
                 ties -= tied
             left -= taken
     return kept
+
+
+@kernel
+def lost_shares(ptr: Longs, var: Ints, kept: Bools, mass: Floats) -> Floats:
+    """Return the share of each row's mass that is on entries not kept; 0 of a row without mass.
+
+    Args:
+        ptr, var: the rows; kept: which entries stay.
+        mass: of each variable.
+    """
+    shares = np.zeros(len(ptr) - 1)
+    for r in range(len(shares)):
+        total, lost = 0.0, 0.0
+        for e in range(ptr[r], ptr[r + 1]):
+            total += mass[var[e]]
+            lost += 0.0 if kept[e] else mass[var[e]]
+        if total != 0.0:
+            shares[r] = lost / total
+    return shares

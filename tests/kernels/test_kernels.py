@@ -347,6 +347,13 @@ def entries_among(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def lost_shares(g: Generator) -> tuple[Any, ...]:
+    ptr = frozen(ragged(g), np.int64)
+    var, mass = frozen(g.integers(0, 6, ptr[-1]), np.int32), g.random(6) * g.integers(0, 2)
+    return ptr, var, g.random(ptr[-1]) < 0.5, frozen(mass)
+
+
+@case
 def squared_fields(g: Generator) -> tuple[Any, ...]:
     ptr = frozen(ragged(g), np.int64)
     columns = [frozen(g.normal(size=size)) for size in (ptr[-1], *3 * [len(ptr) - 1])]

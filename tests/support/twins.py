@@ -305,6 +305,15 @@ def entries_among(ptr: Array, var: Array, coef: Array, source: Array) -> tuple[A
 
 
 @twin
+def lost_shares(ptr: Array, var: Array, kept: Array, mass: Array) -> Array:
+    total, lost = (
+        np.bincount(row_of(ptr), weights, len(ptr) - 1)
+        for weights in (mass[var], np.where(kept, 0, mass[var]))
+    )
+    return np.divide(lost, total, out=np.zeros(len(total)), where=total != 0)
+
+
+@twin
 def squared_fields(
     linear: Array,
     ptr: Array,
