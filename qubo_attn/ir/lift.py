@@ -8,7 +8,7 @@ ancilla is an empty column. Maps compose by matrix product and apply to a whole 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,9 +77,7 @@ class Lift(Portable):
     @classmethod
     def identity(cls, n: int) -> Lift:
         """Return the map that changes nothing."""
-        ones, zeros = own_array(np.ones(n)), own_array(np.zeros(n))
-        whole = np.int32 if n < np.iinfo(np.int32).max else np.int64
-        return cls(ones, np.arange(n, dtype=whole), np.arange(n + 1, dtype=whole), (n, n), zeros)
+        return _identity(n)
 
     @classmethod
     def select(cls, source: ArrayLike, n_after: int, constant: ArrayLike | None = None) -> Lift:
@@ -153,3 +151,9 @@ class Lift(Portable):
         """Return whether both maps are equal, bit for bit."""
         mine, theirs = self.arrays(), other.arrays()
         return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+@lru_cache(maxsize=4)
+def _identity(n: int) -> Lift:
+    """Return the map of n variables that changes nothing; passes over one program share it."""
+    return Lift(np.ones(n), np.arange(n), np.arange(n + 1), (n, n), np.zeros(n))
