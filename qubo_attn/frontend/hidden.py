@@ -1,0 +1,251 @@
+"""Which keys are hidden: the one rule, for logits and masks of every form.
+
+Software hides a key in many ways: -inf, a mask of bools or of whole numbers 0 and 1, a masked
+array, or a large negative number (-1e4, -1e9, the lowest number of its type) that is put in the
+place of a logit or added to it. A key is hidden where
+
+- a mask says so,
+- its logit is -inf,
+- its logit lies 9,000 or more below the best of its row: softmax in float64 gives 0 to all that is
+  746 below, and bfloat16 rounds -1e4 to -9,984,
+- its logit is the lowest number of its type, or beyond half of it, as logits are added to that
+  number and halves of it are in use,
+- the best logit of its row is the lowest float32, bfloat16 or float16, whatever type it has now.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qubo_attn.common.arrays import Array, Bools, Floats, first_place, own_array
+from qubo_attn.common.checks import numbers
+from qubo_attn.errors import InputError
+
+# So far below the best logit of its row is a hidden key; so low is a number of a mask that hides.
+GAP = 9_000.0
+# The lowest numbers of float32, bfloat16 and float16.
+LOWEST = (float(np.finfo(np.float32).min), -3.3895313892515355e38, -65504.0)
+
+
+def floor_of(array: object) -> float:
+    """Return the number that hides a key wherever it, or a lower one, stands for a logit.
+
+    It is half of the lowest number of a floating type, and the lowest of whole numbers of more than
+    a byte; -inf, where a type has none.
+
+    Args:
+        array: NumPy's, or a torch tensor; lists and the like count as float64.
+
+    Example:
+        >>> floor_of(np.zeros(3, np.float16)), floor_of(np.zeros(3, np.int8))
+        (-32752.0, -inf)
+    """
+    name = str(getattr(array, "dtype", "float64")).removeprefix("torch.")
+    if name == "bfloat16":  # NumPy has no such type
+        return LOWEST[1] / 2
+    try:
+        dtype = np.dtype(name)
+    except TypeError:
+        return -np.inf
+    if dtype.kind == "i" and dtype.itemsize > 1:
+        return float(np.iinfo(dtype).min)
+    if dtype.kind in "iub":
+        return -np.inf
+    widest = np.finfo(np.float64).min
+    return float(max(np.finfo(dtype).min, widest) if dtype.kind == "f" else widest) / 2
+
+
+def hidden_keys(logits: Floats, floor: float = -np.inf) -> Bools:
+    """Return where keys are hidden by their logit.
+
+    Args:
+        logits: float64, shape (..., K), the last axis that of the keys; masks already applied, as a
+            row's best logit is that of a key it may see. NaN hides nothing.
+        floor: of the type they came in, see `floor_of`.
+
+    Returns:
+        bool, the shape of the logits; true where they are -inf, too.
+
+    Example:
+        >>> hidden_keys(np.array([[2.0, -9_998.0, 1.0], [-1e9, -1e9, -1e9]]))
+        array([[False,  True, False],
+               [False, False, False]])
+        >>> hidden_keys(np.full(2, -65504.0))
+        array([ True,  True])
+    """
+    top = logits.max(axis=-1, keepdims=True, initial=-np.inf)
+    # A row whose best number hides sees nothing: all its keys lie below plus infinity.
+    top[np.isin(top, (-np.inf, *LOWEST))] = np.inf
+    with np.errstate(over="ignore"):
+        hidden: Bools = top - logits >= GAP
+    if floor > -np.inf and (top <= floor + GAP).any():
+        hidden |= logits <= floor
+    return hidden
+
+
+def apply_mask(logits: Floats, mask: Bools | Floats | None) -> Floats:
+    """Return logits with a mask that `read_mask` has read; -inf where it hides a key.
+
+    Example:
+        >>> apply_mask(np.zeros((1, 2)), np.array([True, False]))
+        array([[  0., -inf]])
+    """
+    if mask is None:
+        return logits
+    if mask.dtype == np.bool_:
+        return np.where(mask, logits, -np.inf)
+    # What stands under a hidden key may be anything, NaN too.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(mask == -np.inf, -np.inf, logits + mask)
+
+
+def read_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Bools | Floats:
+    """Return a mask of any form as bools, or as floats that are added to the logits.
+
+    Args:
+        mask: bools or whole numbers 0 and 1, true or 1 where a query may see a key; or numbers that
+            are added to logits: 0 where it may, -9,000 and lower, -inf too, where not, any others
+            as they are. Entries of a masked array that are masked hide. Shape (K,), (Q, K),
+            (H, Q, K), or what broadcasts to that; further axes of length 1 in front are dropped.
+        shape: (H, Q, K).
+
+    Returns:
+        bool, true where a query may see a key, or float64 with -inf where not; a shape that
+        broadcasts to (H, Q, K).
+
+    Raises:
+        InputError: it is no such array; names its type, shape or the number.
+
+    Example:
+        >>> read_mask([1, 1, 0], (1, 4, 3))
+        array([ True,  True, False])
+        >>> read_mask([[0.0, -0.5, -1e9]], (1, 4, 3))
+        array([[ 0. , -0.5, -inf]])
+    """
+    array, masked = split_masked(mask)
+    seen = _fitting("mask", array, shape)
+    kind = seen.dtype.kind
+    odd = seen[(seen != 0) & (seen != 1)] if kind in "iu" else seen[:0]
+    if odd.size and (seen > 0).any():
+        raise InputError(
+            f"mask holds whole numbers other than 0 and 1, such as {odd[0]}: 1 is for a key that "
+            "the query may see, 0 for one it may not",
+            argument="mask",
+        )
+    seen = seen != 0 if kind in "biu" and not odd.size else _added(seen, masked)
+    if masked is not None:
+        hidden = _fitting("mask", masked, shape)
+        seen = np.where(hidden, False if seen.dtype == np.bool_ else -np.inf, seen)
+    return own_array(seen)
+
+
+def read_flags(name: str, flags: ArrayLike | None, shape: tuple[int, ...]) -> Bools | None:
+    """Return an array of bools or zeros and ones as bools of a shape.
+
+    Args:
+        name: of the argument, for the message.
+        flags: bool, or numbers 0 and 1; None stays so. Masked entries of a masked array are false.
+        shape: (H, Q, K); the array may have any shape that broadcasts to it.
+
+    Raises:
+        InputError: it is no such array; names it.
+
+    Example:
+        >>> read_flags("required", [0, 1], (1, 1, 2))
+        array([[[False,  True]]])
+    """
+    if flags is None:
+        return None
+    array, masked = split_masked(flags)
+    array = _fitting(name, array, shape)
+    if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+        raise InputError(
+            f"{name} has dtype {array.dtype}; expected bool, or numbers 0 and 1 alone",
+            argument=name,
+        )
+    flagged = array != 0
+    if masked is not None:
+        flagged &= ~_fitting(name, masked, shape)
+    return own_array(np.broadcast_to(flagged, shape))
+
+
+def split_masked(array: Any) -> tuple[Any, Bools | None]:
+    """Return an array without its mask, and where it is masked; None if it is no masked array.
+
+    Lists that hold masked arrays, or ``np.ma.masked``, count as such.
+
+    Example:
+        >>> split_masked(np.ma.masked_equal([1.0, 2.0], 2.0))
+        (array([1., 2.]), array([False,  True]))
+    """
+    if not _holds_masked(array):
+        return array, None
+    array = _stacked(array)
+    return np.ma.getdata(array), np.ma.getmaskarray(array)
+
+
+def _holds_masked(array: Any) -> bool:
+    if isinstance(array, (list, tuple)):
+        return any(map(_holds_masked, array))
+    return isinstance(array, np.ma.MaskedArray)
+
+
+def _stacked(array: Any) -> Any:
+    if not isinstance(array, (list, tuple)):
+        return np.ma.asarray(array)
+    try:
+        return np.ma.stack([_stacked(part) for part in array])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"masked arrays of a list do not fit together ({error})") from error
+
+
+def _fitting(name: str, given: Any, shape: tuple[int, ...]) -> Array:
+    """Return a new array whose shape broadcasts to another one."""
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        given = given.double() if given.is_floating_point() else given
+    try:
+        array = np.array(given)  # a copy: the caller may go on writing to its own
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
+    while array.ndim > len(shape) and array.shape[0] == 1:
+        array = array[0]
+    fits = 0 < array.ndim <= len(shape) and all(
+        length in (1, wanted)
+        for length, wanted in zip(reversed(array.shape), reversed(shape), strict=False)
+    )
+    if not fits:
+        heads, queries, keys = shape
+        raise InputError(
+            f"{name} has shape {np.shape(given)}; expected ({keys},), ({queries}, {keys}) or "
+            f"({heads}, {queries}, {keys}), or lengths of 1 in their place",
+            argument=name,
+            shape=np.shape(given),
+        )
+    return array
+
+
+def _added(mask: Array, masked: Bools | None) -> Floats:
+    """Return a mask of numbers that are added to logits, -inf where they hide."""
+    added = numbers("mask", mask)
+    if masked is not None:
+        added = np.where(masked.reshape(added.shape), -np.inf, added)
+    bad = np.isnan(added) | (added == np.inf)
+    if bad.any():
+        place = first_place(bad)
+        raise InputError(
+            f"mask{list(place)} is {added[place]}: a mask of floats holds 0 where the query may "
+            "see the key and -inf where not",
+            argument="mask",
+            place=place,
+        )
+    if added.size and np.isin(added, (0.0, 1.0)).all() and added.any():
+        raise InputError(
+            "mask holds floats 0 and 1 alone: floats are added to logits; for 1 = may see, hand it "
+            "in as bool or as whole numbers",
+            argument="mask",
+        )
+    return np.where(added <= -GAP, -np.inf, added)
