@@ -18,7 +18,7 @@ from qubo_attn.formulations.switches import network_of
 from qubo_attn.formulations.walls import grid_of
 from qubo_attn.ir.columns import Role
 from qubo_attn.ir.program import Program
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 FORMS = ("dense", "network", "grid")
@@ -90,11 +90,11 @@ def test_longer_rows(form: str, n: int, k: int) -> None:
         if len(rewrite.program) > 12:
             continue
         qa.validate(program, rewrite)
-        best = oracle.optimum(program)
-        for state in oracle.ground_states(rewrite.program):
+        best = enumeration.optimum(program)
+        for state in enumeration.ground_states(rewrite.program):
             point = tuple(rewrite.lift.lift([state])[0].astype(int).tolist())
-            assert oracle.holds(program, point)
-            assert oracle.energy(program, point) == pytest.approx(best, abs=1e-8)
+            assert enumeration.holds(program, point)
+            assert enumeration.energy(program, point) == pytest.approx(best, abs=1e-8)
 
 
 def bits(count: int) -> np.ndarray:
@@ -254,7 +254,7 @@ def test_selections_of_the_same_size_agree() -> None:
             rewrite = qa.InsertPenalties(cardinality=form).apply(row(costs, k))
             if len(rewrite.program) > 12:
                 continue
-            states = oracle.ground_states(rewrite.program)
+            states = enumeration.ground_states(rewrite.program)
             chosen = {tuple(np.flatnonzero(rewrite.lift.lift([s])[0])) for s in states}
             assert chosen == {best}
             assert len(states) == 1 or form == "network"

@@ -12,15 +12,15 @@ from qubo_attn.formulations.certificates import certify
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.program import build_program
 from qubo_attn.kernels.certify import smallest_weight
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 
 def least_objectives(program: qa.Program) -> np.ndarray:
     """F(m) of a program of one row, by enumeration."""
     found: dict[int, float] = {}
-    for point in oracle.points(program):
-        energy = oracle.energy(program, point) - program.objective.offset
+    for point in enumeration.points(program):
+        energy = enumeration.energy(program, point) - program.objective.offset
         found[sum(point)] = min(found.get(sum(point), np.inf), energy)
     return np.array([found[m] for m in range(len(program) + 1)])
 

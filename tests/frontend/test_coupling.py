@@ -15,7 +15,7 @@ from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.select import Select
 from qubo_attn.ir.heads import overlaps
 from qubo_attn.ir.program import Program
-from tests.support import oracle
+from tests.support import enumeration
 
 
 def naive_prices(program: Program) -> dict[tuple[int, int], float]:
@@ -83,10 +83,10 @@ def test_energies(
     bare = qa.compile(scores, 3, **options).stages[0].program
     coupled = qa.compile(scores, 3, coupling=coupling, **options).stages[0].program
     coupled.verify()
-    for point in oracle.points(bare):
+    for point in enumeration.points(bare):
         added = naive_energy(bare, pairs, factor, coupling.unit, point)
-        expected = oracle.energy(bare, point) + added
-        assert oracle.energy(coupled, point) == pytest.approx(expected, abs=1e-9)
+        expected = enumeration.energy(bare, point) + added
+        assert enumeration.energy(coupled, point) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_ground_states_lift_to_optima(select: Select, data: st.DataObject) -> No
         verify_each=True,
     )
     first, lift = compiled.stages[0].program, compiled.lift_to(0)
-    best = oracle.optimum(first)
-    for state in oracle.ground_states(compiled.program):
+    best = enumeration.optimum(first)
+    for state in enumeration.ground_states(compiled.program):
         point = tuple(lift.lift([state])[0].astype(int).tolist())
-        assert oracle.holds(first, point)
-        assert oracle.energy(first, point) == pytest.approx(best, abs=1e-7)
+        assert enumeration.holds(first, point)
+        assert enumeration.energy(first, point) == pytest.approx(best, abs=1e-7)
 
 
 @given(st.integers(0, 100_000), st.sampled_from([qa.Diversity(2.0), qa.Agreement(2.0)]))

@@ -10,7 +10,7 @@ import qubo_attn as qa
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.substitute import substitute
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 
@@ -60,7 +60,7 @@ def test_substitution_keeps_energies(program: Program, data: st.DataObject) -> N
         after = substitute(program, lift, program.variables.take(np.array(kept, dtype=np.int64)))
     except qa.InfeasibleError:
         return
-    points = oracle.points(after)[:100]
+    points = enumeration.points(after)[:100]
     lifted = lift.lift(points)
     np.testing.assert_allclose(
         after.objective.energies(points), program.objective.energies(lifted), atol=1e-9

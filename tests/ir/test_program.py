@@ -8,7 +8,7 @@ import qubo_attn as qa
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.verify import diagnose
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 SMALL = """\
@@ -38,19 +38,19 @@ def test_exact_text_reads_back_bit_for_bit(program: Program) -> None:
 
 
 @given(programs(weights=True))
-def test_energies_and_feasibility_match_the_oracle(program: Program) -> None:
-    points = oracle.points(program)[:200]
+def test_energies_and_feasibility_match_enumeration(program: Program) -> None:
+    points = enumeration.points(program)[:200]
     np.testing.assert_allclose(
-        program.energies(points), [oracle.energy(program, p) for p in points], atol=1e-9
+        program.energies(points), [enumeration.energy(program, p) for p in points], atol=1e-9
     )
-    assert program.feasible(points).tolist() == [oracle.holds(program, p) for p in points]
+    assert program.feasible(points).tolist() == [enumeration.holds(program, p) for p in points]
 
 
 def test_priced_implication_is_a_product() -> None:
     program = Program.parse(SMALL)
-    points = oracle.points(program)
+    points = enumeration.points(program)
     np.testing.assert_allclose(
-        program.energies(points), [oracle.energy(program, p) for p in points]
+        program.energies(points), [enumeration.energy(program, p) for p in points]
     )
 
 
@@ -149,7 +149,7 @@ def test_generated_programs_verify(program: Program) -> None:
 @given(programs())
 def test_total_is_the_energy(program: Program) -> None:
     priced = qa.InsertPenalties().apply(program).program
-    form, points = priced.total(), oracle.points(priced)
+    form, points = priced.total(), enumeration.points(priced)
     np.testing.assert_allclose(form.energies(points), priced.energies(points), atol=1e-8)
     assert (form.bias != 0).all()
     keys = form.i.astype(int) * len(priced) + form.j
@@ -168,7 +168,7 @@ def test_total_of_rows_that_share_a_variable() -> None:
         "pick[0,0]: x[0,0,0] + x[0,0,1] == 1 price 2 slope 0.5\n"
         "pick[0,1]: x[0,0,1] + x[0,1,1] == 1 price 3\n"
     )
-    points = oracle.points(program)
+    points = enumeration.points(program)
     np.testing.assert_allclose(
-        program.total().energies(points), [oracle.energy(program, p) for p in points]
+        program.total().energies(points), [enumeration.energy(program, p) for p in points]
     )

@@ -9,7 +9,7 @@ from qubo_attn.common.vocabulary import ENCODINGS
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
 from qubo_attn.formulations.encodings import PRECISION, coefficients, spread
 from qubo_attn.ir.program import Program
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 WEIGHT = """\
@@ -69,7 +69,9 @@ def test_promise(program: Program, encoding: str) -> None:
 def test_every_level_is_reached_and_no_other(encoding: str, level: int) -> None:
     program = Program.parse(f"w[0,0,0] in 0..{level} : 1")
     rewrite = qa.BinarizeWeights(encoding=encoding).apply(program)
-    points = [p for p in oracle.points(rewrite.program) if oracle.holds(rewrite.program, p)]
+    points = [
+        p for p in enumeration.points(rewrite.program) if enumeration.holds(rewrite.program, p)
+    ]
     reached = sorted(rewrite.lift.lift(points)[:, 0].tolist())
     assert sorted(set(reached)) == list(range(level + 1))
     if encoding in ("domain-wall", "one-hot"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import qubo_attn as qa
 from qubo_attn.ir.program import Program
 from qubo_attn.kernels.live import live_parts
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 Kind: TypeAlias = type[qa.DropCouplers] | type[qa.Compress]
@@ -21,8 +21,8 @@ BOTH: tuple[Kind, ...] = (qa.DropCouplers, qa.Compress)
 
 def best_points(program: Program) -> list[tuple[int, ...]]:
     """All feasible points of least energy, by enumeration."""
-    energies = {p: oracle.energy(program, p) for p in oracle.points(program)}
-    feasible = {p: e for p, e in energies.items() if oracle.holds(program, p)}
+    energies = {p: enumeration.energy(program, p) for p in enumeration.points(program)}
+    feasible = {p: e for p, e in energies.items() if enumeration.holds(program, p)}
     least = min(feasible.values())
     scale = 1e-9 * max(1.0, *(abs(e) for e in feasible.values()))
     return [p for p, e in feasible.items() if e <= least + scale]
@@ -50,7 +50,7 @@ def test_live_parts_hold_every_best_selection(
     local = np.zeros((n, n))
     local[o.i, o.j] = local[o.j, o.i] = o.bias
     state, pairs, chosen, energy = live_parts(local, o.linear, k, 40)
-    assert energy == pytest.approx(oracle.energy(program, tuple(chosen)))
+    assert energy == pytest.approx(enumeration.energy(program, tuple(chosen)))
     for point in best_points(program):
         held = np.flatnonzero(point)
         assert (state[held] >= 0).all()
@@ -85,8 +85,8 @@ def test_the_rise_stays_within_bound_and_budget(kind: Kind, seed: int, budget: f
     program = dense_row(seed, 8, 3, 1.0)
     rewrite = kind(budget=budget).apply(program)
     qa.validate(program, rewrite)
-    points = [p for p in oracle.points(program) if oracle.holds(program, p)]
-    energies = [oracle.energy(program, p) for p in points]
+    points = [p for p in enumeration.points(program) if enumeration.holds(program, p)]
+    energies = [enumeration.energy(program, p) for p in points]
     # No good selection lies below the optimum, so neither does the spread lie above this.
     assert rewrite.prove() <= budget * (np.mean(energies) - min(energies)) + 1e-9
 
@@ -142,7 +142,7 @@ def test_decided_rows_lose_all_couplers_and_their_penalty_is_linear() -> None:
         "3 of 3 couplers dropped, 3 of them by proof",
         "the optimum rises by at most 0",
     )
-    assert oracle.optimum(rewrite.program) == oracle.optimum(program) == -16.5
+    assert enumeration.optimum(rewrite.program) == enumeration.optimum(program) == -16.5
     priced = qa.InsertPenalties().apply(rewrite.program).program
     assert len(priced.total()) == 0
 

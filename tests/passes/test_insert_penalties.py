@@ -9,7 +9,7 @@ import qubo_attn as qa
 from qubo_attn.common.frozen import replaced
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.program import Program
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 ROW = """\
@@ -36,14 +36,15 @@ def test_ground_states_are_constrained_optima(program: Program, margin: float) -
     rewrite = qa.InsertPenalties(margin=margin).apply(program)
     assert rewrite.program.is_unconstrained
     qa.validate(program, rewrite)
-    best = oracle.optimum(program)
-    states = oracle.ground_states(rewrite.program)
+    best = enumeration.optimum(program)
+    states = enumeration.ground_states(rewrite.program)
     assert any(
-        oracle.holds(program, s) and oracle.energy(program, s) == pytest.approx(best, abs=1e-8)
+        enumeration.holds(program, s)
+        and enumeration.energy(program, s) == pytest.approx(best, abs=1e-8)
         for s in states
     )
     if margin > 0:
-        assert all(oracle.holds(program, state) for state in states)
+        assert all(enumeration.holds(program, state) for state in states)
 
 
 @given(programs(weights=True), st.sampled_from(["binary", "domain-wall"]))
@@ -52,7 +53,7 @@ def test_encoded_weights_and_walls(program: Program, encoding: str) -> None:
     encoded = qa.BinarizeWeights(encoding=encoding).apply(program).program
     rewrite = qa.InsertPenalties().apply(encoded)
     qa.validate(encoded, rewrite)
-    assert all(oracle.holds(encoded, s) for s in oracle.ground_states(rewrite.program))
+    assert all(enumeration.holds(encoded, s) for s in enumeration.ground_states(rewrite.program))
 
 
 def test_weights_are_per_row_not_global() -> None:
@@ -125,12 +126,12 @@ def test_slack_keeps_upper_bounds(program: Program, slack: str) -> None:
     bounded = at_most(program)
     rewrite = qa.InsertPenalties(at_most=slack).apply(bounded)
     qa.validate(bounded, rewrite)
-    best = oracle.optimum(bounded)
+    best = enumeration.optimum(bounded)
     lift = rewrite.lift
-    for state in oracle.ground_states(rewrite.program):
+    for state in enumeration.ground_states(rewrite.program):
         point = tuple(lift.lift([state])[0].astype(int).tolist())
-        assert oracle.holds(bounded, point)
-        assert oracle.energy(bounded, point) == pytest.approx(best, abs=1e-8)
+        assert enumeration.holds(bounded, point)
+        assert enumeration.energy(bounded, point) == pytest.approx(best, abs=1e-8)
 
 
 @given(programs(heads=1, most_keys=4))

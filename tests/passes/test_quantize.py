@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn.ir.program import Program
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 ROW = """\
@@ -82,11 +82,11 @@ def test_the_promise_holds(program: Program, margin: float, bits: int, exact: in
     rewrite = qa.Quantize(bits=bits, exact=exact).apply(priced)
     rewrite.program.verify()
     qa.validate(priced, rewrite)
-    best = oracle.optimum(priced)
+    best = enumeration.optimum(priced)
     reached = [
-        (oracle.energy(rewrite.program, p), oracle.energy(priced, p))
-        for p in oracle.points(priced)
-        if oracle.holds(priced, p)
+        (enumeration.energy(rewrite.program, p), enumeration.energy(priced, p))
+        for p in enumeration.points(priced)
+        if enumeration.holds(priced, p)
     ]
     least = min(after for after, _ in reached)
     worst = max(before for after, before in reached if after <= least + 1e-9)
@@ -102,9 +102,13 @@ def test_prices_that_were_too_low_are_told(program: Program, share: float, bits:
     priced = program.replace(constraints=type(c)(**(c.arrays() | cheap)))
     rewrite = qa.Quantize(bits=bits).apply(priced)
     qa.validate(priced, rewrite)
-    points = oracle.points(priced)
-    feasible = [oracle.energy(rewrite.program, p) for p in points if oracle.holds(priced, p)]
-    rest = [oracle.energy(rewrite.program, p) for p in points if not oracle.holds(priced, p)]
+    points = enumeration.points(priced)
+    feasible = [
+        enumeration.energy(rewrite.program, p) for p in points if enumeration.holds(priced, p)
+    ]
+    rest = [
+        enumeration.energy(rewrite.program, p) for p in points if not enumeration.holds(priced, p)
+    ]
     assert rewrite.margin == pytest.approx(min(rest) - min(feasible), abs=1e-7)
 
 
@@ -116,9 +120,9 @@ def test_a_certificate_means_that_ground_states_stay(program: Program, bits: int
     kept, blocks = (int(word) for word in rewrite.notes[0].split()[:3:2])
     if kept == blocks:
         assert rewrite.prove() == 0
-        before = oracle.ground_states(priced)
-        assert set(oracle.ground_states(rewrite.program)) <= set(before)
-        assert all(oracle.holds(program, state) for state in before)
+        before = enumeration.ground_states(priced)
+        assert set(enumeration.ground_states(rewrite.program)) <= set(before)
+        assert all(enumeration.holds(program, state) for state in before)
         assert rewrite.margin >= 0
 
 
@@ -138,7 +142,7 @@ def test_the_spin_form_is_whole(program: Program, bits: int) -> None:
         assert coupling == pytest.approx(problem.scale[u] * whole[u, v], abs=1e-9)
     for point in list(product((-1, 1), repeat=len(program) + 1))[:: 2 ** max(len(program) - 6, 0)]:
         bit = problem.bits([point])[0].tolist()
-        energy = oracle.energy(rewrite.program, tuple(bit))
+        energy = enumeration.energy(rewrite.program, tuple(bit))
         assert problem.energies([point])[0] == pytest.approx(energy, abs=1e-7)
 
 
@@ -216,8 +220,8 @@ def test_fields_make_up_for_couplings() -> None:
         kept += rewrite.prove() == 0
         assert np.abs(qa.integer_ising(rewrite.program, 3).coupling).max() <= 3
         plain = qa.Quantize(bits=3, exact=0).apply(program).program
-        states = oracle.ground_states(plain)
-        nearest += set(states) <= set(oracle.ground_states(program))
+        states = enumeration.ground_states(plain)
+        nearest += set(states) <= set(enumeration.ground_states(program))
     assert nearest < 30
     assert kept >= nearest + 8
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import qubo_attn as qa
 from qubo_attn.common.frozen import replaced
 from qubo_attn.ir.program import Program
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 ROW = """\
@@ -47,7 +47,7 @@ def test_golden_dominance() -> None:
     assert str(rewrite.program) == "program variables=0 terms=0 constraints=0\noffset -6\n"
     assert rewrite.lift.constant.tolist() == [1, 0, 1, 0]
     qa.validate(program, rewrite)
-    assert oracle.optimum(rewrite.program) == oracle.optimum(program)
+    assert enumeration.optimum(rewrite.program) == enumeration.optimum(program)
 
 
 @given(programs(weights=True), st.booleans())
@@ -148,7 +148,7 @@ def test_the_bound_is_not_vacuous() -> None:
     text = ROW.replace("x[0,0,3] mass 0.1 : 5", "x[0,0,3] mass 0.1 : -9")
     program = Program.parse(text)
     rewrite = qa.Sparsify(slots=3).apply(program)
-    rise = oracle.optimum(rewrite.program) - oracle.optimum(program)
+    rise = enumeration.optimum(rewrite.program) - enumeration.optimum(program)
     assert 0 < rise <= rewrite.prove() < 100
 
 

@@ -13,7 +13,7 @@ from qubo_attn.formulations.tying import find_groups
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.ties import Ties
 from qubo_attn.passes import tie_variables
-from tests.support import oracle
+from tests.support import enumeration
 from tests.support.strategies import programs
 
 TWO_HEADS = """\
@@ -51,13 +51,13 @@ def test_promise(program: Program) -> None:
     qa.validate(program, rewrite)
     tied = [
         p
-        for p in oracle.points(program)
-        if oracle.holds(program, p)
+        for p in enumeration.points(program)
+        if enumeration.holds(program, p)
         and len({p[i : i + len(rewrite.program)] for i in range(0, len(p), len(rewrite.program))})
         == 1
     ]
-    best = min(oracle.energy(program, p) for p in tied)
-    assert oracle.optimum(rewrite.program) == pytest.approx(best, abs=1e-9)
+    best = min(enumeration.energy(program, p) for p in tied)
+    assert enumeration.optimum(rewrite.program) == pytest.approx(best, abs=1e-9)
 
 
 def test_queries_tie_too(smollm2: dict[str, np.ndarray], minilm: dict[str, np.ndarray]) -> None:
@@ -147,7 +147,7 @@ def test_found_groups_keep_their_bound(program: Program, seed: int, overlap: flo
     program = masses(program, seed)
     rewrite = qa.TieVariables(overlap=overlap, k=2).apply(program)
     qa.validate(program, rewrite)
-    rise = oracle.optimum(rewrite.program) - oracle.optimum(program)
+    rise = enumeration.optimum(rewrite.program) - enumeration.optimum(program)
     assert -1e-9 <= rise <= rewrite.prove() + 1e-9
 
 
@@ -244,11 +244,11 @@ def test_soft_ties_lie_between_none_and_hard_ones(program: Program, strength: fl
     groups = ((0, 1, 2),)
     rewrite = qa.TieVariables(groups, strength=strength).apply(program)
     qa.validate(program, rewrite)
-    soft, free = oracle.optimum(rewrite.program), oracle.optimum(program)
-    tied = oracle.optimum(qa.TieVariables(groups).apply(program).program)
+    soft, free = enumeration.optimum(rewrite.program), enumeration.optimum(program)
+    tied = enumeration.optimum(qa.TieVariables(groups).apply(program).program)
     assert free - 1e-9 <= soft <= tied + 1e-9
-    for point in oracle.points(rewrite.program):
-        gap = oracle.energy(rewrite.program, point) - oracle.energy(program, point)
+    for point in enumeration.points(rewrite.program):
+        gap = enumeration.energy(rewrite.program, point) - enumeration.energy(program, point)
         assert -1e-9 <= gap <= rewrite.error + 1e-9
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import qubo_attn as qa
 from qubo_attn.frontend.select import Select
 from qubo_attn.pipeline.pipeline import Pass
-from tests.support import oracle
+from tests.support import enumeration
 
 PASSES: dict[str, Pass] = {
     "tie": qa.TieVariables(groups=((0, 1),)),
@@ -101,12 +101,12 @@ def check_order(
     first, last = compiled.stages[0].program, compiled.program
     tied = "tie" in order
     best = min(
-        oracle.energy(first, p)
-        for p in oracle.points(first)
-        if oracle.holds(first, p) and (not tied or p[: len(p) // 2] == p[len(p) // 2 :])
+        enumeration.energy(first, p)
+        for p in enumeration.points(first)
+        if enumeration.holds(first, p) and (not tied or p[: len(p) // 2] == p[len(p) // 2 :])
     )
     lift = compiled.lift_to(0)
-    for state in oracle.ground_states(last):
+    for state in enumeration.ground_states(last):
         point = tuple(lift.lift([state])[0].astype(int).tolist())
-        assert oracle.holds(first, point)
-        assert oracle.energy(first, point) == pytest.approx(best, abs=1e-7)
+        assert enumeration.holds(first, point)
+        assert enumeration.energy(first, point) == pytest.approx(best, abs=1e-7)

@@ -15,7 +15,7 @@ from qubo_attn.common.frozen import replaced
 from qubo_attn.formulations.certificates import Method
 from qubo_attn.ir.columns import Kind
 from qubo_attn.pipeline.pipeline import Pass
-from tests.support import oracle
+from tests.support import enumeration
 
 ORDERS: dict[str, tuple[Pass, ...]] = {
     "price-first": (qa.InsertPenalties(), qa.BinarizeWeights()),
@@ -76,13 +76,13 @@ def test_energy_is_the_squared_error_of_what_is_decoded() -> None:
     program = compiled.program
     assert program.labels[:5] == [*(f"x[0,0,{key}]" for key in range(4)), "w[0,0,0]"]
     allowed = weights(p, 2, 3)
-    for point in oracle.points(program):
+    for point in enumeration.points(program):
         bits, above = point[:4], point[4:]
         gated = all(bit or not level for bit, level in zip(bits, above, strict=True))
-        assert oracle.holds(program, point) == (gated and sum(bits) == 2)
+        assert enumeration.holds(program, point) == (gated and sum(bits) == 2)
         if gated:
             kept = {i: allowed[i][above[i]] for i in range(4) if bits[i]}
-            energy = oracle.energy(program, point)
+            energy = enumeration.energy(program, point)
             assert energy == pytest.approx(error(kept, p, values), abs=1e-12)
             assert program.energies([point])[0] == pytest.approx(energy, abs=1e-12)
 
@@ -99,10 +99,10 @@ def test_ground_states_are_the_best_of_all_selections_and_levels(
     compiled = compile_row(seed, keys, k, levels, ORDERS[order])
     p, values = compiled.attention.softmax[0, 0], compiled.attention.values[0]
     first, best = compiled.stages[0].program, best_error(p, values, k, levels)
-    for state in oracle.ground_states(compiled.program):
+    for state in enumeration.ground_states(compiled.program):
         point = tuple(compiled.lift_to(0).lift([state])[0].astype(int).tolist())
-        assert oracle.holds(first, point)
-        assert oracle.energy(first, point) == pytest.approx(best, abs=1e-9)
+        assert enumeration.holds(first, point)
+        assert enumeration.energy(first, point) == pytest.approx(best, abs=1e-9)
     if any(stage.rewrite.certificates is not None for stage in compiled.stages):
         assert compiled.certificates.recheck(exact=True) == []
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import qubo_attn as qa
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives import LeastSquares, Sparsemax
-from tests.support import oracle
+from tests.support import enumeration
 
 
 def simplex(scores: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_soft_weights_are_the_best_of_all_levels(objective: object, levels: int)
             for point in product(range(levels + 1), repeat=4)
             if sum(point) == total
         )
-        states = oracle.ground_states(compiled.program)
+        states = enumeration.ground_states(compiled.program)
         lift = compiled.lift_to(0)
         for state in states:
             point = lift.lift([state])[0]

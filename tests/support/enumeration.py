@@ -1,4 +1,4 @@
-"""Slow, independent references: dictionaries and loops, nothing shared with the package."""
+"""Slow references for programs: every point, term by term, in loops."""
 
 from __future__ import annotations
 
