@@ -1,8 +1,10 @@
-"""Canonicalize: fix what single constraints decide.
+"""Canonicalize: fix what single constraints decide, drop those that always hold.
 
 * A constraint over one variable, ``c x = d``, fixes it: required and forbidden keys.
-* An equality over bits with coefficients one and right-hand side 0, or as large as the row, leaves
-  one assignment.
+* A variable whose coefficient is larger than the room between the right-hand side and the least
+  that the left side can be has to stay where it adds least; in an equality likewise from above. So
+  a count of 0, or as large as the row, leaves one assignment.
+* An upper bound that the left side cannot exceed says nothing and goes.
 
 Fixing may decide further constraints, so it repeats until nothing is decided. Every feasible point
 has these values, so nothing is lost.
@@ -16,11 +18,10 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
-from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.rows import row_ranges
+from qubo_attn.ir.rows import cannot_hold, row_ranges
 from qubo_attn.ir.substitute import fix
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
@@ -62,7 +63,18 @@ class Canonicalize:
                 break
             program, step = fix(program, fixed, value)
             lift = lift.then(step)
-        return Rewrite(program, lift, notes=(f"{before - len(program)} variables decided",))
+        says = ~_always_holds(program)
+        notes = [f"{before - len(program)} variables decided"]
+        if not says.all():
+            program = program.replace(constraints=program.constraints.take(says))
+            notes.append(f"{(~says).sum()} bounds always hold")
+        return Rewrite(program, lift, notes=tuple(notes))
+
+
+def _always_holds(program: Program) -> Bools:
+    """Return which upper bounds the left side cannot exceed."""
+    c = program.constraints
+    return np.asarray((c.sense == Sense.LE) & (row_ranges(program)[1] <= c.rhs + 1e-9))
 
 
 def _decided(program: Program) -> tuple[Bools, Floats]:
@@ -77,15 +89,21 @@ def _decided(program: Program) -> tuple[Bools, Floats]:
     share[single] = c.rhs[single] / c.coef[first[single]]
     broken |= single & (np.abs(share - np.rint(share)) > 1e-9)
     if broken.any():
-        label = program.constraints.label(int(np.flatnonzero(broken)[0]))
-        raise InfeasibleError(f"{label} cannot hold within its variables' ranges", labels=(label,))
+        r = int(np.flatnonzero(broken)[0])
+        raise cannot_hold(
+            c,
+            [r],
+            f"cannot hold within its variables' ranges: they reach {least[r]:g} to {most[r]:g}, "
+            f"and its right-hand side is {c.rhs[r]:g}",
+        )
     fixed, value = np.zeros(n, bool), np.zeros(n)
     entry = single[row]
     fixed[c.var[entry]] = True
     value[c.var[entry]] = np.rint(share)[row[entry]]
-    low, high = c.rhs <= least + 1e-9, equal & (c.rhs >= most - 1e-9)
-    for rows, at_most in ((low, False), (high, True)):
-        entry = rows[row] & ~fixed[c.var]
+    # What one unit of a variable would take up, against what there is.
+    below, above = c.rhs - least + 1e-9, np.where(equal, most - c.rhs + 1e-9, np.inf)
+    for room, at_most in ((below, False), (above, True)):
+        entry = (np.abs(c.coef) > room[row]) & ~fixed[c.var]
         up = (c.coef > 0) == at_most
         fixed[c.var[entry]] = True
         value[c.var[entry]] = np.where(up, program.variables.upper[c.var], 0)[entry]

@@ -298,7 +298,10 @@ def _check_others(program: Program, index: Longs) -> None:
     one_sided = (c.implications & bit_rows(program)) | (c.kind == Kind.GATE)
     for good, reason in (
         (whole, "has coefficients that are not whole numbers; scale it first"),
-        ((c.sense == Sense.EQ) | one_sided, "is an inequality that needs slack bits"),
+        (
+            (c.sense == Sense.EQ) | one_sided,
+            "is an inequality that needs slack bits; run canonicalize first",
+        ),
     ):
         if not good[index].all():
             label = program.constraints.label(int(index[~good[index]][0]))

@@ -153,11 +153,22 @@ def _counts(attention: Attention, group: _Group) -> Longs:
         return select.counts(rows.sizes)
     if select.scale == "unit":
         return np.full(len(rows), select.levels)
+    row = segment_ids(rows.ptr)
     wanted = cast(SoftObjective, group.objective).wanted(attention, rows)
+    room = select.levels * rows.sizes
+    if attention.forbidden is not None:
+        # What forbidden keys would have had goes to the others in proportion.
+        open_ = ~attention.forbidden[rows.head[row], rows.query[row], rows.key]
+        wanted = np.where(open_, wanted, 0.0)
+        total = np.bincount(row, weights=wanted, minlength=len(rows))
+        wanted = wanted / np.where(total > 0, total, 1.0)[row]
+        room = select.levels * np.bincount(row[open_], minlength=len(rows))
     largest = np.zeros(len(rows))
-    np.maximum.at(largest, segment_ids(rows.ptr), wanted)
-    levels = np.rint(select.levels / np.maximum(largest, 1e-300))
-    return np.clip(levels, 1, select.levels * rows.sizes).astype(np.int64)
+    np.maximum.at(largest, row, wanted)
+    # Keys that would get nothing share out the levels of one.
+    largest = np.where(largest > 0, largest, 1.0)
+    levels = np.rint(select.levels / largest)
+    return np.maximum(np.minimum(levels, room), 1).astype(np.int64)
 
 
 def _variables(rows: Rows, selects: tuple[Select, ...], leveled: Longs) -> Variables:

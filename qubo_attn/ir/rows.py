@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, Ints, Longs
+from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.program import Program
 
@@ -94,6 +95,25 @@ def row_ranges(program: Program) -> tuple[Floats, Floats]:
     parts = np.minimum(reach, 0), np.maximum(reach, 0)
     least, most = (np.bincount(c.row, weights=part, minlength=len(c)) for part in parts)
     return np.asarray(least), np.asarray(most)
+
+
+def cannot_hold(c: Constraints, index: list[int], reason: str) -> InfeasibleError:
+    """Return the error of constraints that no assignment satisfies.
+
+    Args:
+        c: constraints; index: the number of each that takes part.
+        reason: what completes the sentence that begins with their names.
+    """
+    labels = tuple(c.label(r) for r in index)
+    head, query = int(c.head[index[0]]), int(c.query[index[0]])
+    place = f"head {head}" if head >= 0 else "all heads together"
+    place += f", query {query}" if query >= 0 else ""
+    return InfeasibleError(
+        f"{' and '.join(labels)} {reason} ({place})",
+        labels=labels,
+        head=head,
+        query=query,
+    )
 
 
 def gate_pairs(program: Program) -> tuple[Longs, Longs]:

@@ -8,11 +8,11 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs, own_array
-from qubo_attn.errors import InfeasibleError
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.rows import cannot_hold
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -154,15 +154,16 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
         constraints.sense == Sense.EQ, np.abs(constraints.rhs) > 1e-9, constraints.rhs < -1e-9
     )
     if broken.any():
-        label = program.constraints.label(int(np.flatnonzero(broken)[0]))
-        raise InfeasibleError(
-            f"{label} cannot hold: all its variables are fixed and miss its right-hand side",
-            labels=(label,),
+        r = int(np.flatnonzero(broken)[0])
+        raise cannot_hold(
+            program.constraints,
+            [r],
+            "cannot hold: all its variables are fixed and miss its right-hand side",
         )
     needed[empty] = False
     if np.bincount(constraints.var).max(initial=0) <= 1:
         return needed
-    seen: dict[bytes, int] = {}
+    seen: dict[bytes, list[int]] = {}
     # Only rows whose first variable stands in several can be double; there are few of those.
     uses = np.bincount(constraints.var)
     starts = constraints.ptr[:-1]
@@ -170,24 +171,52 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
         if uses[constraints.var[starts[r]]] == 1:
             continue
         entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
-        sense, rhs = constraints.sense[r], constraints.rhs[r]
-        key = (
-            constraints.var[entries].tobytes()
-            + constraints.coef[entries].tobytes()
-            + sense.tobytes()
-        )
-        twin = seen.setdefault(key, r)
-        if twin == r:
-            continue
-        if sense == Sense.EQ and rhs != constraints.rhs[twin]:
-            labels = (program.constraints.label(twin), program.constraints.label(r))
-            raise InfeasibleError(
-                f"{labels[0]} and {labels[1]} contradict each other: one sum of the same "
-                f"variables is to be {constraints.rhs[twin]:g} and {rhs:g}",
-                labels=labels,
-            )
-        if rhs == constraints.rhs[twin] and np.array_equal(
-            constraints.weight[[r, twin]], constraints.weight[[twin, r]], equal_nan=True
-        ):
-            needed[r] = False
+        key = constraints.var[entries].tobytes() + constraints.coef[entries].tobytes()
+        twins = seen.setdefault(key, [])
+        for twin in twins:
+            if not needed[twin]:
+                continue
+            _check_agreement(program.constraints, constraints, twin, r)
+            if _follows(constraints, twin, r):
+                needed[r] = False
+                break
+            if _follows(constraints, r, twin):
+                needed[twin] = False
+        twins.append(r)
     return needed
+
+
+def _check_agreement(named: Constraints, changed: Constraints, a: int, b: int) -> None:
+    """Reject two constraints on one sum of which only one can hold.
+
+    Args:
+        named: constraints as they were, for their names; changed: as they are now.
+        a, b: two of them, over the same variables with the same coefficients.
+    """
+    rhs, equal = changed.rhs, changed.sense == Sense.EQ
+    if not (equal[a] or equal[b]) or rhs[a] == rhs[b]:
+        return
+    if equal[a] and equal[b]:
+        wanted = f"{rhs[a]:g} and {rhs[b]:g}"
+    else:
+        exact, most = (a, b) if equal[a] else (b, a)
+        if rhs[exact] <= rhs[most]:
+            return
+        wanted = f"{rhs[exact]:g} and at most {rhs[most]:g}"
+    raise cannot_hold(
+        named,
+        [a, b],
+        f"contradict each other: one sum of the same variables is to be {wanted}",
+    )
+
+
+def _follows(c: Constraints, a: int, b: int) -> bool:
+    """Return whether ``a`` makes ``b``, on the same sum, say nothing more.
+
+    What is priced is paid for, so only a price like it may stand for another.
+    """
+    if not np.array_equal(c.weight[[a, b]], c.weight[[b, a]], equal_nan=True):
+        return False
+    if c.sense[b] == Sense.EQ or c.priced[b]:
+        return bool(c.sense[a] == c.sense[b] and c.rhs[a] == c.rhs[b])
+    return bool(c.rhs[a] <= c.rhs[b])
