@@ -2,13 +2,12 @@
 
 A copy of what a clone holds goes to a new folder, a fresh virtual environment installs it from
 there, and the blocks run in that folder. What would take minutes and tells nothing more is lent:
-the dependencies come from the environment that runs the tests, and so does machine code of kernels
-whose source is the same.
+the dependencies come from the environment that runs the tests. Machine code of kernels is found in
+the user's cache, as their sources are the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,11 +16,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
-from qubo_attn.kernels import _jit
 from tests.conftest import ROOT
 from tests.support.documents import Block, blocks
 
@@ -35,7 +32,6 @@ class Newcomer:
 
     def __init__(self, folder: Path) -> None:
         self.clone, self.venv = folder / "qubo-attn", folder / "venv"
-        self.lent: list[Path] = []
         junk = shutil.ignore_patterns("__pycache__", "*.egg-info")
         for name in ("qubo_attn", "passes", "fixtures", "docs"):
             shutil.copytree(ROOT / name, self.clone / name, symlinks=True, ignore=junk)
@@ -74,37 +70,7 @@ class Newcomer:
             command, cwd=self.clone, env=self.env, capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-        if command[-1] == "pip install .":
-            # The commands run what is installed; Python in the clone imports the clone.
-            for place in (self.site, self.clone):
-                self.lend_kernels(place / "qubo_attn" / "kernels")
         return result.stdout
-
-    def lend_kernels(self, theirs: Path) -> None:
-        """Hand over machine code of sources that are the same, as Numba keeps it.
-
-        Numba finds it by the folder of the source, and takes it if size and time of the source
-        agree. Where it comes to keep it otherwise, the kernels are compiled once more.
-        """
-        own = ROOT / "qubo_attn" / "kernels"
-        for source in own.glob("*.py"):
-            if source.read_bytes() == (theirs / source.name).read_bytes():
-                shutil.copystat(source, theirs / source.name)
-        kept, lent = _code_of(own), _code_of(theirs)
-        self.lent.append(lent)
-        if kept.is_dir():
-            shutil.copytree(kept, lent, dirs_exist_ok=True)
-
-    def forget(self) -> None:
-        """Take back what was lent."""
-        for folder in self.lent:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _code_of(kernels: Path) -> Path:
-    """Return where Numba keeps the machine code of a folder of sources."""
-    folder = hashlib.sha1(str(kernels).encode()).hexdigest()
-    return Path(numba.config.CACHE_DIR or _jit._folder()) / f"{kernels.name}_{folder}"
 
 
 def _commands(block: Block) -> list[list[str]]:
@@ -120,22 +86,19 @@ def _commands(block: Block) -> list[list[str]]:
 @pytest.mark.skipif(sys.platform == "win32", reason="the README's commands are a shell's")
 def test_the_path_of_a_newcomer(tmp_path: Path) -> None:
     newcomer = Newcomer(tmp_path)
-    try:
-        told = newcomer.follow(ROOT / "README.md")
-        assert "360 all, 0 empty, 0 capped, 360 submitted" in told
-        assert "mean relative output error, top-k residual" in told
-        assert "later batches per second" in told
-        with np.load(newcomer.clone / "selected.npz") as result:
-            assert result["selected"].shape == (4, 20, 20)
-            assert (result["selected"].sum(axis=2) == 4).all()
-        assert "<html" in (newcomer.clone / "report.html").read_text(encoding="utf-8")
-        told = newcomer.follow(ROOT / "docs" / "own_pass.md")
-        assert "drop-sink{key=0}  [my-passes 1.0]" in told
-        assert "pick[0,0]: x[0,0,1] + x[0,0,2] == 1" in told
-        facts = json.loads((newcomer.clone / "sink" / "artifact.json").read_text())
-        assert facts["passes"][0]["package"] == "my-passes 1.0"
-        code = "import qubo_attn; print(qubo_attn.__file__)"
-        where = newcomer.run(["python", "-I", "-c", code])
-        assert Path(where.strip()).is_relative_to(newcomer.site)
-    finally:
-        newcomer.forget()
+    told = newcomer.follow(ROOT / "README.md")
+    assert "360 all, 0 empty, 0 capped, 360 submitted" in told
+    assert "mean relative output error, top-k residual" in told
+    assert "later batches per second" in told
+    with np.load(newcomer.clone / "selected.npz") as result:
+        assert result["selected"].shape == (4, 20, 20)
+        assert (result["selected"].sum(axis=2) == 4).all()
+    assert "<html" in (newcomer.clone / "report.html").read_text(encoding="utf-8")
+    told = newcomer.follow(ROOT / "docs" / "own_pass.md")
+    assert "drop-sink{key=0}  [my-passes 1.0]" in told
+    assert "pick[0,0]: x[0,0,1] + x[0,0,2] == 1" in told
+    facts = json.loads((newcomer.clone / "sink" / "artifact.json").read_text())
+    assert facts["passes"][0]["package"] == "my-passes 1.0"
+    code = "import qubo_attn; print(qubo_attn.__file__)"
+    where = newcomer.run(["python", "-I", "-c", code])
+    assert Path(where.strip()).is_relative_to(newcomer.site)

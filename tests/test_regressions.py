@@ -206,7 +206,7 @@ def test_tiny_values_compile() -> None:
 
 def test_compiled_kernels_stay_out_of_the_installation(tmp_path: Path) -> None:
     """Left beside the sources they would survive an uninstallation and shadow the next one."""
-    code = "from qubo_attn import kernels\nprint(kernels.chain_votes._cache.cache_path)\n"
+    code = "from qubo_attn import kernels\nprint(kernels.chain_votes.stats.cache_path)\n"
     environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
     result = subprocess.run(
         [sys.executable, "-c", code],

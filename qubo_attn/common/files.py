@@ -12,12 +12,52 @@ import os
 import re
 import secrets
 import socket
+import warnings
 from pathlib import Path
+
+import platformdirs
 
 # Hidden, so that no listing of entries sees them; of no other program.
 _PART = ".qubo-attn-part"
 # An hour: no write takes as long, and clocks of a network folder's users may differ.
 _STALE = 3600.0
+# Where no file can be: the folder of users without a home.
+_NOWHERE = Path(os.devnull, "qubo-attn")
+# Folders of which the user was told that nothing can be kept in them.
+_TOLD: set[Path] = set()
+
+
+def user_folder() -> Path:
+    """Return the user's folder for what is kept between runs.
+
+    A user without a home, as in many containers, has none: then it is a path that no file can have,
+    and all that is to be kept there meets an `OSError`.
+    """
+    try:
+        folder = Path(platformdirs.user_cache_dir("qubo-attn"))
+    except RuntimeError:  # there is no home
+        return _NOWHERE
+    # Older versions leave "~/.cache" as it is, which would be a folder called "~" here.
+    return folder if folder.is_absolute() else _NOWHERE
+
+
+def warn_unkept(what: str, folder: Path, error: Exception) -> None:
+    """Warn that a folder keeps nothing; once for each folder in a process.
+
+    Args:
+        what: is not kept there.
+        folder: is named in the warning.
+        error: why.
+    """
+    if folder in _TOLD:
+        return
+    _TOLD.add(folder)
+    where = "without a home folder" if folder == _NOWHERE else f"in {folder} ({error})"
+    warnings.warn(
+        f"{what} cannot be kept {where}; going on without, each process makes them anew; "
+        "NUMBA_CACHE_DIR (kernels) and QUBO_ATTN_CACHE (embeddings) name other folders",
+        stacklevel=3,
+    )
 
 
 def write_file(path: Path, data: bytes) -> None:

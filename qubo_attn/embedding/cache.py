@@ -9,16 +9,13 @@ few copies are lost by it; else the packing is found anew.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
-
 from qubo_attn.common.checks import whole
-from qubo_attn.common.files import read_file, tidy, write_file
+from qubo_attn.common.files import read_file, tidy, user_folder, warn_unkept, write_file
 from qubo_attn.embedding.cache_file import SUFFIX, CacheFile, Origin, folder_of, problem_of
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.mending import Repair
@@ -135,7 +132,7 @@ class EmbeddingCache:
         limit: int = LIMIT,
         repair: bool = True,
     ) -> None:
-        default = os.environ.get(ENVIRONMENT) or platformdirs.user_cache_dir("qubo-attn")
+        default = os.environ.get(ENVIRONMENT) or user_folder()
         self.folder = Path(folder if folder is not None else default)
         self.limit, self.repair = whole("limit", limit), repair
         self.counts = CacheCounts()
@@ -283,9 +280,6 @@ class EmbeddingCache:
             self.counts.evicted += tidy(self.folder, SUFFIX, self.limit, path)
         except OSError as error:
             self._writable = False
-            warnings.warn(
-                f"embeddings cannot be kept in {self.folder} ({error}); going on without",
-                stacklevel=2,
-            )
+            warn_unkept("embeddings", self.folder, error)
         else:
             self.counts.written += 1

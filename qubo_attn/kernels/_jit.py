@@ -1,23 +1,25 @@
-"""How kernels are compiled: leaf functions over arrays, cached on disk."""
+"""How kernels are compiled: leaf functions over arrays, whose machine code is kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
-import uuid
+import os
+import pickle
+import sys
 from collections.abc import Callable
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-import platformdirs
 from numba import config
+from numba.core import compiler, serialize
+from numba.extending import is_jitted
 
-from qubo_attn._version import __version__
+from qubo_attn.common.files import read_file, user_folder, warn_unkept, write_file
 
 F = TypeVar("F", bound=Callable[..., object])
-# Tells the files of this process from those of others that compile at the same time.
-_OWN = uuid.uuid4().hex[:12]
 
 
 def kernel(function: F) -> F:
@@ -25,41 +27,84 @@ def kernel(function: F) -> F:
 
     The code is kept in the user's cache folder, unless ``NUMBA_CACHE_DIR`` names another: beside
     the sources it would outlive an uninstallation and leave an empty package behind. Many processes
-    may share it.
+    may share it. Where nothing can be written, every process compiles for itself and warns once.
     """
-    before = config.CACHE_DIR
-    if not before:
-        config.CACHE_DIR = str(_folder())
-    try:
-        compiled = numba.njit(cache=True, nogil=True)(function)
-    finally:
-        config.CACHE_DIR = before
-    _name_files(compiled)
+    compiled = numba.njit(nogil=True)(function)
+    if is_jitted(compiled):  # NUMBA_DISABLE_JIT leaves the function as it is
+        compiled._cache = KeptCode(function)
     return cast(F, compiled)
 
 
+class KeptCode:
+    """The machine code of one kernel on disk, a file for each signature: a cache as Numba asks it.
+
+    Numba's own needs the sources, fails without a folder to write to, runs damaged files, and lets
+    two processes that compile at once lead each other astray (numba issue 4807). A file here
+    starts with the checksum of the rest; one that is damaged counts as missing and is replaced.
+
+    This class and `kernel` alone use what Numba does not document: ``Dispatcher._cache``,
+    ``CompileResult._reduce`` and ``_rebuild``, ``serialize.dumps`` and ``codegen.magic_tuple``.
+    Where they are gone, nothing is kept and `warn_unkept` says so.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+        self._code = function.__code__.co_code
+
+    @property
+    def cache_path(self) -> str:
+        """The folder, as ``Dispatcher.stats`` reports it."""
+        return str(_root() / _sources())
+
+    def load_overload(self, signature: object, target: Any) -> Any:
+        """Return the compiled kernel for a signature, or None."""
+        try:
+            target.refresh()
+            data = read_file(self._path(signature, target.codegen()))
+            if data is None or data[:32] != hashlib.sha256(data[32:]).digest():
+                return None
+            return compiler.CompileResult._rebuild(target, *pickle.loads(data[32:]))
+        except Exception:  # whatever keeps code from being read, the kernel is compiled instead
+            return None
+
+    def save_overload(self, signature: object, compiled: Any) -> None:
+        """Keep the compiled kernel for a signature; warn where that fails."""
+        try:
+            body = serialize.dumps(compiled._reduce())
+            path = self._path(signature, compiled.library.codegen)
+            write_file(path, hashlib.sha256(body).digest() + body)
+        except Exception as error:  # whatever keeps code from being kept, the kernel is compiled
+            what = "kernels" if config.CACHE_DIR else "kernels and embeddings"
+            warn_unkept(what, _root(), error)
+
+    def flush(self) -> None:
+        """Do nothing: ``Dispatcher.recompile`` writes all files anew."""
+
+    def _path(self, signature: object, codegen: Any) -> Path:
+        """Return the file for a signature on this processor, with these versions."""
+        versions = sys.implementation.cache_tag, numba.__version__
+        facts = self._code, repr(signature), codegen.magic_tuple(), versions
+        digest = hashlib.sha256(repr(facts).encode()).hexdigest()
+        return _root() / _sources() / f"{self._name}-{digest[:24]}.nbc"
+
+
+def _root() -> Path:
+    return Path(config.CACHE_DIR, "qubo-attn") if config.CACHE_DIR else user_folder()
+
+
 @cache
-def _folder() -> Path:
-    """Return the folder of the machine code of these sources.
+def _sources() -> str:
+    """Return the name that stands for what all kernels' sources say, wherever they are installed.
 
-    Numba keeps a kernel's code as long as its own file does not change, but kernels of other files
-    that it calls are compiled into it: the folder stands for the sources of all.
+    Kernels of other files that a kernel calls are compiled into its code. Installations without
+    sources are named by what was compiled from them.
     """
+    contents: dict[str, bytes] = {}
+    for file in files(__package__).iterdir():
+        stem, suffix = os.path.splitext(file.name)
+        if suffix == ".py" or (suffix == ".pyc" and stem not in contents):
+            contents[stem] = file.read_bytes()
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    name = f"v{__version__}-{digest.hexdigest()[:12]}"
-    return Path(platformdirs.user_cache_dir("qubo-attn")) / name
-
-
-def _name_files(compiled: Any) -> None:
-    """Give the files that this process will write names that no other process chooses.
-
-    Numba counts the files of a kernel from one. Two processes that compile it for different types
-    at the same time choose the same number, and the index of the one then leads to the code of the
-    other (numba issue 4807): wrong results, or a crash.
-    """
-    files = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    pattern = getattr(files, "_data_name_pattern", None)
-    if files is not None and isinstance(pattern, str):
-        files._data_name_pattern = pattern.replace("{number:d}", f"{_OWN}-{{number:d}}")
+    for stem, content in sorted(contents.items()):
+        digest.update(f"{stem} {len(content)} ".encode() + content)
+    return f"kernels-{digest.hexdigest()[:16]}"

@@ -1,59 +1,107 @@
-"""Machine code on disk, shared by processes."""
+"""Machine code on disk: shared by processes, named by the sources, never needed."""
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
+import pytest
 
-from qubo_attn.kernels import _jit, components
 from tests.conftest import ROOT
 
-COMPILE = """
-import sys, numpy as np
-from qubo_attn.kernels.components import connected_components
-ends = np.array([0, 2]), np.array([1, 2])
-if sys.argv[1] == "frozen":
-    for end in ends:
-        end.setflags(write=False)
-print(connected_components(3, *ends).tolist())
+RUN = """
+import json, sys, warnings, numpy as np
+from qubo_attn.kernels.components import connected_components as kernel
+results = []
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    for dtype in sys.argv[1:]:
+        ends = np.array([0, 2], dtype), np.array([1, 2], dtype)
+        results.append(kernel(3, *ends).tolist())
+stats = kernel.stats
+told = [str(warning.message) for warning in told]
+print(json.dumps([results, sum(stats.cache_hits.values()), stats.cache_path, told]))
 """
 
 
-def compiled_in(folder: Path, kind: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", COMPILE, kind],
-        env=os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(ROOT)},
+class Run(NamedTuple):
+    """What a process of its own got: results, how many were kept ones, where, warnings."""
+
+    results: list[list[int]]
+    hits: int
+    path: str
+    told: list[str]
+
+
+def run(folder: Path, *dtypes: str, root: Path = ROOT) -> Run:
+    output = subprocess.run(
+        [sys.executable, "-c", RUN, *dtypes],
+        cwd=root,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(root)},
         check=True,
         capture_output=True,
         text=True,
     ).stdout
+    return Run(*json.loads(output))
 
 
-def test_processes_name_their_files_apart(tmp_path: Path) -> None:
-    for folder, kind in ((tmp_path / "a", "frozen"), (tmp_path / "b", "plain")):
-        assert compiled_in(folder, kind) == "[0, 0, 1]\n"
-    names = [{path.name for path in folder.rglob("*.nbc")} for folder in sorted(tmp_path.iterdir())]
-    assert all(names)
-    # Had both shared a folder, no file of one would have taken the place of the other's.
-    assert not names[0] & names[1]
-    # Numba's own names would have been the same, as both were first.
-    assert {name.replace(name.split(".")[-2], "") for name in names[0]} == {
-        name.replace(name.split(".")[-2], "") for name in names[1]
-    }
+RIGHT = [0, 0, 1]
 
 
-def test_the_folder_stands_for_all_sources(tmp_path: Path) -> None:
-    folder = _jit._folder()
-    assert folder.name.startswith("v")
-    cached = components.connected_components._cache._cache_file
-    assert Path(cached._cache_path).is_relative_to(folder) or "NUMBA_CACHE_DIR" in os.environ
-    assert _jit._OWN in cached._data_name_pattern
-    # The index that leads to the files reads as Numba wrote it.
-    components.connected_components(1, np.zeros(0, np.int64), np.zeros(0, np.int64))
-    with open(cached._index_path, "rb") as file:
-        assert isinstance(pickle.load(file), str)
+def test_a_later_process_finds_the_code_in_any_installation(tmp_path: Path) -> None:
+    """This is the test that fails where Numba changes what `KeptCode` builds on."""
+    first = run(tmp_path, "int64")
+    assert first == ([RIGHT], 0, first.path, [])
+    (file,) = tmp_path.rglob("*.nbc")
+    assert file.parent == Path(first.path)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(ROOT / "qubo_attn", elsewhere / "qubo_attn")
+    assert run(tmp_path, "int64", root=elsewhere) == ([RIGHT], 1, first.path, [])
+    # A kernel may be compiled into another one, so the folder stands for the sources of all.
+    with (elsewhere / "qubo_attn" / "kernels" / "order.py").open("a") as source:
+        source.write("\n")
+    changed = run(tmp_path, root=elsewhere)
+    assert changed.path != first.path
+    assert Path(changed.path).parent == Path(first.path).parent
+
+
+def test_processes_that_compile_at_once_do_not_lead_each_other_astray(tmp_path: Path) -> None:
+    """Each signature has its file, named alike whoever was first; Numba counts files."""
+    for folder, dtypes in (("a", ["int64", "int32"]), ("b", ["int32", "int64"])):
+        assert run(tmp_path / folder, *dtypes).results == [RIGHT, RIGHT]
+    names = [{file.name for file in (tmp_path / folder).rglob("*.nbc")} for folder in "ab"]
+    assert len(names[0]) == 2
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-100] + bytes([data[-100] ^ 1]) + data[-99:],
+        lambda data: b"no machine code",
+    ],
+    ids=["empty", "truncated", "one bit", "text"],
+)
+def test_a_damaged_file_is_a_miss(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    run(tmp_path, "int64")
+    (file,) = tmp_path.rglob("*.nbc")
+    file.write_bytes(damage(file.read_bytes()))
+    assert run(tmp_path, "int64")[:2] == ([RIGHT], 0)
+    assert run(tmp_path, "int64")[:2] == ([RIGHT], 1)  # it was replaced
+
+
+def test_a_folder_that_takes_nothing_is_told_once(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where a folder should be")
+    result = run(blocked, "int64", "int32")
+    assert result[:2] == ([RIGHT, RIGHT], 0)
+    (warning,) = result.told
+    assert warning.startswith(f"kernels cannot be kept in {blocked / 'qubo-attn'} (")
