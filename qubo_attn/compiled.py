@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.backend.sample import sample_all
@@ -26,6 +25,7 @@ from qubo_attn.decoding.multipliers import refine
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.frontend.attention import Attention
+from qubo_attn.frontend.hidden import read_mask
 
 if TYPE_CHECKING:
     import dimod
@@ -188,7 +188,8 @@ class CompiledAttention(Compilation):
 
         Args:
             scores: logits of the next batch.
-            values, keys, mask: of the next batch; those of this one where None.
+            values, keys, mask: of the next batch, as `qubo_attn.compile` takes them; those of this
+                one where None.
 
         Raises:
             InputError: an argument does not fit.
@@ -197,15 +198,16 @@ class CompiledAttention(Compilation):
         attention = Attention.check(
             scores,
             old.shape[0],
-            values=old.values if values is None else values,
-            keys=old.keys if keys is None else keys,
+            values=values,
+            keys=keys,
             mask=recipe.mask if mask is None else mask,
             kv_head=recipe.kv_head,
             required=old.required,
             forbidden=old.forbidden,
+            earlier=old,
         )
         if mask is not None:
-            recipe = dataclasses.replace(recipe, mask=np.array(mask))
+            recipe = dataclasses.replace(recipe, mask=read_mask(mask))
         return CompiledAttention.of(lower(recipe, attention, self.placement, self.wiring))
 
     def save(self, folder: str | Path) -> None:

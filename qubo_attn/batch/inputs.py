@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.compilation.options import Options
@@ -18,6 +17,7 @@ from qubo_attn.compiler import prepare
 from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.heads import Head, count_heads
+from qubo_attn.frontend.hidden import read_mask
 
 RawItem: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 _END: Any = object()
@@ -98,4 +98,4 @@ def _columns(raw: RawItem) -> dict[str, ArrayLike]:
 
 
 def _masked(recipe: Recipe, mask: ArrayLike | None) -> Recipe:
-    return dataclasses.replace(recipe, mask=None if mask is None else np.array(mask))
+    return dataclasses.replace(recipe, mask=None if mask is None else read_mask(mask))

@@ -25,6 +25,36 @@ def frozen_array(values: ArrayLike, dtype: DTypeLike) -> Array:
     return array
 
 
+def split_masked(array: Any) -> tuple[Any, Bools | None]:
+    """Return an array without its mask, and where it is masked; None if it is no masked array.
+
+    Lists that hold masked arrays, or ``np.ma.masked``, count as such.
+
+    Raises:
+        ValueError: masked arrays of a list do not fit together.
+
+    Example:
+        >>> split_masked(np.ma.masked_equal([1.0, 2.0], 2.0))
+        (array([1., 2.]), array([False,  True]))
+    """
+    if not _holds_masked(array):
+        return array, None
+    array = _stacked(array)
+    return np.ma.getdata(array), np.ma.getmaskarray(array)
+
+
+def _holds_masked(array: Any) -> bool:
+    if isinstance(array, (list, tuple)):
+        return any(map(_holds_masked, array))
+    return isinstance(array, np.ma.MaskedArray)
+
+
+def _stacked(array: Any) -> Any:
+    if not isinstance(array, (list, tuple)):
+        return np.ma.asarray(array)
+    return np.ma.stack([_stacked(part) for part in array])
+
+
 def own_array(array: Array) -> Array:
     """Freeze an array that nobody else holds, without a copy."""
     array.setflags(write=False)

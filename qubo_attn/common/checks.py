@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Floats
+from qubo_attn.common.arrays import Floats, split_masked
 from qubo_attn.errors import InputError
 
 
@@ -119,7 +119,7 @@ def numbers(name: str, array: ArrayLike) -> Floats:
     Args:
         name: of the argument, for the message.
         array: whatever NumPy reads; torch tensors on any device, of any type, with or without
-            gradients.
+            gradients. What is masked in a masked array becomes NaN.
 
     Raises:
         InputError: rows differ in length, or entries are no real numbers; ``argument`` is its name.
@@ -133,11 +133,15 @@ def numbers(name: str, array: ArrayLike) -> Floats:
         tensor = tensor.detach().cpu()
         tensor = tensor if tensor.is_complex() else tensor.double()
     try:
+        tensor, masked = split_masked(tensor)
         plain = np.asarray(tensor)
         if np.iscomplexobj(plain):
             raise TypeError("complex numbers")
-        return np.array(plain, dtype=np.float64)
-    except (ValueError, TypeError) as error:
+        plain = np.array(plain, dtype=np.float64)
+        if masked is not None:
+            plain[masked] = np.nan
+        return plain
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(
             f"{name} is not a rectangular array of numbers ({error})", argument=name
         ) from error

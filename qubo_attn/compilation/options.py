@@ -18,6 +18,7 @@ from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
 from qubo_attn.frontend.heads import Head, complete_heads
+from qubo_attn.frontend.hidden import read_array, read_mask
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, check_select
 from qubo_attn.machine.target import Target
@@ -104,8 +105,8 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         tuple(options["before"]),
         tuple(options["after"]),
         options["verify_each"],
-        None if mask is None else np.array(mask),
-        None if kv_head is None else np.array(kv_head),
+        None if mask is None else read_mask(mask),
+        None if kv_head is None else read_array("kv_head", kv_head),
         _couplings(options["coupling"], each),
         options["chain_strength"],
     )

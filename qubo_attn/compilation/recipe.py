@@ -27,7 +27,8 @@ class Recipe(Portable):
         embed: the embedding, or None.
         target: the machine, or None.
         before, after, verify_each: see `Pipeline`.
-        mask, kv_head: as given.
+        mask: as `qubo_attn.frontend.hidden.read_mask` gave it.
+        kv_head: as given.
         couplings: couplings of heads.
         chain_strength: how strong chains are, see `qubo_attn.compile`.
 

@@ -17,10 +17,20 @@ from qubo_attn.common.arrays import (
     first_place,
     own_array,
     pointers,
+    split_masked,
 )
 from qubo_attn.common.checks import numbers
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.hidden import (
+    apply_mask,
+    fitted,
+    floor_of,
+    hidden_keys,
+    read_flags,
+    read_mask,
+)
+from qubo_attn.frontend.vectors import VECTORS, read_owners, read_vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +42,10 @@ class Attention(Portable):
         values: float64, shape (H, K, d), or None.
         keys: float64, shape (H, K, d), or None: the key vectors.
         required, forbidden: bool, shape (H, Q, K), or None: keys that must, or must not, be kept.
+        missing: bool, shape (2, H, K), or None: keys that no query sees and whose value, or key,
+            vector was not finite; it is zero here.
+        hidden_by_value: how many keys of all rows are hidden by a finite logit, see
+            `qubo_attn.frontend.hidden`.
     """
 
     logits: Floats
@@ -39,6 +53,8 @@ class Attention(Portable):
     keys: Floats | None = None
     required: Bools | None = None
     forbidden: Bools | None = None
+    missing: Bools | None = None
+    hidden_by_value: int = 0
 
     @classmethod
     def check(
@@ -52,36 +68,51 @@ class Attention(Portable):
         kv_head: ArrayLike | None = None,
         required: ArrayLike | None = None,
         forbidden: ArrayLike | None = None,
+        earlier: Attention | None = None,
     ) -> Attention:
         """Check and convert the arguments of `qubo_attn.compile`.
 
         Args:
-            scores: logits, shape (H, Q, K), or (Q, K) with one head.
+            scores: logits, shape (H, Q, K), or (Q, K) with one head; what is masked in a masked
+                array is hidden. `qubo_attn.frontend.hidden` says what else is.
             heads: number of heads, H.
             values, keys: vectors, shape (H, K, d), or (number of key/value heads, K, d) with
-                ``kv_head``.
-            mask: bool, shape (Q, K) or (H, Q, K), true where the query may see the key.
+                ``kv_head``; where no query sees a key, they may be anything.
+            mask: see `qubo_attn.frontend.hidden.read_mask`; any shape that broadcasts to (H, Q, K).
             kv_head: int, shape (H,), the key/value head of each query head.
-            required, forbidden: bool, shape (Q, K) or (H, Q, K), keys that must be kept, or not.
+            required, forbidden: bools, or zeros and ones, of such a shape: keys that must be kept,
+                or not.
+            earlier: checked before; its vectors serve where None are given.
 
         Raises:
             InputError: names the argument and the head, query and key where it fails.
         """
-        logits = _logits(scores, heads)
-        seen = _mask("mask", mask, logits.shape)
-        if seen is not None:
-            logits = np.where(seen, logits, -np.inf)
-        must = _mask("required", required, logits.shape)
-        must_not = _mask("forbidden", forbidden, logits.shape)
+        logits, by_value = _logits(scores, heads, mask)
+        must = read_flags("required", required, logits.shape)
+        must_not = read_flags("forbidden", forbidden, logits.shape)
         _check_required(must, must_not, logits)
-        owner = _owners(kv_head, logits.shape[0])
+        seen = np.asarray((logits > -np.inf).any(axis=1))
+        owner = None if kv_head is None else read_owners(kv_head, len(seen))
+        old = {} if earlier is None else {name: earlier.as_given(name) for name in VECTORS}
+        of_values, no_value = read_vectors("values", values, old.get("values"), seen, owner)
+        of_keys, no_key = read_vectors("keys", keys, old.get("keys"), seen, owner)
+        missing = np.stack([no_value, no_key])
         return cls(
             own_array(logits),
-            _vectors("values", values, logits.shape, owner),
-            _vectors("keys", keys, logits.shape, owner),
+            of_values,
+            of_keys,
             must,
             must_not,
+            own_array(missing) if missing.any() else None,
+            by_value,
         )
+
+    def as_given(self, name: str) -> Floats | None:
+        """Return ``"values"`` or ``"keys"`` with NaN where they are missing."""
+        array: Floats | None = getattr(self, name)
+        if array is None or self.missing is None:
+            return array
+        return np.where(self.missing[VECTORS.index(name)][..., None], np.nan, array)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -172,8 +203,12 @@ class Rows(Portable):
         )
 
 
-def _logits(scores: ArrayLike, heads: int) -> Floats:
-    logits = numbers("scores", scores)
+def _logits(scores: ArrayLike, heads: int, mask: ArrayLike | None) -> tuple[Floats, int]:
+    """Return logits with -inf for hidden keys, and how many of these are hidden by value."""
+    floor, logits = floor_of(scores), numbers("scores", scores)
+    _, masked = split_masked(scores)
+    if masked is not None:
+        logits[masked] = -np.inf
     if logits.ndim == 2 and heads == 1:
         logits = logits[None]
     if logits.ndim != 3:
@@ -186,6 +221,8 @@ def _logits(scores: ArrayLike, heads: int) -> Floats:
         raise InputError(
             f"scores hold {logits.shape[0]} heads, but heads says {heads}", heads=heads
         )
+    if mask is not None:
+        logits = apply_mask(logits, fitted("mask", read_mask(mask), logits.shape))
     bad = np.isnan(logits) | (logits == np.inf)
     if bad.any():
         head, query, key = first_place(bad)
@@ -196,27 +233,11 @@ def _logits(scores: ArrayLike, heads: int) -> Floats:
             query=query,
             key=key,
         )
-    return logits
-
-
-def _array(name: str, given: ArrayLike) -> Array:
-    try:
-        return np.array(given)  # a copy: the caller may go on writing to its own
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
-
-
-def _mask(name: str, mask: ArrayLike | None, shape: tuple[int, ...]) -> Bools | None:
-    if mask is None:
-        return None
-    array = _array(name, mask)
-    if array.dtype != np.bool_:
-        raise InputError(f"{name} has dtype {array.dtype}; expected bool", argument=name)
-    if array.shape not in (shape, shape[1:]):
-        raise InputError(
-            f"{name} has shape {array.shape}; expected {shape[1:]} or {shape}", argument=name
-        )
-    return np.broadcast_to(array, shape)
+    hidden = hidden_keys(logits, floor)
+    by_value = int(np.count_nonzero(hidden) - np.count_nonzero(logits == -np.inf))
+    if by_value:
+        logits[hidden] = -np.inf
+    return logits, by_value
 
 
 def _check_required(required: Bools | None, forbidden: Bools | None, logits: Floats) -> None:
@@ -235,44 +256,3 @@ def _check_required(required: Bools | None, forbidden: Bools | None, logits: Flo
                 query=query,
                 key=key,
             )
-
-
-def _owners(kv_head: ArrayLike | None, heads: int) -> Longs | None:
-    if kv_head is None:
-        return None
-    owner = _array("kv_head", kv_head)
-    if owner.shape != (heads,) or not np.issubdtype(owner.dtype, np.integer) or owner.min() < 0:
-        raise InputError(
-            f"kv_head must hold one whole number >= 0 for each of {heads} heads",
-            argument="kv_head",
-        )
-    return owner.astype(np.int64)
-
-
-def _vectors(
-    name: str, vectors: ArrayLike | None, shape: tuple[int, ...], owner: Longs | None
-) -> Floats | None:
-    if vectors is None:
-        return None
-    array: Array = numbers(name, vectors)
-    if array.ndim == 2 and shape[0] == 1:
-        array = array[None]
-    if owner is not None and array.ndim == 3 and array.shape[0] == owner.max() + 1 < shape[0]:
-        array = array[owner]
-    if array.ndim != 3 or array.shape[:2] != (shape[0], shape[2]):
-        raise InputError(
-            f"{name} have shape {array.shape}; expected ({shape[0]}, {shape[2]}, d): "
-            "one vector for each head and key",
-            argument=name,
-            shape=array.shape,
-        )
-    bad = ~np.isfinite(array)
-    if bad.any():
-        head, key, feature = first_place(bad)
-        raise InputError(
-            f"{name}[{head},{key},{feature}] is {array[head, key, feature]} "
-            f"(head {head}, key {key})",
-            head=head,
-            key=key,
-        )
-    return own_array(np.ascontiguousarray(array))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Bools, Floats, first_place, own_array
+from qubo_attn.common.arrays import Array, Bools, Floats, first_place, own_array, split_masked
 from qubo_attn.common.checks import numbers
 from qubo_attn.errors import InputError
 
@@ -102,44 +102,41 @@ def apply_mask(logits: Floats, mask: Bools | Floats | None) -> Floats:
         return np.where(mask == -np.inf, -np.inf, logits + mask)
 
 
-def read_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Bools | Floats:
+def read_mask(mask: ArrayLike) -> Bools | Floats:
     """Return a mask of any form as bools, or as floats that are added to the logits.
 
     Args:
         mask: bools or whole numbers 0 and 1, true or 1 where a query may see a key; or numbers that
             are added to logits: 0 where it may, -9,000 and lower, -inf too, where not, any others
-            as they are. Entries of a masked array that are masked hide. Shape (K,), (Q, K),
-            (H, Q, K), or what broadcasts to that; further axes of length 1 in front are dropped.
-        shape: (H, Q, K).
+            as they are. Entries of a masked array that are masked hide.
 
     Returns:
-        bool, true where a query may see a key, or float64 with -inf where not; a shape that
-        broadcasts to (H, Q, K).
+        bool, true where a query may see a key, or float64 with -inf where not; of the same shape.
 
     Raises:
-        InputError: it is no such array; names its type, shape or the number.
+        InputError: it is no such array; names its type or the number.
 
     Example:
-        >>> read_mask([1, 1, 0], (1, 4, 3))
+        >>> read_mask([1, 1, 0])
         array([ True,  True, False])
-        >>> read_mask([[0.0, -0.5, -1e9]], (1, 4, 3))
+        >>> read_mask([[0.0, -0.5, -1e9]])
         array([[ 0. , -0.5, -inf]])
     """
-    array, masked = split_masked(mask)
-    seen = _fitting("mask", array, shape)
-    kind = seen.dtype.kind
-    odd = seen[(seen != 0) & (seen != 1)] if kind in "iu" else seen[:0]
-    if odd.size and (seen > 0).any():
+    array, masked = _read("mask", mask)
+    if masked is not None:
+        array = np.where(masked, np.zeros((), array.dtype), array)
+    kind = array.dtype.kind
+    odd = array[(array != 0) & (array != 1)] if kind in "iu" else array[:0]
+    if odd.size and (array > 0).any():
         raise InputError(
             f"mask holds whole numbers other than 0 and 1, such as {odd[0]}: 1 is for a key that "
             "the query may see, 0 for one it may not",
             argument="mask",
         )
-    seen = seen != 0 if kind in "biu" and not odd.size else _added(seen, masked)
+    array = array != 0 if kind in "biu" and not odd.size else _added(array)
     if masked is not None:
-        hidden = _fitting("mask", masked, shape)
-        seen = np.where(hidden, False if seen.dtype == np.bool_ else -np.inf, seen)
-    return own_array(seen)
+        array = np.where(masked, False if array.dtype == np.bool_ else -np.inf, array)
+    return own_array(array)
 
 
 def read_flags(name: str, flags: ArrayLike | None, shape: tuple[int, ...]) -> Bools | None:
@@ -159,58 +156,33 @@ def read_flags(name: str, flags: ArrayLike | None, shape: tuple[int, ...]) -> Bo
     """
     if flags is None:
         return None
-    array, masked = split_masked(flags)
-    array = _fitting(name, array, shape)
-    if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+    array, masked = _read(name, flags)
+    if array.dtype.kind not in "biuf" or not ((array == 0) | (array == 1)).all():
         raise InputError(
-            f"{name} has dtype {array.dtype}; expected bool, or numbers 0 and 1 alone",
+            f"{name} of dtype {array.dtype} holds more than bools, or numbers 0 and 1",
             argument=name,
         )
-    flagged = array != 0
-    if masked is not None:
-        flagged &= ~_fitting(name, masked, shape)
-    return own_array(np.broadcast_to(flagged, shape))
+    flagged = array != 0 if masked is None else (array != 0) & ~masked
+    return own_array(np.broadcast_to(fitted(name, flagged, shape), shape))
 
 
-def split_masked(array: Any) -> tuple[Any, Bools | None]:
-    """Return an array without its mask, and where it is masked; None if it is no masked array.
+def fitted(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+    """Return an array that broadcasts to a shape.
 
-    Lists that hold masked arrays, or ``np.ma.masked``, count as such.
+    Args:
+        name: of the argument, for the message.
+        array: of shape (K,), (Q, K), (H, Q, K), or what broadcasts to that; further axes of
+            length 1 in front are dropped.
+        shape: (H, Q, K).
+
+    Raises:
+        InputError: it does not fit; names the shapes that do.
 
     Example:
-        >>> split_masked(np.ma.masked_equal([1.0, 2.0], 2.0))
-        (array([1., 2.]), array([False,  True]))
+        >>> fitted("mask", np.ones((1, 1, 4, 3)), (2, 4, 3)).shape
+        (1, 4, 3)
     """
-    if not _holds_masked(array):
-        return array, None
-    array = _stacked(array)
-    return np.ma.getdata(array), np.ma.getmaskarray(array)
-
-
-def _holds_masked(array: Any) -> bool:
-    if isinstance(array, (list, tuple)):
-        return any(map(_holds_masked, array))
-    return isinstance(array, np.ma.MaskedArray)
-
-
-def _stacked(array: Any) -> Any:
-    if not isinstance(array, (list, tuple)):
-        return np.ma.asarray(array)
-    try:
-        return np.ma.stack([_stacked(part) for part in array])
-    except (ValueError, TypeError) as error:
-        raise InputError(f"masked arrays of a list do not fit together ({error})") from error
-
-
-def _fitting(name: str, given: Any, shape: tuple[int, ...]) -> Array:
-    """Return a new array whose shape broadcasts to another one."""
-    if hasattr(given, "detach"):
-        given = given.detach().cpu()
-        given = given.double() if given.is_floating_point() else given
-    try:
-        array = np.array(given)  # a copy: the caller may go on writing to its own
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
+    given = array.shape
     while array.ndim > len(shape) and array.shape[0] == 1:
         array = array[0]
     fits = 0 < array.ndim <= len(shape) and all(
@@ -220,19 +192,45 @@ def _fitting(name: str, given: Any, shape: tuple[int, ...]) -> Array:
     if not fits:
         heads, queries, keys = shape
         raise InputError(
-            f"{name} has shape {np.shape(given)}; expected ({keys},), ({queries}, {keys}) or "
-            f"({heads}, {queries}, {keys}), or lengths of 1 in their place",
+            f"{name} has shape {given}; expected ({queries}, {keys}), ({heads}, {queries}, {keys}) "
+            f"or ({keys},), or 1 in place of a length",
             argument=name,
-            shape=np.shape(given),
+            shape=given,
         )
     return array
 
 
-def _added(mask: Array, masked: Bools | None) -> Floats:
+def read_array(name: str, given: ArrayLike) -> Array:
+    """Return a new array of whatever NumPy or torch holds.
+
+    Raises:
+        InputError: it is no rectangular array, or a part of it is masked; names it.
+
+    Example:
+        >>> read_array("kv_head", [0, 1])
+        array([0, 1])
+    """
+    array, masked = _read(name, given)
+    if masked is not None and masked.any():
+        raise InputError(f"{name} is masked in {int(masked.sum())} places", argument=name)
+    return array
+
+
+def _read(name: str, given: Any) -> tuple[Array, Bools | None]:
+    """Return a new array, as the caller may go on writing to its own, and where it is masked."""
+    if hasattr(given, "detach"):
+        given = given.detach().cpu()
+        given = given.double() if given.is_floating_point() else given
+    try:
+        plain, masked = split_masked(given)
+        return np.array(plain), masked
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
+
+
+def _added(mask: Array) -> Floats:
     """Return a mask of numbers that are added to logits, -inf where they hide."""
     added = numbers("mask", mask)
-    if masked is not None:
-        added = np.where(masked.reshape(added.shape), -np.inf, added)
     bad = np.isnan(added) | (added == np.inf)
     if bad.any():
         place = first_place(bad)
@@ -244,8 +242,8 @@ def _added(mask: Array, masked: Bools | None) -> Floats:
         )
     if added.size and np.isin(added, (0.0, 1.0)).all() and added.any():
         raise InputError(
-            "mask holds floats 0 and 1 alone: floats are added to logits; for 1 = may see, hand it "
-            "in as bool or as whole numbers",
+            f"mask has dtype {mask.dtype}; expected bool or whole numbers where it holds 0 and 1 "
+            "alone, as floats are added to logits",
             argument="mask",
         )
     return np.where(added <= -GAP, -np.inf, added)
