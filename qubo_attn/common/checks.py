@@ -6,12 +6,12 @@ import difflib
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Floats, split_masked
+from qubo_attn.common.tensors import as_array
 from qubo_attn.errors import InputError
 
 
@@ -128,20 +128,17 @@ def numbers(name: str, array: ArrayLike) -> Floats:
         >>> numbers("scores", [[1, 2]])
         array([[1., 2.]])
     """
-    tensor: Any = array
-    if hasattr(array, "detach"):  # a torch tensor that may carry a gradient, or be no NumPy type
-        tensor = tensor.detach().cpu()
-        tensor = tensor if tensor.is_complex() else tensor.double()
+    readable = as_array(name, array)
     try:
-        tensor, masked = split_masked(tensor)
-        plain = np.asarray(tensor)
+        readable, masked = split_masked(readable)
+        plain = np.asarray(readable)
         if np.iscomplexobj(plain):
             raise TypeError("complex numbers")
         plain = np.array(plain, dtype=np.float64)
         if masked is not None:
             plain[masked] = np.nan
         return plain
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"{name} is not a rectangular array of numbers ({error})", argument=name
         ) from error

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Bools, Floats, first_place, own_array, split_masked
 from qubo_attn.common.checks import numbers
+from qubo_attn.common.tensors import as_array
 from qubo_attn.errors import InputError
 
 # So far below the best logit of its row is a hidden key; so low is a number of a mask that hides.
@@ -218,13 +219,11 @@ def read_array(name: str, given: ArrayLike) -> Array:
 
 def _read(name: str, given: Any) -> tuple[Array, Bools | None]:
     """Return a new array, as the caller may go on writing to its own, and where it is masked."""
-    if hasattr(given, "detach"):
-        given = given.detach().cpu()
-        given = given.double() if given.is_floating_point() else given
+    readable = as_array(name, given)
     try:
-        plain, masked = split_masked(given)
+        plain, masked = split_masked(readable)
         return np.array(plain), masked
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
 
 
