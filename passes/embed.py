@@ -29,7 +29,7 @@ from qubo_attn.embedding.component import Component, Shape
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import pack_shape
 from qubo_attn.embedding.sparse import sparse_shapes
-from qubo_attn.embedding.templates import round_up
+from qubo_attn.embedding.templates import round_up, stock_for
 from qubo_attn.ir.components import places_within
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -134,7 +134,7 @@ class Embed:
 
     def _clique(self, size: int) -> Component:
         """Return the clique that is packed for components of a size."""
-        return Component(round_up(self.target.topology, size))
+        return Component(round_up(stock_for(self.target), size))
 
     def _dealt(
         self, sizes: Longs, shapes: Mapping[int, Shape]

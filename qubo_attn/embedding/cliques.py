@@ -23,7 +23,7 @@ from qubo_attn.embedding.large import (
 )
 from qubo_attn.embedding.minors import couplers_among, embed, embed_clique
 from qubo_attn.embedding.packing import NO_BOUND, Packing, within
-from qubo_attn.embedding.templates import clique_sizes, clique_tiles
+from qubo_attn.embedding.templates import clique_sizes, clique_tiles, stock_for
 from qubo_attn.embedding.tiling import pack_tiles
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.machine.target import Target
@@ -56,7 +56,7 @@ def pack_cliques(
     """
     bound = NO_BOUND if longest_chain is None else longest_chain
     copies: list[list[Longs]] = []
-    if target.is_grid and clique_tiles(target.topology, size):
+    if clique_tiles(stock_for(target), size):
         copies = within(pack_tiles(size, target, rounds, seed, bound), bound)
     if not copies:
         copies = _one_by_one(size, target, seed, bound)
@@ -92,14 +92,15 @@ def find_clique(size: int, target: Target, *, seed: int = 0) -> list[Longs]:
 def largest_clique(target: Target, below: int) -> int:
     """Return the largest clique found on ``target`` within seconds, smaller than ``below``.
 
-    On Pegasus and Zephyr it is what stays of the ideal lattice's largest clique, or a shipped tile;
-    a longer search may find a larger one.
+    On Pegasus and Zephyr it is what stays of the ideal lattice's largest clique, or a shipped tile,
+    where either fits; a longer search may find a larger one.
     """
     if target.is_grid:
         stays = clique_that_stays(target, below)
         room = min(below, len(target.qubits) + 1)
-        tiles = (n for n in reversed(clique_sizes(target.topology)) if stays < n < room)
-        return next((n for n in tiles if pack_tiles(n, target, 0, 0)), stays)
+        tiles = (n for n in reversed(clique_sizes(stock_for(target))) if stays < n < room)
+        if fits := next((n for n in tiles if pack_tiles(n, target, 0, 0)), stays):
+            return fits
     # A chain of l qubits of d neighbours each has at most l (d - 2) + 2 couplers to other chains.
     qubits, degree = len(target.qubits), int(np.diff(target.adjacency.first).max(initial=0))
     most = 3 + int(np.sqrt(qubits * max(degree - 2, 0)))

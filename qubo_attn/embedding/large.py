@@ -27,6 +27,8 @@ REGROWN = 400
 _STARTS = (1.0, 1.1, 1.25, 1.5)
 # Minorminer's one-shot clique search eats all memory for 5 to 8 nodes on Zephyr (version 0.2.22).
 LEAST_BUSCLIQUE = 9
+# Wires of the widest lanes that busclique knows.
+_WIDEST = 4
 # Sizes between those that are tried for a clique that stays.
 _STEP = 4
 
@@ -119,7 +121,12 @@ def _laid_over(chains: int, target: Target) -> Iterator[Longs]:
 
 @lru_cache(maxsize=8)
 def _ideal_clique(size: int, topology: str, shape: tuple[int, ...]) -> Array:
-    """Return busclique's embedding in the ideal lattice, as a tile; empty where none is found."""
+    """Return busclique's embedding in the ideal lattice, as a tile; empty where none is found.
+
+    Of wide lanes it takes the first wires: a lattice holds the one of narrower lanes.
+    """
+    if topology == "zephyr":
+        shape = shape[0], min(Lattice.of(topology, shape).t, _WIDEST)
     target = Target(*ideal(topology, shape))
     chains = embed_clique(size, target, target.couplers, seed=0)
     qubits = target.qubits[np.concatenate([np.zeros(0, np.int64), *chains])]
@@ -131,9 +138,8 @@ def ideal_largest(topology: str, shape: tuple[int, ...]) -> int:
     """Return the largest clique that busclique embeds in the ideal lattice, or 8 for none."""
     if topology == "pegasus":
         return 12 * (shape[0] - 1) if shape[0] > 2 else 10
-    tile = shape[1] if len(shape) > 1 else 4
-    # Busclique knows no larger tiles.
-    return max(2 * tile * (2 * shape[0] - 1), 8) if tile <= 4 else 8
+    tile = min(Lattice.of(topology, shape).t, _WIDEST)
+    return max(2 * tile * (2 * shape[0] - 1), 8)
 
 
 def _dropped(owner: Longs, chains: int, size: int, target: Target) -> Longs:

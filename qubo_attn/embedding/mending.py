@@ -16,7 +16,7 @@ import numpy as np
 from qubo_attn.common.arrays import Bools, Longs, csr_rows
 from qubo_attn.embedding.large import Draft, mend, regrow
 from qubo_attn.embedding.packing import Packing, chains_of
-from qubo_attn.embedding.templates import clique_tiles
+from qubo_attn.embedding.templates import clique_tiles, stock_for
 from qubo_attn.embedding.tiling import Tiling, moves_of
 from qubo_attn.machine.target import Target
 
@@ -85,7 +85,7 @@ def mend_packing(
     hurt = [_owner(copy, target) for copy, good in zip(copies, whole, strict=True) if not good]
     free = np.ones(len(target.qubits), bool)
     free[packing.qubit[packing.qubit >= 0]] = False
-    tiled = target.is_grid and bool(clique_tiles(target.topology, packing.size))
+    tiled = bool(clique_tiles(stock_for(target), packing.size))
     mender = _Mender(packing.size, target, longest, free, seed)
     mended = mender.mend_once(hurt) if tiled else mender.mend_all(hurt, least - len(intact))
     if mended is None:

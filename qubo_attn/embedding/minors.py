@@ -50,7 +50,7 @@ def embed_clique(size: int, target: Target, couplers: Array, seed: int) -> list[
     graph = working_graph(target.topology, target.shape, target.qubits[couplers])
     try:
         chains = busclique.find_clique_embedding(size, graph, use_cache=False, seed=seed)
-    except ValueError:
+    except (ValueError, NotImplementedError):  # the latter: lanes of more than four wires
         return []
     numbers = (np.array(sorted(chains[v]), np.int64) for v in range(size)) if chains else ()
     return [np.searchsorted(target.qubits, chain) for chain in numbers]

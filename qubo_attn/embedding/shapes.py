@@ -22,7 +22,7 @@ from qubo_attn.embedding.component import MOST_DEGREE, Component, Shape
 from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, within
 from qubo_attn.embedding.plane import Plane
-from qubo_attn.embedding.templates import round_up
+from qubo_attn.embedding.templates import round_up, stock_for
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.target import Target
@@ -184,7 +184,7 @@ def _as_clique(
     shape: Shape, target: Target, seed: int, longest_chain: int | None
 ) -> list[list[Longs]]:
     """Return embeddings of the clique that holds a shape, or nothing."""
-    size = round_up(target.topology, shape.size)
+    size = round_up(stock_for(target), shape.size)
     try:
         packing = pack_cliques(size, target, seed=seed, longest_chain=longest_chain)
     except EmbeddingError:

@@ -15,6 +15,24 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from qubo_attn.common.arrays import Array, own_array
+from qubo_attn.machine.lattice import Lattice
+from qubo_attn.machine.target import Target
+
+# Wires of the lanes that the shipped tiles were found in.
+_WIRES = {"pegasus": 2, "zephyr": 4}
+
+
+def stock_for(target: Target) -> str:
+    """Return the topology whose shipped tiles a machine holds; ``""`` where lanes are too narrow.
+
+    Example:
+        >>> stock_for(Target.zephyr(2))
+        'zephyr'
+    """
+    if not target.is_grid:
+        return ""
+    lattice = Lattice.of(target.topology, target.shape)
+    return target.topology if lattice.t >= _WIRES[target.topology] else ""
 
 
 # Hundreds of arrays ship, and a compilation needs those of a size or two.

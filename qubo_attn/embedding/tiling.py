@@ -20,7 +20,7 @@ from qubo_attn.common.arrays import Array, Bools, Longs, pointers
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, chains_of
-from qubo_attn.embedding.templates import clique_cell, clique_tiles
+from qubo_attn.embedding.templates import clique_cell, clique_tiles, stock_for
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.target import Target
 
@@ -52,6 +52,7 @@ class Tiling:
         longest: qubits that a chain of a tile may have.
         lattice: the ideal lattice that the machine lacks parts of.
         table: index of the qubit at u, lane, wire, position.
+        stock: topology of the shipped tiles that the machine holds.
         tiles: the shipped tiles and their mirror images, then shapes that were learned.
         most, widest: room for copies, and for the qubits of each.
     """
@@ -63,9 +64,10 @@ class Tiling:
     def __post_init__(self) -> None:
         self.lattice = Lattice.of(self.target.topology, self.target.shape)
         self.table = self.lattice.table(self.target.qubits)
+        self.stock = stock_for(self.target)
         self.tiles = [
             tile
-            for tile in _images(self.lattice, self.size)
+            for tile in _images(self.lattice, self.stock, self.size)
             if np.bincount(tile[:, 4]).max() <= self.longest
         ]
         lengths = [len(tile) for tile in self.tiles] or [1]
@@ -74,7 +76,7 @@ class Tiling:
 
     def crystal(self) -> list[Copy]:
         """Return the periodic arrangement, clipped to the chip where it fits best."""
-        cell = clique_cell(self.target.topology, self.size)
+        cell = clique_cell(self.stock, self.size)
         if cell is None:
             return []
         copies = max((self._unfold(*cell, s) for s in self.lattice.shifts(cell[0])), key=len)
@@ -177,9 +179,9 @@ class Tiling:
 
 
 @lru_cache(maxsize=32)
-def _images(lattice: Lattice, size: int) -> tuple[Array, ...]:
+def _images(lattice: Lattice, stock: str, size: int) -> tuple[Array, ...]:
     """Return the shipped tiles of a clique and their mirror images."""
-    tiles = clique_tiles(lattice.topology, size)
+    tiles = clique_tiles(stock, size)
     return tuple(_sorted(lattice, [image for tile in tiles for image in lattice.images(tile)]))
 
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations, product
+from math import factorial
 from typing import TypeAlias
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Longs
+from qubo_attn.common.arrays import Array, Bools, Longs
 
 Outline: TypeAlias = tuple[tuple[tuple[int, int], tuple[tuple[int, ...], ...]], ...]
 
@@ -27,6 +28,9 @@ Outline: TypeAlias = tuple[tuple[tuple[int, int], tuple[tuple[int, ...], ...]], 
 _OFFSETS = np.array(
     [[2, 2, 2, 2, 10, 10, 10, 10, 6, 6, 6, 6], [6, 6, 6, 6, 2, 2, 2, 2, 10, 10, 10, 10]]
 )
+
+# Wires of the widest lane whose permutations are all tried: there are 720.
+_WIDEST = 6
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,13 @@ class Lattice:
         return cls("zephyr", shape[0], shape[1] if len(shape) > 1 else 4)
 
     @property
+    def qubits(self) -> int:
+        """How many numbers of qubits there are, from 0."""
+        if self.topology == "pegasus":
+            return 24 * self.m * (self.m - 1)
+        return 2 * self.lanes * self.t * self.length
+
+    @property
     def lanes(self) -> int:
         """Lanes of each orientation."""
         return 6 * self.m if self.topology == "pegasus" else 2 * self.m + 1
@@ -67,8 +78,11 @@ class Lattice:
 
     @property
     def orders(self) -> Array:
-        """The permutations of the wires of a lane."""
-        return np.array(list(permutations(range(self.t))), dtype=np.int64)
+        """The permutations of the wires of a lane; of wide lanes as many, drawn once for all."""
+        if self.t <= _WIDEST:
+            return np.array(list(permutations(range(self.t))), dtype=np.int64)
+        wires = np.tile(np.arange(self.t), (factorial(_WIDEST), 1))
+        return np.random.default_rng(0).permuted(wires, axis=1)
 
     @property
     def steps(self) -> Array:
@@ -91,6 +105,22 @@ class Lattice:
         rest, k = np.divmod(rest, self.t)
         u, w = np.divmod(rest, 2 * self.m + 1)
         return np.stack([u, w, k, 2 * z + j], axis=1)
+
+    def joined(self, one: Longs, other: Longs) -> Bools:
+        """Return whether the ideal lattice has a coupler between each two qubits, by number."""
+        a, b = self.coordinates(one).T, self.coordinates(other).T
+        (u, lane, wire, position), (v, row, strand, place) = a, b
+        same_lane, apart = (u == v) & (lane == row), np.abs(position - place)
+        if self.topology == "pegasus":
+            line, far = 2 * lane + wire, 2 * row + strand
+            reach, along = 12, (line == far) & (apart == 12)
+            odd = (wire != strand) & (apart == 0)
+        else:
+            line, far, reach = lane, row, 2
+            along, odd = (wire == strand) & ((apart == 1) | (apart == 2)), np.bool_(False)
+        crossing = (far - position >= 0) & (far - position < reach)
+        crossing &= (line - place >= 0) & (line - place < reach)
+        return np.asarray(np.where(u == v, same_lane & (along | odd), crossing))
 
     def table(self, qubits: Longs) -> Longs:
         """Return the index into ``qubits`` at each u, lane, wire, position; -1 where none is."""

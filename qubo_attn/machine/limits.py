@@ -20,6 +20,8 @@ from qubo_attn.errors import TargetError
 FIELD_ERROR = 0.02
 COUPLING_ERROR = 0.015
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 Range: TypeAlias = tuple[float, float]
 
 _COMMON: dict[str, Any] = {
@@ -126,7 +128,7 @@ def _pair(
 ) -> Range:
     value = properties.get(name)
     pair = tuple(value) if isinstance(value, Iterable) else ()
-    finite = len(pair) == 2 and all(isinstance(x, Real) and np.isfinite(float(x)) for x in pair)
+    finite = len(pair) == 2 and all(map(_is_finite, pair))
     if not finite or not fits(*map(float, pair)):
         raise TargetError(
             f"the machine's property {name} must be {wanted if finite else 'two finite numbers'}, "
@@ -135,3 +137,11 @@ def _pair(
             found=value,
         )
     return float(pair[0]), float(pair[1])
+
+
+def _is_finite(value: object) -> bool:
+    """Return whether a value is a real number that float64 holds."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    # Comparing, not converting: a whole number may be larger than any float.
+    return bool(-_LARGEST <= value <= _LARGEST)  # type: ignore[operator]

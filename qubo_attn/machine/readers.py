@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,8 +11,15 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Longs, own_array
 from qubo_attn.errors import TargetError
+from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.limits import stated
-from qubo_attn.machine.topology import GRIDS, ideal_graph, ordered
+from qubo_attn.machine.topology import (
+    GRIDS,
+    ideal_graph,
+    is_part_of_lattice,
+    lattice_shape,
+    ordered,
+)
 
 if TYPE_CHECKING:
     import dimod
@@ -31,22 +38,20 @@ class Machine(NamedTuple):
     names: tuple[Hashable, ...] | None = None
 
 
-def ideal(family: str, shape: tuple[int, ...]) -> Machine:
+def ideal(family: str, shape: Sequence[object]) -> Machine:
     """Return a Pegasus or Zephyr machine with nothing missing.
 
     Raises:
-        TargetError: there is no such lattice.
+        TargetError: there is no such lattice, or it is too large for memory.
     """
     if family not in GRIDS:
         raise TargetError(
             f"unknown topology {family!r}; one of {', '.join(GRIDS)}", topology=family
         )
-    least = 2 if family == "pegasus" else 1
-    whole = all(isinstance(s, (int, np.integer)) for s in shape)
-    if not shape or not whole or shape[0] < least:
-        raise TargetError(f"{family} needs a grid of at least {least}, not {shape}")
-    columns = ideal_graph(family, tuple(int(s) for s in shape))
-    return Machine(family, shape, *columns, stated(family, {}), f"{family} {shape[0]}")
+    sizes = lattice_shape(family, shape)
+    return Machine(
+        family, sizes, *ideal_graph(family, sizes), stated(family, {}), _name(family, sizes)
+    )
 
 
 def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
@@ -55,66 +60,119 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
     See `qubo_attn.Target.from_json`.
     """
     try:
-        content = json.loads(Path(file).read_text())
+        content = json.loads(Path(file).read_text(encoding="utf-8"))
         family, shape = content["topology"]["type"], tuple(content["topology"]["shape"])
-        qubits = np.array(content["missing_qubits"], np.int64)
-        couplers = np.array(content["missing_couplers"], np.int64).reshape(-1, 2)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        machine = ideal(family, shape)
+        size = Lattice.of(family, machine.shape).qubits
+        qubits = _numbers(content["missing_qubits"], size)
+        couplers = _numbers(content["missing_couplers"], size).reshape(-1, 2)
+        properties = content.get("properties") or {}
+        if not isinstance(properties, dict):
+            raise TypeError("properties are an object")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TargetError(
             f"{file} does not read as a working graph: {error!r}", file=str(file)
         ) from error
-    label, properties = content.get("solver", Path(file).stem), content.get("properties", {})
-    machine = ideal(family, shape)._replace(properties=stated(family, properties), label=label)
-    return machine, qubits, couplers
+    label = str(content.get("solver", Path(file).stem))
+    return machine._replace(properties=stated(family, properties), label=label), qubits, couplers
+
+
+def _numbers(listed: object, size: int) -> Longs:
+    """Return numbers of qubits that a file lists.
+
+    Raises:
+        ValueError: one is no whole number, or none of a lattice's ``size`` qubits.
+    """
+    array = np.asarray(listed)
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError("missing qubits and couplers are whole numbers")
+    if array.size and not 0 <= array.min() <= array.max() < size:
+        raise ValueError(f"a missing qubit is none of the lattice's {size} qubits")
+    return array.astype(np.int64)
 
 
 def read_graph(graph: nx.Graph, properties: Mapping[str, Any], label: str) -> Machine:
     """Return the machine of a networkx graph; see `qubo_attn.Target.from_graph`."""
     if graph.is_directed() or graph.is_multigraph():
         raise TargetError(_PLAIN)
-    rows, tile = graph.graph.get("rows"), graph.graph.get("tile")
-    family, shape = str(graph.graph.get("family")), tuple[int, ...]()
-    if rows is not None and graph.graph.get("labels", "int") == "int":
-        shape = (int(rows), int(tile)) if family == "zephyr" else (int(rows),)
+    notes = graph.graph
+    family = notes.get("family") if notes.get("labels", "int") == "int" else None
+    shape = [notes.get(name) for name in ("rows", "tile")[: 2 if family == "zephyr" else 1]]
     return _working(family, shape, list(graph.nodes), list(graph.edges), properties, label)
 
 
 def read_sampler(sampler: dimod.Structured) -> Machine:
     """Return the machine behind a structured sampler; see `qubo_attn.Target.from_sampler`."""
-    properties = dict(getattr(sampler, "properties", {}))
-    topology = properties.get("topology", {})
+    listed = getattr(sampler, "properties", None)
+    properties = dict(listed) if isinstance(listed, Mapping) else {}
+    topology = properties.get("topology")
+    topology = topology if isinstance(topology, Mapping) else {}
     # A live solver's name outlives its working graph; this identifies the graph.
     if graph_id := getattr(getattr(sampler, "solver", None), "graph_id", None):
         properties["graph_id"] = str(graph_id)
-    label = str(properties.get("chip_id", type(sampler).__name__))
-    family, shape = topology.get("type"), tuple(topology.get("shape", ()))
-    nodes, edges = list(sampler.nodelist), list(sampler.edgelist)
-    return _working(family, shape, nodes, edges, properties, label)
+    label = str(properties.get("chip_id") or type(sampler).__name__)
+    try:
+        nodes, edges = list(sampler.nodelist), [(u, v) for u, v in sampler.edgelist]
+    except (TypeError, ValueError) as error:
+        raise TargetError(
+            f"{type(sampler).__name__} lists no qubits and couplers ({error}): its nodelist and "
+            "edgelist must name them",
+            sampler=repr(sampler),
+        ) from error
+    shape = topology.get("shape")
+    shape = tuple(shape) if isinstance(shape, Iterable) else ()
+    return _working(topology.get("type"), shape, nodes, edges, properties, label)
 
 
 def _working(
-    family: str,
-    shape: tuple[int, ...],
+    family: object,
+    shape: Sequence[object],
     nodes: list[Any],
     edges: list[tuple[Any, Any]],
     properties: Mapping[str, Any],
     label: str,
 ) -> Machine:
-    """Return the machine of working qubits and couplers; of a lattice where they say which."""
+    """Return the machine of working qubits and couplers.
+
+    It is of a lattice where that has all of them, by their numbers. A graph with other couplers, or
+    with numbers of its own, works as any other graph does, whatever lattice it states.
+    """
     if not nodes or any(u == v for u, v in edges):
         raise TargetError(_PLAIN)
-    whole = all(isinstance(q, (int, np.integer)) for q in nodes)
+    if not isinstance(properties, Mapping):
+        raise TargetError(f"the machine's properties are a dict, not {properties!r}")
+    try:
+        nodes = list(dict.fromkeys(nodes))
+    except TypeError as error:
+        raise TargetError(f"qubits need labels that hash: {error}") from error
+    whole = all(_is_number(q) for q in nodes)
     names = sorted(nodes) if whole else sorted(nodes, key=lambda q: (type(q).__name__, str(q)))
     place = {name: index for index, name in enumerate(names)}
-    pairs = np.array([(place[u], place[v]) for u, v in edges], np.int64).reshape(-1, 2)
+    try:
+        pairs = np.array([(place[u], place[v]) for u, v in edges], np.int64).reshape(-1, 2)
+    except (KeyError, TypeError) as error:
+        raise TargetError(f"a coupler has an end that is no qubit: {error}") from error
     qubits = np.array(names if whole else range(len(names)), np.int64)
     columns = own_array(qubits), own_array(ordered(pairs))
-    if family in GRIDS and shape and whole:
-        label = label or f"{family} {shape[0]}"
-        return Machine(family, shape, *columns, stated(family, properties), label)
+    if whole and isinstance(family, str) and is_part_of_lattice(family, shape, *columns):
+        sizes = lattice_shape(family, shape)
+        label = label or _name(family, sizes)
+        return Machine(family, sizes, *columns, stated(family, properties), label)
     label = label or f"graph of {len(names)} qubits"
     properties = stated("other", properties)
     return Machine("other", (), *columns, properties, label, None if whole else tuple(names))
+
+
+def _is_number(qubit: object) -> bool:
+    """Return whether a label serves as a number of a qubit."""
+    number = isinstance(qubit, (int, np.integer)) and not isinstance(qubit, bool)
+    return number and -(2**63) <= int(qubit) < 2**63  # type: ignore[call-overload]
+
+
+def _name(family: str, shape: tuple[int, ...]) -> str:
+    """Return how reports call a lattice: its grid, and its tile where machines have another."""
+    tile = f", tile {shape[1]}" if shape[1:] not in ((), (4,)) else ""
+    return f"{family} {shape[0]}{tile}"
 
 
 _PLAIN = "a working graph is undirected, has qubits, and no self-loops or double edges"

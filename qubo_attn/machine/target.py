@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
 from qubo_attn.machine.readers import ideal, read_graph, read_json, read_sampler
 from qubo_attn.machine.timing import Timing
-from qubo_attn.machine.topology import GRIDS, coupling_groups, ideal_graph
+from qubo_attn.machine.topology import GRIDS, check_graph, coupling_groups, ideal_graph
 
 if TYPE_CHECKING:
     import dimod
@@ -60,6 +62,9 @@ class Target(Portable):
     label: str = ""
     names: tuple[Hashable, ...] | None = None
 
+    def __post_init__(self) -> None:
+        check_graph(self.topology, self.shape, self.qubits, self.couplers)
+
     # -- ways to build one --------------------------------------------------------------------
 
     @classmethod
@@ -77,6 +82,9 @@ class Target(Portable):
             m: grid parameter; Advantage2 machines have 12 or 6.
             missing_qubits, missing_couplers: share of each that does not work, drawn with ``seed``.
             seed: seed of the draw.
+
+        Raises:
+            TargetError: there is no such lattice, or a share is not between 0 and 1.
         """
         target = cls(*ideal("zephyr", (m, 4)))
         return target.with_losses(missing_qubits, missing_couplers, seed)
@@ -96,6 +104,9 @@ class Target(Portable):
             m: grid parameter.
             missing_qubits, missing_couplers: share of each that does not work, drawn with ``seed``.
             seed: seed of the draw.
+
+        Raises:
+            TargetError: there is no such lattice, or a share is not between 0 and 1.
         """
         target = cls(*ideal("pegasus", (m,)))
         return target.with_losses(missing_qubits, missing_couplers, seed)
@@ -120,7 +131,8 @@ class Target(Portable):
     ) -> Target:
         """Return a machine with the given working graph.
 
-        A graph made by the topology library keeps its family; any other is ``"other"``.
+        A graph made by the topology library keeps its family as long as the lattice has all its
+        qubits and couplers, by their numbers; any other is ``"other"``.
 
         Raises:
             TargetError: the graph is empty, directed, or has self-loops.
@@ -142,7 +154,14 @@ class Target(Portable):
 
     @classmethod
     def from_sampler(cls, sampler: dimod.Structured) -> Target:
-        """Return the machine behind a structured sampler, for example a ``DWaveSampler``."""
+        """Return the machine behind a structured sampler, for example a ``DWaveSampler``.
+
+        It is of the lattice that the sampler states where that has all its qubits and couplers, by
+        their numbers; any other works as ``"other"``.
+
+        Raises:
+            TargetError: it lists no qubits, or a coupler of qubits that it does not list.
+        """
         return cls(*read_sampler(sampler))
 
     @classmethod
@@ -177,9 +196,10 @@ class Target(Portable):
         if name == "all-to-all":
             return cls.all_to_all()
         family, _, size = name.partition(":")
-        if family in GRIDS and size.isdecimal() and int(size) >= 1:
-            return cls.zephyr(int(size)) if family == "zephyr" else cls.pegasus(int(size))
-        if Path(name).suffix == ".json" or Path(name).exists():
+        # Eighteen digits tell that a lattice is too large.
+        if family in GRIDS and size.isdecimal() and (m := int(size[:18])) >= 1:
+            return cls.zephyr(m) if family == "zephyr" else cls.pegasus(m)
+        if Path(name).suffix == ".json" or os.path.exists(name):
             return cls.from_json(name)
         raise TargetError(
             f"unknown target {name!r}: expected zephyr:M, pegasus:M, all-to-all or a JSON file"
@@ -200,8 +220,9 @@ class Target(Portable):
             TargetError: a share is not between 0 and 1.
         """
         for name, share in (("missing_qubits", qubits), ("missing_couplers", couplers)):
-            if not 0 <= share < 1:
-                raise TargetError(f"{name} must be a share from 0 to below 1, not {share}")
+            if not isinstance(share, Real) or not 0 <= share < 1:
+                raise TargetError(f"{name} must be a share from 0 to below 1, not {share!r}")
+        seed = whole("seed", seed)
         if qubits == couplers == 0:
             return self
         generator = np.random.default_rng(seed)

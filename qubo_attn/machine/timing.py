@@ -8,13 +8,14 @@ between given points, on logarithmic axes), a delay, and thermalization.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from qubo_attn.errors import TargetError
+from qubo_attn.common.checks import number
+from qubo_attn.errors import InputError, TargetError
 
 _READOUT = "readout_time_model_parameters"
 # Published by Advantage_system4.1 and Advantage2_system1, rounded; points are powers of ten.
@@ -76,15 +77,21 @@ class Timing:
         """Read the model from solver properties, or take the family's; None where neither is.
 
         Raises:
-            TargetError: the machine states a model of another kind.
+            TargetError: the machine states a model of another kind, or what is no time.
         """
         measured = properties.get("problem_timing_data") or {}
         if not measured and family not in _FAMILIES:
             return None
+        if not isinstance(measured, Mapping):
+            raise TargetError(
+                f"the machine's problem_timing_data must be a dict, not {measured!r}",
+                property="problem_timing_data",
+            )
         data = _DEFAULTS | {k: v for k, v in properties.items() if k in _DEFAULTS}
         data |= measured or _FAMILIES[family]
         version, model = str(data["version"]), data["readout_time_model"]
-        parameters = data.get(_READOUT, ())
+        listed = data.get(_READOUT, ())
+        parameters = tuple(listed) if isinstance(listed, Iterable) else ()
         half = len(parameters) // 2
         readable = version.startswith("1.0.") and model in ("pwl_log_log", "pwl_linear")
         if not readable or not half or len(parameters) % 2 or not set(data) >= _NEEDED:
@@ -94,15 +101,13 @@ class Timing:
                 f"{', '.join(sorted(_NEEDED))} and an even number of parameters",
                 property="problem_timing_data",
             )
+        points = [_time(_READOUT, value) for value in parameters]
+        times = {field: _time(name, data[name], least=0.0) for field, name in _TIMES.items()}
         return cls(
-            float(data["typical_programming_time"]),
-            float(data["qpu_delay_time_per_sample"]),
-            float(data["default_annealing_time"]),
-            float(data["default_programming_thermalization"]),
-            float(data["default_readout_thermalization"]),
-            (tuple(map(float, parameters[:half])), tuple(map(float, parameters[half:]))),
-            model == "pwl_log_log",
-            bool(measured),
+            **times,
+            points=(tuple(points[:half]), tuple(points[half:])),
+            logarithmic=model == "pwl_log_log",
+            stated=bool(measured),
         )
 
     def given(self, options: Mapping[str, Any]) -> Timing:
@@ -149,3 +154,23 @@ class Timing:
 
 _WAITS = ("programming_thermalization", "readout_thermalization")
 _NEEDED = frozenset({"typical_programming_time", "qpu_delay_time_per_sample"})
+# What the machine calls the times of `Timing`.
+_TIMES = {
+    "programming": "typical_programming_time",
+    "delay": "qpu_delay_time_per_sample",
+    "annealing": "default_annealing_time",
+    "programming_thermalization": "default_programming_thermalization",
+    "readout_thermalization": "default_readout_thermalization",
+}
+
+
+def _time(name: str, value: object, least: float | None = None) -> float:
+    """Return a number of the timing model.
+
+    Raises:
+        TargetError: it is none; names it.
+    """
+    try:
+        return number(name, value, least)
+    except InputError as error:
+        raise TargetError(f"the machine's {error}", property=name, found=value) from None

@@ -6,20 +6,105 @@ The one module that imports the topology library.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
+from numbers import Integral
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats, Longs, own_array
+from qubo_attn.errors import TargetError
 from qubo_attn.machine.lattice import Lattice
 
 if TYPE_CHECKING:
     import networkx as nx
 
 GRIDS = ("pegasus", "zephyr")
+# Fifty times the qubits of today's machines: tables of a lattice and its couplers fit in memory.
+MOST_QUBITS = 250_000
+
+
+def lattice_shape(family: str, shape: Sequence[object]) -> tuple[int, ...]:
+    """Return the shape of a Pegasus or Zephyr lattice, or say what it must be.
+
+    Args:
+        family: ``"pegasus"`` or ``"zephyr"``.
+        shape: grid parameter; for Zephyr also the wires of a lane, 4 where it is left out.
+
+    Raises:
+        TargetError: there is no such lattice, or it is too large for memory.
+    """
+    least, most = (2, 1) if family == "pegasus" else (1, 2)
+    whole = all(isinstance(s, Integral) and not isinstance(s, bool) for s in shape)
+    sizes = tuple(int(s) for s in shape) if whole else ()  # type: ignore[call-overload]
+    if not 1 <= len(sizes) <= most or sizes[0] < least or min(sizes) < 1:
+        form = "one whole number" if most == 1 else "one or two whole numbers"
+        raise TargetError(
+            f"{family} needs a grid of at least {least}: its shape is {form}, not {tuple(shape)!r}",
+            topology=family,
+            shape=tuple(shape),
+        )
+    if Lattice.of(family, sizes).qubits > MOST_QUBITS:
+        raise TargetError(
+            f"{family} with shape {list(sizes)} has more than {MOST_QUBITS} qubits, the most that "
+            "a target may have",
+            topology=family,
+            shape=sizes,
+        )
+    return sizes
+
+
+def check_graph(family: str, shape: tuple[int, ...], qubits: Longs, couplers: Array) -> None:
+    """Check that columns describe a working graph: kernels rely on it.
+
+    Raises:
+        TargetError: qubits do not ascend or lie beyond the lattice, or a coupler does not join two
+            of them, comes twice or out of order.
+    """
+    size = len(qubits)
+    good = qubits.ndim == 1 and couplers.ndim == 2 and couplers.shape[1] == 2
+    if not good or qubits.dtype != np.int64 or couplers.dtype != np.int64:
+        raise TargetError("qubits and couplers are int64 columns: one number, two positions each")
+    if (qubits[1:] <= qubits[:-1]).any():
+        raise TargetError("the qubits of a target ascend, each of them once")
+    u, v = couplers.T
+    if len(couplers) and (u.min() < 0 or v.max() >= size or (u >= v).any()):
+        raise TargetError(f"a coupler joins two positions among {size} qubits, smaller first")
+    codes = u * size + v
+    if (codes[1:] <= codes[:-1]).any():
+        raise TargetError("the couplers of a target are sorted, each of them once")
+    if family in GRIDS:
+        most = Lattice.of(family, lattice_shape(family, shape)).qubits
+        if size and (qubits[0] < 0 or qubits[-1] >= most):
+            q = int(qubits[0] if qubits[0] < 0 else qubits[-1])
+            raise TargetError(
+                f"qubit {q} lies beyond {family} with shape {list(shape)}, whose qubits are 0 to "
+                f"{most - 1}",
+                qubit=q,
+            )
+
+
+def is_part_of_lattice(
+    family: str, shape: Sequence[object], qubits: Longs, couplers: Array
+) -> bool:
+    """Return whether a lattice has all of these qubits and couplers.
+
+    Args:
+        family, shape: as a machine or a graph states them.
+        qubits: numbers.
+        couplers: positions in ``qubits``, shape (couplers, 2).
+    """
+    if family not in GRIDS:
+        return False
+    try:
+        lattice = Lattice.of(family, lattice_shape(family, shape))
+    except TargetError:
+        return False
+    inside = qubits[0] >= 0 and qubits[-1] < lattice.qubits
+    return bool(inside and lattice.joined(*qubits[couplers].T).all())
 
 
 @lru_cache(maxsize=8)
@@ -92,6 +177,9 @@ def coupling_groups(family: str, shape: tuple[int, ...], qubits: Longs, couplers
 
     Returns:
         int64, shape (couplers, 2): two times the qubit's position, plus its group (0 or 1).
+
+    Raises:
+        TargetError: a coupler is none of the lattice's.
     """
     if family != "zephyr":
         return 2 * couplers
@@ -99,7 +187,10 @@ def coupling_groups(family: str, shape: tuple[int, ...], qubits: Longs, couplers
     near, far = couplers, couplers[:, ::-1]
     crossing = position[near] + 1 - lane[far]
     inline = np.where(position[far] > position[near], 0, 1)
-    return 2 * couplers + np.where(u[near] != u[far], crossing, inline)
+    group = np.where(u[near] != u[far], crossing, inline)
+    if len(group) and not 0 <= group.min() <= group.max() <= 1:
+        raise TargetError(f"a coupler is none of {family} with shape {list(shape)}")
+    return 2 * couplers + group
 
 
 def _ideal(family: str, shape: tuple[int, ...], **options: object) -> nx.Graph:
