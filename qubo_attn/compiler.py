@@ -57,7 +57,8 @@ def compile(
 
     Args:
         scores: logits, shape (heads, queries, keys), or (queries, keys) with one head; -inf where a
-            query may not see a key. Anything NumPy can read, torch tensors included.
+            query may not see a key, or masked in a masked array, or so low that it must be meant:
+            see docs/masks.md. Anything NumPy can read, torch tensors included.
         heads: number of heads, or one `Head` each where they differ.
         select: what each row may select; `ExactlyK` (8) by default, a quarter of a 32-token
             window. A row with fewer visible keys keeps all of them, and the result says so.
@@ -66,11 +67,12 @@ def compile(
             hand), or an objective with options.
         values: value vectors, shape (heads, keys, d).
         keys: key vectors, shape (heads, keys, d).
-        mask: bool, shape (queries, keys) or (heads, queries, keys); true where visible.
+        mask: bools, or zeros and ones, true where visible; or floats that are added, 0 where
+            visible. Shape (keys,), (queries, keys), (heads, queries, keys), or one that broadcasts.
         kv_head: int, shape (heads,): key/value head of each query head, where ``values`` and
             ``keys`` come once per key/value head.
-        required, forbidden: bool, shape (queries, keys) or (heads, queries, keys): keys that each
-            row must keep, or must not.
+        required, forbidden: bools, or zeros and ones, of such a shape: keys that each row must
+            keep, or must not.
         tie: shared selections, e.g. ``TieVariables.from_kv_head(kv_head)``; none by default.
         coupling: heads that pay for keeping the same key of a query, or gain by it, e.g.
             ``Diversity(0.5)``, or several, such as

@@ -38,7 +38,7 @@ FORMAT = 3
 _CHOICES = (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained, Agreement, Diversity)
 _KNOWN: dict[str, type] = {**SHIPPED, **OBJECTIVES, **{c.__name__: c for c in _CHOICES}}
 # Fields that are saved by name.
-_ATTENTION = ("logits", "values", "keys", "required", "forbidden")
+_ATTENTION = ("logits", "values", "keys", "required", "forbidden", "missing")
 _STAGE = ("name", "spec", "seconds", "peak")
 _REWRITE = ("margin", "restricts", "notes", "error")
 _PROVEN = ("index", "margin", "method", "upper", "lower", "witness")
@@ -113,6 +113,7 @@ def _facts(compiled: Compilation) -> dict[str, Any]:
     ]
     return {
         "stages": stages,
+        "hidden_by_value": compiled.attention.hidden_by_value,
         **{group: [_choice(entry) for entry in getattr(recipe, group)] for group in _CHOSEN},
         "embed": None if recipe.embed is None else _named(recipe.embed, _EMBED),
         "chain_strength": recipe.chain_strength,
@@ -217,7 +218,8 @@ def _build(
         name: columns for name, columns in group("attention").items() if name in _ATTENTION
     }
     recipe = _recipe(facts, group("recipe"), target, cache)
-    return Compilation(Attention(**attention), recipe, tuple(stages))
+    by_value = int(facts.get("hidden_by_value", 0))
+    return Compilation(Attention(**attention, hidden_by_value=by_value), recipe, tuple(stages))
 
 
 def _recipe(

@@ -14,18 +14,28 @@ from qubo_attn.common.arrays import Array
 from qubo_attn.common.checks import nearest
 from qubo_attn.errors import InputError, MissingExtraError
 
-# Names of arrays in files; two of them may be in the singular.
-_NAMES = ("values", "value", "keys", "key", "mask", "kv_head", "required", "forbidden")
-_PLURALS = {"value": "values", "key": "keys"}
+# Names of arrays in files, and what `qubo_attn.compile` calls those with other names there.
+_NAMES = (
+    "values",
+    "value",
+    "keys",
+    "key",
+    "mask",
+    "attention_mask",
+    "kv_head",
+    "required",
+    "forbidden",
+)
+_ALIASES = {"value": "values", "key": "keys", "attention_mask": "mask"}
 
 
 def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict[str, Array]:
     """Read scores, and what belongs to them, from a file.
 
     A ``.npy`` file holds scores alone. A ``.npz`` or ``.safetensors`` file holds ``scores`` and,
-    where they are known, ``value`` or ``values``, ``key`` or ``keys``, ``mask``, ``kv_head``,
-    ``required`` and ``forbidden``; other arrays are not read. Nothing is unpickled. ``BF16``
-    arrays become float32.
+    where they are known, ``value`` or ``values``, ``key`` or ``keys``, ``mask`` or
+    ``attention_mask``, ``kv_head``, ``required`` and ``forbidden``; other arrays are not read.
+    Nothing is unpickled. ``BF16`` arrays become float32.
 
     Args:
         file: path of the file.
@@ -35,8 +45,8 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
         Arrays by the names that `qubo_attn.compile` gives its arguments.
 
     Raises:
-        InputError: the file does not read, or holds no such array; names the file and what it
-            holds.
+        InputError: the file does not read, holds no such array, or holds one under two names;
+            names the file and what it holds.
         MissingExtraError: a ``.safetensors`` file needs the package safetensors.
 
     Example:
@@ -61,7 +71,15 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
         )
     if scores not in arrays:
         raise InputError(f"{path} holds no array", file=str(path), found=())
-    read = {_PLURALS.get(name, name): arrays[name] for name in _NAMES if name in arrays}
+    for alias, name in _ALIASES.items():
+        if alias in arrays and name in arrays:
+            raise InputError(
+                f"{path} holds both {name} and {alias}, which are two names of one array; leave "
+                "one out",
+                file=str(path),
+                array=alias,
+            )
+    read = {_ALIASES.get(name, name): arrays[name] for name in _NAMES if name in arrays}
     return {**read, "scores": arrays[scores]}
 
 

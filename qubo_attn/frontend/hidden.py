@@ -127,14 +127,14 @@ def read_mask(mask: ArrayLike) -> Bools | Floats:
     if masked is not None:
         array = np.where(masked, np.zeros((), array.dtype), array)
     kind = array.dtype.kind
-    odd = array[(array != 0) & (array != 1)] if kind in "iu" else array[:0]
-    if odd.size and (array > 0).any():
+    flags = kind in "biu" and bool(((array == 0) | (array == 1)).all())
+    if kind in "iu" and not flags and (array > 0).any():
         raise InputError(
-            f"mask holds whole numbers other than 0 and 1, such as {odd[0]}: 1 is for a key that "
-            "the query may see, 0 for one it may not",
+            f"mask holds whole numbers from {array.min()} to {array.max()}; expected 1 for a key "
+            "that the query may see and 0 for one it may not",
             argument="mask",
         )
-    array = array != 0 if kind in "biu" and not odd.size else _added(array)
+    array = array != 0 if flags else _added(array)
     if masked is not None:
         array = np.where(masked, False if array.dtype == np.bool_ else -np.inf, array)
     return own_array(array)
@@ -222,7 +222,7 @@ def _read(name: str, given: Any) -> tuple[Array, Bools | None]:
     readable = as_array(name, given)
     try:
         plain, masked = split_masked(readable)
-        return np.array(plain), masked
+        return np.array(np.asarray(plain)), masked
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
 

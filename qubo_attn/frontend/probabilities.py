@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qubo_attn.common.arrays import Floats, first_place
+from qubo_attn.common.arrays import Floats, first_place, split_masked
 from qubo_attn.common.checks import numbers, whole
 from qubo_attn.errors import InputError
 
@@ -20,6 +20,11 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
 
     The logit of a probability is its logarithm. It is -inf where the probability is zero: the model
     masked the key, or its weight underflowed. Softmax of the logits gives the probabilities back.
+    Rows may add up to less than 1, as where a model has attention sinks and drops them after its
+    softmax; softmax of their logits gives them scaled up to 1. Rows of NaN alone, which padding
+    leaves beside others, see no key, and nor do rows of zeros. What is masked in a masked array
+    counts as zero.
+
     The logits differ from those of the model by a constant of each row. Where rows keep an exact
     number of keys this changes ``selection`` alone, whose pairs multiply logits.
 
@@ -48,7 +53,10 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
         >>> compiled.solve(seed=1).selected[0, 1]
         array([False,  True])
     """
-    weights = numbers("attentions", _layer(attentions, layer))
+    given = _layer(attentions, layer)
+    weights, (_, masked) = numbers("attentions", given), split_masked(given)
+    if masked is not None:
+        weights[masked] = 0.0
     if weights.ndim == 3:
         weights = weights[None]
     if weights.ndim != 4:
@@ -62,6 +70,8 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
     if batch is not None:
         first = _index("batch", batch, len(weights))
         weights = weights[first : first + 1]
+    blank = np.isnan(weights).all(axis=-1)
+    weights[blank & ~blank.all(axis=-1, keepdims=True)] = 0.0
     _check(weights, first)
     weights = weights.reshape(-1, *weights.shape[2:])
     return np.log(weights, out=np.full(weights.shape, -np.inf), where=weights > 0)
@@ -93,7 +103,7 @@ def _index(name: str, index: object, count: int) -> int:
 
 
 def _check(weights: Floats, first: int) -> None:
-    """Reject what is no probability, and rows that add up to neither 1 nor 0."""
+    """Reject what is no probability, and rows that add up to more than 1."""
     bad = ~((weights >= 0) & (weights <= 1 + _SUM_TOLERANCE))
     if bad.any():
         b, head, query, key = first_place(bad)
@@ -107,13 +117,13 @@ def _check(weights: Floats, first: int) -> None:
             key=key,
         )
     total = weights.sum(axis=-1)
-    odd = (np.abs(total - 1.0) > _SUM_TOLERANCE) & (total != 0)
+    odd = total > 1.0 + _SUM_TOLERANCE
     if odd.any():
         b, head, query = first_place(odd)
         raise InputError(
             f"attentions of batch {first + b}, head {head}, query {query} add up to "
-            f"{total[b, head, query]:.6g}, not 1 ({int(odd.sum())} such rows): call model.eval(), "
-            "as dropout scales them",
+            f"{total[b, head, query]:.6g}, not 1 or less ({int(odd.sum())} such rows): "
+            "call model.eval(), as dropout scales them",
             batch=first + b,
             head=head,
             query=query,

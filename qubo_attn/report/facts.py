@@ -40,6 +40,7 @@ class Report:
         cache: folder and counts of the embedding cache; empty without one.
         machine: ``reads`` of each submission, ``calls`` and ``milliseconds`` in total, and whether
             the times are ``stated`` by the machine or its family's; empty without a machine.
+        hidden_by_value: keys of all rows that are hidden by a finite logit, such as -1e9.
 
     Example:
         >>> import numpy as np, qubo_attn as qa
@@ -55,6 +56,7 @@ class Report:
     chains: dict[int, int] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    hidden_by_value: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, ready for JSON."""
@@ -75,6 +77,8 @@ class Report:
         if any(stage["bound"] is None for stage in self.stages):
             lines.append(f"{TO_PROVE}: no bound is proved yet; report(prove=True) proves it")
         lines.append("rows: " + ", ".join(f"{count} {name}" for name, count in self.rows.items()))
+        if self.hidden_by_value:
+            lines.append(f"hidden: {self.hidden_by_value} keys by finite logits, such as -1e9")
         lines.append(f"target: {self.target or 'none, logical models alone'}")
         for part in self.submissions:
             lines.append(
@@ -138,6 +142,7 @@ def build_report(compilation: Compilation, reads: int = 1000, prove: bool = Fals
         chains=chains,
         cache=_cache(compilation),
         machine=machine,
+        hidden_by_value=compilation.attention.hidden_by_value,
     )
 
 

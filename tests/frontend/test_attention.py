@@ -59,11 +59,23 @@ def test_numpy_whole_numbers_are_fine() -> None:
         ({"values": np.full((2, 5, 1), np.nan)}, r"values\[0,0,0\] is nan \(head 0, key 0\)"),
         ({"keys": np.zeros((3, 5, 3))}, r"keys have shape \(3, 5, 3\)"),
         ({"mask": np.ones((3, 4), bool)}, r"mask has shape \(3, 4\); expected \(3, 5\)"),
-        ({"mask": np.ones((3, 5))}, "mask has dtype float64; expected bool"),
+        ({"mask": np.ones((3, 5))}, "mask has dtype float64; expected bool or whole numbers"),
+        ({"mask": [[0, 1, 2, 1, 0]]}, "mask holds whole numbers from 0 to 2; expected 1 for a key"),
+        ({"mask": [0.0, np.nan, 0, 0, 0]}, r"mask\[1\] is nan: a mask of floats holds 0"),
+        ({"mask": True}, r"mask has shape \(\); expected \(3, 5\), \(2, 3, 5\) or \(5,\)"),
+        ({"mask": np.zeros((2, 1, 3, 5))}, r"mask has shape \(2, 1, 3, 5\)"),
+        ({"required": [[0, 2, 0, 0, 0]]}, "required of dtype int64 holds more than bools"),
+        ({"forbidden": np.zeros(4, bool)}, r"forbidden has shape \(4,\)"),
         ({"mask": [[True], [True, False]]}, "mask is not a rectangular array"),
         ({"kv_head": [[0], [0, 1]]}, "kv_head is not a rectangular array"),
         ({"kv_head": [0]}, "kv_head must hold one whole number >= 0 for each of 2 heads"),
         ({"kv_head": [0, -1]}, "kv_head must hold one whole number >= 0"),
+        (
+            {"kv_head": [0, 2], "values": np.zeros((2, 5, 1))},
+            "2 key/value heads, but kv_head",
+        ),
+        ({"kv_head": [0.0, 1.0]}, "kv_head must hold one whole number >= 0"),
+        ({"kv_head": np.ma.masked_equal([0, 1], 1)}, "kv_head is masked in 1 places"),
         ({"objective": "entropy"}, "unknown objective 'entropy'; one of boltzmann, hard, least"),
         ({"target": "kite:3"}, "unknown target 'kite:3'"),
         ({"select": 4}, "select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK"),
@@ -111,6 +123,41 @@ def test_the_caller_keeps_its_arrays() -> None:
     scores[:], required[:] = 0, False
     assert (attention.logits == GOOD).all()
     assert (attention.required == (GOOD > 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("kv_head", "heads", "wanted"),
+    [
+        ([1, 0], 2, [1, 0]),
+        ([1, 1], 2, [1, 1]),
+        ([0, 0], 2, [0, 0]),
+        ([0, 0], 1, [0, 0]),
+        ([2, 0], 3, [2, 0]),
+        ((np.uint8(1), np.uint8(0)), 2, [1, 0]),
+    ],
+)
+def test_key_value_heads_are_obeyed(kv_head: object, heads: int, wanted: list[int]) -> None:
+    values, keys = np.random.default_rng(1).normal(size=(2, heads, 5, 3))
+    first = qa.compile(GOOD, 2, values=values, keys=keys, kv_head=kv_head, target=None)
+    assert np.array_equal(first.attention.values, values[wanted])
+    assert np.array_equal(first.attention.keys, keys[wanted])
+    # Vectors that were kept are spread out already; new ones are not.
+    for again in (first.rebind(GOOD + 1), first.rebind(GOOD + 1, values=values)):
+        assert np.array_equal(again.attention.values, values[wanted])
+        assert np.array_equal(again.attention.keys, keys[wanted])
+    (item,) = qa.compile_batch(
+        [{"scores": GOOD, "values": values}], 2, kv_head=kv_head, target=None
+    )
+    assert np.array_equal(item.attention.values, values[wanted])
+
+
+def test_vectors_that_were_spread_out_before_stay() -> None:
+    values = np.random.default_rng(1).normal(size=(2, 5, 3))
+    scores = np.concatenate([GOOD, GOOD])
+    spread = np.repeat(values, 2, axis=0)
+    for given in (values, spread):
+        attention = Attention.check(scores, 4, values=given, kv_head=[0, 0, 1, 1])
+        assert np.array_equal(attention.values, spread)
 
 
 def test_key_value_heads_are_spread_out() -> None:

@@ -100,6 +100,32 @@ def test_rows_that_see_nothing_and_shares_that_vanish() -> None:
     assert result.empty[0].tolist() == [True, False, False]
 
 
+def test_rows_whose_sinks_were_dropped_add_up_to_less_than_one() -> None:
+    layer = np.array([[[[0.2, 0.1, 0.0], [0.02, 0.06, 0.02]]]])
+    scores = qa.from_attentions((layer,))
+    np.testing.assert_allclose(scores[0, 1], np.log([0.02, 0.06, 0.02]))
+    softmax_rows = Attention.check(scores, 1).softmax
+    np.testing.assert_allclose(softmax_rows[0], [[2 / 3, 1 / 3, 0.0], [0.2, 0.6, 0.2]])
+
+
+def test_rows_of_padding_are_nan() -> None:
+    layer = np.array([[[[np.nan, np.nan], [1.0, 0.0], [0.5, 0.5]]]])
+    for given in (layer, layer.astype(np.float16)):
+        scores = qa.from_attentions((given,))
+        np.testing.assert_array_equal(scores[0, :2], [[-np.inf, -np.inf], [0.0, -np.inf]])
+    part = layer.copy()
+    part[0, 0, 0, 1] = 1.0
+    with pytest.raises(qa.InputError, match=r"hold nan .*head 0, query 0, key 0; 1 such"):
+        qa.from_attentions((part,))
+
+
+def test_what_is_masked_has_no_weight() -> None:
+    layer = np.ma.masked_array([[[[0.5, 7.0], [0.25, 0.75]]]], [[[[0, 1], [0, 0]]]])
+    scores = qa.from_attentions((layer,))
+    np.testing.assert_array_equal(scores[0, 0], [np.log(0.5), -np.inf])
+    np.testing.assert_allclose(scores[0, 1], np.log([0.25, 0.75]))
+
+
 def test_half_precision_rounds_sums() -> None:
     rows = softmax(np.random.default_rng(0).normal(size=(1, 1, 4, 1000))).astype(np.float16)
     assert np.abs(rows.astype(float).sum(-1) - 1).max() > 1e-6

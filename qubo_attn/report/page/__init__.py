@@ -130,6 +130,8 @@ def _facts(
         ("choices", f"{count(len(first))} → {count(len(last))} bits"),
         ("submissions", count(len(compilation.submissions))),
     ]
+    if compilation.attention.hidden_by_value:
+        facts.append(("keys hidden by value", count(compilation.attention.hidden_by_value)))
     if machine and machine["milliseconds"] is not None:
         facts.append(("machine time", f"{machine['milliseconds']:,.0f} ms"))
     if result is not None:
