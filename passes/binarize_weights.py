@@ -19,7 +19,8 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Longs, pointers
 from qubo_attn.common.checks import one_of
 from qubo_attn.common.frozen import replaced
-from qubo_attn.common.vocabulary import ENCODINGS
+from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.vocabulary import ENCODINGS, TOPOLOGIES
 from qubo_attn.errors import PassError
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
 from qubo_attn.formulations.encodings import cheapest, coefficients
@@ -31,6 +32,7 @@ from qubo_attn.pipeline.pipeline import BINARY, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 
+@named_fields
 @dataclass(frozen=True)
 class BinarizeWeights:
     """Encode every variable whose largest value exceeds one.
@@ -66,6 +68,7 @@ class BinarizeWeights:
 
     def __post_init__(self) -> None:
         one_of("encoding", self.encoding, ("auto", *ENCODINGS))
+        one_of("topology", self.topology, TOPOLOGIES)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program over bits.

@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -27,6 +28,7 @@ from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 
 
+@named_fields
 @dataclass(frozen=True)
 class Canonicalize:
     """Fix variables that the constraints leave one value.

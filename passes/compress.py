@@ -27,6 +27,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats
 from qubo_attn.common.checks import share, whole
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.formulations.couplers import change_rows
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -38,6 +39,7 @@ from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 MOST_BITS = 24
 
 
+@named_fields
 @dataclass(frozen=True)
 class Compress:
     """Round the coefficients of rows that keep exactly k keys.
@@ -68,14 +70,14 @@ class Compress:
     breaks: ClassVar[frozenset[Fact]] = frozenset({OWN_ENERGIES})
 
     def __post_init__(self) -> None:
-        share("budget", self.budget)
-        whole("bits", self.bits, 2, MOST_BITS)
+        object.__setattr__(self, "budget", share("budget", self.budget))
+        object.__setattr__(self, "bits", whole("bits", self.bits, 2, MOST_BITS))
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with coefficients of fewer bits."""
         if not lone_rows(program).any():
             return unchanged(program, "no rows that keep exactly k bits and stand alone")
-        changed, rows = change_rows(program, kernels.compress_rows, self.budget, int(self.bits))
+        changed, rows = change_rows(program, kernels.compress_rows, self.budget, self.bits)
         before, after = dynamic_range(program), dynamic_range(changed)
         bits, bound = rows.tally[rows.tally > 0], float(rows.bound.sum())
         width = f", {np.median(bits):g} bits in the median" if len(bits) else ""

@@ -24,6 +24,7 @@ from typing import ClassVar
 
 from qubo_attn import kernels
 from qubo_attn.common.checks import share
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.formulations.couplers import change_rows
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -31,6 +32,7 @@ from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 
 
+@named_fields
 @dataclass(frozen=True)
 class DropCouplers:
     """Drop couplers of rows that keep exactly k keys.
@@ -62,7 +64,7 @@ class DropCouplers:
     breaks: ClassVar[frozenset[Fact]] = frozenset({OWN_ENERGIES})
 
     def __post_init__(self) -> None:
-        share("budget", self.budget)
+        object.__setattr__(self, "budget", share("budget", self.budget))
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with fewer couplers."""

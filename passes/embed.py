@@ -22,7 +22,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Longs, pointers
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import MOST_SEED, instance, whole
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
 from qubo_attn.embedding.cliques import ROUNDS, pack_cliques
 from qubo_attn.embedding.component import Component, Shape
@@ -38,6 +39,7 @@ from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 
 
+@named_fields
 @dataclass(frozen=True)
 class Embed:
     """Place a program on a target.
@@ -75,8 +77,13 @@ class Embed:
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:
+        instance("target", self.target, Target)
+        instance("cache", self.cache, EmbeddingCache)
+        object.__setattr__(self, "rounds", whole("rounds", self.rounds))
+        object.__setattr__(self, "seed", whole("seed", self.seed, most=MOST_SEED))
         if self.longest_chain is not None:
-            whole("longest_chain", self.longest_chain, 1)
+            longest = whole("longest_chain", self.longest_chain, 1)
+            object.__setattr__(self, "longest_chain", longest)
 
     def apply(self, program: Program, placement: Placement | None = None) -> Rewrite:
         """Return the program unchanged, with its placement.
@@ -122,7 +129,7 @@ class Embed:
         target, shape = self.target, component.shape
         options = {"seed": self.seed}
         if self.longest_chain is not None:
-            options["longest_chain"] = int(self.longest_chain)
+            options["longest_chain"] = self.longest_chain
         if shape is not None:
             return self.cache.packing(
                 component, target, options, lambda: pack_shape(shape, target, **options)

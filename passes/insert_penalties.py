@@ -28,10 +28,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs
-from qubo_attn.common.checks import one_of
+from qubo_attn.common.checks import flag, number, one_of
 from qubo_attn.common.frozen import replaced
-from qubo_attn.common.vocabulary import CARDINALITIES
-from qubo_attn.errors import InfeasibleError, InputError, PassError
+from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.vocabulary import CARDINALITIES, TOPOLOGIES
+from qubo_attn.errors import InfeasibleError, PassError
 from qubo_attn.formulations.cardinality import Cardinality, choose
 from qubo_attn.formulations.certificates import Certificates, certify, certify_levels, joined
 from qubo_attn.formulations.proofs import step_costs, step_scale
@@ -71,6 +72,7 @@ class Prices(NamedTuple):
     proofs: tuple[Certificates, ...] = ()
 
 
+@named_fields
 @dataclass(frozen=True)
 class InsertPenalties:
     """Price every constraint with the smallest weight a bound proves.
@@ -117,10 +119,12 @@ class InsertPenalties:
     breaks: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.margin) and self.margin >= 0):
-            raise InputError(f"margin must be a number >= 0, not {self.margin}", margin=self.margin)
+        object.__setattr__(self, "margin", number("margin", self.margin, least=0))
         one_of("at_most", self.at_most, AT_MOST)
+        for name in ("relax", "linear"):
+            object.__setattr__(self, name, flag(name, getattr(self, name)))
         one_of("cardinality", self.cardinality, CARDINALITIES)
+        one_of("topology", self.topology, TOPOLOGIES)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with every constraint priced.

@@ -25,6 +25,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats
 from qubo_attn.common.checks import whole
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.formulations.rounding import BlockView, Rounding, candidate_steps
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -37,6 +38,7 @@ from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 MOST_EXACT = 20
 
 
+@named_fields
 @dataclass(frozen=True)
 class Quantize:
     """Round every block's coefficients to whole multiples of a step.
@@ -69,7 +71,8 @@ class Quantize:
 
     def __post_init__(self) -> None:
         largest_integer(self.bits)
-        whole("exact", self.exact, 0, MOST_EXACT)
+        object.__setattr__(self, "bits", int(self.bits))
+        object.__setattr__(self, "exact", whole("exact", self.exact, 0, MOST_EXACT))
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with whole coefficients."""

@@ -34,7 +34,8 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import flag, several, share, whole
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import by_rows
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.proofs import move_costs
@@ -49,6 +50,7 @@ from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 
+@named_fields
 @dataclass(frozen=True)
 class Sparsify:
     """Drop keys, by proof or by softmax mass.
@@ -86,15 +88,15 @@ class Sparsify:
 
     def __post_init__(self) -> None:
         if self.slots is not None:
-            whole("slots", self.slots, least=1)
-        if self.nucleus is not None and not 0 < self.nucleus <= 1:
-            raise InputError(
-                f"nucleus must be a share above 0 up to 1, not {self.nucleus}", nucleus=self.nucleus
-            )
-        for size in self.sizes:
-            whole("sizes", size, least=1)
-        if any(a >= b for a, b in pairwise(self.sizes)):
-            raise InputError(f"sizes must ascend, not {self.sizes!r}", sizes=self.sizes)
+            object.__setattr__(self, "slots", whole("slots", self.slots, least=1))
+        object.__setattr__(self, "dominance", flag("dominance", self.dominance))
+        if self.nucleus is not None:
+            nucleus = share("nucleus", self.nucleus, positive=True)
+            object.__setattr__(self, "nucleus", nucleus)
+        sizes = tuple(whole("sizes", size, least=1) for size in several("sizes", self.sizes))
+        if any(a >= b for a, b in pairwise(sizes)):
+            raise InputError(f"sizes must ascend, not {sizes!r}", argument="sizes", sizes=sizes)
+        object.__setattr__(self, "sizes", sizes)
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program without the keys that were fixed or dropped."""

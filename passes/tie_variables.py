@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Longs
-from qubo_attn.common.checks import number, share, whole
+from qubo_attn.common.checks import flag, number, share, whole
 from qubo_attn.common.frozen import replaced
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.tying import check_rows, find_groups, price_differences, tie_bound
 from qubo_attn.ir.lift import Lift
@@ -36,6 +37,7 @@ from qubo_attn.pipeline.pipeline import OWN_ENERGIES, UNPRICED, WHOLE_ROWS, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
 
 
+@named_fields
 @dataclass(frozen=True)
 class TieVariables:
     """Make the selections of a group equal.
@@ -68,16 +70,17 @@ class TieVariables:
     breaks: ClassVar[frozenset[Fact]] = frozenset()
 
     def __post_init__(self) -> None:
-        head_groups("TieVariables", self.groups)
-        whole("k", self.k, least=1)
+        object.__setattr__(self, "groups", head_groups("TieVariables", self.groups))
+        object.__setattr__(self, "queries", flag("queries", self.queries))
+        object.__setattr__(self, "k", whole("k", self.k, least=1))
         if self.strength is not None:
-            number("strength", self.strength, least=0)
+            object.__setattr__(self, "strength", number("strength", self.strength, least=0))
         if self.overlap is None:
             return
         if self.groups:
             raise InputError("give groups= or overlap= to TieVariables, not both")
-        if share("overlap", self.overlap) == 0:
-            raise InputError("overlap must be above 0: 0 would tie all heads", overlap=0)
+        # 0 would tie all heads.
+        object.__setattr__(self, "overlap", share("overlap", self.overlap, positive=True))
 
     @classmethod
     def from_kv_head(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from qubo_attn.backend.sample import sample_all
+from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY, check_method
 from qubo_attn.common.checks import whole
+from qubo_attn.common.files import path_of, writing
+from qubo_attn.common.keywords import named, names_of
 from qubo_attn.compilation import storage
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.lower import lower
@@ -81,13 +84,15 @@ class CompiledAttention(Compilation):
                 ``programming_thermalization``, ``readout_thermalization``, in microseconds.
 
         Raises:
-            InputError: ``reads`` is no whole number of at least 1.
+            InputError: ``reads`` is no whole number from 1 to a million, an option is not known, or
+                a time is no number of at least 0; names it.
             TargetError: not even one read fits the machine's run duration.
         """
         from qubo_attn.report.schedule import schedule
 
         return schedule(self, reads, options)
 
+    @named
     def draw(self, submission: int = 0, file: str | Path | None = None) -> Figure:
         """Draw the chip with the rows of one submission, coloured by head.
 
@@ -108,9 +113,10 @@ class CompiledAttention(Compilation):
 
     # -- back ---------------------------------------------------------------------------------
 
+    @named
     def decode(
         self,
-        samplesets: Sequence[dimod.SampleSet],
+        samplesets: Iterable[dimod.SampleSet],
         decoder: str | None = None,
         *,
         chain_break_method: str = MAJORITY,
@@ -126,9 +132,9 @@ class CompiledAttention(Compilation):
             chain_break_method: how samples over qubits are read, see `Submission.unembed`.
 
         Raises:
-            DecodeError: the sample sets do not belong to the submissions, or nothing is left of
-                one.
-            InputError: the method is not known.
+            DecodeError: the sample sets do not belong to the submissions, hold what no sampler
+                answers, or nothing is left of one; names the submission.
+            InputError: the decoder or the method is not known.
         """
         return decode(self, samplesets, decoder, chain_break_method)
 
@@ -156,11 +162,17 @@ class CompiledAttention(Compilation):
             multiplier_steps: rounds of sampling besides the first, between which the slopes of
                 linear penalties move towards feasible reads (`InsertPenalties` with ``linear``).
             **options: further keywords of the sampler, e.g. ``num_reads=100``.
+
+        Raises:
+            InputError: an argument does not fit, or is none that the sampler takes; names it.
+            DecodeError: the sampler's answer does not belong to a submission; names it.
         """
         if decoder is not None:
             check_decoder(decoder)
         steps = whole("multiplier_steps", multiplier_steps)
+        seed = check_seed(seed)
         check_method(chain_break_method)
+        check_options(sampler, options, names_of(CompiledAttention.solve))
 
         def sample(compilation: Compilation, step: int) -> list[dimod.SampleSet]:
             parts = compilation.submissions
@@ -174,6 +186,7 @@ class CompiledAttention(Compilation):
 
     # -- again --------------------------------------------------------------------------------
 
+    @named
     def rebind(
         self,
         scores: ArrayLike,
@@ -212,10 +225,11 @@ class CompiledAttention(Compilation):
 
     def save(self, folder: str | Path) -> None:
         """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`."""
-        storage.save(self, Path(folder))
+        storage.save(self, path_of("folder", folder))
 
     # -- shown --------------------------------------------------------------------------------
 
+    @named
     def report(self, reads: int = 1000, *, prove: bool = False) -> Report:
         """Return stages, submissions, rows, machine time and cache counts as a table of facts.
 
@@ -227,6 +241,7 @@ class CompiledAttention(Compilation):
 
         return build_report(self, reads, prove)
 
+    @named
     def html(
         self,
         result: AttentionResult | None = None,
@@ -257,6 +272,7 @@ class CompiledAttention(Compilation):
 
         return attention_page(self, result, tokens=tokens, reads=reads)
 
+    @named
     def write_html(
         self,
         path: str | Path,
@@ -272,7 +288,7 @@ class CompiledAttention(Compilation):
             result, tokens, reads: see `html`.
 
         Raises:
-            InputError: there are more or fewer tokens than keys.
+            InputError: there are more or fewer tokens than keys, or the file cannot be written.
 
         Example:
             >>> import pathlib, tempfile, qubo_attn as qa
@@ -280,8 +296,9 @@ class CompiledAttention(Compilation):
             >>> with tempfile.TemporaryDirectory() as folder:
             ...     compiled.write_html(pathlib.Path(folder) / "report.html", tokens="abc")
         """
-        text = self.html(result, tokens=tokens, reads=reads)
-        Path(path).write_text(text, encoding="utf-8")
+        file, text = path_of("path", path), self.html(result, tokens=tokens, reads=reads)
+        with writing(file):
+            file.write_text(text, encoding="utf-8")
 
     def __str__(self) -> str:
         return str(self.report())
@@ -292,6 +309,7 @@ class CompiledAttention(Compilation):
         return compiled_html(self)
 
 
+@named
 def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAttention:
     """Read a compiled artifact from the folder that `CompiledAttention.save` wrote.
 
@@ -312,4 +330,4 @@ def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAtt
         >>> str(loaded.program) == str(compiled.program)
         True
     """
-    return CompiledAttention.of(storage.load(Path(folder), cache))
+    return CompiledAttention.of(storage.load(path_of("folder", folder), cache))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 from numpy.typing import ArrayLike
 
 from qubo_attn.backend.chain_strength import ChainStrength
+from qubo_attn.common.keywords import check_names, named
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.options import DEFAULT_SELECT, Options, recipe_of
 from qubo_attn.compilation.recipe import Recipe
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
+@named
 def compile(
     scores: ArrayLike,
     heads: int | Sequence[Head],
@@ -133,6 +135,7 @@ def prepare(
     Options that are left out have the defaults of `compile`. Errors are those of `compile`, but
     for what compiling itself raises.
     """
+    check_names("compile", options, _DEFAULTS)
     complete = cast(Options, _DEFAULTS | options)
     attention = Attention.check(
         scores,

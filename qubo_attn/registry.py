@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from qubo_attn import passes as shipped
-from qubo_attn.common.checks import nearest
+from qubo_attn.common.checks import nearest, several, shown
 from qubo_attn.errors import PassError
 from qubo_attn.pipeline.pipeline import Pass, is_pass
 
@@ -158,10 +158,10 @@ def passes_of(
     if passes is None:
         return default()
     steps: list[Pass] = []
-    for step in _split(passes) if isinstance(passes, str) else passes:
+    for step in _split(passes) if isinstance(passes, str) else several("passes", passes):
         if not isinstance(step, str):
             if not is_pass(step):
-                raise PassError(f"passes holds {step!r}, which is no pass and no name of one")
+                raise PassError(f"passes holds {shown(step)}, which is no pass and no name of one")
             steps.append(step)
         elif step.strip() == DEFAULT:
             steps.extend(default())

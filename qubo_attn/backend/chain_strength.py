@@ -21,14 +21,14 @@ at most their mean and a cut takes at least one coupler, ``(X(C) + sum |h_q|) / 
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.model import Physical
 from qubo_attn.common.arrays import Floats, Longs, pointers
-from qubo_attn.common.checks import nearest
+from qubo_attn.common.checks import nearest, number, shown
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS
 from qubo_attn.errors import InputError
 from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
@@ -45,21 +45,23 @@ SIGMAS = 2.0
 ABOVE = 1.0 / 64.0
 
 
-def check_chain_strength(chosen: object) -> None:
-    """Check a choice of chain strength.
+def check_chain_strength(chosen: object) -> ChainStrength:
+    """Return a choice of chain strength, or say what it must be.
 
     Raises:
         InputError: it is neither ``"torque"``, ``"bound"``, ``"auto"`` nor a positive number.
     """
-    number = isinstance(chosen, (int, float)) and not isinstance(chosen, bool)
-    if chosen in CHAIN_STRENGTHS or (number and 0 < chosen < np.inf):  # type: ignore[operator]
-        return
-    raise InputError(
-        "chain_strength must be 'auto', 'torque', 'bound', or a positive number: the prefactor "
-        f"of torque compensation (customarily {PREFACTOR}), not {chosen!r}"
-        f"{nearest(chosen, CHAIN_STRENGTHS) if isinstance(chosen, str) else ''}",
-        argument="chain_strength",
-    )
+    if isinstance(chosen, str) and chosen in CHAIN_STRENGTHS:
+        return cast(ChainStrength, chosen)
+    try:
+        return number("chain_strength", chosen, above=0)
+    except InputError:
+        raise InputError(
+            "chain_strength must be 'auto', 'torque', 'bound', or a positive number: the prefactor "
+            f"of torque compensation (customarily {PREFACTOR}), not {shown(chosen)}"
+            f"{nearest(chosen, CHAIN_STRENGTHS) if isinstance(chosen, str) else ''}",
+            argument="chain_strength",
+        ) from None
 
 
 def torque_strengths(

@@ -42,7 +42,7 @@ def sample_all(
     for submission in submissions:
         if before is not None:
             before(submission)
-        part_seed = None if seed is None else seed + submission.index
+        part_seed = None if seed is None else (seed + submission.index) % 2**31
         samplesets.append(sample(submission, sampler, part_seed, options, chain_break_method))
     return samplesets
 
@@ -68,19 +68,22 @@ def sample(
         chain_break_method: how samples of the embedded model are read.
 
     Raises:
-        InputError: the seed is none that the local sampler takes.
+        InputError: an option is none that the local sampler takes.
     """
     from dimod import concatenate
 
     if sampler is None:
         from dwave.samplers import SimulatedAnnealingSampler
 
-        local = {"num_reads": READS, "num_sweeps": SWEEPS} | options
-        if seed is not None and not 0 <= seed < 2**31:
-            raise InputError(f"seed must be from 0 to 2^31 - 1, not {seed}", seed=seed)
+        given = {name: value for name, value in options.items() if value is not None}
+
+        local = {"num_reads": READS, "num_sweeps": SWEEPS} | given
         if not any(name.startswith("beta") for name in options):
             local |= _beta_range(submission.bqm)
-        return SimulatedAnnealingSampler().sample(submission.bqm, seed=seed, **local)
+        try:
+            return SimulatedAnnealingSampler().sample(submission.bqm, seed=seed, **local)
+        except (TypeError, ValueError, OverflowError, MemoryError) as error:
+            raise InputError(f"the local sampler takes no such options: {error}") from error
     keywords = dict(options)
     if seed is not None and _takes_seed(sampler):
         keywords.setdefault("seed", seed)

@@ -6,7 +6,6 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from qubo_attn.backend.unembed import MAJORITY, Reader, Reads
 from qubo_attn.backend.validate import diagnose
 from qubo_attn.backend.wire import SolverOrder, WireData, physical_wire
 from qubo_attn.common.arrays import Array, Floats, Longs
-from qubo_attn.common.files import write_file
+from qubo_attn.common.files import path_of, write_file, writing
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import DecodeError, SubmissionError
 from qubo_attn.interchange.formats import format_of, write_bqm
@@ -214,8 +213,10 @@ class Submission(Portable):
             ...     qa.read_bqm(f"{folder}/row.bqm") == compiled.submissions[0].bqm
             True
         """
-        if format_of(Path(path), format) == "qp":
-            write_file(Path(path), (json.dumps(self.wire()) + "\n").encode())
+        file = path_of("path", path)
+        if format_of(file, format) == "qp":
+            with writing(file):
+                write_file(file, (json.dumps(self.wire()) + "\n").encode())
         else:
             write_bqm(self.embedded_bqm if embedded else self.bqm, path, format)
 

@@ -13,6 +13,7 @@ from qubo_attn.backend import rules
 from qubo_attn.backend.model import Physical, Vectors
 from qubo_attn.errors import SubmissionError
 from qubo_attn.machine.target import Target
+from qubo_attn.machine.timing import check_times
 
 
 def diagnose(
@@ -35,7 +36,11 @@ def diagnose(
     Yields:
         Errors with ``code``, ``submission`` and, where it has them, ``qubit``, ``coupler``,
         ``variable``, ``found``, ``limits``.
+
+    Raises:
+        InputError: an option is not known, or is no number of at least 0; names it.
     """
+    check_times("validate", options)
     if physical is None:
         yield SubmissionError(
             f"submission {index} was compiled without a structured target: there is nothing to "

@@ -16,21 +16,23 @@ from itertools import chain
 from pkgutil import iter_modules
 from typing import Unpack
 
-import numpy as np
-
 from qubo_attn import kernels
 from qubo_attn.batch.dispatch import Shared, Stream
 from qubo_attn.batch.inputs import Item, RawItem, naming, read_items
 from qubo_attn.batch.worker import Repeater
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import flag, several, shown, whole
+from qubo_attn.common.keywords import check_names, names_of
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.options import Options
 from qubo_attn.compiled import CompiledAttention
+from qubo_attn.compiler import compile
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.heads import Head
 
 # Tasks in flight where the number of workers is not known.
 WINDOW = 16
+# Beyond it, a process costs more than it does.
+MOST_PROCESSES = 1024
 
 
 def compile_batch(
@@ -86,14 +88,22 @@ def compile_batch(
         >>> [len(compiled.program) for compiled in batch]
         [64, 64, 64]
     """
+    check_names("compile_batch", options, [*names_of(compile_batch), *names_of(compile)[2:]])
     _check(executor)
+    flag("progress", progress)
     chunk = whole("chunk", chunk, least=1)
     window = None if window is None else whole("window", window, least=1)
-    if executor is not None and (options.get("before") or options.get("after")):
+    hooks = [hook for name in ("before", "after") for hook in several(name, options.get(name, ()))]
+    if executor is not None and hooks:
         raise InputError(
             "hooks cannot follow items to other processes; leave out before= and after=, or "
             "executor=",
             argument="executor",
+        )
+    if isinstance(items, str) or not isinstance(items, Iterable):
+        raise InputError(
+            f"items must be arrays of scores, or mappings with scores, not {shown(items)}",
+            argument="items",
         )
     total = len(items) if isinstance(items, Sized) else None
     results = _results(read_items(items, heads, options), executor, window, chunk)
@@ -101,14 +111,16 @@ def compile_batch(
 
 
 def _check(executor: object) -> None:
-    number = isinstance(executor, (int, np.integer)) and not isinstance(executor, bool)
-    valid = executor is None or isinstance(executor, Executor) or callable(executor)
-    if not valid and not (number and int(executor) >= 1):  # type: ignore[call-overload]
+    if executor is None or isinstance(executor, Executor) or callable(executor):
+        return
+    try:
+        whole("executor", executor, 1, MOST_PROCESSES)
+    except InputError:
         raise InputError(
-            f"executor must be a concurrent.futures.Executor, a function that makes one, a number "
-            f"of processes >= 1 or None, not {executor!r}",
+            "executor must be a concurrent.futures.Executor, a function that makes one, a number "
+            f"of processes from 1 to {MOST_PROCESSES} or None, not {shown(executor)}",
             argument="executor",
-        )
+        ) from None
 
 
 def _results(
@@ -129,7 +141,7 @@ def _results(
             compilation = dataclasses.replace(compilation, recipe=item.recipe)
             yield CompiledAttention.of(shared.adopt(compilation))
         return
-    if isinstance(executor, (int, np.integer)):
+    if not isinstance(executor, Executor) and not callable(executor):
         window = window or 2 * int(executor)
         executor = partial(processes_of_our_own, int(executor))
     stream = Stream(items, first.recipe, executor, shared, window or WINDOW, chunk)

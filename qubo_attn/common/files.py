@@ -13,9 +13,13 @@ import re
 import secrets
 import socket
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
+
+from qubo_attn.common.checks import shown
+from qubo_attn.errors import InputError
 
 # Hidden, so that no listing of entries sees them; of no other program.
 _PART = ".qubo-attn-part"
@@ -58,6 +62,56 @@ def warn_unkept(what: str, folder: Path, error: Exception) -> None:
         "NUMBA_CACHE_DIR (kernels) and QUBO_ATTN_CACHE (embeddings) name other folders",
         stacklevel=3,
     )
+
+
+def path_of(name: str, path: object) -> Path:
+    """Return the path of a file or folder, ``~`` and ``~user`` in it put in full.
+
+    Args:
+        name: of the argument, for the message.
+        path: a text or `os.PathLike`.
+
+    Raises:
+        InputError: it is neither, no file can have that name, or there is no such home.
+
+    Example:
+        >>> path_of("folder", "/tmp/kept").name
+        'kept'
+        >>> path_of("folder", 3)
+        Traceback (most recent call last):
+        qubo_attn.errors.InputError: folder must be a path, not 3
+    """
+    try:
+        text = os.fspath(path)  # type: ignore[call-overload]
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InputError(f"{name} must be a path, not {shown(path)}", argument=name)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{name} {shown(text)}: {error}", argument=name) from None
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn errors of the system into one that names the file being written.
+
+    Raises:
+        InputError: the file cannot be written; ``file`` is its path.
+
+    Example:
+        >>> with writing(Path("/no/such/folder/chip.png")) as _:
+        ...     Path("/no/such/folder/chip.png").write_text("")
+        Traceback (most recent call last):
+        qubo_attn.errors.InputError: /no/such/folder/chip.png cannot be written: \
+No such file or directory
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path} cannot be written: {reason}", file=str(path)) from error
 
 
 def write_file(path: Path, data: bytes) -> None:

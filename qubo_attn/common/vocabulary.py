@@ -11,6 +11,8 @@ OBJECTIVES = (
 )  # fmt: skip
 ENCODINGS = ("arithmetic", "binary", "bounded", "domain-wall", "one-hot", "unary")
 CARDINALITIES = ("dense", "network", "grid", "auto")
+# What costs are counted on.
+TOPOLOGIES = ("zephyr", "pegasus", "all-to-all")
 CHAIN_STRENGTHS = ("auto", "torque", "bound")
 CHAIN_BREAK_METHODS = ("majority", "discard", "minimise-energy")
 DECODERS = ("levels", "marginals", "renormalise", "residual")

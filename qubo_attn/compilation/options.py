@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn import passes
 from qubo_attn.backend.chain_strength import ChainStrength
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import MOST_SEED, flag, one_of, several, shown, whole
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
@@ -72,7 +72,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         InputError, TargetError, PassError: see `qubo_attn.compile`.
     """
     tie, mask, kv_head = options["tie"], options["mask"], options["kv_head"]
-    machine, seed = Target.of(options["target"]), whole("seed", options["seed"])
+    machine, seed = Target.of(options["target"]), whole("seed", options["seed"], most=MOST_SEED)
     _check_tie(tie, count)
     each = complete_heads(heads, options["select"], options["objective"])
     selects = tuple(check_select(head.select) for head in each)
@@ -91,20 +91,21 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
             *_integers(machine),
         ),
     )
-    embed = None
+    embed, longest = None, options["longest_chain"]
+    longest = None if longest is None else whole("longest_chain", longest, 1)
+    cache = options["cache"]
+    cache = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
     if machine is not None and machine.is_structured:
-        cache = options["cache"]
-        cache = cache if isinstance(cache, EmbeddingCache) else EmbeddingCache(cache)
-        embed = passes.Embed(machine, cache, seed=seed, longest_chain=options["longest_chain"])
+        embed = passes.Embed(machine, cache, seed=seed, longest_chain=longest)
     return Recipe(
         selects,
         tuple(objective_named(cast("str | Objective", head.objective)) for head in each),
         steps,
         embed,
         machine,
-        tuple(options["before"]),
-        tuple(options["after"]),
-        options["verify_each"],
+        _hooks("before", options["before"]),
+        _hooks("after", options["after"]),
+        flag("verify_each", options["verify_each"]),
         None if mask is None else read_mask(mask),
         None if kv_head is None else read_array("kv_head", kv_head),
         _couplings(options["coupling"], each),
@@ -112,11 +113,20 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     )
 
 
+def _hooks(name: str, hooks: object) -> tuple[Any, ...]:
+    """Return hooks, or say that they must be functions."""
+    functions = several(name, hooks)
+    for function in functions:
+        if not callable(function):
+            raise InputError(f"{name} holds {shown(function)}, no function", argument=name)
+    return functions
+
+
 def _check_tie(tie: object, heads: int) -> None:
     if tie is None:
         return
     if not isinstance(tie, passes.TieVariables):
-        raise InputError(f"tie must be a qubo_attn.TieVariables, not {tie!r}", argument="tie")
+        raise InputError(f"tie must be a qubo_attn.TieVariables, not {shown(tie)}", argument="tie")
     beyond = [head for group in tie.groups for head in group if head >= heads]
     if beyond:
         raise InputError(f"tie names head {beyond[0]}, but there are {heads}", head=beyond[0])
@@ -146,11 +156,12 @@ def _couplings(
     coupling: Coupling | Sequence[Coupling] | None, heads: tuple[Head, ...]
 ) -> tuple[Coupling, ...]:
     """Return the couplings of a call, within the groups that its heads name."""
-    given = (coupling,) if isinstance(coupling, Coupling) else tuple(coupling or ())
+    alone = () if coupling is None else (coupling,)
+    given = alone if isinstance(coupling, Coupling | None) else several("coupling", coupling)
     odd = [entry for entry in given if not isinstance(entry, (Agreement, Diversity))]
     if odd:
         raise InputError(
-            f"coupling must be qubo_attn.Diversity or Agreement, not {odd[0]!r}",
+            f"coupling must be qubo_attn.Diversity or Agreement, not {shown(odd[0])}",
             argument="coupling",
         )
     groups = _named_groups([head.couple for head in heads])
@@ -192,8 +203,9 @@ def _integers(machine: Target | None) -> tuple[passes.Quantize, ...]:
 
 
 def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> int | None:
-    if slots != "auto":
+    if not isinstance(slots, str):
         return slots
+    one_of("slots", slots, ["auto"])
     many = np.array([np.iinfo(np.int64).max])
     counts = [int(select.counts(many)[0]) for select in selects]
     largest = max(

@@ -50,7 +50,8 @@ class Recipe(Portable):
     chain_strength: ChainStrength = "auto"
 
     def __post_init__(self) -> None:
-        check_chain_strength(self.chain_strength)
+        strength = check_chain_strength(self.chain_strength)
+        object.__setattr__(self, "chain_strength", strength)
 
     def without_hooks(self) -> Recipe:
         """Return the recipe as it goes to other processes, where no hook is called."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +10,10 @@ import numpy as np
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.common.arrays import Bools, Bytes, Floats, segment_ids
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.decoding.decoders import check_decoder, weights_of
 from qubo_attn.decoding.reads import best_reads, mean_read, read_parts
 from qubo_attn.decoding.repair import repair
 from qubo_attn.decoding.result import AttentionResult
-from qubo_attn.errors import DecodeError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.select import SoftWeights
@@ -28,18 +27,15 @@ if TYPE_CHECKING:
 
 def decode(
     compiled: Compilation,
-    samplesets: Sequence[dimod.SampleSet],
+    samplesets: Iterable[dimod.SampleSet],
     decoder: str | None,
     chain_break_method: str = MAJORITY,
 ) -> AttentionResult:
     """Return the attention behind ``samplesets``; see `CompiledAttention.decode`."""
-    submissions, program = compiled.submissions, compiled.program
-    if len(samplesets) != len(submissions):
-        raise DecodeError(
-            f"{len(samplesets)} sample sets for {len(submissions)} submissions",
-            expected=len(submissions),
-        )
-    parts = list(read_parts(submissions, samplesets, chain_break_method))
+    if decoder is not None:
+        check_decoder(decoder)
+    program = compiled.program
+    parts = list(read_parts(compiled.submissions, samplesets, chain_break_method))
     bits, broken = best_reads(program, parts)
     attention, first, lift = compiled.attention, compiled.stages[0].program, compiled.lift_to(0)
     points = lift.lift(bits)

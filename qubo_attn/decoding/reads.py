@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,13 +10,18 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
-from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, segment_ids
+from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, first_place, segment_ids
+from qubo_attn.common.checks import shown
 from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import DecodeError
 from qubo_attn.ir.program import Program
 
 if TYPE_CHECKING:
     import dimod
+
+
+# What a record may hold besides samples, and must then be finite and at least this.
+_FIELDS = {"num_occurrences": 0.0, "energy": -np.inf, "chain_break_fraction": 0.0}
 
 
 class PartReads(NamedTuple):
@@ -35,9 +40,79 @@ class PartReads(NamedTuple):
     broken: Floats
 
 
+def checked(
+    submissions: Sequence[Submission], samplesets: Iterable[dimod.SampleSet]
+) -> list[dimod.SampleSet]:
+    """Return sample sets as a list, one for each submission, each of numbers that samplers answer.
+
+    Raises:
+        DecodeError: there are more or fewer, or one is none; names the submission.
+    """
+    import dimod
+
+    if isinstance(samplesets, (dimod.SampleSet, str, Mapping)) or not isinstance(
+        samplesets, Iterable
+    ):
+        raise DecodeError(
+            f"a list of sample sets is needed, one for each submission, not {shown(samplesets)}",
+            expected=len(submissions),
+        )
+    answers = list(samplesets)
+    if len(answers) != len(submissions):
+        raise DecodeError(
+            f"{len(answers)} sample sets for {len(submissions)} submissions",
+            expected=len(submissions),
+        )
+    for submission, answer in zip(submissions, answers, strict=True):
+        problem = (
+            _problem(answer)
+            if isinstance(answer, dimod.SampleSet)
+            else f"a dimod.SampleSet is needed, not {shown(answer)}"
+        )
+        if problem:
+            raise DecodeError(
+                f"submission {submission.index}: {problem}", submission=submission.index
+            )
+    return answers
+
+
+def _problem(sampleset: dimod.SampleSet) -> str:
+    """Return what is wrong with the numbers of a sample set; empty where nothing is."""
+    kind, record = sampleset.vartype.name, sampleset.record
+    if kind not in ("SPIN", "BINARY"):
+        return f"its samples are {kind}, neither spins nor bits"
+    for name, least in _FIELDS.items():
+        if name not in record.dtype.names:
+            continue
+        column = record[name]
+        if column.dtype.kind not in "biuf":
+            return f"{name} holds no numbers"
+        good = np.isfinite(column) & (column >= least)
+        if not good.all():
+            read = int(good.argmin())
+            return f"{name} of read {read} is {column[read]}"
+    samples = np.asarray(record.sample)
+    if samples.dtype.kind not in "biuf":
+        return "its samples hold no numbers"
+    low, high = (-1, 1) if kind == "SPIN" else (0, 1)
+    if samples.dtype.kind != "f" and samples.size:
+        # No array as large as the samples is made where all is well.
+        inside = low <= samples.min() and samples.max() <= high
+        if inside and (kind == "BINARY" or samples.all()):
+            return ""
+    bad = (samples != low) & (samples != high)
+    if bad.any():
+        read, variable = first_place(bad)
+        return (
+            f"read {read} has {samples[read, variable]} for {sampleset.variables[variable]!r}, "
+            f"neither {low} nor {high}"
+        )
+    return ""
+
+
 def read_parts(
     submissions: Sequence[Submission],
-    samplesets: Sequence[dimod.SampleSet],
+    samplesets: Iterable[dimod.SampleSet],
     chain_break_method: str = MAJORITY,
 ) -> Iterator[PartReads]:
     """Yield the reads of each submission.
@@ -48,10 +123,11 @@ def read_parts(
         chain_break_method: see `Submission.unembed`.
 
     Raises:
-        DecodeError: nothing is left of a submission, or its samples are those of another.
+        DecodeError: there are more or fewer sample sets than submissions, nothing is left of a
+            submission, or its samples are those of another.
         InputError: the method is not known.
     """
-    for submission, sampleset in zip(submissions, samplesets, strict=True):
+    for submission, sampleset in zip(submissions, checked(submissions, samplesets), strict=True):
         reads = submission.read(sampleset, chain_break_method)
         if not len(reads.samples):
             reason = (
@@ -63,7 +139,17 @@ def read_parts(
             number = submission.index
             raise DecodeError(f"submission {number} {reason}", submission=number)
         counts = sampleset.record.num_occurrences[reads.kept]
-        yield PartReads(submission.variables, reads.samples, counts, reads.broken)
+        some = counts > 0
+        if some.all():
+            yield PartReads(submission.variables, reads.samples, counts, reads.broken)
+        elif some.any():
+            part = reads.samples[some], counts[some], reads.broken[some]
+            yield PartReads(submission.variables, *part)
+        else:
+            raise DecodeError(
+                f"submission {submission.index}: no read ever occurred (num_occurrences is 0)",
+                submission=submission.index,
+            )
 
 
 def best_reads(program: Program, parts: Iterable[PartReads]) -> tuple[Bytes, float]:

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from qubo_attn.common.files import write_file
+from qubo_attn.common.files import path_of, write_file, writing
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.cache_file import SUFFIX, problem_of
 from qubo_attn.errors import InputError
@@ -34,8 +34,9 @@ def export_cache(cache: EmbeddingCache, file: Path) -> tuple[int, dict[str, str]
         How many were written, and of each bad file what is wrong.
 
     Raises:
-        OSError: the archive cannot be written.
+        InputError: the archive cannot be written; names it.
     """
+    file = path_of("file", file)
     buffer, written, bad = io.BytesIO(), 0, {}
     with zipfile.ZipFile(buffer, "w") as archive:
         for path, problem in cache.verify():
@@ -46,7 +47,8 @@ def export_cache(cache: EmbeddingCache, file: Path) -> tuple[int, dict[str, str]
                 # Without a time of its own, so that the bytes depend on the content alone.
                 archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
                 written += 1
-    write_file(file, buffer.getvalue())
+    with writing(file):
+        write_file(file, buffer.getvalue())
     return written, bad
 
 

@@ -14,8 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from qubo_attn.common.checks import whole
-from qubo_attn.common.files import read_file, tidy, user_folder, warn_unkept, write_file
+from qubo_attn.common.checks import flag, whole
+from qubo_attn.common.files import (
+    path_of,
+    read_file,
+    tidy,
+    user_folder,
+    warn_unkept,
+    write_file,
+)
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.embedding.cache_file import SUFFIX, CacheFile, Origin, folder_of, problem_of
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.mending import Repair
@@ -99,12 +107,14 @@ class CachedPacking:
         )
 
 
+@named_fields
 class EmbeddingCache:
     """Packings kept across processes.
 
     Args:
-        folder: where files go. None means the folder named by ``QUBO_ATTN_CACHE`` or, where that is
-            not set, the user's cache folder. Many processes may share it, over a network too.
+        folder: where files go; ``~`` is the home. None means the folder named by
+            ``QUBO_ATTN_CACHE`` or, where that is not set, the user's cache folder. Many processes
+            may share it, over a network too.
         limit: bytes that the files may take together; those not used for longest go first. 1 GiB by
             default.
         repair: whether a packing of a nearby working graph may be repaired instead of finding one
@@ -115,7 +125,7 @@ class EmbeddingCache:
         counts: what was found, written and rejected since the object was made.
 
     Raises:
-        InputError: the limit is no whole number of at least 0.
+        InputError: an argument does not fit; names it.
 
     Example:
         >>> import tempfile
@@ -133,8 +143,8 @@ class EmbeddingCache:
         repair: bool = True,
     ) -> None:
         default = os.environ.get(ENVIRONMENT) or user_folder()
-        self.folder = Path(folder if folder is not None else default)
-        self.limit, self.repair = whole("limit", limit), repair
+        self.folder = path_of("cache", folder if folder is not None else default)
+        self.limit, self.repair = whole("limit", limit, most=None), flag("repair", repair)
         self.counts = CacheCounts()
         self._memory: dict[str, CachedPacking] = {}
         self._writable = True

@@ -14,6 +14,7 @@ The last coefficient is the rest, so that the bits reach 0..L and nothing else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.common.checks import one_of
 from qubo_attn.common.vocabulary import ENCODINGS
+from qubo_attn.errors import InputError
 
 # An annealer carries coefficients of about 50 : 1; a bit's square enters the energy.
 PRECISION = 50.0
@@ -28,6 +30,21 @@ PRECISION = 50.0
 CANDIDATES = ("binary", "bounded", "arithmetic", "unary")
 TOLERANCE = 1.1
 _BOUND = 4
+# Levels of a weight; and bits, whose number is squared in the couplers of a row.
+MOST_LEVELS = 2**16 - 1
+MOST_BITS = 1024
+
+
+def bit_count(encoding: str, level: int) -> int:
+    """Return about how many bits a number 0..``level`` takes, never too few."""
+    return {
+        "binary": level.bit_length(),
+        "bounded": level // _BOUND + 3,
+        "arithmetic": math.isqrt(2 * level) + 1,
+        "unary": level,
+        "domain-wall": level,
+        "one-hot": level + 1,
+    }[encoding]
 
 
 def coefficients(encoding: str, level: int) -> Floats:
@@ -38,13 +55,20 @@ def coefficients(encoding: str, level: int) -> Floats:
         level: largest value, at least 1.
 
     Raises:
-        InputError: the encoding is not known.
+        InputError: the encoding is not known, or takes too many bits.
 
     Example:
         >>> coefficients("binary", 5), coefficients("arithmetic", 7)
         (array([1., 2., 2.]), array([1., 2., 3., 1.]))
     """
     one_of("encoding", encoding, ENCODINGS)
+    if bit_count(encoding, level) > MOST_BITS:
+        raise InputError(
+            f"encoding {encoding!r} takes more than {MOST_BITS} bits for {level} levels; take "
+            "fewer levels or 'binary'",
+            argument="encoding",
+            levels=level,
+        )
     if level == 1:
         return np.ones(1)
     if encoding == "one-hot":
@@ -90,7 +114,8 @@ def cheapest(
     levels = np.unique(upper[wide]).tolist()
     involved = np.isin(block, block[wide])
     costs, bits, ranges = {}, {}, {}
-    for name in CANDIDATES:
+    fit = [name for name in CANDIDATES if bit_count(name, max(levels)) <= MOST_BITS]
+    for name in fit:
         table = {1: 1} | {level: len(coefficients(name, level)) for level in levels}
         count = np.array([table[level] for level in upper[involved].tolist()])
         sizes, blocks = np.unique(np.bincount(block[involved], weights=count), return_counts=True)
@@ -98,11 +123,9 @@ def cheapest(
         costs[name] = sum(qubits(int(size)) * many for size, many in pairs if size)
         bits[name] = int(count[wide[involved]].sum())
         ranges[name] = max(spread(name, level) for level in levels)
-    near = [name for name in CANDIDATES if costs[name] <= TOLERANCE * min(costs.values())]
+    near = [name for name in fit if costs[name] <= TOLERANCE * min(costs.values())]
     best = min(near, key=lambda name: (ranges[name], costs[name]))
-    others = [
-        name for name in CANDIDATES if (costs[name], ranges[name]) != (costs[best], ranges[best])
-    ]
+    others = [name for name in fit if (costs[name], ranges[name]) != (costs[best], ranges[best])]
     text = f"{best}: {bits[best]} bits, {costs[best]:.0f} qubits, range {ranges[best]:g} : 1"
     if ranges[best] > PRECISION:
         text += f", more than the {PRECISION:g} : 1 that an annealer carries"

@@ -21,7 +21,8 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Longs
-from qubo_attn.common.checks import number, one_of, whole
+from qubo_attn.common.checks import number, one_of, several, shown, whole
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.ir.columns import Role
 from qubo_attn.ir.heads import (
@@ -62,7 +63,7 @@ class Coupling:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        number("strength", self.strength, least=0)
+        object.__setattr__(self, "strength", number("strength", self.strength, least=0))
         one_of("unit", self.unit, ("exchange", "energy"))
         if isinstance(self.pairs, str):
             one_of("pairs", self.pairs, GRAPHS)
@@ -85,6 +86,7 @@ class Coupling:
         return tuple(sorted({head for part in named or () for head in part}))
 
 
+@named_fields
 @dataclass(frozen=True)
 class Diversity(Coupling):
     """Heads pay for keeping the same key; see `Coupling` for the options.
@@ -103,6 +105,7 @@ class Diversity(Coupling):
     sign: ClassVar[float] = 1.0
 
 
+@named_fields
 @dataclass(frozen=True)
 class Agreement(Coupling):
     """Heads gain by keeping the same key; see `Coupling` for the options.
@@ -227,12 +230,14 @@ def _pairs(name: str, pairs: object) -> tuple[tuple[int, ...], ...]:
     """Return checked pairs, the lower head first."""
     try:
         checked = [
-            tuple(sorted(whole(f"a head of {name}", head) for head in pair))
-            for pair in pairs  # type: ignore[attr-defined]
+            tuple(sorted(whole(f"a head of {name}", head) for head in several("a pair", pair)))
+            for pair in several("pairs", pairs)
         ]
-    except TypeError:
+    except InputError as error:
         raise InputError(
-            f"pairs of {name} must be one of {', '.join(GRAPHS)}, or pairs of heads, not {pairs!r}",
+            f"pairs of {name} must be one of {', '.join(GRAPHS)}, or pairs of heads, not "
+            f"{shown(pairs)} ({error})",
+            argument="pairs",
             pairs=pairs,
         ) from None
     for pair in checked:

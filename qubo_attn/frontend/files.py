@@ -11,7 +11,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from qubo_attn.common.arrays import Array
-from qubo_attn.common.checks import nearest
+from qubo_attn.common.checks import nearest, shown
+from qubo_attn.common.files import path_of
+from qubo_attn.common.keywords import named
 from qubo_attn.errors import InputError, MissingExtraError
 
 # Names of arrays in files, and what `qubo_attn.compile` calls those with other names there.
@@ -29,6 +31,7 @@ _NAMES = (
 _ALIASES = {"value": "values", "key": "keys", "attention_mask": "mask"}
 
 
+@named
 def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict[str, Array]:
     """Read scores, and what belongs to them, from a file.
 
@@ -59,7 +62,11 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
         >>> compiled.attention.values.shape
         (1, 10, 4)
     """
-    path = Path(file)
+    path = path_of("file", file)
+    if not isinstance(scores, str):
+        raise InputError(
+            f"scores must be the name of an array, not {shown(scores)}", argument="scores"
+        )
     asked = (scores, *_NAMES)
     names, arrays = (_tensors if path.suffix == ".safetensors" else _archive)(path, asked)
     if scores not in arrays and names:

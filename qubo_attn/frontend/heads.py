@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import shown, whole
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
-from qubo_attn.frontend.objectives import Objective
-from qubo_attn.frontend.select import Select
+from qubo_attn.frontend.objectives import Objective, objective_named
+from qubo_attn.frontend.select import Select, check_select
 
 
+@named_fields
 @dataclass(frozen=True)
 class Head:
     """Options of one head, where heads differ.
@@ -19,7 +21,7 @@ class Head:
     Attributes:
         select: what its rows may select; that of the call when None.
         objective: what its rows minimise; that of the call when None.
-        tie: heads with equal ``tie`` share one selection; None stays alone.
+        tie: a name or whole number: heads with equal ``tie`` share one selection; None stays alone.
         couple: heads with equal ``couple`` are coupled by ``coupling=`` of the call, which is for
             all heads where no head says so; None stays out.
 
@@ -33,6 +35,16 @@ class Head:
     objective: str | Objective | None = None
     tie: str | int | None = None
     couple: str | int | None = None
+
+    def __post_init__(self) -> None:
+        if self.select is not None:
+            check_select(self.select)
+        if self.objective is not None:
+            objective_named(self.objective)
+        for name in ("tie", "couple"):
+            group = getattr(self, name)
+            if group is not None and not isinstance(group, str):
+                object.__setattr__(self, name, whole(name, group))
 
 
 def count_heads(heads: int | Sequence[Head]) -> int:
@@ -52,7 +64,7 @@ def count_heads(heads: int | Sequence[Head]) -> int:
         return whole("heads", heads, least=1)
     if not heads or not all(isinstance(head, Head) for head in heads):
         raise InputError(
-            f"heads must be a whole number, or a sequence of qubo_attn.Head, not {heads!r}",
+            f"heads must be a whole number, or a sequence of qubo_attn.Head, not {shown(heads)}",
             argument="heads",
             heads=heads,
         )

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, cast, runtime_checkable
 
 from qubo_attn.common.arrays import Longs
-from qubo_attn.common.checks import one_of, whole
+from qubo_attn.common.checks import one_of, shown, whole
+from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.vocabulary import ENCODINGS
 from qubo_attn.errors import InputError
-from qubo_attn.formulations.encodings import coefficients
+from qubo_attn.formulations.encodings import MOST_LEVELS, coefficients
 from qubo_attn.ir.columns import Sense
 
 
@@ -46,7 +48,8 @@ def check_select(value: object) -> Select:
     members = ("sense", "levels", "counts")
     if isinstance(value, type) or not all(hasattr(value, name) for name in members):
         raise InputError(
-            f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), not {value!r}",
+            f"select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK(4), "
+            f"not {shown(value)}",
             argument="select",
             select=value,
         )
@@ -69,6 +72,7 @@ class _UpToK:
         return sizes.clip(max=self.k)
 
 
+@named_fields
 @dataclass(frozen=True)
 class ExactlyK(_UpToK):
     """Keep exactly ``k`` keys a row, or all there are where a row sees fewer.
@@ -86,6 +90,7 @@ class ExactlyK(_UpToK):
     sense: ClassVar[Sense | None] = Sense.EQ
 
 
+@named_fields
 @dataclass(frozen=True)
 class AtMostK(_UpToK):
     """Keep at most ``k`` keys a row.
@@ -102,6 +107,7 @@ class AtMostK(_UpToK):
     sense: ClassVar[Sense | None] = Sense.LE
 
 
+@named_fields
 @dataclass(frozen=True)
 class OneHot:
     """Keep exactly one key a row.
@@ -121,6 +127,7 @@ class OneHot:
         return sizes.clip(max=1)
 
 
+@named_fields
 @dataclass(frozen=True)
 class Unconstrained:
     """Keep whichever keys the objective likes.
@@ -139,6 +146,7 @@ class Unconstrained:
         return sizes
 
 
+@named_fields
 @dataclass(frozen=True)
 class Budget:
     """Keep exactly ``k`` keys of a whole head, or of all heads together.
@@ -171,6 +179,7 @@ class Budget:
         return sizes
 
 
+@named_fields
 @dataclass(frozen=True)
 class SoftWeights:
     """Give each key a weight in whole levels.
@@ -182,7 +191,7 @@ class SoftWeights:
     `qubo_attn.frontend.objectives.output`.
 
     Attributes:
-        levels: largest level of a key, at least 1. The default 3 takes two bits a key.
+        levels: largest level of a key, from 1 to 65,535. The default 3 takes two bits a key.
         k: keys that have a weight, at least 1; None for any number.
         encoding: of the levels by bits, see `qubo_attn.BinarizeWeights`.
         scale: what T is, where there is no ``k``: ``"row-max"`` gives all ``levels`` to the largest
@@ -204,10 +213,10 @@ class SoftWeights:
     sense: ClassVar[Sense | None] = Sense.EQ
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "levels", whole("levels", self.levels, least=1))
+        object.__setattr__(self, "levels", whole("levels", self.levels, 1, MOST_LEVELS))
         if self.k is not None:
             object.__setattr__(self, "k", whole("k", self.k, least=1))
-        if self.encoding != "auto":
+        if one_of("encoding", self.encoding, ("auto", *ENCODINGS)) != "auto":
             coefficients(self.encoding, self.levels)
         one_of("scale", self.scale, ("row-max", "unit"))
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qubo_attn.common.checks import one_of
-from qubo_attn.common.files import write_file
+from qubo_attn.common.checks import instance, one_of
+from qubo_attn.common.files import path_of, write_file, writing
 from qubo_attn.common.vocabulary import FORMATS
 from qubo_attn.errors import InputError
 
@@ -52,7 +52,7 @@ def write_bqm(
         format: ``"bqm"`` or ``"json"``; what the file's name ends in when None.
 
     Raises:
-        InputError: there is no such format, or a bias is not finite.
+        InputError: there is no such format, a bias is not finite, or the file cannot be written.
 
     Example:
         >>> import tempfile, dimod, qubo_attn as qa
@@ -62,8 +62,11 @@ def write_bqm(
         ...     qa.read_bqm(f"{folder}/model.json") == bqm
         True
     """
-    path = Path(path)
+    path = path_of("path", path)
     chosen = format_of(path, format)
+    import dimod
+
+    instance("bqm", bqm, dimod.BinaryQuadraticModel)
     if chosen == "qp":
         raise InputError(
             "a model alone cannot be written as qp: it takes a submission with its placement, see "
@@ -72,10 +75,12 @@ def write_bqm(
         )
     _check_finite(bqm, path)
     if chosen == "json":
-        write_file(path, json.dumps(bqm.to_serializable()).encode())
-        return
-    with bqm.to_file() as stream:
-        write_file(path, stream.read())
+        data = json.dumps(bqm.to_serializable()).encode()
+    else:
+        with bqm.to_file() as stream:
+            data = stream.read()
+    with writing(path):
+        write_file(path, data)
 
 
 def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.BinaryQuadraticModel:
@@ -101,7 +106,7 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
     """
     import dimod
 
-    path = Path(path)
+    path = path_of("path", path)
     chosen = format_of(path, format)
     if chosen == "qp":
         raise InputError(

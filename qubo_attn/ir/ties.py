@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from qubo_attn.common.arrays import Ints, Longs
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import several, whole
 from qubo_attn.errors import InputError
 from qubo_attn.ir.columns import Variables
 
 Groups = tuple[tuple[int, ...], ...]
 
 
-def head_groups(name: str, groups: Iterable[Iterable[object]]) -> Groups:
+def head_groups(name: str, groups: object) -> Groups:
     """Return groups of heads, each head in one group at most.
 
     Args:
         name: what the groups belong to, for messages.
-        groups: of whole numbers.
+        groups: sequences of whole numbers.
 
     Raises:
         InputError: a head is no whole number of at least 0, or stands in two groups; names it.
     """
-    checked = tuple(tuple(whole(f"a head of {name}", head) for head in group) for group in groups)
+    checked = tuple(
+        tuple(whole(f"a head of {name}", head) for head in several(f"a group of {name}", group))
+        for group in several(f"groups of {name}", groups)
+    )
     members = [head for group in checked for head in group]
     twice = sorted({head for head in members if members.count(head) > 1})
     if twice:

@@ -9,6 +9,9 @@ from qubo_attn.common.checks import whole
 from qubo_attn.errors import TargetError
 from qubo_attn.machine.target import Target
 
+# Of a submission: more take days, and more memory than there is.
+MOST_READS = 1_000_000
+
 
 def split_reads(
     target: Target, qubits: int, reads: int, options: Mapping[str, Any] | None = None
@@ -22,7 +25,7 @@ def split_reads(
         options: solver parameters of the calls that take time, e.g. ``annealing_time``.
 
     Raises:
-        InputError: ``reads`` is no whole number of at least 1.
+        InputError: ``reads`` is no whole number from 1 to a million.
         TargetError: not even one read fits the run duration.
 
     Example:
@@ -31,7 +34,7 @@ def split_reads(
         >>> split_reads(Target.zephyr(12), qubits=4000, reads=20_000)
         [6667, 6667, 6666]
     """
-    reads = whole("reads", reads, least=1)
+    reads = whole("reads", reads, 1, MOST_READS)
     limits, timing = target.limits, target.timing
     most = reads if limits.reads is None else min(reads, limits.reads[1])
     if timing is not None and limits.run_duration is not None:

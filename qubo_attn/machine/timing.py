@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qubo_attn.common.checks import number
+from qubo_attn.common.keywords import check_names
 from qubo_attn.errors import InputError, TargetError
 
 _READOUT = "readout_time_model_parameters"
@@ -38,6 +39,27 @@ _DEFAULTS: dict[str, Any] = {
     "default_programming_thermalization": 1000.0,
     "default_readout_thermalization": 0.0,
 }
+
+
+def check_times(owner: str, options: Mapping[str, object]) -> None:
+    """Reject solver parameters that take no time, or are no numbers.
+
+    Args:
+        owner: what takes them, for the message.
+        options: by name, in microseconds; None stands for the machine's own.
+
+    Raises:
+        InputError: names the parameter, and the nearest that there is.
+
+    Example:
+        >>> check_times("schedule", {"annealing_time": -1})
+        Traceback (most recent call last):
+        qubo_attn.errors.InputError: annealing_time must be a finite number of at least 0, not -1
+    """
+    check_names(owner, options, TIMES)
+    for name, time in options.items():
+        if time is not None:
+            number(name, time, least=0)
 
 
 @dataclass(frozen=True)
@@ -116,9 +138,16 @@ class Timing:
         Args:
             options: ``annealing_time``, ``programming_thermalization``, ``readout_thermalization``;
                 whatever else it holds is passed over.
+
+        Raises:
+            InputError: a time is no number of at least 0; names it.
         """
         names = {"annealing_time": "annealing"} | {n: n for n in _WAITS}
-        times = {names[k]: float(v) for k, v in options.items() if k in names and v is not None}
+        times = {
+            names[k]: number(k, v, least=0)
+            for k, v in options.items()
+            if k in names and v is not None
+        }
         return dataclasses.replace(self, **times)  # type: ignore[arg-type]  # floats all of them
 
     def readout(self, qubits: int) -> float:
@@ -153,6 +182,8 @@ class Timing:
 
 
 _WAITS = ("programming_thermalization", "readout_thermalization")
+# Solver parameters that take time.
+TIMES = ("annealing_time", *_WAITS)
 _NEEDED = frozenset({"typical_programming_time", "qpu_delay_time_per_sample"})
 # What the machine calls the times of `Timing`.
 _TIMES = {

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import one_of, several, whole
+from qubo_attn.common.files import path_of, writing
 from qubo_attn.errors import MissingExtraError
 from qubo_attn.pictures.heat import selected_map, weights_map
 
@@ -35,6 +36,30 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def picture_path(file: object) -> Path:
+    """Return the path of a picture, once its name ends in a format that matplotlib writes.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        InputError: it ends in another, or is no path.
+    """
+    path = path_of("file", file)
+    known = new_figure(1, 1).canvas.get_supported_filetypes()
+    if path.suffix:
+        one_of("format", path.suffix[1:].lower(), sorted(known))
+    return path
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure to a file.
+
+    Raises:
+        InputError: the file cannot be written; names it.
+    """
+    with writing(path):
+        figure.savefig(path, dpi=110)
+
+
 def plot(
     selected: Bools,
     weights: Floats,
@@ -53,11 +78,11 @@ def plot(
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        InputError: there is no such head.
+        InputError: there is no such head, or the file is no picture.
     """
-    heads = range(len(selected)) if heads is None else heads
-    for head in heads:
-        whole("head", head, most=len(selected) - 1)
+    picture = None if file is None else picture_path(file)
+    chosen = range(len(selected)) if heads is None else several("heads", heads)
+    heads = [whole("head", head, most=len(selected) - 1) for head in chosen]
     lines, columns = 1 if given is None else 2, max(len(heads), 1)
     figure = new_figure(_INCHES * columns, _INCHES * lines + 0.4)
     axes = figure.subplots(lines, columns, squeeze=False)
@@ -72,8 +97,8 @@ def plot(
         line[0].set_ylabel("query")
     for last in axes[-1]:
         last.set_xlabel("key")
-    if file is not None:
-        figure.savefig(file, dpi=110)
+    if picture is not None:
+        save_figure(figure, picture)
     return figure
 
 

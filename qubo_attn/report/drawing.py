@@ -11,7 +11,7 @@ from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.common.checks import whole
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.errors import InputError
-from qubo_attn.pictures.plots import new_figure
+from qubo_attn.pictures.plots import new_figure, picture_path, save_figure
 from qubo_attn.report.chip import chip_of, places
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ def draw(compilation: Compilation, submission: int = 0, file: str | Path | None 
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        InputError: there is no such submission, or no machine to draw.
+        InputError: there is no such submission, no machine to draw, or the file is no picture.
     """
+    picture = None if file is None else picture_path(file)
     figure = new_figure(_INCHES, _INCHES)
     placement = compilation.placement
     if placement is None or not placement.submissions:
@@ -53,8 +54,8 @@ def draw(compilation: Compilation, submission: int = 0, file: str | Path | None 
     figure.legend(
         loc="outside lower center", ncols=columns, frameon=False, markerscale=2.5, fontsize=10
     )
-    if file is not None:
-        figure.savefig(file, dpi=110)
+    if picture is not None:
+        save_figure(figure, picture)
     return figure
 
 

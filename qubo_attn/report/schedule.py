@@ -9,7 +9,8 @@ from typing import Any
 
 from qubo_attn.common.checks import whole
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.machine.reads import split_reads
+from qubo_attn.machine.reads import MOST_READS, split_reads
+from qubo_attn.machine.timing import check_times
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def schedule(
     compilation: Compilation, reads: int, options: Mapping[str, Any] | None = None
 ) -> Schedule:
     """Return the calls of a compilation; see `CompiledAttention.schedule`."""
-    reads, target = whole("reads", reads, least=1), compilation.recipe.target
+    reads, target = whole("reads", reads, 1, MOST_READS), compilation.recipe.target
+    check_times("schedule", options or {})
     timing = None if target is None else target.timing
     model = None if timing is None else timing.given(options or {})
     calls = []

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from qubo_attn.backend.sample import SWEEPS, sample_all
+from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.common.arrays import Bytes, Floats
-from qubo_attn.common.checks import one_of
+from qubo_attn.common.checks import number, one_of, shown
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.compiler import compile
@@ -58,6 +60,7 @@ class Drawn:
     share: Floats | None = None
 
 
+@named_fields
 @dataclass(frozen=True, eq=False)
 class Annealing:
     """Options of annealed attention, and what was compiled with them.
@@ -106,11 +109,16 @@ class Annealing:
         one_of("forward", self.forward, FORWARD)
         one_of("backward", self.backward, BACKWARD)
         check_select(self.select)
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
+        object.__setattr__(self, "seed", check_seed(self.seed))
+        temperature = number("temperature", self.temperature, above=0)
+        object.__setattr__(self, "temperature", temperature)
+        options = {} if self.sampler_options is None else self.sampler_options
+        if not isinstance(options, Mapping):
             raise InputError(
-                f"temperature must be a number above 0, not {self.temperature!r}",
-                argument="temperature",
+                f"sampler_options must be keywords by name, not {shown(options)}",
+                argument="sampler_options",
             )
+        check_options(self.sampler, options)
         object.__setattr__(self, "objective", objective_named(self.objective))
         if self.decoder is not None:
             check_decoder(self.decoder)

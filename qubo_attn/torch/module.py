@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qubo_attn.common.keywords import check_names, names_of
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
 from qubo_attn.torch.annealing import Annealing
@@ -27,6 +28,10 @@ _PARAMETERS = (
     "bias_k",
     "bias_v",
 )
+
+
+# What may be said by name, for messages on what may not.
+_OPTIONS = (*names_of(nn.MultiheadAttention.__init__), *names_of(Annealing))
 
 
 class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
@@ -76,6 +81,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         dtype: Any = None,
         **options: Any,
     ) -> None:
+        check_names("AnnealedAttention", options, _OPTIONS)
         super().__init__(
             embed_dim,
             num_heads,

@@ -110,7 +110,7 @@ def test_what_it_cannot_price_is_named(row: str, message: str) -> None:
 
 @pytest.mark.parametrize("margin", [-1.0, float("nan"), float("inf")])
 def test_bad_margins_are_rejected(margin: float) -> None:
-    with pytest.raises(qa.InputError, match="margin must be a number >= 0"):
+    with pytest.raises(qa.InputError, match="margin must be a finite number of at least 0"):
         qa.InsertPenalties(margin=margin)
 
 

@@ -335,9 +335,9 @@ def test_budgets_count_keys_that_only_some_tied_heads_see() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"overlap": 0.0}, "overlap must be above 0"),
+        ({"overlap": 0.0}, "overlap must be a share above 0 up to 1, not 0.0"),
         ({"overlap": 0.5, "groups": ((0, 1),)}, "give groups= or overlap= to TieVariables"),
-        ({"overlap": 1.5}, "overlap must be a share from 0 to 1, not 1.5"),
+        ({"overlap": 1.5}, "overlap must be a share above 0 up to 1, not 1.5"),
         ({"groups": ((0, True),)}, "a head of TieVariables must be a whole number of at least 0"),
         ({"overlap": 0.5, "k": 0}, "k must be a whole number of at least 1, not 0"),
         (

@@ -756,7 +756,7 @@ def test_keys_reach_the_objective() -> None:
             "unknown backward 'reinforce'; one of straight-through, exact, energy",
         ),
         ({"select": qa.ExactlyK}, "select must say how many keys a row keeps"),
-        ({"temperature": 0.0}, "temperature must be a number above 0, not 0.0"),
+        ({"temperature": 0.0}, "temperature must be a finite number above 0, not 0.0"),
         ({"decoder": "argmax"}, "unknown decoder 'argmax'"),
         ({"objective": "hrad"}, "unknown objective 'hrad'"),
         ({"forward": "soft", "decoder": "residual"}, "forward='soft' decodes by marginals"),

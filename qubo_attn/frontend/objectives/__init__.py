@@ -6,7 +6,7 @@ The sign flips here and nowhere else: scores are maximised, energies minimised.
 from __future__ import annotations
 
 from qubo_attn.common import vocabulary
-from qubo_attn.common.checks import one_of
+from qubo_attn.common.checks import one_of, shown
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives.base import Objective, SoftObjective
 from qubo_attn.frontend.objectives.boltzmann import Boltzmann
@@ -51,9 +51,12 @@ def objective_named(objective: str | Objective) -> Objective:
         InputError: no objective has that name.
     """
     if not isinstance(objective, str):
-        if isinstance(objective, type) or not hasattr(objective, "coefficients"):
+        members = ("name", "decoder", "soft", "coefficients")
+        if isinstance(objective, type) or not all(hasattr(objective, name) for name in members):
             raise InputError(
-                f"objective must be a name or an objective, not {objective!r}", objective=objective
+                f"objective must be a name or an objective, not {shown(objective)}",
+                argument="objective",
+                objective=objective,
             )
         return objective
     return OBJECTIVES[one_of("objective", objective, OBJECTIVES)]()

@@ -9,6 +9,9 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.ir.quadratic import Quadratic, Terms
 
+# Energies stay below this; prices, a few times larger, are still numbers.
+LARGEST = 1e300
+
 
 class Objective(Protocol):
     """A frozen dataclass whose fields are its options.
@@ -49,6 +52,27 @@ def needed(vectors: Floats | None, argument: str, objective: str) -> Floats:
             argument=argument,
         )
     return vectors
+
+
+def check_size(argument: str, factor: float, product: float, attention: Attention) -> None:
+    """Reject an option that makes sums over a row overflow.
+
+    Args:
+        argument: name of the option.
+        factor: its size.
+        product: largest number that it is multiplied with.
+        attention: says how many keys a row has.
+
+    Raises:
+        InputError: names the option.
+    """
+    largest, keys = abs(factor) * product, attention.shape[2]
+    if not largest <= LARGEST / max(keys, 1) ** 2:
+        raise InputError(
+            f"{argument} of {factor:g} makes coefficients of {largest:g} with these scores: their "
+            "sums overflow; make it, or the scores, smaller",
+            argument=argument,
+        )
 
 
 def quadratic(offset: float, linear: Floats, i: Ints, j: Ints, bias: Floats) -> Quadratic:

@@ -9,37 +9,64 @@ temperature T give softmax(s / T) (arXiv 2606.02098). `qubo_attn.decoding.temper
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, own_array
+from qubo_attn.common.arrays import Array, first_place, own_array
+from qubo_attn.common.checks import numbers
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective, quadratic
+from qubo_attn.frontend.objectives.base import Objective, check_size, quadratic
 from qubo_attn.ir.quadratic import Quadratic
 
 
+@named_fields
 @dataclass(frozen=True)
 class Boltzmann(Objective):
     """Fields are the scores, couplings are optional; decoded by sampled marginals.
 
     Attributes:
-        couplings: J, symmetric, as nested tuples of shape (K, K) or (H, K, K), in logits; none by
-            default. Positive values draw two keys together.
+        couplings: J, symmetric, an array of shape (K, K) or (H, K, K), in logits, kept as nested
+            tuples; none by default. Positive values draw two keys together.
+
+    Raises:
+        InputError: the couplings are no symmetric array of finite numbers.
 
     Example:
         >>> from qubo_attn import Boltzmann
-        >>> Boltzmann(couplings=((0.0, 0.5), (0.5, 0.0))).decoder
-        'marginals'
+        >>> Boltzmann(couplings=[[0, 0.5], [0.5, 0]]).couplings
+        ((0.0, 0.5), (0.5, 0.0))
     """
 
-    couplings: tuple[tuple[float, ...], ...] | None = None
+    couplings: ArrayLike | None = None
 
     name: ClassVar[str] = "boltzmann"
     decoder: ClassVar[str] = "marginals"
     soft: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.couplings is None:
+            return
+        pairs = numbers("couplings", self.couplings)
+        if pairs.ndim not in (2, 3) or pairs.shape[-1] != pairs.shape[-2]:
+            raise InputError(
+                f"couplings have shape {pairs.shape}; expected (keys, keys) or (heads, keys, keys)",
+                argument="couplings",
+            )
+        bad = ~np.isfinite(pairs)
+        if bad.any():
+            place = first_place(bad)
+            raise InputError(
+                f"couplings{list(place)} is {pairs[place]}; they must be finite",
+                argument="couplings",
+            )
+        if not np.array_equal(pairs, np.swapaxes(pairs, -1, -2)):
+            raise InputError("couplings must be symmetric", argument="couplings")
+        object.__setattr__(self, "couplings", _tuples(pairs.tolist()))
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``-s_i`` and ``-J_ij``.
@@ -57,11 +84,15 @@ class Boltzmann(Objective):
                 f"({heads}, {keys}, {keys})",
                 argument="couplings",
             )
+        check_size("couplings", float(np.abs(pairs).max(initial=0.0)), 1.0, attention)
         pairs = np.ascontiguousarray(np.broadcast_to(pairs, (heads, keys, keys)))
-        if not np.array_equal(pairs, pairs.transpose(0, 2, 1)):
-            raise InputError("couplings must be symmetric", argument="couplings")
         return quadratic(
             0.0,
             -rows.logit,
             *kernels.redundancy_couplers(rows.ptr, rows.key, rows.head, pairs, -1.0),
         )
+
+
+def _tuples(nested: Any) -> Any:
+    """Return nested lists as tuples, which compare and hash."""
+    return tuple(map(_tuples, nested)) if isinstance(nested, list) else nested

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qubo_attn.common.arrays import own_array
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective
 from qubo_attn.ir.quadratic import Quadratic
 
 
+@named_fields
 @dataclass(frozen=True)
 class Hard(Objective):
     """Largest scores, keys independent of each other.

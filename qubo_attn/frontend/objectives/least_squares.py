@@ -16,11 +16,13 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, own_array
 from qubo_attn.common.checks import one_of
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective, needed, quadratic
 from qubo_attn.ir.quadratic import Quadratic
 
 
+@named_fields
 @dataclass(frozen=True)
 class LeastSquares(Objective):
     """Soft weights that come closest; needs `SoftWeights`, and values for ``of="output"``.

@@ -28,12 +28,14 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Ints, Longs, segment_ids
 from qubo_attn.common.frozen import Portable
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective, needed, quadratic
 from qubo_attn.ir.quadratic import Quadratic
 
 
+@named_fields
 @dataclass(frozen=True)
 class Output(Objective):
     """Smallest squared error of the attention output; needs the value vectors.

@@ -15,12 +15,15 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Ints, Longs
+from qubo_attn.common.checks import number
 from qubo_attn.common.frozen import Portable
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective, needed
+from qubo_attn.frontend.objectives.base import Objective, check_size, needed
 from qubo_attn.ir.quadratic import Quadratic, rows_of
 
 
+@named_fields
 @dataclass(frozen=True)
 class Redundancy(Objective):
     """Large scores, similar keys discouraged; needs the key vectors.
@@ -51,10 +54,18 @@ class Redundancy(Objective):
     decoder: ClassVar[str] = "renormalise"
     soft: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "strength", number("strength", self.strength))
+
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
-        """Return ``-s_i`` and ``strength c_ij``."""
+        """Return ``-s_i`` and ``strength c_ij``.
+
+        Raises:
+            InputError: there are no key vectors, or the strength is too large.
+        """
+        check_size("strength", self.strength, 1.0, attention)
         cosine = centred_cosine(needed(attention.keys, "keys", self.name))
-        return Quadratic(0.0, -rows.logit, couplers=_Cosines(rows, cosine, float(self.strength)))
+        return Quadratic(0.0, -rows.logit, couplers=_Cosines(rows, cosine, self.strength))
 
 
 @dataclass(frozen=True, eq=False)

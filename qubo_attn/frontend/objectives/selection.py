@@ -11,14 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Ints, Longs, coupler_columns
+from qubo_attn.common.checks import number
 from qubo_attn.common.frozen import Portable
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective
+from qubo_attn.frontend.objectives.base import Objective, check_size
 from qubo_attn.ir.quadratic import Quadratic, RowCouplers, rows_of
 
 
+@named_fields
 @dataclass(frozen=True)
 class Selection(Objective):
     """Large scores, pairs of large scores discouraged.
@@ -40,10 +45,18 @@ class Selection(Objective):
     decoder: ClassVar[str] = "renormalise"
     soft: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", number("alpha", self.alpha))
+
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
-        """Return ``alpha - s_i`` and ``2 alpha s_i s_j``."""
-        alpha = float(self.alpha)
-        return Quadratic(0.0, alpha - rows.logit, couplers=_Products(rows, alpha))
+        """Return ``alpha - s_i`` and ``2 alpha s_i s_j``.
+
+        Raises:
+            InputError: alpha is too large for the scores.
+        """
+        largest = float(np.abs(rows.logit).max(initial=0.0))
+        check_size("alpha", self.alpha, max(1.0, 2.0 * largest * largest), attention)
+        return Quadratic(0.0, self.alpha - rows.logit, couplers=_Products(rows, self.alpha))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,13 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn.common.arrays import Floats, own_array, segment_ids
+from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective
 from qubo_attn.ir.quadratic import Quadratic
 
 
+@named_fields
 @dataclass(frozen=True)
 class Sparsemax(Objective):
     """Sparse soft attention from the scores alone; needs `SoftWeights`.

@@ -140,8 +140,9 @@ def test_boltzmann_energies(seed: int) -> None:
 @pytest.mark.parametrize(
     ("couplings", "message"),
     [
-        (((0.0, 1.0),), r"couplings have shape \(1, 2\); expected \(2, 2\)"),
+        (((0.0, 1.0),), r"couplings have shape \(1, 2\); expected \(keys, keys\)"),
         (((0.0, 1.0), (2.0, 0.0)), "couplings must be symmetric"),
+        (np.eye(3), r"couplings have shape \(3, 3\); expected \(2, 2\)"),
     ],
 )
 def test_unfit_couplings_are_named(couplings: tuple[tuple[float, ...], ...], message: str) -> None:
