@@ -56,7 +56,7 @@ def check_times(owner: str, options: Mapping[str, object]) -> None:
         Traceback (most recent call last):
         qubo_attn.errors.InputError: annealing_time must be a finite number of at least 0, not -1
     """
-    check_names(owner, options, TIMES)
+    check_names(owner, options, CALL_TIMES)
     for name, time in options.items():
         if time is not None:
             number(name, time, least=0)
@@ -183,7 +183,7 @@ class Timing:
 
 _WAITS = ("programming_thermalization", "readout_thermalization")
 # Solver parameters that take time.
-TIMES = ("annealing_time", *_WAITS)
+CALL_TIMES = ("annealing_time", *_WAITS)
 _NEEDED = frozenset({"typical_programming_time", "qpu_delay_time_per_sample"})
 # What the machine calls the times of `Timing`.
 _TIMES = {
