@@ -7,32 +7,48 @@ from typing import Any
 from qubo_attn.errors import InputError
 
 
-def check_tensor(name: str, tensor: Any) -> None:
+def check_tensor(name: str, tensor: Any, *, floating: bool = False) -> None:
     """Reject a tensor that has no real number for each index, and what is no tensor.
 
     Args:
         name: of the argument, for the message.
         tensor: torch's, on any device, with or without a gradient.
+        floating: whether it must hold floats of at least 16 bits.
 
     Raises:
         InputError: it is meta, nested, quantised, sparse, complex or no tensor at all; ``argument``
             is its name.
     """
+    fault = _fault(tensor)
+    if not fault and floating and not (tensor.is_floating_point() and tensor.itemsize > 1):
+        fault = f"has type {tensor.dtype}; expected floating numbers of 16 bits or more"
+    if fault:
+        raise InputError(f"{name} {fault}", argument=name)
+
+
+def _fault(tensor: Any) -> str:
     if not hasattr(tensor, "is_nested"):
-        fault = f"is a {type(tensor).__name__}, not a torch tensor"
-    elif tensor.is_nested:
-        fault = "is a nested tensor; hand in torch.nested.to_padded_tensor(...) and a mask"
-    elif tensor.is_quantized:
-        fault = "is a quantised tensor; hand in its dequantize()"
-    elif not str(tensor.layout).endswith("strided"):
-        fault = f"is a tensor of layout {tensor.layout}; hand in its to_dense()"
-    elif tensor.is_meta:
-        fault = "is a meta tensor, which has a shape and no numbers"
-    elif tensor.is_complex():
-        fault = "is a complex tensor; hand in real numbers"
-    else:
-        return
-    raise InputError(f"{name} {fault}", argument=name)
+        return f"is a {type(tensor).__name__}, not a torch tensor"
+    if tensor.is_nested:
+        return "is a nested tensor; hand in torch.nested.to_padded_tensor(...) and a mask"
+    if tensor.is_quantized:
+        return "is a quantised tensor; hand in its dequantize()"
+    if not str(tensor.layout).endswith("strided"):
+        return f"is a tensor of layout {tensor.layout}; hand in its to_dense()"
+    if tensor.is_meta:
+        return "is a meta tensor, which has a shape and no numbers"
+    if tensor.is_complex():
+        return "is a complex tensor; hand in real numbers"
+    try:
+        _numpy(tensor[(slice(1),) * tensor.ndim])
+    except Exception as error:  # tensors of torch.func, of FakeTensorMode and of other subclasses
+        return f"is a tensor that NumPy cannot read ({error})"
+    return ""
+
+
+def _numpy(tensor: Any) -> Any:
+    tensor = tensor.detach().cpu().resolve_neg()
+    return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
 
 
 def as_array(name: str, given: Any) -> Any:
@@ -55,10 +71,4 @@ def as_array(name: str, given: Any) -> Any:
     if not hasattr(given, "is_nested"):
         return given
     check_tensor(name, given)
-    try:
-        tensor = given.detach().cpu().resolve_neg()
-        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
-    except Exception as error:  # tensors of torch.func, of FakeTensorMode and of other subclasses
-        raise InputError(
-            f"{name} is a tensor that NumPy cannot read ({error})", argument=name
-        ) from error
+    return _numpy(given)

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from qubo_attn.common.arrays import Array, Floats
+from qubo_attn.common.checks import instance, share
+from qubo_attn.common.tensors import as_array, check_tensor
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.hidden import floor_of, hidden_keys
 from qubo_attn.frontend.objectives import objective_named
 from qubo_attn.torch.annealing import Annealing, Drawn
 from qubo_attn.torch.weights import (
@@ -20,7 +23,8 @@ from qubo_attn.torch.weights import (
     softmax_weights,
 )
 
-_AXES = ("batch", "head", "query", "key")
+_AXES = {"scores": ("batch", "head", "query", "key")}
+_AXES |= dict.fromkeys(("values", "keys"), ("batch", "head", "key", "feature"))
 
 
 class Attended(NamedTuple):
@@ -52,10 +56,11 @@ def annealed_attention(
     says; what is selected does not change with either.
 
     Args:
-        scores: logits, shape (..., Q, K); -inf where masked. What lies below half of the lowest
-            number of its type counts as masked too, as masks made of that number are added. Any
-            floating type; sampled in float64, weights come back in its own.
-        values: shape (..., K, d), the axes before it those of the scores.
+        scores: logits, shape (..., Q, K); -inf where masked, or as low as
+            `qubo_attn.frontend.hidden` says. Any floating type; sampled in float64, weights come
+            back in its own.
+        values: shape (..., K, d), the axes before it those of the scores. Those of a key that no
+            query sees may be anything, NaN too.
         annealing: how; `Annealing` with its defaults when None. Hand in the same one every time,
             as it keeps what was compiled.
         keys: key vectors, shape (..., K, d), for objectives that need them.
@@ -65,7 +70,8 @@ def annealed_attention(
         Context, weights (after dropout) and the decoded result.
 
     Raises:
-        InputError: a shape or a number does not fit; names the batch, head, query and key.
+        InputError: a shape or a number does not fit, or a tensor has none (meta, nested, ...);
+            names the argument, batch, head, query and key.
         EmbeddingError: a row does not fit the target.
 
     Example:
@@ -77,21 +83,22 @@ def annealed_attention(
         >>> weights.detach()
         tensor([[[0.7311, 0.2689, 0.0000, 0.0000]]])
     """
-    how = Annealing() if annealing is None else annealing
+    how = Annealing() if annealing is None else instance("annealing", annealing, Annealing)
+    dropout_p = share("dropout_p", dropout_p)
     _check_shapes(scores, values, keys)
-    lowest = torch.finfo(scores.dtype).min / 2
-    scores = scores.masked_fill(scores < lowest, -torch.inf)
-    _check_scores(scores)
+    scores = _without_hidden(scores)
+    values = _vectors("values", values, scores)
+    keys = None if keys is None else _vectors("keys", keys, scores)
     if not scores.numel():
         weights = torch.zeros_like(scores)
-        return Attended(weights @ values, weights, None)
+        return Attended(_product(weights, values), weights, None)
     seed = int(torch.randint(2**30, ()).item()) if how.seed is None else how.seed
-    rows = None if keys is None else _rows(keys)
-    drawn = how.draw(_rows(scores), _rows(values), rows, seed=seed)
+    rows = None if keys is None else _rows("keys", keys)
+    drawn = how.draw(_rows("scores", scores), _rows("values", values), rows, seed=seed)
     weights = AnnealedWeights.apply(scores, values.detach(), how, drawn)
     if dropout_p > 0.0:
         weights = torch.nn.functional.dropout(weights, dropout_p)
-    return Attended(weights @ values, weights, drawn.result)
+    return Attended(_product(weights, values), weights, drawn.result)
 
 
 class AnnealedWeights(torch.autograd.Function):  # type: ignore[misc]
@@ -151,10 +158,31 @@ def _differentiable(scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn
     return -score_energies(scores, _like(scores, amounts, scores.dtype), objective, values)
 
 
-def _rows(tensor: Tensor) -> Floats:
+def _rows(name: str, tensor: Tensor) -> Floats:
     """Return a tensor as the compiler takes it, all axes before the last two as one."""
-    array: Floats = tensor.detach().double().cpu().numpy()
+    array: Floats = as_array(name, tensor)
     return array.reshape(int(np.prod(array.shape[:-2])), *array.shape[-2:])
+
+
+def _without_hidden(scores: Tensor) -> Tensor:
+    """Return scores with -inf for all keys that are hidden by their value."""
+    _check_numbers("scores", torch.isnan(scores) | (scores == torch.inf), scores)
+    hidden = hidden_keys(_rows("scores", scores), floor_of(scores))
+    return scores.masked_fill(_like(scores, hidden, torch.bool), -torch.inf)
+
+
+def _vectors(name: str, vectors: Tensor, scores: Tensor) -> Tensor:
+    """Return vectors with zeros for keys that no query sees: zero times NaN would be NaN."""
+    blind = ~(scores > -torch.inf).any(-2)
+    vectors = vectors.masked_fill(blind[..., None], 0.0)
+    _check_numbers(name, ~torch.isfinite(vectors), vectors)
+    return vectors
+
+
+def _product(weights: Tensor, values: Tensor) -> Tensor:
+    """Return the context, in the wider of both types."""
+    wide = torch.promote_types(weights.dtype, values.dtype)
+    return weights.to(wide) @ values.to(wide)
 
 
 def _like(scores: Tensor, array: Array, dtype: Any, extra: int = 0) -> Tensor:
@@ -164,32 +192,38 @@ def _like(scores: Tensor, array: Array, dtype: Any, extra: int = 0) -> Tensor:
 
 
 def _check_shapes(scores: Tensor, values: Tensor, keys: Tensor | None) -> None:
-    if scores.ndim < 2 or not scores.is_floating_point():
+    check_tensor("scores", scores, floating=True)
+    if scores.ndim < 2:
         raise InputError(
-            f"scores have shape {tuple(scores.shape)} and type {scores.dtype}; expected floating "
-            "numbers, shape (..., queries, keys)",
+            f"scores have shape {tuple(scores.shape)}; expected (..., queries, keys)",
             argument="scores",
+            shape=tuple(scores.shape),
         )
     expected = (*scores.shape[:-2], scores.shape[-1])
-    for name, vectors in (("values", values), ("keys", keys)):
-        if vectors is not None and tuple(vectors.shape[:-1]) != expected:
+    given = {"values": values} if keys is None else {"values": values, "keys": keys}
+    for name, vectors in given.items():
+        check_tensor(name, vectors, floating=True)
+        if tuple(vectors.shape[:-1]) != expected:
             raise InputError(
                 f"{name} have shape {tuple(vectors.shape)}; expected {expected} and the width: one "
                 "vector for each key of the scores",
                 argument=name,
                 shape=tuple(vectors.shape),
             )
+        if vectors.device != scores.device:
+            raise InputError(
+                f"{name} are on {vectors.device}, scores on {scores.device}", argument=name
+            )
 
 
-def _check_scores(scores: Tensor) -> None:
-    wrong = torch.isnan(scores) | (scores == torch.inf)
+def _check_numbers(name: str, wrong: Tensor, tensor: Tensor) -> None:
     if wrong.any():
         place = [int(index) for index in wrong.nonzero()[0]]
-        named = dict(zip(_AXES[-len(place) :], place[-4:], strict=False))
+        named = dict(zip(_AXES[name][-len(place) :], place[-4:], strict=False))
         where = ", ".join(f"{axis} {index}" for axis, index in named.items())
-        number = float(scores.detach()[tuple(place)])
+        number = float(tensor.detach()[tuple(place)])
         raise InputError(
-            f"scores hold {number} at {where} ({int(wrong.sum())} such entries): mask "
+            f"{name} hold {number} at {where} ({int(wrong.sum())} such entries): mask "
             "keys with -inf; if training diverged, lower the learning rate",
-            **named,
+            **{"argument": name, **named},
         )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qubo_attn.common.checks import instance, whole
 from qubo_attn.common.keywords import check_names, names_of
+from qubo_attn.common.tensors import check_tensor
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
 from qubo_attn.torch.annealing import Annealing
 from qubo_attn.torch.functional import annealed_attention
-
-if TYPE_CHECKING:
-    pass
+from qubo_attn.torch.masks import additive_mask, masked_scores
 
 # What both layers are made of; the rest of their state is the annealer's.
 _PARAMETERS = (
@@ -82,6 +82,11 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         check_names("AnnealedAttention", options, _OPTIONS)
+        if whole("embed_dim", embed_dim, 1) % whole("num_heads", num_heads, 1):
+            raise InputError(
+                f"embed_dim ({embed_dim}) must be a multiple of num_heads ({num_heads})",
+                argument="num_heads",
+            )
         super().__init__(
             embed_dim,
             num_heads,
@@ -112,6 +117,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
             >>> layer.in_proj_weight is attention.in_proj_weight
             True
         """
+        instance("attention", attention, nn.MultiheadAttention)
         layer = cls(
             attention.embed_dim,
             attention.num_heads,
@@ -160,7 +166,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
             query, key, value: shape (N, L, E), (N, S, E_k), (N, S, E_v) with ``batch_first``,
                 (L, N, E) and so on without, or (L, E) and so on for a single sequence.
             key_padding_mask: shape (N, S), or (S,): bool, true where a key is not seen, or floats
-                that are added to the logits.
+                that are added to the logits, of which -9,000 and lower hide a key.
             need_weights: return weights as well.
             attn_mask: bool or floats likewise, shape (L, S) or (N num_heads, L, S).
             average_attn_weights: return the mean over heads of the weights.
@@ -185,20 +191,25 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         batched = query.dim() == 3
         if not batched:
             query, key, value = query[None], key[None], value[None]
-            key_padding_mask = None if key_padding_mask is None else key_padding_mask[None]
         elif not self.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
-        q, k, v = self._project(query, key, value)
         batch, queries, keys = len(query), query.shape[1], key.shape[1]
-        # Keys appended by bias or zeros are never masked.
-        added = k.shape[2] - keys
-        scores = q @ k.mT / math.sqrt(self.head_dim)
+        masks = []
         if attn_mask is not None:
-            mask = self._attn_mask(attn_mask, batch, queries, keys)
-            scores = _masked(scores, mask, added)
+            flat = (batch * self.num_heads, queries, keys)
+            mask = additive_mask("attn_mask", attn_mask, [(queries, keys), flat], query)
+            masks.append(mask if mask.dim() == 2 else mask.unflatten(0, (batch, -1)))
         if key_padding_mask is not None:
-            _check_mask("key_padding_mask", key_padding_mask, [(batch, keys)])
-            scores = _masked(scores, key_padding_mask[:, None, None], added)
+            shape = (batch, keys) if batched else (keys,)
+            mask = additive_mask("key_padding_mask", key_padding_mask, [shape], query)
+            masks.append(mask.view(batch, 1, 1, keys))
+            # Padding may hold anything, and zero times NaN would be NaN.
+            hidden = (mask == -torch.inf).view(batch, keys, 1)
+            key, value = key.masked_fill(hidden, 0.0), value.masked_fill(hidden, 0.0)
+        q, k, v = self._project(query, key, value)
+        scores = q @ k.mT / math.sqrt(self.head_dim)
+        for mask in masks:
+            scores = masked_scores(scores, mask)
         context, weights, self.result = annealed_attention(
             scores, v, self.annealing, keys=k, dropout_p=self.dropout if self.training else 0.0
         )
@@ -217,10 +228,18 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         if self.in_proj_weight is not None:
             weights = self.in_proj_weight.chunk(3)
         biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
-        projected = [
-            functional.linear(x, weight, bias)
-            for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
-        ]
+        try:
+            projected = [
+                functional.linear(x, weight, bias)
+                for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
+            ]
+        except RuntimeError as error:
+            parameter = next(self.parameters())
+            raise InputError(
+                f"query, key and value ({query.dtype}, {query.device}) do not fit the layer's "
+                f"parameters ({parameter.dtype}, {parameter.device}): {error}",
+                argument="query",
+            ) from error
         if self.bias_k is not None:
             for place, bias in ((1, self.bias_k), (2, self.bias_v)):
                 projected[place] = torch.cat([projected[place], bias.expand(len(query), 1, -1)], 1)
@@ -229,12 +248,14 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         return [x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in projected]
 
     def _check_inputs(self, query: Tensor, key: Tensor, value: Tensor) -> None:
-        if any(x.is_nested for x in (query, key, value)):
-            raise InputError(
-                "nested tensors are not supported; make TransformerEncoder with "
-                "enable_nested_tensor=False",
-                argument="query",
-            )
+        for name, tensor in (("query", query), ("key", key), ("value", value)):
+            if getattr(tensor, "is_nested", False):
+                raise InputError(
+                    f"{name} is a nested tensor; make TransformerEncoder with "
+                    "enable_nested_tensor=False",
+                    argument=name,
+                )
+            check_tensor(name, tensor, floating=True)
         shapes = [tuple(x.shape) for x in (query, key, value)]
         batch = 0 if self.batch_first else 1
         fit = (
@@ -252,11 +273,6 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
                 "key and value with the same tokens",
                 argument="query",
             )
-
-    def _attn_mask(self, mask: Tensor, batch: int, queries: int, keys: int) -> Tensor:
-        flat = (batch * self.num_heads, queries, keys)
-        _check_mask("attn_mask", mask, [(queries, keys), flat])
-        return mask if mask.dim() == 2 else mask.view(batch, self.num_heads, queries, keys)
 
 
 def replace_attention(model: nn.Module, **options: Any) -> list[str]:
@@ -280,6 +296,7 @@ def replace_attention(model: nn.Module, **options: Any) -> list[str]:
         >>> replace_attention(model, select=ExactlyK(2))
         ['self_attn']
     """
+    instance("model", model, nn.Module)
     layers = [
         (name, module)
         for name, module in model.named_modules(remove_duplicate=False)
@@ -302,23 +319,3 @@ def replace_attention(model: nn.Module, **options: Any) -> list[str]:
             # Decided when the encoder was made, from the attention it had then.
             module.use_nested_tensor = False
     return [name for name, _ in layers]
-
-
-def _check_mask(name: str, mask: Tensor, shapes: list[tuple[int, ...]]) -> None:
-    if tuple(mask.shape) not in shapes:
-        expected = " or ".join(str(shape) for shape in shapes)
-        raise InputError(
-            f"{name} has shape {tuple(mask.shape)}; expected {expected}",
-            argument=name,
-            shape=tuple(mask.shape),
-        )
-    if mask.dtype != torch.bool and not mask.is_floating_point():
-        raise InputError(f"{name} has type {mask.dtype}; expected bool or floats", argument=name)
-
-
-def _masked(scores: Tensor, mask: Tensor, added: int) -> Tensor:
-    """Return scores with a mask over all but the last ``added`` keys."""
-    mask = functional.pad(mask, (0, added))
-    if mask.dtype == torch.bool:
-        return scores.masked_fill(mask, -torch.inf)
-    return scores + mask.to(scores.dtype)

@@ -9,6 +9,7 @@ have batch axes in front.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +18,9 @@ from torch import Tensor
 
 from qubo_attn.backend import sample as annealer
 from qubo_attn.backend.programmings import logical_submission
+from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.common.arrays import Floats
+from qubo_attn.common.tensors import as_array, check_tensor
 from qubo_attn.errors import InputError
 from qubo_attn.frontend import qama
 from qubo_attn.frontend.qama_program import qama_decode, qama_program
@@ -77,6 +80,9 @@ def qama_attention(
         >>> output.shape, weights.shape
         (torch.Size([2, 4, 8]), torch.Size([2, 4]))
     """
+    given = {"query": query, "key": key, "value": value}
+    for name, tensor in given.items():
+        check_tensor(name, tensor, floating=True)
     shape = tuple(query.shape)
     if query.ndim < 3 or tuple(key.shape) != shape or tuple(value.shape[:-1]) != shape[:-1]:
         raise InputError(
@@ -84,14 +90,19 @@ def qama_attention(
             "expected (..., heads, tokens, width), those of query and key the same",
             argument="query",
         )
+    wide = reduce(torch.promote_types, (tensor.dtype for tensor in given.values()))
+    query, key, value = (tensor.to(wide) for tensor in given.values())
+    sampler_options = dict(sampler_options or {})
+    check_options(sampler, sampler_options)
+    first = check_seed(seed) or 0
     strength = {"quadratic": quadratic, "linear": linear}
     options = {**strength, "penalty": penalty, "smoothing": smoothing}
     best = []
-    arrays = [_sequences(tensor) for tensor in (query, key, value)]
+    arrays = [_sequences(name, tensor) for name, tensor in given.items()]
     for number, (q, k, v) in enumerate(zip(*arrays, strict=True)):
         model = logical_submission(qama_program(q, k, v, bits, **options))
-        sampled = annealer.sample(model, sampler, seed + number, dict(sampler_options or {}))
-        states = model.read(sampled).samples
+        drawn = annealer.sample(model, sampler, (first + number) % 2**31, sampler_options)
+        states = model.read(drawn).samples
         best.append(qama_decode(states, q, k, v, bits, **options).bits)
     sampled_bits = torch.from_numpy(np.reshape(best, (*shape[:-1], bits))).to(query)
     weights = sampled_bits @ torch.from_numpy(qama.bit_weights(bits)).to(query)
@@ -103,6 +114,6 @@ def qama_attention(
     return QamaAttended(qama.output(terms, field, energies, xp=torch), weights, energy)
 
 
-def _sequences(tensor: Tensor) -> Floats:
-    array: Floats = tensor.detach().double().cpu().numpy()
+def _sequences(name: str, tensor: Tensor) -> Floats:
+    array: Floats = as_array(name, tensor)
     return array.reshape(-1, *array.shape[-3:])
