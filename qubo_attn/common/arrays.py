@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -121,3 +123,18 @@ def csr_rows(ptr: Longs, rows: Longs) -> tuple[Longs, Longs]:
     counts = np.diff(ptr)[rows]
     taken = pointers(counts)
     return taken, np.arange(taken[-1]) + np.repeat(ptr[rows] - taken[:-1], counts)
+
+
+def digest_of(arrays: Mapping[str, Array]) -> str:
+    """Return a hash of arrays by name: equal exactly when names, dtypes, shapes and bytes are.
+
+    Example:
+        >>> digest_of({"a": np.arange(2)}) == digest_of({"a": np.arange(3)})
+        False
+    """
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ import re
 import secrets
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import platformdirs
@@ -120,9 +120,65 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: the folder cannot be written to; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    write_files({path: data})
+
+
+def write_files(content: Mapping[Path, bytes]) -> None:
+    """Write files of one folder, each so that others see it whole or not at all.
+
+    None is replaced before all are on the disk: it cannot be full any more. Then they are replaced
+    one after another, in their order.
+
+    Raises:
+        OSError: the folder cannot be written to; nothing is left behind.
+    """
+    parts: dict[Path, Path] = {}
+    try:
+        for path, data in content.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts[path] = _part(path.parent, data)
+        for path, part in parts.items():
+            os.replace(part, path)
+    except BaseException:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+        raise
+    for folder in {path.parent for path in content}:
+        _flush_folder(folder)
+
+
+@contextlib.contextmanager
+def under_way(folder: Path, settle: Callable[[], None]) -> Iterator[None]:
+    """Mark a folder while several of its files are replaced; see `is_written`.
+
+    Args:
+        folder: made where it is not there.
+        settle: makes the files belong together again, whatever has happened. The mark stays where
+            it fails, and where the process is killed.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = _part(folder, b"")
+    try:
+        with contextlib.suppress(OSError):
+            _sweep(folder, "", mark.stat().st_mtime - _STALE)
+        yield
+    finally:
+        settle()
+        mark.unlink(missing_ok=True)
+
+
+def is_written(folder: Path) -> bool:
+    """Return whether a process is replacing files of a folder, or was killed while it did."""
+    return any(folder.glob(f".*{_PART}"))
+
+
+def _part(folder: Path, data: bytes) -> Path:
+    """Write a file under a name that no other writer uses, on to the disk."""
     host = re.sub(r"[^\w-]", "_", socket.gethostname())
-    part = path.parent / f".{host}-{os.getpid()}-{secrets.token_hex(8)}{_PART}"
+    part = folder / f".{host}-{os.getpid()}-{secrets.token_hex(8)}{_PART}"
     # Unlike those of `tempfile`, the file may be read by whomever the folder is shared with.
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -130,11 +186,10 @@ def write_file(path: Path, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
+    return part
 
 
 def read_file(path: Path) -> bytes | None:
@@ -163,7 +218,7 @@ def tidy(folder: Path, suffix: str, limit: int, written: Path) -> int:
         How many files were deleted, remains aside.
     """
     with contextlib.suppress(OSError):
-        _sweep(folder, written.stat().st_mtime - _STALE)
+        _sweep(folder, "*/", written.stat().st_mtime - _STALE)
     found = []
     for path in folder.glob(f"*/*{suffix}"):
         with contextlib.suppress(OSError):
@@ -180,8 +235,8 @@ def tidy(folder: Path, suffix: str, limit: int, written: Path) -> int:
     return gone
 
 
-def _sweep(folder: Path, before: float) -> None:
-    for part in folder.glob(f"*/.*{_PART}"):
+def _sweep(folder: Path, within: str, before: float) -> None:
+    for part in folder.glob(f"{within}.*{_PART}"):
         with contextlib.suppress(OSError):
             if part.stat().st_mtime < before:
                 part.unlink()

@@ -1,63 +1,104 @@
-"""Artifacts on disk: ``artifact.json`` for facts, ``arrays.npz`` for columns; never pickle."""
+"""Artifacts on disk: ``artifact.json`` for facts, ``arrays.npz`` for columns; never pickle.
+
+The facts hold a checksum of every array, and one of themselves. The arrays bring the same facts
+along: ``arrays.npz`` is whole on its own, and becomes the artifact at the moment at which it is
+renamed; ``artifact.json`` follows. A reader that finds the two apart while a save is under way, or
+after one was killed, goes by the arrays; else it refuses a mixture.
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import hashlib
 import json
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from qubo_attn._version import __version__
-from qubo_attn.common.arrays import Array
+from qubo_attn.common.arrays import Array, digest_of
+from qubo_attn.common.files import is_written, read_file, under_way, write_file, write_files, writing
+from qubo_attn.common.npz import ROOM, packed, unpacked
+from qubo_attn.compilation.columns import TARGET, check_columns
 from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.facts import (
+    GROUPS,
+    check_facts,
+    chosen,
+    facts_of,
+    rewrite_facts,
+    stage_facts,
+    tuples,
+)
 from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compilation.verify import (
+    check_attention,
+    check_certificates,
+    check_ensured,
+    check_placement,
+    check_stage,
+    check_target,
+)
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError, PassError
 from qubo_attn.formulations.certificates import Certificates
 from qubo_attn.frontend.attention import Attention
-from qubo_attn.frontend.coupling import Agreement, Diversity
-from qubo_attn.frontend.objectives import OBJECTIVES
-from qubo_attn.frontend.select import AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import Embed
 from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.pipeline.rewrite import Rewrite
-from qubo_attn.registry import SHIPPED, package_of, pass_named
 
-# 2: a program that a pass left alone is not written again; certificates.
-# 3: the chain strength stands beside the embedding.
-FORMAT = 3
-_CHOICES = (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained, Agreement, Diversity)
-_KNOWN: dict[str, type] = {**SHIPPED, **OBJECTIVES, **{c.__name__: c for c in _CHOICES}}
-# Fields that are saved by name.
+FACTS = "artifact.json"
+ARRAYS = "arrays.npz"
+_INSIDE = "facts"  # the array that holds the facts, as text
 _ATTENTION = ("logits", "values", "keys", "required", "forbidden", "missing")
-_STAGE = ("name", "spec", "seconds", "peak")
-_REWRITE = ("margin", "restricts", "notes", "error")
 _PROVEN = ("index", "margin", "method", "upper", "lower", "witness")
-_CHOSEN = ("selects", "objectives", "passes", "couplings")
-_EMBED = ("rounds", "seed", "longest_chain")
-_TARGET = ("topology", "shape", "label", "properties", "names")
 _PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
+
+
+# -- written ---------------------------------------------------------------------------------------
 
 
 def save(compiled: Compilation, folder: Path) -> None:
     """Write ``compiled``; see `CompiledAttention.save`."""
-    facts = {"format": FORMAT, "version": __version__, **_facts(compiled)}
+    facts, arrays = facts_of(compiled), _arrays_of(compiled)
+    facts["arrays"] = {name: digest_of({"": array}) for name, array in arrays.items()}
+    # As it reads back, so that both ends hash the same.
+    facts = json.loads(json.dumps(facts))
+    text = _text(facts | {"digest": _digest(facts)})
+    content = packed(arrays | {_INSIDE: np.frombuffer(text, np.uint8)})
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder", folder=str(folder))
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder), under_way(folder, lambda: _settle(folder)):
+        write_files({folder / ARRAYS: content, folder / FACTS: text})
+
+
+def _settle(folder: Path) -> None:
+    """Make the facts beside the arrays those that the arrays bring along.
+
+    A save may have been interrupted between its two files, and of two that run at once, one may
+    have replaced the arrays last and the other the facts.
+    """
+    while True:
+        try:
+            inside = unpacked(folder / ARRAYS, [_INSIDE])[_INSIDE].tobytes()
+        except (InputError, KeyError):
+            return  # there are none, or another version wrote them
+        if inside == read_file(folder / FACTS):
+            return
+        write_file(folder / FACTS, inside)
+
+
+def _arrays_of(compiled: Compilation) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
 
-    def put(prefix: str, columns: Mapping[str, Array | None]) -> None:
-        arrays.update({f"{prefix}/{k}": a for k, a in columns.items() if a is not None})
+    def put(group: str, columns: Mapping[str, Array | None]) -> None:
+        for name, array in columns.items():
+            if array is not None:
+                arrays[f"{group}/{name}"] = np.asarray(array, order="C")
 
     attention, recipe = compiled.attention, compiled.recipe
     put("attention", {name: getattr(attention, name) for name in _ATTENTION})
@@ -75,8 +116,7 @@ def save(compiled: Compilation, folder: Path) -> None:
         put("target", {"qubits": recipe.target.qubits, "couplers": recipe.target.couplers})
     if compiled.placement is not None:
         put("placement", {name: getattr(compiled.placement, name) for name in _PLACED})
-    np.savez_compressed(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
-    (folder / "artifact.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    return arrays
 
 
 def _proofs(certificates: Certificates, priced: Program) -> dict[str, Array]:
@@ -91,135 +131,160 @@ def _proofs(certificates: Certificates, priced: Program) -> dict[str, Array]:
     return arrays
 
 
-def _certificates(arrays: dict[str, Array], priced: Program) -> Certificates | None:
-    """Return the certificates behind `_proofs`; None where the stage left none."""
-    if not arrays:
-        return None
-    columns = {name: arrays[name] for name in _PROVEN}
-    program, prices = unpriced(priced), priced.constraints
-    weight, slope = prices.weight[columns["index"]], prices.slope[columns["index"]]
-    if "weight" in arrays:
-        start = "program/"
-        own = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
-        program, weight, slope = Program.from_arrays(own), arrays["weight"], arrays["slope"]
-    return Certificates(program, weight=weight, slope=slope, steps=int(arrays["steps"]), **columns)
+def _text(facts: Mapping[str, Any]) -> bytes:
+    return (json.dumps(facts, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _facts(compiled: Compilation) -> dict[str, Any]:
-    recipe, placement = compiled.recipe, compiled.placement
-    stages = [
-        _named(stage, _STAGE) | _named(stage.rewrite, _REWRITE) | {"bound": stage.rewrite.prove()}
-        for stage in compiled.stages
-    ]
-    return {
-        "stages": stages,
-        "hidden_by_value": compiled.attention.hidden_by_value,
-        **{group: [_choice(entry) for entry in getattr(recipe, group)] for group in _CHOSEN},
-        "embed": None if recipe.embed is None else _named(recipe.embed, _EMBED),
-        "chain_strength": recipe.chain_strength,
-        "target": None if recipe.target is None else _named(recipe.target, _TARGET),
-        "placement": None if placement is None else {"structure": placement.structure},
-    }
+def _digest(facts: Mapping[str, Any]) -> str:
+    """Return the checksum of facts, however their text is laid out."""
+    plain = {name: entry for name, entry in facts.items() if name != "digest"}
+    return hashlib.sha256(_text(plain)).hexdigest()
 
 
-def _named(thing: object, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: _plain(getattr(thing, name)) for name in names}
-
-
-def _choice(thing: Any) -> dict[str, Any]:
-    """Return a select, objective, coupling or pass as JSON holds it, with its package."""
-    name = getattr(thing, "name", type(thing).__name__)
-    ours = _KNOWN.get(name) is type(thing)
-    package = "qubo-attn" if ours else package_of(name)
-    if not package or not (ours or pass_named(name) is type(thing)):
-        raise InputError(
-            f"{type(thing).__name__} cannot be saved: only what qubo_attn ships can be read back, "
-            "and passes that a package registers as entry points (docs/own_pass.md)",
-            name=name,
-        )
-    options = tuple(field.name for field in dataclasses.fields(thing))
-    facts = {"name": name, "package": package, "options": _named(thing, options)}
-    if not ours and _chosen(facts) != thing:
-        raise InputError(
-            f"{name} cannot be saved: its options are not numbers, texts and tuples of such",
-            name=name,
-        )
-    return facts
-
-
-def _chosen(facts: dict[str, Any]) -> Any:
-    """Return what `_choice` described."""
-    name = facts["name"]
-    if name not in _KNOWN and not package_of(name):
-        raise PassError(
-            f"pass {name!r} of {facts.get('package') or 'another version'} is not installed here; "
-            "install it to read what it made",
-            name=name,
-        )
-    return (_KNOWN.get(name) or pass_named(name))(**_tuples(facts["options"]))
-
-
-def _plain(value: Any) -> Any:
-    """Return ``value`` as JSON holds it; what JSON cannot hold is named."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [
-            _plain(entry)
-            for entry in (sorted(value) if isinstance(value, (set, frozenset)) else value)
-        ]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+# -- read ------------------------------------------------------------------------------------------
 
 
 def load(folder: Path, cache: EmbeddingCache | None) -> Compilation:
     """Read an artifact; see `qubo_attn.load`."""
     try:
-        facts = json.loads((folder / "artifact.json").read_text())
-        with (folder / "arrays.npz").open("rb") as stream:
-            file = np.load(stream, allow_pickle=False)
-            arrays = {name: file[name] for name in file.files}
-        if facts["format"] not in range(1, FORMAT + 1):
-            raise ValueError(f"format {facts['format']} is not 1 to {FORMAT}")
-        return _build(facts, arrays, cache)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
+        return _build(*_parts(folder), cache)
+    except PassError:  # of a package that is not installed
+        raise
+    except Exception as error:  # any content is possible, and all of it means the same
+        names = error.facts if isinstance(error, InputError) else {}
+        reason = str(error) if names or isinstance(error, InputError) else repr(error)
         raise InputError(
-            f"{folder} holds no readable artifact ({error!r}); save it anew", folder=str(folder)
+            f"{folder} holds no readable artifact ({reason}); save it anew",
+            **{"file": str(folder / ARRAYS)} | names | {"folder": str(folder)},
         ) from error
+
+
+def _parts(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return facts and arrays of one save, whatever other processes write meanwhile."""
+    earlier: tuple[bytes, bytes] | None = None
+    while True:
+        beside, problem = _beside(folder)
+        if problem is not None and not is_written(folder):
+            raise problem
+        arrays = unpacked(folder / ARRAYS)
+        inside = arrays.pop(_INSIDE, np.zeros(0, np.uint8)).tobytes()
+        facts = _checked(inside, folder / ARRAYS)
+        if beside == facts or is_written(folder):
+            _check_digests(facts, arrays, folder / ARRAYS)
+            return facts, arrays
+        # Another process may have saved between the two readings; then the next ones differ.
+        pair = _text(beside or {}), inside
+        if pair == earlier:
+            raise InputError(f"{FACTS} and {ARRAYS} are of two artifacts", file=str(folder / FACTS))
+        earlier = pair
+
+
+def _beside(folder: Path) -> tuple[dict[str, Any] | None, InputError | None]:
+    """Return the facts of ``artifact.json``, or what is wrong with it."""
+    file = folder / FACTS
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(ROOM + 1)
+        return _checked(text, file), None
+    except OSError as error:
+        return None, InputError(f"{file}: {error.strerror}", file=str(file))
+    except InputError as error:
+        return None, error
+
+
+def _checked(text: bytes, file: Path) -> dict[str, Any]:
+    """Return the facts that a text holds, once their checksum and all their entries are right."""
+    try:
+        facts: dict[str, Any] = json.loads(text)
+        check_facts(facts)
+    except InputError as error:
+        raise InputError(f"{file}: {error}", file=str(file)) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} does not read ({error})", file=str(file)) from error
+    if facts["digest"] != _digest(facts):
+        raise InputError(f"{file} is damaged: its checksum does not match", file=str(file))
+    return facts
+
+
+def _check_digests(facts: Mapping[str, Any], arrays: Mapping[str, Array], file: Path) -> None:
+    stated = facts["arrays"]
+    for name in sorted(stated.keys() | arrays.keys()):
+        if name not in arrays or stated.get(name) != digest_of({"": arrays[name]}):
+            raise InputError(
+                f"{file} is damaged: the checksum of array {name} does not match",
+                file=str(file),
+                array=name,
+            )
 
 
 def _build(
     facts: dict[str, Any], arrays: dict[str, Array], cache: EmbeddingCache | None
 ) -> Compilation:
-    def group(prefix: str) -> dict[str, Any]:
-        start = f"{prefix}/"
-        return {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
+    groups: dict[str, dict[str, Any]] = {}
+    for name, array in arrays.items():
+        group, _, rest = name.partition("/")
+        groups.setdefault(group, {})[rest] = array
 
-    target = _target(facts["target"], group("target"))
-    placement = None
-    if facts["placement"] is not None and target is not None:
-        structure = facts["placement"]["structure"]
-        placement = Placement(target, structure=structure, **group("placement"))
+    def part(name: str) -> dict[str, Any]:
+        return groups.pop(name, {})
+
+    attention = part("attention")
+    sizes = check_attention(attention, groups.get("recipe", {}))
+    target = _target(facts["target"], part("target"), sizes)
+    recipe = _recipe(facts, part("recipe"), target, cache)
+    steps = recipe.passes if recipe.embed is None else (*recipe.passes, recipe.embed)
     stages: list[Stage] = []
     for index, stage in enumerate(facts["stages"]):
-        columns = group(f"stage{index}")
-        program = Program.from_arrays(columns) if columns else stages[-1].program
+        columns, lift, proofs = (part(f"{k}{index}") for k in ("stage", "lift", "certificates"))
+        earlier = stages[-1].program if stages else None
+        program = check_stage(index, columns, lift, earlier, sizes)
+        if index:
+            check_ensured(index, program, steps[index - 1])
+        last = index == len(facts["stages"]) - 1
         rewrite = Rewrite(
             program,
-            Lift.from_arrays(group(f"lift{index}")),
-            bound=stage["bound"],
-            certificates=_certificates(group(f"certificates{index}"), program),
-            placement=placement if index == len(facts["stages"]) - 1 else None,
-            **{name: _tuples(stage[name]) for name in _REWRITE if name in stage},
+            Lift.from_arrays(lift),
+            certificates=_certificates(index, proofs, program, sizes),
+            placement=_placement(facts["placement"], part("placement"), target, program, sizes)
+            if last
+            else None,
+            **rewrite_facts(stage),
         )
-        stages.append(Stage(rewrite=rewrite, **{name: stage.get(name) for name in _STAGE}))
-    attention = {
-        name: columns for name, columns in group("attention").items() if name in _ATTENTION
-    }
-    recipe = _recipe(facts, group("recipe"), target, cache)
-    by_value = int(facts.get("hidden_by_value", 0))
-    return Compilation(Attention(**attention, hidden_by_value=by_value), recipe, tuple(stages))
+        stages.append(Stage(rewrite=rewrite, **stage_facts(stage)))
+    if groups:
+        raise InputError(f"array group {min(groups)} is no part of an artifact", array=min(groups))
+    heads = sizes["H"]
+    if not len(facts["selects"]) == len(facts["objectives"]) == heads:
+        raise InputError(f"it has {heads} heads, and not one select and objective for each")
+    checked = Attention(**attention, hidden_by_value=facts["hidden_by_value"])
+    return Compilation(checked, recipe, tuple(stages))
+
+
+def _certificates(
+    index: int, arrays: dict[str, Any], priced: Program, sizes: dict[str, int]
+) -> Certificates | None:
+    """Return the certificates behind `_proofs`; None where the stage left none."""
+    if not arrays:
+        return None
+    program = check_certificates(f"certificates{index}", arrays, unpriced(priced), sizes)
+    prices = priced.constraints
+    if "weight" not in arrays:
+        arrays["weight"] = prices.weight[arrays["index"]]
+        arrays["slope"] = prices.slope[arrays["index"]]
+    return Certificates(program, **arrays | {"steps": int(arrays["steps"])})
+
+
+def _placement(
+    facts: dict[str, Any] | None,
+    arrays: dict[str, Any],
+    target: Target | None,
+    program: Program,
+    sizes: dict[str, int],
+) -> Placement | None:
+    if facts is None or target is None:
+        return None
+    check_placement(arrays, target, program, sizes)
+    return Placement(target, structure=facts["structure"], **arrays)
 
 
 def _recipe(
@@ -228,28 +293,22 @@ def _recipe(
     target: Target | None,
     cache: EmbeddingCache | None,
 ) -> Recipe:
-    embed, strength = None, facts.get("chain_strength", "auto")
+    embed = None
     if facts["embed"] is not None and target is not None:
-        options = dict(facts["embed"])
-        # Before format 3 it was an option of the embedding.
-        strength = options.pop("chain_strength", strength)
-        embed = Embed(target, EmbeddingCache() if cache is None else cache, **options)
+        embed = Embed(target, EmbeddingCache() if cache is None else cache, **facts["embed"])
     groups: dict[str, Any] = {
-        name: tuple(_chosen(entry) for entry in facts.get(name, ())) for name in _CHOSEN
+        name: tuple(chosen(entry) for entry in facts[name]) for name in GROUPS
     }
+    strength = facts["chain_strength"]
     return Recipe(embed=embed, target=target, chain_strength=strength, **groups, **arrays)
 
 
-def _target(facts: dict[str, Any] | None, arrays: dict[str, Any]) -> Target | None:
+def _target(
+    facts: dict[str, Any] | None, arrays: dict[str, Any], sizes: dict[str, int]
+) -> Target | None:
     if facts is None:
         return None
-    return Target(**_tuples(facts) | {"properties": facts["properties"]} | arrays)
-
-
-def _tuples(value: Any) -> Any:
-    """Return JSON's lists as the tuples they were."""
-    if isinstance(value, list):
-        return tuple(_tuples(entry) for entry in value)
-    if isinstance(value, dict):
-        return {key: _tuples(entry) for key, entry in value.items()}
-    return value
+    check_columns("target", arrays, TARGET, sizes)
+    target = Target(**tuples(facts) | {"properties": facts["properties"]} | arrays)
+    check_target(target)
+    return target

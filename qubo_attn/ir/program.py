@@ -22,7 +22,6 @@ every constraint is priced.
 
 from __future__ import annotations
 
-import hashlib
 import html
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,7 +29,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs, own_array
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs, digest_of, own_array
 from qubo_attn.common.frozen import Portable, replaced
 from qubo_attn.ir.columns import Constraints, Sense, Variables
 from qubo_attn.ir.components import components_of
@@ -229,7 +228,7 @@ class Program(Portable):
 
     def digest(self) -> str:
         """Return a hash of every column: equal exactly when the programs are the same."""
-        return _digest(self.arrays())
+        return digest_of(self.arrays())
 
     def same(self, other: Program) -> bool:
         """Return whether both programs are equal, bit for bit."""
@@ -241,12 +240,3 @@ def unpriced(program: Program) -> Program:
     c = program.constraints
     nothing = np.full(len(c), np.nan)
     return program.replace(constraints=replaced(c, weight=nothing, slope=np.zeros(len(c))))
-
-
-def _digest(arrays: dict[str, Array]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

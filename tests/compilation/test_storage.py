@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import networkx as nx
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
+from tests.support.artifacts import rewrite_array
 
 
 @pytest.mark.parametrize("target", ["zephyr:3", "all-to-all", None, "named"])
@@ -82,18 +82,11 @@ def test_folders_that_do_not_read_are_named(tmp_path: Path, damage: str) -> None
     if damage == "json":
         facts.write_text("{")
     elif damage == "format":
-        facts.write_text(facts.read_text().replace('"format": 3', '"format": 99'))
+        facts.write_text(facts.read_text().replace('"format": 4', '"format": 99'))
     elif damage == "npz":
         (folder / "arrays.npz").write_bytes(b"PK")
     with pytest.raises(qa.InputError, match="artifact holds no readable artifact"):
         qa.load(folder)
-
-
-def rewrite_array(folder: Path, name: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    with np.load(folder / "arrays.npz") as file:
-        arrays = {key: file[key] for key in file.files}
-    arrays[name] = change(arrays[name])
-    np.savez_compressed(folder / "arrays.npz", **arrays)
 
 
 @pytest.mark.parametrize("target", ["all-to-all", None, "zephyr:3"])

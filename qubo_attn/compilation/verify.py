@@ -1,0 +1,167 @@
+"""Checks of what an artifact brings: columns by their table, then what no table can say.
+
+Kernels and SciPy take indices as they are. So nothing that a file holds is used before it is
+checked here, and a checksum that is right changes nothing about that: whoever changes a file can
+change its checksum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Array, csr_rows
+from qubo_attn.compilation.columns import (
+    ATTENTION,
+    CERTIFICATES,
+    LIFT,
+    PLACEMENT,
+    PROGRAM,
+    Sizes,
+    check_columns,
+    refused,
+)
+from qubo_attn.errors import InputError, VerifyError
+from qubo_attn.formulations.certificates import Method
+from qubo_attn.frontend.hidden import fitted, read_mask
+from qubo_attn.frontend.vectors import read_owners
+from qubo_attn.ir.columns import Kind
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.rows import leveled_rows
+from qubo_attn.machine.target import Target
+from qubo_attn.machine.topology import GRIDS
+from qubo_attn.pipeline.pipeline import Pass
+
+
+def check_attention(arrays: Mapping[str, Array], recipe: Mapping[str, Array]) -> Sizes:
+    """Check attention and what the recipe keeps beside it; return heads, queries and keys."""
+    sizes: Sizes = {}
+    check_columns("attention", arrays, ATTENTION, sizes)
+    shape = sizes["H"], sizes["Q"], sizes["K"]
+    for name, array in recipe.items():
+        try:
+            if name == "mask":
+                fitted(name, read_mask(array), shape)
+            elif name == "kv_head":
+                read_owners(array, shape[0])
+            else:
+                raise InputError("is no part of an artifact")
+        except InputError as error:
+            raise refused(f"recipe/{name}", f"does not fit: {error}") from error
+    return sizes
+
+
+def check_stage(
+    index: int,
+    columns: Mapping[str, Array],
+    lift: Mapping[str, Array],
+    earlier: Program | None,
+    attention: Sizes,
+) -> Program:
+    """Check a program and the way back from it; return the program.
+
+    Args:
+        index: number of the stage.
+        columns: of the program; none where it is that of the stage before.
+        lift: of the way back to the stage before, or to itself for the first.
+        earlier: the program of the stage before.
+        attention: heads, queries and keys.
+    """
+    program = earlier
+    if columns or program is None:
+        program = _program(f"stage{index}", columns, attention)
+        v = program.variables
+        if earlier is None and min(x.min(initial=0) for x in (v.head, v.query, v.key)) < 0:
+            raise refused("stage0/v.head", "leaves a variable without head, query or key")
+    after = len(program)
+    before = after if earlier is None else len(earlier)
+    check_columns(f"lift{index}", lift, LIFT, {"b": before, "n": after})
+    if lift["shape"].tolist() != [before, after]:
+        raise refused(f"lift{index}/shape", f"is not {before} by {after}")
+    return program
+
+
+def check_ensured(index: int, program: Program, step: Pass) -> None:
+    """Check that the program of a stage has what its pass ensures."""
+    for fact in step.ensures:
+        if fact.holds is not None and not fact.holds(program):
+            raise refused(f"stage{index}", f"is no program that {fact.meaning}")
+
+
+def check_certificates(
+    group: str, arrays: dict[str, Array], priced: Program, attention: Sizes
+) -> Program:
+    """Check certificates; return the program that they prove, in place of its columns.
+
+    Args:
+        group: name of the group.
+        arrays: of the certificates; columns of a program of their own are taken out.
+        priced: the program whose constraints they price, where they have none of their own.
+        attention: heads, queries and keys.
+    """
+    names = [name for name in arrays if name.startswith("program/")]
+    own = {name.removeprefix("program/"): arrays.pop(name) for name in names}
+    program = _program(f"{group}/program", own, attention) if own else priced
+    sizes = {"r": len(program.constraints)}
+    check_columns(group, arrays, CERTIFICATES, sizes)
+    if bool(own) != ("weight" in arrays) or bool(own) != ("slope" in arrays):
+        raise refused(f"{group}/weight", "stands without a program, or the other way round")
+    index, method = arrays["index"], arrays["method"]
+    rows = program.constraints.take(index)
+    if sizes["w"] != len(rows.var):
+        raise refused(f"{group}/witness", "has not one entry for each of its rows' variables")
+    # Proofs of counts go by right-hand sides as indices.
+    reach = np.bincount(rows.row, program.variables.upper[rows.var], len(rows))
+    reach = np.where(method == Method.RELAXATION, np.diff(rows.ptr), reach)
+    leveled = method == Method.LEVELS
+    plain = np.bincount(rows.row, rows.coef != 1, len(rows)) == 0
+    counts = plain & (rows.rhs >= 0) & (rows.rhs <= reach)
+    if leveled.any():
+        gates = leveled_rows(program)[index] & (rows.kind == Kind.GATE)
+        counts = np.where(leveled, gates | (counts & leveled_rows(program)[index]), counts)
+    if not counts.all():
+        raise refused(f"{group}/index", "names a constraint that is no count")
+    return program
+
+
+def check_target(target: Target) -> None:
+    """Check what a machine states beside its qubits and couplers."""
+    if target.topology not in (*GRIDS, "other", "all-to-all"):
+        raise InputError(f"target.topology {target.topology!r} is not known")
+    if target.names is not None and len(set(target.names)) != len(target.qubits):
+        raise InputError("target.names are not one for each qubit")
+    if target.is_structured:
+        _ = target.limits, target.timing
+
+
+def check_placement(
+    arrays: Mapping[str, Array], target: Target, program: Program, sizes: Sizes
+) -> None:
+    """Check that a placement gives every variable a chain of its own on the machine."""
+    check_columns("placement", arrays, PLACEMENT, sizes | {"n": len(program)})
+    ptr, submission, component = (arrays[k] for k in ("chain_ptr", "submission", "component"))
+    if not np.array_equal(component, program.components):
+        raise refused("placement/component", "holds other components than the program has")
+    for number in range(int(submission.max(initial=-1)) + 1):
+        members = np.flatnonzero(submission == number)
+        chains, entries = csr_rows(ptr, members)
+        qubits = arrays["chain_qubit"][entries]
+        one = chains, qubits, len(members), np.zeros((2, 0), np.int64), target.adjacency
+        if not len(members) or not kernels.whole_copies(*one).all():
+            raise refused("placement/chain_qubit", f"holds no chains in submission {number}")
+    first = np.full(int(component.max(initial=-1)) + 1, -1, np.int64)
+    first[component] = submission
+    if (first[component] != submission).any():
+        raise refused("placement/submission", "parts a component")
+
+
+def _program(group: str, columns: Mapping[str, Array], attention: Sizes) -> Program:
+    check_columns(group, columns, PROGRAM, attention | {})
+    program = Program.from_arrays(dict(columns))
+    try:
+        program.verify()
+    except VerifyError as error:
+        raise InputError(f"{group}: {error}", array=group) from error
+    return program
