@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 
 from qubo_attn.common.arrays import Array, digest_of
-from qubo_attn.common.files import is_written, read_file, under_way, write_file, write_files, writing
+from qubo_attn.common.files import (
+    is_written,
+    read_file,
+    under_way,
+    write_file,
+    write_files,
+    writing,
+)
 from qubo_attn.common.npz import ROOM, packed, unpacked
 from qubo_attn.compilation.columns import TARGET, check_columns
 from qubo_attn.compilation.compilation import Compilation

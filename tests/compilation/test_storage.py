@@ -138,7 +138,8 @@ def test_certificates_of_another_program_bring_it_along(tmp_path: Path) -> None:
     index = [s.name for s in stages].index("insert-penalties")
     found = stages[index].rewrite.certificates
     assert found is not None
-    other = dataclasses.replace(found, program=stages[0].program, index=np.arange(2))
+    sums = {"lower": np.zeros(12), "witness": np.zeros(10, np.uint8)}
+    other = dataclasses.replace(found, program=stages[0].program, index=np.arange(2), **sums)
     rewrite = dataclasses.replace(stages[index].rewrite, certificates=other)
     stages[index] = dataclasses.replace(stages[index], rewrite=rewrite)
     dataclasses.replace(compiled, stages=tuple(stages)).save(tmp_path)
