@@ -41,7 +41,7 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.verify import (
     check_attention,
     check_certificates,
-    check_ensured,
+    check_held,
     check_placement,
     check_stage,
     check_target,
@@ -55,7 +55,7 @@ from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import Embed
-from qubo_attn.pipeline.pipeline import Stage
+from qubo_attn.pipeline.pipeline import Fact, Stage
 from qubo_attn.pipeline.rewrite import Rewrite
 
 FACTS = "artifact.json"
@@ -145,7 +145,7 @@ def _text(facts: Mapping[str, Any]) -> bytes:
 def _digest(facts: Mapping[str, Any]) -> str:
     """Return the checksum of facts, however their text is laid out."""
     plain = {name: entry for name, entry in facts.items() if name != "digest"}
-    return hashlib.sha256(_text(plain)).hexdigest()
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 # -- read ------------------------------------------------------------------------------------------
@@ -240,13 +240,15 @@ def _build(
     target = _target(facts["target"], part("target"), sizes)
     recipe = _recipe(facts, part("recipe"), target, cache)
     steps = recipe.passes if recipe.embed is None else (*recipe.passes, recipe.embed)
-    stages: list[Stage] = []
+    held, stages = frozenset[Fact](), list[Stage]()
     for index, stage in enumerate(facts["stages"]):
         columns, lift, proofs = (part(f"{k}{index}") for k in ("stage", "lift", "certificates"))
         earlier = stages[-1].program if stages else None
         program = check_stage(index, columns, lift, earlier, sizes)
         if index:
-            check_ensured(index, program, steps[index - 1])
+            step = steps[index - 1]
+            held = (held - step.breaks) | step.ensures
+            check_held(index, program, held)
         last = index == len(facts["stages"]) - 1
         rewrite = Rewrite(
             program,

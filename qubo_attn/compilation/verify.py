@@ -7,7 +7,7 @@ change its checksum.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import leveled_rows
 from qubo_attn.machine.target import Target
 from qubo_attn.machine.topology import GRIDS
-from qubo_attn.pipeline.pipeline import Pass
+from qubo_attn.pipeline.pipeline import Fact
 
 
 def check_attention(arrays: Mapping[str, Array], recipe: Mapping[str, Array]) -> Sizes:
@@ -83,9 +83,9 @@ def check_stage(
     return program
 
 
-def check_ensured(index: int, program: Program, step: Pass) -> None:
-    """Check that the program of a stage has what its pass ensures."""
-    for fact in step.ensures:
+def check_held(index: int, program: Program, facts: Iterable[Fact]) -> None:
+    """Check that the program of a stage is what the passes up to it made sure of."""
+    for fact in facts:
         if fact.holds is not None and not fact.holds(program):
             raise refused(f"stage{index}", f"is no program that {fact.meaning}")
 

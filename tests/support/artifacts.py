@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from qubo_attn.common.arrays import Array, digest_of
-from qubo_attn.common.npz import packed
-from qubo_attn.compilation.storage import _digest, _text
+from qubo_attn.compilation.storage import _digest
 
 Change = Callable[[Array], Array]
 
@@ -31,11 +30,11 @@ def write_parts(
     if checksums:
         inside = {name: array for name, array in arrays.items() if name != "facts"}
         facts = facts | {"arrays": {name: digest_of({"": a}) for name, a in inside.items()}}
-        text = _text(facts | {"digest": _digest(facts)})
+        text = json.dumps(facts | {"digest": _digest(facts)}).encode()
         arrays = inside | {"facts": np.frombuffer(text, np.uint8)}
     else:
-        text = _text(facts)
-    (folder / "arrays.npz").write_bytes(packed(arrays))
+        text = json.dumps(facts).encode()
+    np.savez(folder / "arrays.npz", **arrays)
     (folder / "artifact.json").write_bytes(text)
 
 

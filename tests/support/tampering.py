@@ -17,8 +17,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,10 +76,16 @@ class Case(NamedTuple):
         return f"{self.artifact.name}: {self.array} {self.way}, checksums {kind}"
 
 
+@cache
+def parts(artifact: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return facts and arrays of an artifact, read once."""
+    return parts_of(artifact)
+
+
 def cases(folder: Path) -> Iterator[Case]:
     """Yield all cases over the artifacts in a folder."""
     for artifact in sorted(folder.iterdir()):
-        for array in sorted(parts_of(artifact)[1]):
+        for array in sorted(parts(artifact)[1]):
             for way in WAYS:
                 yield Case(artifact, array, way, False)
                 if array != "facts":
@@ -96,7 +103,7 @@ def answer(folder: Path) -> bytes:
 
 def outcome(case: Case, good: bytes, scratch: Path) -> str:
     """Return what becomes of a case."""
-    facts, arrays = parts_of(case.artifact)
+    facts, arrays = parts(case.artifact)
     changed = np.asarray(WAYS[case.way](arrays[case.array]))
     old = arrays[case.array]
     if (changed.dtype, changed.shape, changed.tobytes()) == (old.dtype, old.shape, old.tobytes()):
