@@ -153,18 +153,22 @@ class CompiledAttention(Compilation):
 
         Args:
             sampler: any dimod sampler. One with a structure (a ``DWaveSampler``, a
-                ``MockDWaveSampler``) gets embedded models, any other logical ones. None means local
-                simulated annealing of the logical models.
+                ``MockDWaveSampler``), or a composite around one that does not embed itself, gets
+                embedded models, any other logical ones. None means local simulated annealing of
+                the logical models.
             seed: handed to the sampler where it takes one, plus the submission's number.
             decoder: see `decode`.
             before: called with each submission before it is sampled, to show progress.
             chain_break_method: how samples of a machine are read, see `Submission.unembed`.
             multiplier_steps: rounds of sampling besides the first, between which the slopes of
                 linear penalties move towards feasible reads (`InsertPenalties` with ``linear``).
-            **options: further keywords of the sampler, e.g. ``num_reads=100``.
+            **options: further keywords of the sampler, e.g. ``num_reads=100``; a sampler that takes
+                ``num_reads`` is told 32 without it.
 
         Raises:
             InputError: an argument does not fit, or is none that the sampler takes; names it.
+            SubmissionError: the sampler is a machine, and this was compiled for none, or for one
+                with qubits or couplers that are gone; names the first.
             DecodeError: the sampler's answer does not belong to a submission; names it.
         """
         if decoder is not None:

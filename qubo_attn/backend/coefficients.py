@@ -15,7 +15,8 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.backend.chain_strength import ABOVE, PREFACTOR, ChainStrength, torque_strengths
 from qubo_attn.backend.wiring import Wiring
-from qubo_attn.common.arrays import Floats
+from qubo_attn.common.arrays import Floats, own_array
+from qubo_attn.common.frozen import Sealed
 from qubo_attn.ir.quadratic import Quadratic
 
 # Sums of couplings round: a component fills its ranges but for this share, and never leaves them.
@@ -23,7 +24,7 @@ _HEADROOM = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Coefficients:
+class Coefficients(Sealed):
     """A placed program in hardware units; all fields and couplings are for spins.
 
     Attributes:
@@ -43,7 +44,8 @@ class Coefficients:
     @cached_property
     def physical(self) -> tuple[Floats, Floats]:
         """Fields and couplings of the machine, in the order of the wiring."""
-        return self.wiring.plan.fill(self.h, self.coupling, self.strength)
+        fields, couplings = self.wiring.plan.fill(self.h, self.coupling, self.strength)
+        return own_array(fields), own_array(couplings)
 
 
 def coefficients(

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats, Longs
-from qubo_attn.common.frozen import Portable
+from qubo_attn.common.arrays import Array, Floats, Longs, own_array
+from qubo_attn.common.frozen import Sealed
 from qubo_attn.machine.target import Target
 
 
@@ -40,7 +40,7 @@ class Vectors(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Physical(Portable):
+class Physical(Sealed):
     """The physical side of a submission, as arrays.
 
     Attributes:
@@ -70,17 +70,22 @@ class Physical(Portable):
         chain = np.full(len(self.target.qubits), -1, np.int64)
         lengths = np.diff(self.chain_ptr)
         chain[self.chain_qubit] = np.repeat(np.arange(len(lengths)), lengths)
-        return chain
+        return own_array(chain)
 
     @cached_property
     def coupler(self) -> Longs:
         """Position in the target's ``couplers`` of each coupling; -1 where there is none."""
-        return self.target.coupler_numbers(self.u, self.v)
+        return own_array(self.target.coupler_numbers(self.u, self.v))
 
     @cached_property
     def names(self) -> list[Hashable]:
         """The machine's own label of each of ``chain_qubit``."""
         return [self.target.qubit_name(int(q)) for q in self.chain_qubit]
+
+    def chains(self, variables: Longs) -> dict[int, tuple[Hashable, ...]]:
+        """Return the qubits of each chain, by the machine's own labels, keyed by ``variables``."""
+        ends = zip(variables.tolist(), self.chain_ptr[:-1], self.chain_ptr[1:], strict=True)
+        return {v: tuple(self.names[start:end]) for v, start, end in ends}
 
     @property
     def chain_offset(self) -> float:

@@ -168,7 +168,7 @@ def couplers(case: Case) -> Iterator[SubmissionError]:
         u, v = case.pair(entry)
         yield case.error(
             "missing-coupler",
-            f"no coupler joins qubits {u!r} and {v!r} on {case.target.label}",
+            f"no coupler joins qubits {u!r} and {v!r} on {case.target.label}; compile for it anew",
             coupler=(u, v),
         )
     key = _pairs(p.u, p.v, len(p.target.qubits))

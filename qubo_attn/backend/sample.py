@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from qubo_attn.backend.answers import check_answer, check_reads
+from qubo_attn.backend.sampler import takes_embedded
+from qubo_attn.backend.sampler_options import options_of
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.errors import InputError
@@ -16,6 +18,7 @@ from qubo_attn.machine.reads import split_reads
 if TYPE_CHECKING:
     import dimod
 
+# Reads of every sampler that takes a number of them, where the caller names none.
 READS = 32
 SWEEPS = 256
 # Share of spins that the local sampler's coldest sweep may excite, by its own default.
@@ -30,69 +33,98 @@ def sample_all(
     chain_break_method: str = MAJORITY,
     before: Callable[[Submission], None] | None = None,
 ) -> list[dimod.SampleSet]:
-    """Sample submissions one after another; see `sample`.
+    """Sample submissions one after another.
+
+    A machine, and a composite that changes models on their way to one, gets embedded models and its
+    samples are unembedded; any other sampler gets logical ones (`machine_behind` says which it is).
+    Without a sampler, simulated annealing runs here. A sampler that takes ``num_reads`` is always
+    told a number: ``READS`` where the options have none. Reads beyond what one call of the machine
+    takes are split over several. Models are made for each call: what a sampler does to one changes
+    nothing else.
 
     Args:
         submissions: what to sample.
-        sampler, options, chain_break_method: see `sample`.
-        seed: seed of the first submission; each later one gets the next number.
-        before: called with each submission before it is sampled, to show progress.
-    """
-    samplesets = []
-    for submission in submissions:
-        if before is not None:
-            before(submission)
-        part_seed = None if seed is None else (seed + submission.index) % 2**31
-        samplesets.append(sample(submission, sampler, part_seed, options, chain_break_method))
-    return samplesets
-
-
-def sample(
-    submission: Submission,
-    sampler: dimod.Sampler | None,
-    seed: int | None,
-    options: dict[str, object],
-    chain_break_method: str = MAJORITY,
-) -> dimod.SampleSet:
-    """Sample one submission.
-
-    A structured sampler gets the embedded model and its samples are unembedded; any other gets the
-    logical one. Without a sampler, simulated annealing runs here. Reads beyond what one call of the
-    machine takes are split over several.
-
-    Args:
-        submission: what to sample.
         sampler: any dimod sampler, or None.
-        seed: seed of the sampler; left out where it takes none.
+        seed: seed of the first submission, each later one gets the next number; left out where the
+            sampler takes none.
         options: further keywords of the sampler.
         chain_break_method: how samples of the embedded model are read.
+        before: called with each submission before it is sampled, to show progress.
 
     Raises:
         InputError: an option is none that the local sampler takes.
+        SubmissionError: the sampler is a machine, and a submission was compiled for none, or uses a
+            qubit or coupler that is gone since; names it. Nothing has been sampled then.
+        DecodeError: an answer is no sample set, or holds fewer reads than were asked for.
     """
+    embedded = sampler is not None and takes_embedded(sampler, submissions)
+    samplesets = []
+    for part in submissions:
+        if before is not None:
+            before(part)
+        part_seed = None if seed is None else (seed + part.index) % 2**31
+        if sampler is None:
+            samplesets.append(_annealed(part, part_seed, options))
+            continue
+        keywords = _keywords(sampler, part_seed, options)
+        if embedded:
+            answer = _from_machine(part, sampler, keywords)
+            samplesets.append(part.unembed(answer, chain_break_method))
+        else:
+            samplesets.append(_answer(part, sampler, part.bqm, keywords))
+    return samplesets
+
+
+def _annealed(
+    submission: Submission, seed: int | None, options: dict[str, object]
+) -> dimod.SampleSet:
+    """Sample the logical model of a submission by simulated annealing on this computer."""
+    from dwave.samplers import SimulatedAnnealingSampler
+
+    given = {name: value for name, value in options.items() if value is not None}
+    local, model = {"num_reads": READS, "num_sweeps": SWEEPS} | given, submission.bqm
+    if not any(name.startswith("beta") for name in options):
+        local |= _beta_range(model)
+    try:
+        return SimulatedAnnealingSampler().sample(model, seed=seed, **local)
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
+        raise InputError(f"the local sampler takes no such options: {error}") from error
+
+
+def _keywords(
+    sampler: dimod.Sampler, seed: int | None, options: dict[str, object]
+) -> dict[str, object]:
+    """Return the options with a number of reads, and a seed, where the sampler takes them."""
+    keywords, known = dict(options), options_of(sampler) or ()
+    if keywords.get("num_reads") is None and "num_reads" in known:
+        keywords["num_reads"] = READS
+    if seed is not None and "seed" in known:
+        keywords.setdefault("seed", seed)
+    return keywords
+
+
+def _from_machine(
+    submission: Submission, sampler: dimod.Sampler, keywords: dict[str, object]
+) -> dimod.SampleSet:
+    """Return samples of the embedded model, of all calls that they take."""
     from dimod import concatenate
 
-    if sampler is None:
-        from dwave.samplers import SimulatedAnnealingSampler
+    calls = _calls(submission, keywords)
+    samplesets = [_answer(submission, sampler, submission.embedded_bqm, call) for call in calls]
+    return samplesets[0] if len(samplesets) == 1 else concatenate(samplesets)
 
-        given = {name: value for name, value in options.items() if value is not None}
 
-        local = {"num_reads": READS, "num_sweeps": SWEEPS} | given
-        if not any(name.startswith("beta") for name in options):
-            local |= _beta_range(submission.bqm)
-        try:
-            return SimulatedAnnealingSampler().sample(submission.bqm, seed=seed, **local)
-        except (TypeError, ValueError, OverflowError, MemoryError) as error:
-            raise InputError(f"the local sampler takes no such options: {error}") from error
-    keywords = dict(options)
-    if seed is not None and _takes_seed(sampler):
-        keywords.setdefault("seed", seed)
-    if submission.physical is not None and _holds(sampler, submission):
-        calls = _calls(submission, keywords)
-        samplesets = [sampler.sample(submission.embedded_bqm, **call) for call in calls]
-        joined = samplesets[0] if len(samplesets) == 1 else concatenate(samplesets)
-        return submission.unembed(joined, chain_break_method)
-    return sampler.sample(submission.bqm, **keywords)
+def _answer(
+    submission: Submission,
+    sampler: dimod.Sampler,
+    model: dimod.BinaryQuadraticModel,
+    keywords: dict[str, object],
+) -> dimod.SampleSet:
+    """Call a sampler once; what it raises is its own."""
+    sampleset = sampler.sample(model, **keywords)
+    check_answer(submission.index, sampleset)
+    check_reads(submission.index, sampler, sampleset, keywords)
+    return sampleset
 
 
 def _beta_range(bqm: dimod.BinaryQuadraticModel) -> dict[str, object]:
@@ -131,16 +163,3 @@ def _calls(submission: Submission, keywords: dict[str, object]) -> list[dict[str
             state = np.random.SeedSequence([cast(int, keywords["seed"]), number])
             call["seed"] = int(state.generate_state(1)[0] >> 1)
     return calls
-
-
-def _holds(sampler: dimod.Sampler, submission: Submission) -> bool:
-    """Return whether the sampler is the machine itself, not a composite that embeds."""
-    qubits = {qubit for chain in submission.embedding.values() for qubit in chain}
-    return qubits <= set(getattr(sampler, "nodelist", ()))
-
-
-def _takes_seed(sampler: dimod.Sampler) -> bool:
-    try:
-        return "seed" in inspect.signature(sampler.sample).parameters
-    except (TypeError, ValueError):
-        return False

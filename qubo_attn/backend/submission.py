@@ -18,7 +18,7 @@ from qubo_attn.backend.validate import diagnose
 from qubo_attn.backend.wire import SolverOrder, WireData, physical_wire
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.common.files import path_of, write_file, writing
-from qubo_attn.common.frozen import Portable
+from qubo_attn.common.frozen import Sealed
 from qubo_attn.errors import DecodeError, SubmissionError
 from qubo_attn.interchange.formats import format_of, write_bqm
 from qubo_attn.machine.ranges import range_use
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Submission(Portable):
+class Submission(Sealed):
     """Some rows of a program as one binary quadratic model, with its embedding.
 
     With a structured target, biases are in hardware units, for spins, and every independent
     component is scaled to the machine's ranges on its own (``scale``); without one the model is the
-    program itself, over bits. Its variables are the ids of ``compiled.program``.
+    program itself, over bits. Its variables are the ids of ``compiled.program``. Arrays are
+    read-only, models and dictionaries are copies: what is done to one changes no later sample.
 
     Attributes:
         index: its number among the submissions.
@@ -91,49 +92,43 @@ class Submission(Portable):
         """
         return logical_model(self.to_vectors(), dtype)
 
-    @cached_property
+    @property
     def bqm(self) -> dimod.BinaryQuadraticModel:
-        """The logical model, labelled by program variable ids."""
-        return self.to_bqm()
+        """A copy of the logical model, labelled by program variable ids."""
+        return self._bqm.copy()
 
     # -- the physical model --------------------------------------------------------------------
 
-    @cached_property
+    @property
     def embedding(self) -> dict[int, tuple[Hashable, ...]]:
         """The qubits of each variable's chain, by the machine's own labels; empty without one."""
-        physical = self.physical
-        if physical is None:
-            return {}
-        ends = zip(self.variables, physical.chain_ptr[:-1], physical.chain_ptr[1:], strict=True)
-        return {int(v): tuple(physical.names[start:end]) for v, start, end in ends}
+        return dict(self._embedding)
 
-    @cached_property
+    @property
     def chain_strength(self) -> dict[int, float]:
         """The chain strength of each variable, in hardware units; empty without a machine."""
         if self.physical is None:
             return {}
         return dict(zip(self.variables.tolist(), self.physical.strength.tolist(), strict=True))
 
-    @cached_property
+    @property
     def chain_bound(self) -> dict[int, float]:
         """For each variable, the strength above which no optimum breaks its chain.
 
         In hardware units; proved in `qubo_attn.backend.chain_strength`. Empty without a machine.
         """
-        if self.physical is None:
-            return {}
-        return dict(zip(self.variables.tolist(), bounds(self.physical).tolist(), strict=True))
+        return dict(self._chain_bound)
 
-    @cached_property
+    @property
     def embedded_bqm(self) -> dimod.BinaryQuadraticModel:
-        """The physical model, labelled by the machine's qubits; goes straight to its sampler.
+        """A copy of the physical model, labelled by the machine's qubits, for its sampler.
 
         Its energy is that of `bqm` while all chains are intact.
 
         Raises:
             DecodeError: the submission was compiled without a structured target.
         """
-        return physical_model(self._placed(), self.embedded_offset)
+        return self._embedded_bqm.copy()
 
     @property
     def embedded_offset(self) -> float:
@@ -304,6 +299,24 @@ class Submission(Portable):
         return self._reader.read(sampleset, chain_break_method)
 
     @cached_property
+    def _bqm(self) -> dimod.BinaryQuadraticModel:
+        return self.to_bqm()
+
+    @cached_property
+    def _embedded_bqm(self) -> dimod.BinaryQuadraticModel:
+        return physical_model(self._placed(), self.embedded_offset)
+
+    @cached_property
+    def _embedding(self) -> dict[int, tuple[Hashable, ...]]:
+        return {} if self.physical is None else self.physical.chains(self.variables)
+
+    @cached_property
+    def _chain_bound(self) -> dict[int, float]:
+        if self.physical is None:
+            return {}
+        return dict(zip(self.variables.tolist(), bounds(self.physical).tolist(), strict=True))
+
+    @cached_property
     def _reader(self) -> Reader:
         return Reader(self.index, self.to_vectors(), self.physical)
 
@@ -317,14 +330,7 @@ class Submission(Portable):
 
 
 class Submissions(tuple[Submission, ...]):
-    """The machine programmings of a compilation, in order; a tuple.
-
-    Example:
-        >>> import qubo_attn as qa
-        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
-        >>> compiled.submissions.to_vectors()[0].labels
-        array([0, 1, 2])
-    """
+    """The machine programmings of a compilation, in order; a tuple."""
 
     __slots__ = ()
 

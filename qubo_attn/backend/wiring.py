@@ -11,7 +11,15 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.backend.chain_strength import EXACT, error_margin
 from qubo_attn.backend.wire import InUse, Layout, SolverOrder, layout_of
-from qubo_attn.common.arrays import Array, Floats, Longs, pointers, same_array, segment_ids
+from qubo_attn.common.arrays import (
+    Array,
+    Floats,
+    Longs,
+    own_array,
+    pointers,
+    same_array,
+    segment_ids,
+)
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.machine.ranges import shares
@@ -79,18 +87,20 @@ class Wiring:
     @cached_property
     def edge(self) -> Longs:
         """Component of each logical coupler."""
-        return self.placement.component[self.plan.i]
+        return own_array(self.placement.component[self.plan.i])
 
     @cached_property
     def sizes(self) -> tuple[Longs, Longs]:
         """Variables and couplers of each component."""
         variables = np.bincount(self.placement.component)
-        return variables, np.bincount(self.edge, minlength=len(variables))
+        couplers = np.bincount(self.edge, minlength=len(variables))
+        return own_array(variables), own_array(couplers)
 
     @cached_property
     def links(self) -> Longs:
         """Couplings within the chain of each variable."""
-        return np.bincount(self.plan.chain_of, minlength=len(self.placement.component))
+        links = np.bincount(self.plan.chain_of, minlength=len(self.placement.component))
+        return own_array(links)
 
     @cached_property
     def error_margin(self) -> Floats:
@@ -101,7 +111,7 @@ class Wiring:
         plan, lengths = self.plan, self.placement.chain_lengths
         couplings = np.bincount(plan.i[plan.coupling_of], minlength=len(lengths))
         couplings += np.bincount(plan.j[plan.coupling_of], minlength=len(lengths))
-        return error_margin(lengths, couplings)
+        return own_array(error_margin(lengths, couplings))
 
     @cached_property
     def _owner(self) -> Longs:

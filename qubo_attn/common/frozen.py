@@ -40,6 +40,15 @@ class Portable:
             self.__dict__[name] = value
 
 
+class Sealed(Portable):
+    """Base of frozen dataclasses whose arrays nobody else writes to: they are read-only at once."""
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+
 class Columns(Portable):
     """Base of the frozen column groups: converts each array to its dtype once and freezes it.
 

@@ -14,7 +14,7 @@ from qubo_attn.backend.programmings import Programmings, logical_submission
 from qubo_attn.backend.submission import Submissions
 from qubo_attn.backend.wire import SolverOrder, WireData
 from qubo_attn.backend.wiring import Wiring
-from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.arrays import Bools, Floats, own_array
 from qubo_attn.common.frozen import Portable
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.embedding.placement import Placement, Plan
@@ -108,7 +108,7 @@ class Compilation(Portable):
                 wanted[head] = count
         capped = np.zeros((heads, queries), bool)
         capped[rows.head, rows.query] = rows.sizes < wanted[rows.head]
-        return capped
+        return own_array(capped)
 
     # -- on the machine -----------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ def decode(
         context=None if attention.values is None else weights @ attention.values,
         feasible=feasible,
         repaired=feasible_rows(first, points, attention)[0] & ~feasible,
-        capped=compiled.capped,
+        capped=compiled.capped.copy(),
         empty=np.asarray(~attention.visible.any(axis=-1)),
         energies=_row_energies(first, points[0], attention),
         chain_break_fraction=broken,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Floats
+from qubo_attn.common.frozen import Sealed
 
 if TYPE_CHECKING:
     from qubo_attn.compilation.compilation import Compilation
 
 
 @dataclass(frozen=True, eq=False)
-class Losses:
+class Losses(Sealed):
     """Softmax mass that no selection can hold any more, and what it can cost.
 
     Attributes:

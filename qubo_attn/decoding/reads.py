@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.backend.answers import check_answer
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
-from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, first_place, segment_ids
+from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, segment_ids
 from qubo_attn.common.checks import shown
 from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import DecodeError
@@ -18,10 +19,6 @@ from qubo_attn.ir.program import Program
 
 if TYPE_CHECKING:
     import dimod
-
-
-# What a record may hold besides samples, and must then be finite and at least this.
-_FIELDS = {"num_occurrences": 0.0, "energy": -np.inf, "chain_break_fraction": 0.0}
 
 
 class PartReads(NamedTuple):
@@ -64,50 +61,8 @@ def checked(
             expected=len(submissions),
         )
     for submission, answer in zip(submissions, answers, strict=True):
-        problem = (
-            _problem(answer)
-            if isinstance(answer, dimod.SampleSet)
-            else f"a dimod.SampleSet is needed, not {shown(answer)}"
-        )
-        if problem:
-            raise DecodeError(
-                f"submission {submission.index}: {problem}", submission=submission.index
-            )
+        check_answer(submission.index, answer)
     return answers
-
-
-def _problem(sampleset: dimod.SampleSet) -> str:
-    """Return what is wrong with the numbers of a sample set; empty where nothing is."""
-    kind, record = sampleset.vartype.name, sampleset.record
-    if kind not in ("SPIN", "BINARY"):
-        return f"its samples are {kind}, neither spins nor bits"
-    for name, least in _FIELDS.items():
-        if name not in record.dtype.names:
-            continue
-        column = record[name]
-        if column.dtype.kind not in "biuf":
-            return f"{name} holds no numbers"
-        good = np.isfinite(column) & (column >= least)
-        if not good.all():
-            read = int(good.argmin())
-            return f"{name} of read {read} is {column[read]}"
-    samples = np.asarray(record.sample)
-    if samples.dtype.kind not in "biuf":
-        return "its samples hold no numbers"
-    low, high = (-1, 1) if kind == "SPIN" else (0, 1)
-    if samples.dtype.kind != "f" and samples.size:
-        # No array as large as the samples is made where all is well.
-        inside = low <= samples.min() and samples.max() <= high
-        if inside and (kind == "BINARY" or samples.all()):
-            return ""
-    bad = (samples != low) & (samples != high)
-    if bad.any():
-        read, variable = first_place(bad)
-        return (
-            f"read {read} has {samples[read, variable]} for {sampleset.variables[variable]!r}, "
-            f"neither {low} nor {high}"
-        )
-    return ""
 
 
 def read_parts(

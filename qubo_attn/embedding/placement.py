@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats, Ints, Longs, csr_rows, pointers
+from qubo_attn.common.arrays import Floats, Ints, Longs, csr_rows, own_array, pointers
 from qubo_attn.common.frozen import Columns
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.ir.quadratic import Quadratic
@@ -48,7 +48,7 @@ class Placement(Columns):
     @cached_property
     def chain_lengths(self) -> Longs:
         """Qubits of each variable's chain."""
-        return np.diff(self.chain_ptr)
+        return own_array(np.diff(self.chain_ptr))
 
     @cached_property
     def digest(self) -> str:
@@ -59,11 +59,11 @@ class Placement(Columns):
         return digest.hexdigest()
 
     @cached_property
-    def members(self) -> list[Longs]:
+    def members(self) -> tuple[Longs, ...]:
         """The variables of each submission, ascending."""
-        order = np.argsort(self.submission, kind="stable")
+        order = own_array(np.argsort(self.submission, kind="stable"))
         cuts = np.searchsorted(self.submission[order], np.arange(1, self.submissions))
-        return np.split(order, cuts) if self.submissions else []
+        return tuple(np.split(order, cuts)) if self.submissions else ()
 
     def plan(self, form: Quadratic) -> Plan:
         """Return the index arrays that spread ``form``'s structure over the chains.

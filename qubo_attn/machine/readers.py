@@ -113,7 +113,7 @@ def read_sampler(sampler: dimod.Structured) -> Machine:
     label = str(properties.get("chip_id") or type(sampler).__name__)
     try:
         nodes, edges = list(sampler.nodelist), [(u, v) for u, v in sampler.edgelist]
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise TargetError(
             f"{type(sampler).__name__} lists no qubits and couplers ({error}): its nodelist and "
             "edgelist must name them",

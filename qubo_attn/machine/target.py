@@ -22,6 +22,7 @@ from qubo_attn.errors import TargetError
 from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
 from qubo_attn.machine.readers import ideal, read_graph, read_json, read_sampler
+from qubo_attn.machine.sampler import machine_behind
 from qubo_attn.machine.timing import Timing
 from qubo_attn.machine.topology import GRIDS, check_graph, coupling_groups, ideal_graph
 
@@ -156,13 +157,15 @@ class Target(Portable):
     def from_sampler(cls, sampler: dimod.Structured) -> Target:
         """Return the machine behind a structured sampler, for example a ``DWaveSampler``.
 
+        A composite that does not embed models itself stands for the machine that it sits on.
+
         It is of the lattice that the sampler states where that has all its qubits and couplers, by
         their numbers; any other works as ``"other"``.
 
         Raises:
             TargetError: it lists no qubits, or a coupler of qubits that it does not list.
         """
-        return cls(*read_sampler(sampler))
+        return cls(*read_sampler(machine_behind(sampler) or sampler))
 
     @classmethod
     def of(cls, target: object) -> Target | None:
@@ -183,11 +186,12 @@ class Target(Portable):
 
         if isinstance(target, nx.Graph):
             return cls.from_graph(target)
-        if hasattr(target, "nodelist") and hasattr(target, "edgelist"):
-            return cls.from_sampler(target)
+        if (machine := machine_behind(target)) is not None:
+            return cls.from_sampler(machine)
+        embeds = ", or None where the sampler embeds" if hasattr(target, "sample") else ""
         raise TargetError(
             f"cannot compile for {type(target).__name__}: pass a Target, a name such as "
-            "'zephyr:12', a JSON file, a networkx graph or a sampler with a structure",
+            f"'zephyr:12', a JSON file, a networkx graph or a sampler with a structure{embeds}",
             target=repr(target),
         )
 

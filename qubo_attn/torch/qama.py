@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qubo_attn.backend import sample as annealer
 from qubo_attn.backend.programmings import logical_submission
+from qubo_attn.backend.sample import sample_all
 from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.common.arrays import Floats
 from qubo_attn.common.tensors import as_array, check_tensor
@@ -101,7 +101,7 @@ def qama_attention(
     arrays = [_sequences(name, tensor) for name, tensor in given.items()]
     for number, (q, k, v) in enumerate(zip(*arrays, strict=True)):
         model = logical_submission(qama_program(q, k, v, bits, **options))
-        drawn = annealer.sample(model, sampler, (first + number) % 2**31, sampler_options)
+        (drawn,) = sample_all([model], sampler, (first + number) % 2**31, sampler_options)
         states = model.read(drawn).samples
         best.append(qama_decode(states, q, k, v, bits, **options).bits)
     sampled_bits = torch.from_numpy(np.reshape(best, (*shape[:-1], bits))).to(query)

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.backend import sample as annealer
+from qubo_attn.backend.sample import sample_all
 from tests.conftest import read
 
 
 def same(part: qa.Submission) -> None:
     options = {"num_reads": 3, "num_sweeps": 16}
-    ours = annealer.sample(part, None, 7, dict(options))
+    (ours,) = sample_all([part], None, 7 - part.index, dict(options))
     theirs = SimulatedAnnealingSampler().sample(part.bqm, seed=7, **options)
     assert ours.info["beta_range"] == theirs.info["beta_range"]
     np.testing.assert_array_equal(ours.record.sample, theirs.record.sample)
@@ -56,5 +56,5 @@ def test_zeros_and_ties(scores: list[float]) -> None:
 
 def test_a_range_that_is_given_stays() -> None:
     compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.ExactlyK(2), target=None)
-    found = annealer.sample(compiled.submissions[0], None, 1, {"beta_range": [0.5, 2.0]})
-    assert found.info["beta_range"] == [0.5, 2.0]
+    (answer,) = sample_all(compiled.submissions, None, 1, {"beta_range": [0.5, 2.0]})
+    assert answer.info["beta_range"] == [0.5, 2.0]
