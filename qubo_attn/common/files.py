@@ -21,6 +21,8 @@ import platformdirs
 from qubo_attn.common.checks import shown
 from qubo_attn.errors import InputError
 
+# Names the folder of embeddings, unless a caller does.
+ENVIRONMENT = "QUBO_ATTN_CACHE"
 # Hidden, so that no listing of entries sees them; of no other program.
 _PART = ".qubo-attn-part"
 # An hour: no write takes as long, and clocks of a network folder's users may differ.
@@ -45,21 +47,27 @@ def user_folder() -> Path:
     return folder if folder.is_absolute() else _NOWHERE
 
 
-def warn_unkept(what: str, folder: Path, error: Exception) -> None:
+def embedding_folder() -> Path:
+    """Return the folder of embeddings where a caller names none, ``~`` in it as it stands."""
+    return Path(os.environ.get(ENVIRONMENT) or user_folder())
+
+
+def warn_unkept(what: str, folder: Path, error: Exception, *others: Path) -> None:
     """Warn that a folder keeps nothing; once for each folder in a process.
 
     Args:
         what: is not kept there.
         folder: is named in the warning.
         error: why.
+        *others: folders of which no other warning is due.
     """
     if folder in _TOLD:
         return
-    _TOLD.add(folder)
+    _TOLD.update((folder, *others))
     where = "without a home folder" if folder == _NOWHERE else f"in {folder} ({error})"
     warnings.warn(
         f"{what} cannot be kept {where}; going on without, each process makes them anew; "
-        "NUMBA_CACHE_DIR (kernels) and QUBO_ATTN_CACHE (embeddings) name other folders",
+        f"NUMBA_CACHE_DIR (kernels) and {ENVIRONMENT} (embeddings) name other folders",
         stacklevel=3,
     )
 

@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 from qubo_attn.common.checks import flag, whole
 from qubo_attn.common.files import (
+    ENVIRONMENT,
+    embedding_folder,
     path_of,
     read_file,
     tidy,
-    user_folder,
     warn_unkept,
     write_file,
 )
@@ -32,7 +33,6 @@ from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.stored_graph import StoredGraph
 from qubo_attn.machine.target import Target
 
-ENVIRONMENT = "QUBO_ATTN_CACHE"
 # Tens of thousands of packings.
 LIMIT = 1 << 30
 
@@ -142,8 +142,8 @@ class EmbeddingCache:
         limit: int = LIMIT,
         repair: bool = True,
     ) -> None:
-        default = os.environ.get(ENVIRONMENT) or user_folder()
-        self.folder = path_of("cache", folder if folder is not None else default)
+        named = (ENVIRONMENT, embedding_folder()) if folder is None else ("cache", folder)
+        self.folder = path_of(*named)
         self.limit, self.repair = whole("limit", limit, most=None), flag("repair", repair)
         self.counts = CacheCounts()
         self._memory: dict[str, CachedPacking] = {}

@@ -17,7 +17,13 @@ from numba import config
 from numba.core import compiler, serialize
 from numba.extending import is_jitted
 
-from qubo_attn.common.files import read_file, user_folder, warn_unkept, write_file
+from qubo_attn.common.files import (
+    embedding_folder,
+    read_file,
+    user_folder,
+    warn_unkept,
+    write_file,
+)
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -74,8 +80,9 @@ class KeptCode:
             path = self._path(signature, compiled.library.codegen)
             write_file(path, hashlib.sha256(body).digest() + body)
         except Exception as error:  # whatever keeps code from being kept, the kernel is compiled
-            what = "kernels" if config.CACHE_DIR else "kernels and embeddings"
-            warn_unkept(what, _root(), error)
+            folder, other = _root(), embedding_folder()
+            what = "kernels and embeddings" if folder == other else "kernels"
+            warn_unkept(what, folder, error, other)
 
     def flush(self) -> None:
         """Do nothing: ``Dispatcher.recompile`` writes all files anew."""

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
+from qubo_attn.common.files import ENVIRONMENT
 from qubo_attn.embedding.archive import export_cache, import_cache
-from qubo_attn.embedding.cache import ENVIRONMENT, CachedPacking
+from qubo_attn.embedding.cache import CachedPacking
 from qubo_attn.embedding.cache_file import CacheFile, problem_of
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.nearest import KEPT

@@ -17,6 +17,8 @@ from tests.conftest import ROOT
 
 RUN = """
 import json, sys, warnings, numpy as np
+from qubo_attn.common.files import warn_unkept
+from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.kernels.components import connected_components as kernel
 results = []
 with warnings.catch_warnings(record=True) as told:
@@ -24,6 +26,8 @@ with warnings.catch_warnings(record=True) as told:
     for dtype in sys.argv[1:]:
         ends = np.array([0, 2], dtype), np.array([1, 2], dtype)
         results.append(kernel(3, *ends).tolist())
+    if told:  # the folder of embeddings is not told as well
+        warn_unkept("embeddings", EmbeddingCache().folder, OSError())
 stats = kernel.stats
 told = [str(warning.message) for warning in told]
 print(json.dumps([results, sum(stats.cache_hits.values()), stats.cache_path, told]))
@@ -40,6 +44,7 @@ class Run(NamedTuple):
 
 
 def run(folder: Path, *dtypes: str, root: Path = ROOT) -> Run:
+
     output = subprocess.run(
         [sys.executable, "-c", RUN, *dtypes],
         cwd=root,
@@ -105,3 +110,19 @@ def test_a_folder_that_takes_nothing_is_told_once(tmp_path: Path) -> None:
     assert result[:2] == ([RIGHT, RIGHT], 0)
     (warning,) = result.told
     assert warning.startswith(f"kernels cannot be kept in {blocked / 'qubo-attn'} (")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a user there has a home")
+def test_a_user_without_a_home_has_no_folder() -> None:
+    code = """
+import os
+if os.geteuid() == 0:
+    os.setreuid(54321, 0)
+from qubo_attn.common.files import user_folder
+print(user_folder())
+"""
+    home = {} if os.geteuid() == 0 else {"HOME": "relative"}
+    folder = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=home, check=True, capture_output=True, text=True
+    ).stdout
+    assert folder == f"{os.devnull}/qubo-attn\n"
