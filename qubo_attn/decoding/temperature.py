@@ -14,6 +14,7 @@ from scipy import sparse
 
 from qubo_attn.common.arrays import Floats
 from qubo_attn.errors import InputError
+from qubo_attn.ir.points import read_points
 from qubo_attn.ir.program import Program
 
 _STEPS = 100
@@ -42,8 +43,8 @@ def effective_temperature(program: Program, samples: ArrayLike) -> float:
         >>> round(effective_temperature(program, samples), 3)
         0.5
     """
-    bits = np.asarray(samples, dtype=np.float64)
-    if bits.ndim != 2 or bits.shape[1] != len(program) or not bits.size:
+    bits = read_points(samples, len(program))
+    if not bits.size:
         raise InputError(
             f"samples have shape {bits.shape}; expected (m, {len(program)}), m at least 1",
             argument="samples",

@@ -146,7 +146,7 @@ def qama_decode(
     """
     coupling, field, terms = _coefficients(query, key, value, smoothing)
     heads, tokens = field.shape
-    points = np.asarray(samples, dtype=np.float64)
+    points = numbers("samples", samples)
     count = heads * tokens * len(qama.bit_weights(bits))
     if points.ndim != 2 or points.shape[1] != count or not len(points):
         raise DecodeError(

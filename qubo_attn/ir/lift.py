@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Floats, Longs, frozen_array, own_array, pointers
 from qubo_attn.common.frozen import Portable
+from qubo_attn.ir.points import read_points
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -125,7 +126,7 @@ class Lift(Portable):
 
     def lift(self, samples: ArrayLike) -> Floats:
         """Map samples after the pass, shape (m, n_after), to samples before it, (m, n_before)."""
-        points = np.asarray(samples, dtype=np.float64)
+        points = read_points(samples, self.shape[1])
         return np.ascontiguousarray((self.matrix @ points.T).T + self.constant)
 
     def then(self, later: Lift) -> Lift:

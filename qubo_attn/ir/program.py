@@ -33,6 +33,7 @@ from qubo_attn.common.arrays import Array, Bools, Floats, Longs, digest_of, own_
 from qubo_attn.common.frozen import Portable, replaced
 from qubo_attn.ir.columns import Constraints, Sense, Variables
 from qubo_attn.ir.components import components_of
+from qubo_attn.ir.points import read_points
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.text import parse_program, print_program
 from qubo_attn.ir.total import total
@@ -130,7 +131,7 @@ class Program(Portable):
 
     def excess(self, samples: ArrayLike) -> Floats:
         """Return left side minus right side, shape (m, constraints)."""
-        points = np.asarray(samples, dtype=np.float64)
+        points = read_points(samples, len(self))
         return np.asarray((self.constraints.matrix(len(self)) @ points.T).T - self.constraints.rhs)
 
     def violations(self, samples: ArrayLike) -> Floats:

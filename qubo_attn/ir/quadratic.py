@@ -20,6 +20,7 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Ints, Longs, frozen_array, own_array
 from qubo_attn.common.frozen import Columns, Portable
 from qubo_attn.ir.columns import Constraints
+from qubo_attn.ir.points import read_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +219,7 @@ class Quadratic(Portable):
 
     def energies(self, samples: ArrayLike) -> Floats:
         """Return the value of the form at each of ``samples``, shape (m, n)."""
-        points = np.ascontiguousarray(samples, dtype=np.float64)
+        points = np.ascontiguousarray(read_points(samples, len(self.linear)))
         return kernels.quadratic_energies(
             points, self.offset, self.linear, self.i, self.j, self.bias
         )
