@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
+from qubo_attn.backend.answers import check_answer
 from qubo_attn.backend.model import Physical, Vectors
 from qubo_attn.common.arrays import Array, Floats, Longs, pointers
 from qubo_attn.common.checks import one_of
@@ -79,6 +80,7 @@ class Reader:
         import dimod
 
         check_method(method)
+        check_answer(self.index, sampleset)
         samples, labels = _spins_of(sampleset)
         reads = self._spins(samples, self._chains(labels), method)
         record = sampleset.record
@@ -100,11 +102,10 @@ class Reader:
     def read(self, sampleset: dimod.SampleSet, method: str) -> Reads:
         """Return samples over variables or qubits as bits; see `Submission.read`."""
         check_method(method)
+        check_answer(self.index, sampleset)
         samples, labels = _spins_of(sampleset)
-        ids = self.model.labels.tolist()
-        physical = self.physical is not None and all(q in labels for q in self.physical.names)
-        if set(ids) == set(labels) or (set(ids) <= set(labels) and not physical):
-            columns = [labels[v] for v in ids]
+        columns = self._variables(labels)
+        if columns is not None:
             bits = np.ascontiguousarray(samples[:, columns] > 0, dtype=np.int8)
             broken = (
                 np.asarray(sampleset.record.chain_break_fraction, dtype=np.float64)
@@ -118,6 +119,42 @@ class Reader:
                 submission=self.index,
             )
         return self._bits(samples, self._chains(labels), method)
+
+    def energies(self, sampleset: dimod.SampleSet, reads: int) -> Floats | None:
+        """Return the energies of the first reads by the model that their labels are of.
+
+        Args:
+            sampleset: over variables or qubits, see `read`.
+            reads: how many at most.
+
+        Returns:
+            float64, shape (reads,); None where the labels are of neither model.
+        """
+        samples, labels = _spins_of(sampleset, reads)
+        columns, physical = self._variables(labels), self.physical
+        if columns is not None:
+            spins = samples[:, columns].astype(np.float64)
+            states = spins if self.model.vartype == "SPIN" else (spins + 1.0) / 2.0
+            h, (i, j, coupling), offset = self.model.linear, self.model.quadratic, self.model.offset
+        elif physical is not None and all(q in labels for q in physical.names):
+            place = np.zeros(len(physical.target.qubits), np.int64)
+            place[physical.chain_qubit] = [labels[name] for name in physical.names]
+            states, h, coupling = samples.astype(np.float64), np.zeros(len(labels)), physical.j
+            h[place[physical.qubit]] = physical.h
+            i, j = place[physical.u], place[physical.v]
+            offset = self.model.offset + physical.chain_offset
+        else:
+            return None
+        return np.asarray(offset + states @ h + (states[:, i] * states[:, j]) @ coupling)
+
+    def _variables(self, labels: dict[Hashable, int]) -> list[int] | None:
+        """Return the columns of the variables; None where samples are not over those."""
+        ids = self.model.labels.tolist()
+        # Over the machine's qubits, some of which may be called as variables are.
+        qubits = self.physical is not None and all(q in labels for q in self.physical.names)
+        if not set(ids) <= set(labels) or (qubits and len(ids) != len(labels)):
+            return None
+        return [labels[v] for v in ids]
 
     def _spins(self, samples: Array, chains: kernels.Chains, method: str) -> Reads:
         """Return reads as spins, with energies."""
@@ -181,9 +218,11 @@ class Reader:
         return kernels.Chains(columns, self.physical.chain_ptr)
 
 
-def _spins_of(sampleset: dimod.SampleSet) -> tuple[Array, dict[Hashable, int]]:
+def _spins_of(
+    sampleset: dimod.SampleSet, reads: int | None = None
+) -> tuple[Array, dict[Hashable, int]]:
     """Return samples as int8 spins, the sample set untouched, and the column of each label."""
-    samples = np.asarray(sampleset.record.sample)
+    samples = np.asarray(sampleset.record.sample)[:reads]
     if sampleset.vartype.name == "BINARY":
         samples = 2 * samples.astype(np.int8) - 1
     labels = {label: column for column, label in enumerate(sampleset.variables)}

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.backend.answers import check_answer
 from qubo_attn.backend.submission import Submission
-from qubo_attn.backend.unembed import MAJORITY
+from qubo_attn.backend.unembed import MAJORITY, Reader
 from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, segment_ids
 from qubo_attn.common.checks import shown
 from qubo_attn.common.frozen import replaced
@@ -19,6 +18,10 @@ from qubo_attn.ir.program import Program
 
 if TYPE_CHECKING:
     import dimod
+
+
+# Reads of an answer whose energies are compared with its model, and how close they are.
+_FEW, _CLOSE = 3, 1e-4
 
 
 class PartReads(NamedTuple):
@@ -37,13 +40,13 @@ class PartReads(NamedTuple):
     broken: Floats
 
 
-def checked(
+def _listed(
     submissions: Sequence[Submission], samplesets: Iterable[dimod.SampleSet]
 ) -> list[dimod.SampleSet]:
-    """Return sample sets as a list, one for each submission, each of numbers that samplers answer.
+    """Return sample sets as a list, one for each submission.
 
     Raises:
-        DecodeError: there are more or fewer, or one is none; names the submission.
+        DecodeError: there are more or fewer.
     """
     import dimod
 
@@ -60,9 +63,36 @@ def checked(
             f"{len(answers)} sample sets for {len(submissions)} submissions",
             expected=len(submissions),
         )
-    for submission, answer in zip(submissions, answers, strict=True):
-        check_answer(submission.index, answer)
     return answers
+
+
+def _check_order(submissions: Sequence[Submission], answers: Sequence[dimod.SampleSet]) -> None:
+    """Check that no answer is another submission's; where both use the same qubits, energies tell.
+
+    Energies that are no submission's are the caller's own affair.
+
+    Raises:
+        DecodeError: one is; names both.
+    """
+    for part, answer in zip(submissions, answers, strict=True):
+        if not answer.record.energy[:_FEW].any() or _told_by(part, answer):
+            continue
+        for other in submissions:
+            if other is not part and _told_by(other, answer):
+                raise DecodeError(
+                    f"submission {part.index}: its samples have the energies of submission "
+                    f"{other.index}: give sample sets in the order of the submissions",
+                    submission=part.index,
+                    found=other.index,
+                )
+
+
+def _told_by(submission: Submission, answer: dimod.SampleSet) -> bool:
+    """Return whether the energies of an answer's first reads are those of a submission's model."""
+    reader = Reader(submission.index, submission.to_vectors(), submission.physical)
+    energies = reader.energies(answer, _FEW)
+    told = answer.record.energy[:_FEW]
+    return energies is not None and np.allclose(energies, told, rtol=_CLOSE, atol=_CLOSE)
 
 
 def read_parts(
@@ -79,11 +109,17 @@ def read_parts(
 
     Raises:
         DecodeError: there are more or fewer sample sets than submissions, nothing is left of a
-            submission, or its samples are those of another.
+            submission, or its samples are those of another or none that samplers answer.
         InputError: the method is not known.
     """
-    for submission, sampleset in zip(submissions, checked(submissions, samplesets), strict=True):
-        reads = submission.read(sampleset, chain_break_method)
+    answers = _listed(submissions, samplesets)
+    read = [
+        part.read(answer, chain_break_method)
+        for part, answer in zip(submissions, answers, strict=True)
+    ]
+    if len(submissions) > 1:
+        _check_order(submissions, answers)
+    for submission, sampleset, reads in zip(submissions, answers, read, strict=True):
         if not len(reads.samples):
             reason = (
                 f"has no read without a broken chain, of {len(sampleset)}: another "
