@@ -47,11 +47,10 @@ def _refused(name: str, must: str, value: object) -> InputError:
 
 def _scalar(value: object) -> object:
     """Return Python's own number for one of NumPy's or torch's, of any width."""
-    if not hasattr(value, "item") or getattr(value, "shape", None) != ():
-        return value
     try:
-        return value.item()
-    except Exception:  # a tensor without data
+        single = hasattr(value, "item") and getattr(value, "shape", None) == ()
+        return value.item() if single else value  # type: ignore[attr-defined]
+    except Exception:  # a tensor without data, or without a shape
         return value
 
 
@@ -181,7 +180,7 @@ def several(name: str, values: object) -> tuple[Any, ...]:
     if isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping)):
         try:
             return tuple(values)
-        except TypeError:  # an array without axes
+        except (TypeError, RuntimeError):  # an array without axes, a tensor without numbers
             pass
     raise _refused(name, "a sequence", values)
 

@@ -122,3 +122,19 @@ def test_tensors_of_functional_transforms_are_named(transform: str) -> None:
         torch.func.grad(summed)(torch.tensor(RIGHT))
     else:
         torch.vmap(summed)(torch.tensor([RIGHT]))
+
+
+@pytest.mark.parametrize("made", [_fake, lambda: _nested(torch.strided), lambda: torch.zeros(2)])
+def test_tensors_are_no_numbers(made: Callable[[], Any]) -> None:
+    """Where one number is asked for, a tensor of several, or of none, is named."""
+    tensor = made()
+    for call, name in (
+        (lambda: qa.ExactlyK(tensor), "k"),
+        (lambda: qa.Selection(alpha=tensor), "alpha"),
+        (lambda: qa.compile(RIGHT, tensor, target=None), "heads"),
+        (lambda: compiled(slots=tensor), "slots"),
+        (lambda: compiled(chain_strength=tensor), "chain_strength"),
+    ):
+        with pytest.raises(qa.InputError) as caught:
+            call()
+        assert caught.value.argument == name
