@@ -26,7 +26,7 @@ from qubo_attn.common.files import (
     writing,
 )
 from qubo_attn.common.npz import ROOM, packed, unpacked
-from qubo_attn.compilation.columns import TARGET, check_columns
+from qubo_attn.compilation.columns import TARGET, Sizes, check_columns
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.facts import (
     GROUPS,
@@ -168,7 +168,7 @@ def load(folder: Path, cache: EmbeddingCache | None) -> Compilation:
 
 def _parts(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return facts and arrays of one save, whatever other processes write meanwhile."""
-    earlier: tuple[bytes, bytes] | None = None
+    earlier: tuple[str | None, str] | None = None
     while True:
         beside, problem = _beside(folder)
         if problem is not None and not is_written(folder):
@@ -176,14 +176,14 @@ def _parts(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         arrays = unpacked(folder / ARRAYS)
         inside = arrays.pop(_INSIDE, np.zeros(0, np.uint8)).tobytes()
         facts = _checked(inside, folder / ARRAYS)
-        if beside == facts or is_written(folder):
+        both = None if beside is None else beside["digest"], facts["digest"]
+        if both[0] == both[1] or is_written(folder):
             _check_digests(facts, arrays, folder / ARRAYS)
             return facts, arrays
         # Another process may have saved between the two readings; then the next ones differ.
-        pair = _text(beside or {}), inside
-        if pair == earlier:
+        if both == earlier:
             raise InputError(f"{FACTS} and {ARRAYS} are of two artifacts", file=str(folder / FACTS))
-        earlier = pair
+        earlier = both
 
 
 def _beside(folder: Path) -> tuple[dict[str, Any] | None, InputError | None]:
@@ -237,7 +237,9 @@ def _build(
 
     attention = part("attention")
     sizes = check_attention(attention, groups.get("recipe", {}))
-    target = _target(facts["target"], part("target"), sizes)
+    target = None
+    if facts["target"] is not None:
+        target = _target(facts["target"], part("target"), sizes)
     recipe = _recipe(facts, part("recipe"), target, cache)
     steps = recipe.passes if recipe.embed is None else (*recipe.passes, recipe.embed)
     held, stages = frozenset[Fact](), list[Stage]()
@@ -249,14 +251,16 @@ def _build(
             step = steps[index - 1]
             held = (held - step.breaks) | step.ensures
             check_held(index, program, held)
-        last = index == len(facts["stages"]) - 1
+        placement, stated = None, facts["placement"]
+        if stated is not None and target is not None and index == len(facts["stages"]) - 1:
+            columns = part("placement")
+            check_placement(columns, target, program, sizes)
+            placement = Placement(target, structure=stated["structure"], **columns)
         rewrite = Rewrite(
             program,
             Lift.from_arrays(lift),
             certificates=_certificates(index, proofs, program, sizes),
-            placement=_placement(facts["placement"], part("placement"), target, program, sizes)
-            if last
-            else None,
+            placement=placement,
             **rewrite_facts(stage),
         )
         stages.append(Stage(rewrite=rewrite, **stage_facts(stage)))
@@ -270,7 +274,7 @@ def _build(
 
 
 def _certificates(
-    index: int, arrays: dict[str, Any], priced: Program, sizes: dict[str, int]
+    index: int, arrays: dict[str, Any], priced: Program, sizes: Sizes
 ) -> Certificates | None:
     """Return the certificates behind `_proofs`; None where the stage left none."""
     if not arrays:
@@ -281,19 +285,6 @@ def _certificates(
         arrays["weight"] = prices.weight[arrays["index"]]
         arrays["slope"] = prices.slope[arrays["index"]]
     return Certificates(program, **arrays | {"steps": int(arrays["steps"])})
-
-
-def _placement(
-    facts: dict[str, Any] | None,
-    arrays: dict[str, Any],
-    target: Target | None,
-    program: Program,
-    sizes: dict[str, int],
-) -> Placement | None:
-    if facts is None or target is None:
-        return None
-    check_placement(arrays, target, program, sizes)
-    return Placement(target, structure=facts["structure"], **arrays)
 
 
 def _recipe(
@@ -312,11 +303,7 @@ def _recipe(
     return Recipe(embed=embed, target=target, chain_strength=strength, **groups, **arrays)
 
 
-def _target(
-    facts: dict[str, Any] | None, arrays: dict[str, Any], sizes: dict[str, int]
-) -> Target | None:
-    if facts is None:
-        return None
+def _target(facts: dict[str, Any], arrays: dict[str, Any], sizes: Sizes) -> Target:
     check_columns("target", arrays, TARGET, sizes)
     target = Target(**tuples(facts) | {"properties": facts["properties"]} | arrays)
     check_target(target)
