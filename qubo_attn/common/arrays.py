@@ -136,5 +136,5 @@ def digest_of(arrays: Mapping[str, Array]) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-        digest.update(array)
+        digest.update(array.data)
     return digest.hexdigest()
