@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Longs
-from qubo_attn.common.checks import flag, number, share, whole
+from qubo_attn.common.checks import flag, number, several, share, whole
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
@@ -93,7 +93,7 @@ class TieVariables:
             queries: also tie all queries.
             strength: of a soft tie; hard when None.
         """
-        owner = np.asarray(kv_head)
+        owner = np.array([whole("kv_head", head) for head in several("kv_head", kv_head)])
         groups = (tuple(np.flatnonzero(owner == kv).tolist()) for kv in np.unique(owner))
         return cls(tuple(group for group in groups if len(group) > 1), queries, strength=strength)
 

@@ -15,7 +15,7 @@ from qubo_attn.backend.sample import sample_all
 from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY, check_method
-from qubo_attn.common.checks import whole
+from qubo_attn.common.checks import flag, shown, whole
 from qubo_attn.common.files import path_of, writing
 from qubo_attn.common.keywords import named, names_of
 from qubo_attn.compilation import storage
@@ -24,9 +24,10 @@ from qubo_attn.compilation.lower import lower
 from qubo_attn.decoding.decode import decode
 from qubo_attn.decoding.decoders import check_decoder
 from qubo_attn.decoding.lost_mass import Losses, losses_of
-from qubo_attn.decoding.multipliers import refine
+from qubo_attn.decoding.multipliers import MOST_STEPS, refine
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.hidden import read_mask
 
@@ -173,7 +174,9 @@ class CompiledAttention(Compilation):
         """
         if decoder is not None:
             check_decoder(decoder)
-        steps = whole("multiplier_steps", multiplier_steps)
+        steps = whole("multiplier_steps", multiplier_steps, 0, MOST_STEPS)
+        if before is not None and not callable(before):
+            raise InputError(f"before must be a function, not {shown(before)}", argument="before")
         seed = check_seed(seed)
         check_method(chain_break_method)
         check_options(sampler, options, names_of(CompiledAttention.solve))
@@ -243,7 +246,7 @@ class CompiledAttention(Compilation):
         """
         from qubo_attn.report.facts import build_report
 
-        return build_report(self, reads, prove)
+        return build_report(self, reads, flag("prove", prove))
 
     @named
     def html(

@@ -21,22 +21,23 @@ _FIELDS = {"num_occurrences": 0.0, "energy": -np.inf, "chain_break_fraction": 0.
 
 
 def check_answer(index: int, sampleset: object) -> None:
-    """Check that an answer is a sample set of numbers that samplers answer.
+    """Reject what no sampler answers.
 
     Args:
-        index: number of the submission.
-        sampleset: the answer.
+        index: number of the submission, for the message.
+        sampleset: a `dimod.SampleSet`; it is not changed.
 
     Raises:
-        DecodeError: it is not; names the submission.
-    """
-    import dimod
+        DecodeError: it is none, its samples are neither spins nor bits, or an energy, a number of
+            occurrences or a share of broken chains is none; names the submission and the read.
 
-    problem = (
-        _problem(sampleset)
-        if isinstance(sampleset, dimod.SampleSet)
-        else f"a dimod.SampleSet is needed, not {shown(sampleset)}"
-    )
+    Example:
+        >>> import dimod
+        >>> check_answer(0, dimod.SampleSet.from_samples([{"a": 1}], "BINARY", float("nan")))
+        Traceback (most recent call last):
+        qubo_attn.errors.DecodeError: submission 0: energy of read 0 is nan
+    """
+    problem = _problem(sampleset)
     if problem:
         raise DecodeError(f"submission {index}: {problem}", submission=index)
 
@@ -77,8 +78,12 @@ def _keeps_fewer(sampler: object, keywords: Mapping[str, object]) -> bool:
     return composite or capped
 
 
-def _problem(sampleset: dimod.SampleSet) -> str:
+def _problem(sampleset: object) -> str:
     """Return what is wrong with the numbers of a sample set; empty where nothing is."""
+    import dimod
+
+    if not isinstance(sampleset, dimod.SampleSet):
+        return f"a dimod.SampleSet is needed, not {shown(sampleset)}"
     kind, record = sampleset.vartype.name, sampleset.record
     if kind not in ("SPIN", "BINARY"):
         return f"its samples are {kind}, neither spins nor bits"

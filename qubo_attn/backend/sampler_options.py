@@ -10,6 +10,8 @@ from qubo_attn.common.keywords import check_names
 from qubo_attn.errors import InputError
 from qubo_attn.machine.reads import MOST_READS
 
+# Of the local sampler: more take days, and their schedule more memory than there is.
+MOST_SWEEPS = 10_000_000
 # Keywords of many samplers: what is like one of them is meant to be it, even where a sampler takes
 # whatever it is given.
 _COMMON = (
@@ -43,7 +45,8 @@ def check_options(sampler: object, options: Mapping[str, object], own: Iterable[
         qubo_attn.errors.InputError: SimulatedAnnealingSampler has no option 'num_read'; did you \
 mean 'num_reads'? ...
     """
-    if sampler is None:
+    local = sampler is None
+    if local:
         from dwave.samplers import SimulatedAnnealingSampler
 
         sampler = SimulatedAnnealingSampler()
@@ -53,6 +56,10 @@ mean 'num_reads'? ...
         )
     if options.get("num_reads") is not None:
         whole("num_reads", options["num_reads"], 1, MOST_READS)
+    if local:
+        for name in ("num_sweeps", "num_sweeps_per_beta"):
+            if options.get(name) is not None:
+                whole(name, options[name], most=MOST_SWEEPS)
     known, owner = options_of(sampler), type(sampler).__name__
     given = [name for name in options if not name.startswith(_UNLISTED)]
     if known is not None:

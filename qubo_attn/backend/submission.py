@@ -17,6 +17,7 @@ from qubo_attn.backend.unembed import MAJORITY, Reader, Reads
 from qubo_attn.backend.validate import diagnose
 from qubo_attn.backend.wire import SolverOrder, WireData, physical_wire
 from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.common.checks import flag
 from qubo_attn.common.files import path_of, write_file, writing
 from qubo_attn.common.frozen import Sealed
 from qubo_attn.errors import DecodeError, SubmissionError
@@ -208,7 +209,7 @@ class Submission(Sealed):
             ...     qa.read_bqm(f"{folder}/row.bqm") == compiled.submissions[0].bqm
             True
         """
-        file = path_of("path", path)
+        file, embedded = path_of("path", path), flag("embedded", embedded)
         if format_of(file, format) == "qp":
             with writing(file):
                 write_file(file, (json.dumps(self.wire()) + "\n").encode())

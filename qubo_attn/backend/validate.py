@@ -11,6 +11,7 @@ from typing import Any
 
 from qubo_attn.backend import rules
 from qubo_attn.backend.model import Physical, Vectors
+from qubo_attn.common.checks import instance
 from qubo_attn.errors import SubmissionError
 from qubo_attn.machine.target import Target
 from qubo_attn.machine.timing import check_times
@@ -41,6 +42,8 @@ def diagnose(
         InputError: an option is not known, or is no number of at least 0; names it.
     """
     check_times("validate", options)
+    if target is not None:
+        instance("target", target, Target)
     if physical is None:
         yield SubmissionError(
             f"submission {index} was compiled without a structured target: there is nothing to "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
 from itertools import chain
@@ -100,14 +100,27 @@ def compile_batch(
             "executor=",
             argument="executor",
         )
-    if isinstance(items, str) or not isinstance(items, Iterable):
+    total = _count(items)
+    results = _results(read_items(items, heads, options), executor, window, chunk)
+    return _shown(results, total) if progress else results
+
+
+def _count(items: object) -> int | None:
+    """Return how many items there are; None where only reading them tells.
+
+    Raises:
+        InputError: they are no iterable.
+    """
+    try:
+        if isinstance(items, (str, bytes, Mapping)):
+            raise TypeError("no items")
+        iter(items)  # type: ignore[call-overload]
+    except TypeError:
         raise InputError(
             f"items must be arrays of scores, or mappings with scores, not {shown(items)}",
             argument="items",
-        )
-    total = len(items) if isinstance(items, Sized) else None
-    results = _results(read_items(items, heads, options), executor, window, chunk)
-    return _shown(results, total) if progress else results
+        ) from None
+    return len(items) if isinstance(items, Sized) else None
 
 
 def _check(executor: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +22,7 @@ from qubo_attn.frontend.hidden import read_array, read_mask
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, check_select
 from qubo_attn.machine.target import Target
-from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass
+from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass, hooks
 from qubo_attn.registry import passes_of
 
 if TYPE_CHECKING:
@@ -103,23 +103,14 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         steps,
         embed,
         machine,
-        _hooks("before", options["before"]),
-        _hooks("after", options["after"]),
+        hooks("before", options["before"]),
+        hooks("after", options["after"]),
         flag("verify_each", options["verify_each"]),
         None if mask is None else read_mask(mask),
         None if kv_head is None else read_array("kv_head", kv_head),
         _couplings(options["coupling"], each),
         options["chain_strength"],
     )
-
-
-def _hooks(name: str, hooks: object) -> tuple[Any, ...]:
-    """Return hooks, or say that they must be functions."""
-    functions = several(name, hooks)
-    for function in functions:
-        if not callable(function):
-            raise InputError(f"{name} holds {shown(function)}, no function", argument=name)
-    return functions
 
 
 def _check_tie(tie: object, heads: int) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from qubo_attn.compilation.compilation import Compilation
 
+# Rounds of sampling: the slopes have settled long before.
+MOST_STEPS = 10_000
 # The first rate, as a share of the mean distance of a row's fields: the interval of slopes that
 # serves a real row is narrow, and the certificate's slope lies near it.
 _RATE = 0.01

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,9 +11,9 @@ from qubo_attn import kernels
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY, Reader
 from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, segment_ids
-from qubo_attn.common.checks import shown
+from qubo_attn.common.checks import several, shown
 from qubo_attn.common.frozen import replaced
-from qubo_attn.errors import DecodeError
+from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.ir.program import Program
 
 if TYPE_CHECKING:
@@ -42,22 +42,23 @@ class PartReads(NamedTuple):
 
 def _listed(
     submissions: Sequence[Submission], samplesets: Iterable[dimod.SampleSet]
-) -> list[dimod.SampleSet]:
-    """Return sample sets as a list, one for each submission.
+) -> tuple[dimod.SampleSet, ...]:
+    """Return sample sets as a tuple, one for each submission.
 
     Raises:
-        DecodeError: there are more or fewer.
+        DecodeError: there are more or fewer, or they are no list.
     """
     import dimod
 
-    if isinstance(samplesets, (dimod.SampleSet, str, Mapping)) or not isinstance(
-        samplesets, Iterable
-    ):
+    try:
+        if isinstance(samplesets, dimod.SampleSet):
+            raise InputError("one alone")
+        answers = several("samplesets", samplesets)
+    except InputError:
         raise DecodeError(
             f"a list of sample sets is needed, one for each submission, not {shown(samplesets)}",
             expected=len(submissions),
-        )
-    answers = list(samplesets)
+        ) from None
     if len(answers) != len(submissions):
         raise DecodeError(
             f"{len(answers)} sample sets for {len(submissions)} submissions",

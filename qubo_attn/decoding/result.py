@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.checks import instance
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
@@ -63,10 +64,11 @@ class AttentionResult:
 
         Raises:
             DecodeError: there are no values.
+            InputError: it is no attention.
         """
         if self.context is None:
             raise DecodeError("output errors need values; compile with values=")
-        return relative_errors(self.context, attention)
+        return relative_errors(self.context, instance("attention", attention, Attention))
 
     def plot(
         self,
@@ -100,6 +102,7 @@ class AttentionResult:
 
         if attention is None:
             return plot(self.selected, self.weights, None, heads, file)
+        instance("attention", attention, Attention)
         if attention.shape != self.selected.shape:
             raise InputError(
                 f"attention has shape {attention.shape}, the result {self.selected.shape}; pass "

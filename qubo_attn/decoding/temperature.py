@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from qubo_attn.common.arrays import Floats
+from qubo_attn.common.checks import instance
 from qubo_attn.errors import InputError
 from qubo_attn.ir.points import read_points
 from qubo_attn.ir.program import Program
@@ -32,7 +33,7 @@ def effective_temperature(program: Program, samples: ArrayLike) -> float:
         where the samples look random.
 
     Raises:
-        InputError: there are no samples, or they do not fit the program.
+        InputError: there are no samples, they are not zeros and ones, or do not fit the program.
 
     Example:
         >>> import numpy as np
@@ -43,12 +44,14 @@ def effective_temperature(program: Program, samples: ArrayLike) -> float:
         >>> round(effective_temperature(program, samples), 3)
         0.5
     """
-    bits = read_points(samples, len(program))
+    bits = read_points(samples, len(instance("program", program, Program)))
     if not bits.size:
         raise InputError(
             f"samples have shape {bits.shape}; expected (m, {len(program)}), m at least 1",
             argument="samples",
         )
+    if not ((bits == 0) | (bits == 1)).all():
+        raise InputError("samples must be zeros and ones", argument="samples")
     costs = _flip_costs(program, bits).ravel()
     scale = float(np.abs(costs).max())
     if scale == 0:

@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol, cast, runtime_checkable
+from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from qubo_attn.common import memory
+from qubo_attn.common.checks import flag, several, shown
 from qubo_attn.common.frozen import Portable
-from qubo_attn.errors import OrderError, PassError, QuboAttnError
+from qubo_attn.common.keywords import named_fields
+from qubo_attn.errors import InputError, OrderError, PassError, QuboAttnError
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.verify import verify, verify_terms
@@ -150,6 +152,20 @@ BeforeHook = Callable[[Pass, Program], None]
 AfterHook = Callable[[Stage], None]
 
 
+def hooks(name: str, functions: object) -> tuple[Any, ...]:
+    """Return hooks, or say that they must be functions.
+
+    Raises:
+        InputError: one is none; ``argument`` is ``name``.
+    """
+    checked = several(name, functions)
+    for function in checked:
+        if not callable(function):
+            raise InputError(f"{name} holds {shown(function)}, no function", argument=name)
+    return checked
+
+
+@named_fields
 @dataclass(frozen=True)
 class Pipeline:
     """Passes in order; the order is checked when the pipeline is built.
@@ -162,6 +178,7 @@ class Pipeline:
 
     Raises:
         OrderError: the order cannot work; says which pass to move and why.
+        PassError, InputError: what is given is no pass, or no hook.
 
     Example:
         >>> from qubo_attn import InsertPenalties, Pipeline, Sparsify
@@ -177,7 +194,13 @@ insert-penalties before it takes that away: put sparsify before insert-penalties
     verify_each: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "passes", tuple(self.passes))
+        object.__setattr__(self, "passes", several("passes", self.passes))
+        for step in self.passes:
+            if not is_pass(step):
+                raise PassError(f"passes holds {shown(step)}, which is no pass")
+        for name in ("before", "after"):
+            object.__setattr__(self, name, hooks(name, getattr(self, name)))
+        object.__setattr__(self, "verify_each", flag("verify_each", self.verify_each))
         _check_order(self.passes)
 
     def run(self, program: Program, known: Mapping[str, object] | None = None) -> list[Stage]:

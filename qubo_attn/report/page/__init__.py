@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qubo_attn.common.checks import instance, several
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.placement import Placement
@@ -83,6 +84,8 @@ def stages_page(stages: Sequence[Stage], title: str = "A program, compiled") -> 
         >>> "quantize" in qa.stages_page(stages, "QAMA in whole numbers")
         True
     """
+    stages = [instance("a stage", stage, Stage) for stage in several("stages", stages)]
+    instance("title", title, str)
     if not stages:
         raise InputError("there are no stages to show", argument="stages")
     program, placement = stages[-1].program, stages[-1].rewrite.placement

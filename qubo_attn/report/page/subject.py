@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn.common.arrays import Bools
+from qubo_attn.common.checks import instance, several
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
@@ -43,6 +44,9 @@ class Subject:
             InputError: there are more or fewer tokens than keys.
         """
         _, queries, keys = compilation.attention.shape
+        if result is not None:
+            instance("result", result, AttentionResult)
+        tokens = None if tokens is None else several("tokens", tokens)
         if tokens is None:
             names = [str(key) for key in range(keys)]
         elif len(tokens) != keys:
