@@ -235,5 +235,5 @@ def _option(text: str, part: str) -> tuple[str, object]:
         )
     try:
         return name.strip(), ast.literal_eval(value.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return name.strip(), value.strip()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Bytes, Floats, Ints, Longs
+from qubo_attn.common.checks import indices, instance
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.spins import Spins, largest_integer, steps_of
@@ -140,6 +141,7 @@ def integer_ising(
                [-2,  2,  0]], dtype=int32)
     """
     limit = largest_integer(bits)
+    instance("program", program, Program)
     block = program.components
     form = program.total()
     spins = Spins.of(form, block)
@@ -188,7 +190,7 @@ def _multiples(program: Program, spins: Spins, limit: int) -> tuple[Floats, Floa
 
 
 def _whole_blocks(program: Program, block: Longs, variables: ArrayLike) -> Longs:
-    ids = np.unique(np.asarray(variables, dtype=np.int64))
+    ids = np.unique(indices("variables", variables))
     if len(ids) and not (ids[0] >= 0 and ids[-1] < len(program)):
         raise InputError(
             f"variables name {ids[0]} to {ids[-1]}; the program has {len(program)}",

@@ -35,7 +35,7 @@ MEANINGS = {
 @takes(Problem)
 def bench(
     problem: Problem,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats of every step.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Repeats of every step.")] = 5,
     reads: Annotated[int, typer.Option(min=1, help="Samples to unembed.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the later batches and the samples.")] = 0,
     as_json: AsJson = False,
@@ -65,7 +65,11 @@ def measure(
     import numpy as np
 
     from qubo_attn.backend.wire import SolverOrder
+    from qubo_attn.common.checks import MOST_SEED, whole
+    from qubo_attn.machine.reads import MOST_READS
 
+    reads = whole("--reads", reads, 1, MOST_READS)
+    seed = whole("--seed", seed, most=MOST_SEED)
     times: dict[str, list[float]] = defaultdict(list)
     for repeat in range(repeats + 1):
         step("compiling")

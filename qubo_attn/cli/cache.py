@@ -145,14 +145,15 @@ def _machine(name: str) -> Target:
 
 
 def _sizes(shapes: str) -> list[int]:
+    from qubo_attn.common.checks import shown
     from qubo_attn.errors import InputError
 
     sizes = []
     for shape in shapes.split(","):
         digits = shape.strip().upper().removeprefix("K").lstrip("_")
-        if not digits.isdecimal() or int(digits) < 1:
+        if not digits.isdecimal() or not 1 <= len(digits) <= 9 or int(digits) < 1:
             raise InputError(
-                f"--shapes takes cliques such as K16,K32, not {shape.strip()!r}", shape=shape
+                f"--shapes takes cliques such as K16,K32, not {shown(shape.strip())}", shape=shape
             )
         sizes.append(int(digits))
     return sizes

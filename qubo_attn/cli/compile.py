@@ -87,8 +87,9 @@ class Problem:
         import qubo_attn as qa
         from qubo_attn.common.checks import one_of
 
-        chosen = self.select or ("exactly" if self.levels is None else "soft")
-        one_of("--select", chosen, SELECTS)
+        chosen = "exactly" if self.levels is None else "soft"
+        if self.select is not None:
+            chosen = one_of("--select", self.select, SELECTS)
         if self.levels is not None and chosen != "soft":
             raise typer.BadParameter(f"--levels goes with --select soft, not {chosen}")
         if self.keys is not None and chosen in ("one-hot", "unconstrained"):

@@ -43,6 +43,8 @@ def draw(
 ) -> None:
     """Draw the chip with the rows of one submission, coloured by head."""
     import qubo_attn as qa
+    from qubo_attn.pictures.plots import picture_path
 
-    qa.load(folder).draw(submission, out)
+    compiled, out = qa.load(folder), picture_path(out)
+    compiled.draw(submission, out)
     tell(as_json, {"file": str(out), "submission": submission}, f"wrote {out}")

@@ -30,10 +30,11 @@ def write_report(
 ) -> None:
     """Write one HTML page on what a compilation did to its attention; it loads nothing."""
     import qubo_attn as qa
+    from qubo_attn.common.files import path_of
     from qubo_attn.report.page.outcome import compared, mean_error
 
-    compiled = qa.load(folder)
-    labels = None if tokens is None else read_tokens(tokens)
+    compiled, out = qa.load(folder), path_of("--out", out)
+    labels = None if tokens is None else read_tokens(path_of("--tokens", tokens))
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
     result = compiled.solve(seed=seed, **options) if solve else None
     compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)

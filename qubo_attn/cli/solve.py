@@ -31,6 +31,7 @@ def solve(
     import numpy as np
 
     import qubo_attn as qa
+    from qubo_attn.common.files import path_of, writing
     from qubo_attn.report.facts import machine_text
 
     compiled = qa.load(folder)
@@ -43,10 +44,11 @@ def solve(
             **options,
         )
     if out is not None:
+        file = path_of("--out", out)
         arrays = {"selected": result.selected, "weights": result.weights}
         if result.context is not None:
             arrays["context"] = result.context
-        with out.open("wb") as stream:  # a name without .npz is kept as it is
+        with writing(file), file.open("wb") as stream:  # a name without .npz is kept as it is
             np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     facts = solution_facts(compiled, result)
     lines = [str(result)]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Floats, split_masked
+from qubo_attn.common.arrays import Floats, Longs, split_masked
 from qubo_attn.common.tensors import as_array
 from qubo_attn.errors import InputError
 
@@ -200,6 +200,22 @@ def instance(name: str, value: object, kind: type[T]) -> T:
         article = "an" if kind.__name__[0] in "AEIO" else "a"
         raise _refused(name, f"{article} {kind.__name__}", value)
     return value
+
+
+def indices(name: str, values: ArrayLike) -> Longs:
+    """Return an array of whole numbers, or say that it is none.
+
+    Raises:
+        InputError: entries are no whole numbers; ``argument`` is its name.
+
+    Example:
+        >>> indices("variables", [2, 0])
+        array([2, 0])
+    """
+    array = numbers(name, values)
+    if array.ndim != 1 or not (np.abs(array) <= MOST).all() or (array % 1).any():
+        raise _refused(name, "whole numbers in a row", values)
+    return array.astype(np.int64)
 
 
 def one_of(name: str, value: object, known: Iterable[str]) -> str:

@@ -87,8 +87,8 @@ def qama_program(
         >>> len(program), program.label(11)
         (12, 'w[1,*,2,1]')
     """
-    for name, factor in (("quadratic", quadratic), ("linear", linear), ("penalty", penalty)):
-        number(name, factor)
+    quadratic, linear = number("quadratic", quadratic), number("linear", linear)
+    penalty = number("penalty", penalty)
     coupling, field, _ = _coefficients(query, key, value, smoothing)
     heads, tokens = field.shape
     step = qama.bit_weights(bits)
@@ -144,6 +144,8 @@ def qama_decode(
         >>> result.weights.shape, result.output.shape
         ((2, 3), (2, 3, 4))
     """
+    quadratic, linear = number("quadratic", quadratic), number("linear", linear)
+    penalty = number("penalty", penalty)
     coupling, field, terms = _coefficients(query, key, value, smoothing)
     heads, tokens = field.shape
     points = numbers("samples", samples)
@@ -175,7 +177,7 @@ def _coefficients(
     query: ArrayLike, key: ArrayLike, value: ArrayLike, smoothing: float
 ) -> tuple[Floats, Floats, Floats]:
     """Return J, h and eta of inputs that belong together."""
-    number("smoothing", smoothing, least=0)
+    smoothing = number("smoothing", smoothing, least=0)
     q, k, v = _vectors("query", query), _vectors("key", key), _vectors("value", value)
     if q.shape != k.shape:
         raise InputError(

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs, digest_of, own_array
+from qubo_attn.common.checks import instance
 from qubo_attn.common.frozen import Portable, replaced
 from qubo_attn.ir.columns import Constraints, Sense, Variables
 from qubo_attn.ir.components import components_of
@@ -188,9 +189,10 @@ class Program(Portable):
 
         Raises:
             ParseError: names the line and column.
+            InputError: it is no text.
             VerifyError: the text reads but is malformed as a program.
         """
-        program = Program(*parse_program(text))
+        program = Program(*parse_program(instance("text", text, str)))
         program.verify()
         return program
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Longs, own_array
+from qubo_attn.common.files import path_of
 from qubo_attn.errors import TargetError
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.limits import stated
@@ -60,7 +61,7 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
     See `qubo_attn.Target.from_json`.
     """
     try:
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
+        content = json.loads(path_of("file", file).read_text(encoding="utf-8"))
         family, shape = content["topology"]["type"], tuple(content["topology"]["shape"])
         machine = ideal(family, shape)
         size = Lattice.of(family, machine.shape).qubits

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Longs, own_array, places_in, pointers
-from qubo_attn.common.checks import nearest, whole
+from qubo_attn.common.checks import nearest, shown, whole
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import TargetError
 from qubo_attn.kernels.graph import WorkingGraph
@@ -192,7 +192,7 @@ class Target(Portable):
         raise TargetError(
             f"cannot compile for {type(target).__name__}: pass a Target, a name such as "
             f"'zephyr:12', a JSON file, a networkx graph or a sampler with a structure{embeds}",
-            target=repr(target),
+            target=shown(target),
         )
 
     @classmethod
@@ -203,7 +203,7 @@ class Target(Portable):
         # Eighteen digits tell that a lattice is too large.
         if family in GRIDS and size.isdecimal() and (m := int(size[:18])) >= 1:
             return cls.zephyr(m) if family == "zephyr" else cls.pegasus(m)
-        if Path(name).suffix == ".json" or os.path.exists(name):
+        if Path(name).suffix == ".json" or os.path.exists(os.path.expanduser(name)):
             return cls.from_json(name)
         raise TargetError(
             f"unknown target {name!r}: expected zephyr:M, pegasus:M, all-to-all or a JSON file"
@@ -224,8 +224,8 @@ class Target(Portable):
             TargetError: a share is not between 0 and 1.
         """
         for name, share in (("missing_qubits", qubits), ("missing_couplers", couplers)):
-            if not isinstance(share, Real) or not 0 <= share < 1:
-                raise TargetError(f"{name} must be a share from 0 to below 1, not {share!r}")
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
+                raise TargetError(f"{name} must be a share from 0 to below 1, not {shown(share)}")
         seed = whole("seed", seed)
         if qubits == couplers == 0:
             return self

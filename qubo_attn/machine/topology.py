@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats, Longs, own_array
+from qubo_attn.common.checks import shown
 from qubo_attn.errors import TargetError
 from qubo_attn.machine.lattice import Lattice
 
@@ -43,14 +44,15 @@ def lattice_shape(family: str, shape: Sequence[object]) -> tuple[int, ...]:
     if not 1 <= len(sizes) <= most or sizes[0] < least or min(sizes) < 1:
         form = "one whole number" if most == 1 else "one or two whole numbers"
         raise TargetError(
-            f"{family} needs a grid of at least {least}: its shape is {form}, not {tuple(shape)!r}",
+            f"{family} needs a grid of at least {least}: its shape is {form}, "
+            f"not {shown(tuple(shape))}",
             topology=family,
             shape=tuple(shape),
         )
     if Lattice.of(family, sizes).qubits > MOST_QUBITS:
         raise TargetError(
-            f"{family} with shape {list(sizes)} has more than {MOST_QUBITS} qubits, the most that "
-            "a target may have",
+            f"{family} with shape {shown(list(sizes))} has more than {MOST_QUBITS} qubits, the "
+            "most that a target may have",
             topology=family,
             shape=sizes,
         )

@@ -37,16 +37,17 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def picture_path(file: object) -> Path:
-    """Return the path of a picture, once its name ends in a format that matplotlib writes.
+    """Return the path of a picture, ``.png`` where its name ends in no format.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        InputError: it ends in another, or is no path.
+        InputError: it ends in one that matplotlib does not write, or is no path.
     """
     path = path_of("file", file)
     known = new_figure(1, 1).canvas.get_supported_filetypes()
-    if path.suffix:
-        one_of("format", path.suffix[1:].lower(), sorted(known))
+    if not path.suffix:
+        return path.with_name(f"{path.name}.png")
+    one_of("format", path.suffix[1:].lower(), sorted(known))
     return path
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.checks import MOST_SEED, instance, whole
 from qubo_attn.errors import PromiseError
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.program import Program
@@ -42,7 +43,9 @@ def validate(before: Program, rewrite: Rewrite, *, samples: int = 4096, seed: in
         ... ''')
         >>> validate(program, InsertPenalties().apply(program))
     """
-    after = rewrite.program
+    instance("before", before, Program)
+    after = instance("rewrite", rewrite, Rewrite).program
+    samples, seed = whole("samples", samples, 1, MOST_POINTS), whole("seed", seed, most=MOST_SEED)
     after.verify()
     shape = (rewrite.lift.n_before, rewrite.lift.n_after)
     if shape != (len(before), len(after)):
