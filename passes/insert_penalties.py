@@ -34,8 +34,16 @@ from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.vocabulary import CARDINALITIES, TOPOLOGIES
 from qubo_attn.errors import InfeasibleError, PassError
 from qubo_attn.formulations.cardinality import Cardinality, choose
+from qubo_attn.formulations.carried import (
+    above_rounding,
+    check_carried,
+    drowned_rows,
+    rounding,
+    row_sizes,
+    usual_sizes,
+)
 from qubo_attn.formulations.certificates import Certificates, certify, certify_levels, joined
-from qubo_attn.formulations.proofs import step_costs, step_scale
+from qubo_attn.formulations.proofs import by_steps, step_costs, step_scale
 from qubo_attn.formulations.slack import add_slack
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
@@ -139,9 +147,11 @@ class InsertPenalties:
         exact = exact_rows(program)
         program, lift, bounded, removal = self._without_bounds(program)
         form, notes = self._forms(program, exact)
-        program = without_pairs(program, np.flatnonzero(form == Cardinality.GRID))
+        grids = np.flatnonzero(form == Cardinality.GRID)
+        program = without_pairs(program, np.union1d(grids, drowned_rows(program)))
         sums, leveled, bounds, others = _kinds(program, bounded)
-        kinds: list[tuple[Longs, Callable[[Program, Longs], Prices]]] = [
+        sizes = row_sizes(program)
+        kinds: list[tuple[Longs, Callable[[Program, Longs, Floats], Prices]]] = [
             (sums, partial(self._price_sums, form=form)),
             (leveled, self._price_levels),
             (bounds, partial(self._price_bounds, removal=removal)),
@@ -152,9 +162,10 @@ class InsertPenalties:
         proofs: list[Certificates] = []
         for rows, price in kinds:
             if len(rows):
-                prices = price(program, rows)
+                prices = price(program, rows, sizes[rows])
                 weight[rows], slope[rows], margin[rows] = prices[:3]
                 proofs += prices.proofs
+        check_carried(program, sizes, weight, slope)
         error = _below(c.rhs[bounds], weight[bounds]) if self.at_most == "unbalanced" else 0.0
         note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
         priced = Rewrite(
@@ -204,10 +215,14 @@ class InsertPenalties:
         form[index], notes = choose(program, index, self.topology)
         return form, notes
 
-    def _price_sums(self, program: Program, index: Longs, form: Array) -> Prices:
+    def _price_sums(self, program: Program, index: Longs, size: Floats, form: Array) -> Prices:
         """Return prices of rows that add up to exactly k."""
-        costs = step_costs(program, program.constraints.take(index))
-        margin, shape = self.margin * step_scale(costs), form[index]
+        costs, shape = step_costs(program, program.constraints.take(index)), form[index]
+        margin = self.margin * step_scale(costs, usual_sizes(program, index, size))
+        if self.margin > 0:
+            # What is less than rounding keeps nothing apart.
+            steps = by_steps(costs, margin)
+            margin = np.maximum(margin, 2.0 * rounding(program, index, size, *steps))
         proof = certify(program, index, margin, relax=self.relax, form=shape, costs=costs)
         if not self.linear:
             return Prices(proof.weight, proof.slope, margin, (proof,))
@@ -215,21 +230,27 @@ class InsertPenalties:
         weight, margin = np.where(loose, 0.0, proof.weight), np.where(loose, -np.inf, margin)
         return Prices(weight, proof.slope, margin, (proof.take(~loose),))
 
-    def _price_levels(self, program: Program, index: Longs) -> Prices:
+    def _price_levels(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of rows whose keys have levels, and of the gates of these."""
         proof = certify_levels(program, index, self.margin)
-        return Prices(proof.weight, proof.slope, proof.margin, (proof,))
+        weight, margin = above_rounding(
+            program, index, size, proof.weight, proof.margin, self.margin
+        )
+        return Prices(weight, proof.slope, margin, (replace(proof, weight=weight, margin=margin),))
 
-    def _price_bounds(self, program: Program, index: Longs, removal: Floats) -> Prices:
+    def _price_bounds(
+        self, program: Program, index: Longs, size: Floats, removal: Floats
+    ) -> Prices:
         """Return prices of upper bounds, with binary slack or without any."""
         cost = removal[index]
-        margin = self.margin * np.where(cost > 0, cost, 1.0)
-        weight = cost + margin
+        usual = usual_sizes(program, index, size)
+        margin = self.margin * np.where(cost > 0, cost, np.where(usual > 0, usual, 1.0))
+        weight, margin = above_rounding(program, index, size, cost + margin, margin, self.margin)
         if self.at_most == "unbalanced":
             return Prices(weight, weight, np.full(len(index), -np.inf))
         return Prices(weight, np.zeros(len(index)), margin)
 
-    def _price_by_range(self, program: Program, index: Longs) -> Prices:
+    def _price_by_range(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of any other constraints: the range of their component's objective."""
         _check_others(program, index)
         o, upper = program.objective, program.variables.upper.astype(np.float64)
@@ -240,6 +261,7 @@ class InsertPenalties:
         width = span[row_components(program)[index]]
         width = np.where(width > 0, width, 1.0)
         weight, margin = (np.asarray(scale * width) for scale in (1 + self.margin, self.margin))
+        weight, margin = above_rounding(program, index, size, weight, margin, self.margin)
         return Prices(weight, np.zeros(len(index)), margin)
 
 

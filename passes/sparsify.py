@@ -17,6 +17,9 @@ left weighs more by d / (1 - d), which moves it by d at most, and so do the lost
 at hand, `CompiledAttention.losses` says so row by row. For the ``output`` objective the bound is in
 squared output error as it is.
 
+* Levels whose coefficients are below rounding beside the largest of their block stay at 0, and the
+  bound counts all that they could have added.
+
 After it, ``nucleus`` and ``dominance`` aside, every row is a complete graph over its slots,
 whatever keys the data chose, so embeddings are found once and fit every later batch. With
 ``nucleus``, how many rows have which size depends on the data, but not the sizes; ``dominance``
@@ -25,6 +28,7 @@ leaves rows of any size. The default pipeline uses neither.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -48,6 +52,8 @@ from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
 # Two an octave: at most half as many keys again as the nucleus needs.
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)
+# Energies of a block are rounded by a few of these shares of its largest coefficients.
+_ROUNDING = float(np.finfo(np.float64).eps)
 
 
 @named_fields
@@ -114,14 +120,20 @@ class Sparsify:
         # A level goes with its key.
         level, opener = gate_pairs(program)
         fixed[level[fixed[opener] & (value[opener] == 0)]] = True
+        idle, waste = _idle_levels(program, level[~fixed[level]])
+        fixed[idle] = True
         sparse_program, lift = fix(program, fixed, value)
         notes = (
             f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
             f"{(~stays & (state >= 0)).sum()} dropped",
             *_lost_mass(program, rows, stays),
+            *((f"{len(idle)} levels of no worth stay at 0",) if len(idle) else ()),
         )
-        bound = 0.0 if proof is None else None
-        return Rewrite(sparse_program, lift, bound=bound, proof=proof, notes=notes)
+        if proof is None:
+            return Rewrite(sparse_program, lift, bound=waste, notes=notes)
+        return Rewrite(
+            sparse_program, lift, bound=None, proof=partial(_sum, proof, waste), notes=notes
+        )
 
     def _decided(self, program: Program, rows: Constraints) -> Array:
         """Return 1 for keys taken, -1 for keys left out, 0 for open ones, per entry of the rows."""
@@ -195,6 +207,30 @@ def _loss(program: Program, rows: Constraints, stays: Bools) -> float:
     lossy = ~bits & (dropped > 0)
     cost = np.maximum(dearest[0, lossy] + dearest[1, lossy], 0)
     return float(swaps.sum() + (cost * np.minimum(rows.counted.keep, dropped)[lossy]).sum())
+
+
+def _sum(proof: Callable[[], float], waste: float) -> float:
+    """Return what a proof proves, and what comes on top."""
+    return proof() + waste
+
+
+def _idle_levels(program: Program, level: Longs) -> tuple[Longs, float]:
+    """Return which levels cannot change an energy by more than rounding, and what they can add.
+
+    Args:
+        program: before its constraints are priced.
+        level: int64, the levels that are looked at.
+    """
+    if not len(level):
+        return level, 0.0
+    o, upper = program.objective, program.variables.upper.astype(np.float64)
+    pairs, n = np.abs(o.bias) * upper[o.i] * upper[o.j], len(program)
+    worth = np.abs(o.linear) * upper + np.bincount(o.i, pairs, n)
+    worth += np.bincount(o.j, np.where(o.i == o.j, 0.0, pairs), n)
+    largest = np.zeros(int(program.components.max(initial=-1)) + 1)
+    np.maximum.at(largest, program.components, worth)
+    idle = level[worth[level] <= _ROUNDING * largest[program.components[level]]]
+    return idle, float(worth[idle].sum())
 
 
 def _leveled(program: Program, rows: Constraints) -> Bools:

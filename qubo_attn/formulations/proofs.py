@@ -105,12 +105,17 @@ def step_costs(program: Program, rows: Constraints) -> StepCosts:
     )
 
 
-def step_scale(costs: StepCosts) -> Floats:
-    """Return the largest cost of a corrective step of each row, the unit of relative margins."""
+def step_scale(costs: StepCosts, usual: Floats) -> Floats:
+    """Return the largest cost of a corrective step of each row, the unit of relative margins.
+
+    Args:
+        costs: of the rows.
+        usual: size of a usual coefficient of each row: its unit where steps cost nothing.
+    """
     weight, slope = by_steps(costs, np.zeros(len(costs.up)))
     scale = np.maximum(np.abs(weight + slope), np.abs(weight - slope))
     # A row without any objective still has to be told apart from its infeasible points.
-    return np.where(scale > 0, scale, 1.0)
+    return np.where(scale > 0, scale, np.where(usual > 0, usual, 1.0))
 
 
 def by_steps(costs: StepCosts, margin: Floats) -> Price:

@@ -24,6 +24,7 @@ from qubo_attn.kernels.relaxation import (
     relax,
     sort_in_place,
     sorted_bounds,
+    to_unit,
 )
 from qubo_attn.kernels.rows import Adjacency, CountRows, load_row
 
@@ -123,6 +124,8 @@ def certify_rows(
         local = np.empty((n, n))
         load_row(members, slot, couplers, local)
         fields = linear[members].copy()
+        unit = to_unit(local, fields)
+        room = margin[r] / unit
         upper[r] = good_selection(local, fields, k, witness[ptr[r] : ptr[r + 1]])
         start = ptr[r] + r
         bounds = lower[start : start + n + 1]
@@ -134,7 +137,7 @@ def certify_rows(
         relaxed = np.zeros(n + 1, np.bool_)
         while True:
             for m in range(n + 1):
-                need[m] = upper[r] - bounds[m] + margin[r] + rounding
+                need[m] = upper[r] - bounds[m] + room + rounding
             weight[r], slope[r], above, below = smallest_weight(k, need)
             tightened = False
             # Without couplers sorting is exact, as it is for no key and for all; and below a weight
@@ -155,6 +158,8 @@ def certify_rows(
                 relaxed[m], tightened = True, True
             if not tightened:
                 break
+        bounds *= unit
+        weight[r], slope[r], upper[r] = weight[r] * unit, slope[r] * unit, upper[r] * unit
         for s in range(n):
             slot[members[s]] = -1
     return RelaxedRows(weight, slope, upper, lower, witness)

@@ -17,6 +17,11 @@ are then those of any exactly-k row (`kernels.certify`) with G for F.
 
 F(m) is bounded from below by a convex relaxation: at any point of
 ``sum z = m, 0 <= z <= 1, 0 <= x <= upper z`` the linear minorant over it is a bound.
+
+*Range.* Where the form is hardly curved beside its fields, f* lies far below anything that a box
+holds, and with it T and the prices are out of proportion. The sum of all terms below zero is a
+bound on every point as well: with R what U lies above it, gates at R a unit settle whatever breaks
+one, and G = F. That proof is taken where the other's numbers are far beyond R.
 """
 
 from __future__ import annotations
@@ -29,11 +34,12 @@ from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.certify import smallest_weight
 from qubo_attn.kernels.gated import good_point, move
-from qubo_attn.kernels.relaxation import convex_shift, plain_shift
+from qubo_attn.kernels.relaxation import convex_shift, plain_shift, to_unit
 from qubo_attn.kernels.rows import Adjacency, CountRows, load_row
 
-# Keeps a form without any curvature, as of equal values, from being singular.
-_TINY = 1e-290
+# A form of less curvature beside its fields, or prices so many times its range, are none: it is
+# priced by its range.
+_FLAT, _DEEP = 1e-9, 1e3
 
 
 class LeveledColumns(NamedTuple):
@@ -114,12 +120,23 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
             shift[a] = max(shift[a], needed[a] - 0.5 * matrix[a, a])
             convex[a, a] = matrix[a, a] + 2.0 * shift[a]
         least = np.linalg.eigvalsh(convex)[0]
-    rest = max(-0.5 * least, 0.0) * (1.0 + 1e-9) + 1e-12 * size + _TINY
+    rest = max(-0.5 * least, 0.0) * (1.0 + 1e-9) + 1e-12 * size
     tilted = fields.copy()
     for a in range(n):
         convex[a, a] += 2.0 * rest
         tilted[a] -= (shift[a] + rest) * room[a]
     return convex, tilted
+
+
+@kernel
+def _least_terms(matrix: Floats, fields: Floats, room: Ints) -> float:
+    """Return the sum of all terms below zero, each at its least: no point of the box is below."""
+    total = 0.0
+    for a in range(len(fields)):
+        total += min(fields[a], 0.0) * room[a] + 0.5 * min(matrix[a, a], 0.0) * room[a] ** 2
+        for b in range(a):
+            total += min(matrix[a, b], 0.0) * room[a] * room[b]
+    return total
 
 
 @kernel
@@ -251,17 +268,33 @@ def certify_leveled(
         for a in range(n):
             matrix[a, a] = 2.0 * square[members[a]]
         fields, room = linear[members].copy(), upper[members]
+        unit = to_unit(matrix, fields)
         x, best[r] = good_point(matrix, fields, room, is_key, opener, k)
         point[ptr[r] : ptr[r + 1]] = x
-        convex, tilted = _convex(matrix, fields, room, opener)
-        floor = 0.5 * (tilted @ np.linalg.solve(convex, -tilted))
         noise = 1e-11 * (np.abs(fields).sum() + np.abs(matrix).sum())
-        above = max(best[r] - floor, 0.0) + noise
+        # Without any objective, infeasible points still have to be told apart.
+        reach = max(best[r] - _least_terms(matrix, fields, room), 0.0) + noise
+        reach = reach if reach > 0.0 else 1.0
+        curved = np.abs(matrix).max() > _FLAT * np.abs(fields).max()
+        convex, tilted, above, longest = matrix, fields, np.inf, np.inf
+        if curved:
+            convex, tilted = _convex(matrix, fields, room, opener)
+            floor = 0.5 * (tilted @ np.linalg.solve(convex, -tilted))
+            above = max(best[r] - floor, 0.0) + noise
+            longest = 0.0
+            for a in range(n):
+                if opener[a] >= 0:
+                    longest = max(longest, np.sqrt(0.5 * convex[a, a]))
+        # Written so that what is not a number goes by range as well.
+        by_range = not max(above, 2.0 * np.sqrt(above) * longest) <= _DEEP * reach
+        if by_range:
+            above = reach
         margin[r] = share * above
         for a in range(n):
             if opener[a] >= 0:
                 length = np.sqrt(0.5 * convex[a, a])
-                price[ptr[r] + a] = 2.0 * np.sqrt(above) * length * (1.0 + 1e-9) + margin[r]
+                unit_price = above if by_range else 2.0 * np.sqrt(above) * length * (1.0 + 1e-9)
+                price[ptr[r] + a] = unit_price + margin[r]
         keys = is_key.sum()
         bounds = lower[bound_ptr[r] : bound_ptr[r + 1]]
         bounds[:] = best[r] - above
@@ -273,16 +306,20 @@ def certify_leveled(
             weight[r], slope[r], high, low = smallest_weight(k, need)
             tightened = False
             for m in (high, low):
-                if m >= 0 and not relaxed[m]:
+                if m >= 0 and not relaxed[m] and curved:
                     bound = _relax(convex, tilted, room, is_key, opener, m, rounds) - noise
                     # What gates that are not obeyed can save; above is the T of the proof.
                     over = max(bound - (best[r] - above), 0.0)
-                    if over > above:
+                    if over > above and not by_range:
                         over = 2.0 * np.sqrt(above * over) - above
                     bounds[m] = max(bounds[m], best[r] - above + over)
                     relaxed[m], tightened = True, True
             if not tightened:
                 break
+        bounds *= unit
+        price[ptr[r] : ptr[r + 1]] *= unit
+        weight[r], slope[r] = weight[r] * unit, slope[r] * unit
+        best[r], margin[r] = best[r] * unit, margin[r] * unit
         for a in range(n):
             slot[members[a]] = -1
     return LeveledRows(weight, slope, best, margin, lower, point, price)

@@ -10,10 +10,31 @@ selection, whatever its count: one tangent bounds all F(m), and F(m) with any ke
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.kernels._jit import kernel
+
+
+@kernel
+def to_unit(local: Floats, fields: Floats) -> float:
+    """Divide a row far from unit size by a power of four next to its largest coefficient.
+
+    So thresholds mean something at any scale, and squares neither overflow nor vanish. As roots of
+    the power are exact too, nothing is rounded otherwise. Rows of usual size stay as they are.
+
+    Returns:
+        The power; 1 where nothing was divided.
+    """
+    largest = max(np.abs(local).max(), np.abs(fields).max())
+    if largest == 0.0 or 1e-12 < largest < 1e12 or not largest < np.inf:
+        return 1.0
+    unit = math.ldexp(1.0, 2 * ((math.frexp(largest)[1] - 1) // 2))
+    local /= unit
+    fields /= unit
+    return unit
 
 
 @kernel

@@ -1,0 +1,123 @@
+"""What float64 carries of a priced row: bounds of rounding, in energy units.
+
+A price A of a row of n keys is added to coefficients of the objective: to n fields and n (n - 1) /
+2 couplers. Each sum is rounded to 53 bits, so every energy is off by at most a few units in the
+last place of the sum of all coefficients. Two things follow:
+
+* a margin below twice that bound keeps nothing apart;
+* a price far above the objective takes the objective's digits with it: what it leaves must tell
+  feasible points apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.common.arrays import Bools, Floats, Longs
+from qubo_attn.errors import PassError
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.rows import exact_rows, row_components
+
+# A coefficient is a sum of four: its own, two of A, one of mu.
+_ROUNDINGS = 4.0
+# What rounding may take of a row's objective: more than ten digits are left of ordinary rows.
+MOST_LOST = 1e-6
+
+
+def row_sizes(program: Program) -> Floats:
+    """Return the sum of all coefficients that touch each constraint, times what they reach.
+
+    A coupler counts once at each end.
+    """
+    o, upper = program.objective, program.variables.upper.astype(np.float64)
+    size, pairs = np.abs(o.linear) * upper, np.abs(o.bias) * upper[o.i] * upper[o.j]
+    for ends in (o.i, o.j):
+        size += np.bincount(ends, weights=pairs, minlength=len(program))
+    c = program.constraints
+    return np.asarray(np.bincount(c.row, weights=size[c.var], minlength=len(c)))
+
+
+def usual_sizes(program: Program, index: Longs, size: Floats) -> Floats:
+    """Return the size of a usual coefficient of each constraint: their sum by its variables."""
+    return np.asarray(size / np.diff(program.constraints.ptr)[index])
+
+
+def rounding(program: Program, index: Longs, size: Floats, weight: Floats, slope: Floats) -> Floats:
+    """Return by how much rounding may move any energy of each row, at these prices.
+
+    Args:
+        program: before its constraints are priced.
+        index: int64, the constraints.
+        size: of each, see `row_sizes`.
+        weight, slope: A and mu of each.
+    """
+    rows, upper = program.constraints.take(index), program.variables.upper
+    reach = np.abs(rows.rhs) + np.bincount(
+        rows.row, weights=np.abs(rows.coef) * upper[rows.var], minlength=len(rows)
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = size + weight * reach * reach + np.abs(slope) * reach
+        return np.asarray(_ROUNDINGS * np.finfo(np.float64).eps * sums)
+
+
+def drowned_rows(program: Program) -> Longs:
+    """Return the rows of a single key whose couplers are too large for the rest of the row.
+
+    No feasible point has both ends of such a coupler chosen, but prices follow it, and it takes the
+    digits of what tells the keys apart.
+    """
+    c, o = program.constraints, program.objective
+    single = np.flatnonzero(exact_rows(program) & (c.rhs == 1))
+    rows = c.take(single)
+    owner, linear = rows.owners(len(program)), np.abs(o.linear)
+    inside = (owner[o.i] >= 0) & (owner[o.i] == owner[o.j])
+    pairs = np.bincount(owner[o.i[inside]], np.abs(o.bias[inside]), len(rows))
+    fields = np.bincount(rows.row, linear[rows.var], len(rows))
+    return np.asarray(single[(pairs > fields / MOST_LOST) & (fields > 0)])
+
+
+def above_rounding(
+    program: Program, index: Longs, size: Floats, weight: Floats, margin: Floats, share: float
+) -> tuple[Floats, Floats]:
+    """Return weights and margins, both raised by what the margin is short of rounding.
+
+    What breaks a constraint breaks it by one unit at least, so a price holds what is added to it.
+
+    Args:
+        program, index, size, weight: as for `rounding`.
+        margin: D of each.
+        share: the margin that was asked for, see `InsertPenalties`; with 0 nothing is raised.
+    """
+    if share == 0:
+        return weight, margin
+    lost = 2.0 * rounding(program, index, size, weight, np.zeros(len(index)))
+    short = np.maximum(lost - margin, 0.0)
+    return weight + short, margin + short
+
+
+def check_carried(program: Program, size: Floats, weight: Floats, slope: Floats) -> None:
+    """Reject prices that take the digits of the objective of their component.
+
+    Args:
+        program, size, weight, slope: as for `rounding`, of all constraints.
+
+    Raises:
+        PassError: names the row, head and query.
+    """
+    c = program.constraints
+    lost = 2.0 * rounding(program, np.arange(len(c)), size, weight, slope)
+    component = row_components(program)
+    size = np.asarray(np.bincount(component, weights=size)[component], np.float64)
+    bad: Bools = ~((lost <= MOST_LOST * size) | ((size == 0) & np.isfinite(lost)))
+    if not bad.any():
+        return
+    r = int(np.flatnonzero(bad)[0])
+    head, query = int(c.head[r]), int(c.query[r])
+    raise PassError(
+        f"{c.label(r)} (head {head}, query {query}): at weight {weight[r]:.3g}, float64 rounds "
+        f"energies by {lost[r]:.3g}, and the coefficients of the objective add up to "
+        f"{size[r]:.3g} there; bring scores, values or keys nearer to 1, or lower the margin",
+        constraint=c.label(r),
+        head=head,
+        query=query,
+    )
