@@ -9,6 +9,7 @@ where depends on the structure and the order alone: a `Layout` serves every batc
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypedDict
 
@@ -18,6 +19,8 @@ from qubo_attn import kernels
 from qubo_attn.backend.model import Physical
 from qubo_attn.common.arrays import Array, Floats, Longs, own_array, places_in, pointers
 from qubo_attn.errors import TargetError
+from qubo_attn.machine.readers import coupler_ends, qubit_numbers
+from qubo_attn.machine.sampler import machine_behind
 from qubo_attn.machine.target import Target
 
 
@@ -68,7 +71,8 @@ class SolverOrder:
                 a ``DWaveSampler`` or a client's solver.
 
         Raises:
-            TargetError: the solver lists neither, or the target's qubits have names.
+            TargetError: the solver lists neither, or what is no number, or the target's qubits
+                have names.
 
         Example:
             >>> from qubo_attn import SolverOrder, Target
@@ -80,15 +84,16 @@ class SolverOrder:
             return cls(target, np.arange(qubits), target.couplers, np.arange(couplers))
         if isinstance(solver, SolverOrder):
             return solver
-        properties = getattr(solver, "properties", {})
+        stated = getattr(machine_behind(solver) or solver, "properties", None)
+        properties = stated if isinstance(stated, Mapping) else {}
         if "qubits" not in properties or "couplers" not in properties or target.names is not None:
             raise TargetError(
                 f"{type(solver).__name__} does not list its qubits and couplers by number; leave "
                 "it out for the target's own order",
                 solver=repr(solver),
             )
-        qubit = places_in(target.qubits, np.asarray(properties["qubits"], np.int64))
-        pairs = np.asarray(properties["couplers"], np.int64).reshape(-1, 2)
+        qubit = places_in(target.qubits, qubit_numbers("qubits", properties["qubits"]))
+        pairs = coupler_ends("couplers", properties["couplers"])
         ends = places_in(target.qubits, pairs)
         coupler = np.where(ends.min(axis=1) < 0, -1, target.coupler_numbers(*ends.T))
         listed = np.flatnonzero(coupler >= 0)

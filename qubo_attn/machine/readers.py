@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Longs, own_array
 from qubo_attn.common.files import path_of
@@ -65,8 +66,8 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
         family, shape = content["topology"]["type"], tuple(content["topology"]["shape"])
         machine = ideal(family, shape)
         size = Lattice.of(family, machine.shape).qubits
-        qubits = _numbers(content["missing_qubits"], size)
-        couplers = _numbers(content["missing_couplers"], size).reshape(-1, 2)
+        qubits = qubit_numbers("missing_qubits", content["missing_qubits"], size)
+        couplers = coupler_ends("missing_couplers", content["missing_couplers"], size)
         properties = content.get("properties") or {}
         if not isinstance(properties, dict):
             raise TypeError("properties are an object")
@@ -78,18 +79,38 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
     return machine._replace(properties=stated(family, properties), label=label), qubits, couplers
 
 
-def _numbers(listed: object, size: int) -> Longs:
-    """Return numbers of qubits that a file lists.
+def qubit_numbers(name: str, listed: ArrayLike, size: int | None = None) -> Longs:
+    """Return numbers of qubits that a file, a solver or a caller lists.
+
+    Args:
+        name: of the list, for the message.
+        listed: whole numbers.
+        size: how many qubits there are; numbers may be any where None.
 
     Raises:
-        ValueError: one is no whole number, or none of a lattice's ``size`` qubits.
+        TargetError: one is no whole number, or none of the qubits.
     """
-    array = np.asarray(listed)
+    try:
+        array = np.asarray(listed)
+    except ValueError as error:
+        raise TargetError(f"{name} is no list of qubits: {error}") from error
     if array.size and array.dtype.kind not in "iu":
-        raise ValueError("missing qubits and couplers are whole numbers")
-    if array.size and not 0 <= array.min() <= array.max() < size:
-        raise ValueError(f"a missing qubit is none of the lattice's {size} qubits")
+        raise TargetError(f"{name} must hold whole numbers of qubits, not {array.ravel()[0]!r}")
+    if array.size and size is not None and not 0 <= array.min() <= array.max() < size:
+        raise TargetError(f"{name} names a qubit that is none of the lattice's {size}")
     return array.astype(np.int64)
+
+
+def coupler_ends(name: str, listed: ArrayLike, size: int | None = None) -> Array:
+    """Return the qubits of couplers, shape (couplers, 2); see `qubit_numbers`.
+
+    Raises:
+        TargetError: a coupler has not two ends, or one that is no qubit.
+    """
+    ends = qubit_numbers(name, listed, size)
+    if ends.size and (ends.ndim != 2 or ends.shape[1] != 2):
+        raise TargetError(f"{name} must hold pairs of qubits, not a shape of {ends.shape}")
+    return ends.reshape(-1, 2)
 
 
 def read_graph(graph: nx.Graph, properties: Mapping[str, Any], label: str) -> Machine:

@@ -21,7 +21,14 @@ from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import TargetError
 from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
-from qubo_attn.machine.readers import ideal, read_graph, read_json, read_sampler
+from qubo_attn.machine.readers import (
+    coupler_ends,
+    ideal,
+    qubit_numbers,
+    read_graph,
+    read_json,
+    read_sampler,
+)
 from qubo_attn.machine.sampler import machine_behind
 from qubo_attn.machine.timing import Timing
 from qubo_attn.machine.topology import GRIDS, check_graph, coupling_groups, ideal_graph
@@ -159,8 +166,7 @@ class Target(Portable):
 
         A composite that does not embed models itself stands for the machine that it sits on.
 
-        It is of the lattice that the sampler states where that has all its qubits and couplers, by
-        their numbers; any other works as ``"other"``.
+        Its family is kept as `from_graph` keeps a graph's.
 
         Raises:
             TargetError: it lists no qubits, or a coupler of qubits that it does not list.
@@ -242,16 +248,16 @@ class Target(Portable):
         """Return the machine without some more qubits and couplers, both by qubit number.
 
         Raises:
-            TargetError: no qubit is left.
+            TargetError: no qubit is left, or the lists hold what is no number.
         """
-        live = ~np.isin(self.qubits, np.asarray(qubits, np.int64))
+        live = ~np.isin(self.qubits, qubit_numbers("qubits", qubits))
         if not live.any():
             raise TargetError(f"{self.label}: no working qubit is left")
         names = None if self.names is None else tuple(compress(self.names, live))
         place, inside = np.cumsum(live) - 1, live[self.couplers].all(axis=1)
         columns = own_array(self.qubits[live]), own_array(place[self.couplers[inside]])
         rest = replace(self, qubits=columns[0], couplers=columns[1], names=names)
-        pairs = np.asarray(couplers, np.int64).reshape(-1, 2)
+        pairs = coupler_ends("couplers", couplers)
         dead = rest.coupler_numbers(*places_in(rest.qubits, pairs).T)
         alive = np.delete(rest.couplers, dead[dead >= 0], axis=0)
         return replace(rest, couplers=own_array(alive))

@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dimod
 import dwave.graphs as lattices
 import networkx as nx
 import numpy as np
 import pytest
+from dwave.system.testing import MockDWaveSampler
 
 import qubo_attn as qa
 from qubo_attn.machine.lattice import Lattice
@@ -241,3 +243,34 @@ def test_couplers_beyond_the_lattice_do_not_reach_a_kernel() -> None:
     target = qa.Target("zephyr", (2, 4), *columns, limits)
     with pytest.raises(qa.TargetError, match="a coupler is none of zephyr"):
         target.coupling_groups  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("qubits", "couplers"),
+    [
+        (["a"], []),
+        ([1.5], []),
+        ([10**30], []),
+        ([[0], [1, 2]], []),
+        (None, []),
+        ([], [[0, 1, 2]]),
+        ([], [0, 1]),
+        ([], [["a", "b"]]),
+        (range(160), []),
+    ],
+)
+def test_losses_that_do_not_read(qubits: Any, couplers: Any) -> None:
+    with pytest.raises(qa.TargetError):
+        qa.Target.zephyr(2).without(qubits, couplers)
+    if couplers or qubits != range(160):
+        solver = SimpleNamespace(properties={"qubits": qubits, "couplers": couplers})
+        with pytest.raises(qa.TargetError):
+            qa.SolverOrder.of(qa.Target.zephyr(2), solver)
+
+
+def test_the_order_of_a_solver_behind_a_composite() -> None:
+    machine = MockDWaveSampler(topology_type="zephyr", topology_shape=[2, 4])
+    compiled = qa.compile([[2.0, 1.0]], 1, select=qa.OneHot(), target=machine)
+    assert compiled.wires(dimod.TrackingComposite(machine)) == compiled.wires(machine)
+    with pytest.raises(qa.TargetError, match="does not list its qubits"):
+        compiled.wires(SimpleNamespace(properties=None))
