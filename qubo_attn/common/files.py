@@ -8,6 +8,7 @@ is swept away after an hour, and files that were not used for longest go when th
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -200,10 +201,27 @@ def _part(folder: Path, data: bytes) -> Path:
     return part
 
 
-def read_file(path: Path) -> bytes | None:
-    """Return the content of a file and note its use, or None where there is none to be read."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: there is none to be read, or it has more than ``most`` bytes.
+    """
+    with path.open("rb") as stream:
+        if most is not None and os.fstat(stream.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return stream.read()
+
+
+def read_file(path: Path, most: int | None = None) -> bytes | None:
+    """Return the content of a file and note its use, or None where there is none to be read.
+
+    Args:
+        path: of the file.
+        most: bytes that it may have; one that has more is not read. Any number when None.
+    """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, most)
     except OSError:
         return None
     # The folder may be readable only; then it is someone else's to bound.

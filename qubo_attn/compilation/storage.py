@@ -19,6 +19,7 @@ import numpy as np
 from qubo_attn.common.arrays import Array, digest_of
 from qubo_attn.common.files import (
     is_written,
+    read_bytes,
     read_file,
     under_way,
     write_file,
@@ -94,7 +95,7 @@ def _settle(folder: Path) -> None:
             inside = unpacked(folder / ARRAYS, [_INSIDE])[_INSIDE].tobytes()
         except (InputError, KeyError):
             return  # there are none, or another version wrote them
-        if inside == read_file(folder / FACTS):
+        if inside == read_file(folder / FACTS, ROOM):
             return
         write_file(folder / FACTS, inside)
 
@@ -190,9 +191,7 @@ def _beside(folder: Path) -> tuple[dict[str, Any] | None, InputError | None]:
     """Return the facts of ``artifact.json``, or what is wrong with it."""
     file = folder / FACTS
     try:
-        with file.open("rb") as stream:
-            text = stream.read(ROOM + 1)
-        return _checked(text, file), None
+        return _checked(read_bytes(file, ROOM), file), None
     except OSError as error:
         return None, InputError(f"{file}: {error.strerror}", file=str(file))
     except InputError as error:

@@ -147,9 +147,9 @@ def check_placement(
     for number in range(int(submission.max(initial=-1)) + 1):
         members = np.flatnonzero(submission == number)
         chains, entries = csr_rows(ptr, members)
-        qubits = arrays["chain_qubit"][entries]
-        one = chains, qubits, len(members), np.zeros((2, 0), np.int64), target.adjacency
-        if not len(members) or not kernels.whole_copies(*one).all():
+        # Each chain is a copy of one node, which is connected and on qubits of its own.
+        alone = arrays["chain_qubit"][entries], 1, np.zeros((2, 0), np.int64), target.adjacency
+        if not len(members) or not kernels.whole_copies(chains, *alone).all():
             raise refused("placement/chain_qubit", f"holds no chains in submission {number}")
     first = np.full(int(component.max(initial=-1)) + 1, -1, np.int64)
     first[component] = submission

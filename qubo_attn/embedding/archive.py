@@ -6,15 +6,15 @@ by checksum, and chain by chain.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import zipfile
-import zlib
 from pathlib import Path
 
-from qubo_attn.common.files import path_of, write_file, writing
+from qubo_attn.common.files import path_of, read_bytes, write_file, writing
 from qubo_attn.embedding.cache import EmbeddingCache
-from qubo_attn.embedding.cache_file import SUFFIX, problem_of
+from qubo_attn.embedding.cache_file import LARGEST, SUFFIX, problem_of
 from qubo_attn.errors import InputError
 
 # No other name is written to, whatever an archive says.
@@ -22,9 +22,6 @@ _NAME = re.compile(
     r"(K\d{1,9}|S\d{1,9}-[0-9a-f]{32})-[0-9a-f]{16}/[0-9a-f]{64}-\d{1,9}-\d{1,9}"
     + re.escape(SUFFIX)
 )
-# A packing of a full chip takes tens of kilobytes.
-_LARGEST = 1 << 26
-_UNPACKING = (zipfile.BadZipFile, zlib.error, EOFError)
 
 
 def export_cache(cache: EmbeddingCache, file: Path) -> tuple[int, dict[str, str]]:
@@ -44,9 +41,10 @@ def export_cache(cache: EmbeddingCache, file: Path) -> tuple[int, dict[str, str]
             if problem:
                 bad[name] = problem
             else:
-                # Without a time of its own, so that the bytes depend on the content alone.
-                archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
-                written += 1
+                with contextlib.suppress(FileNotFoundError):  # evicted meanwhile
+                    # Without a time of its own: the bytes depend on the content alone.
+                    archive.writestr(zipfile.ZipInfo(name), read_bytes(path, LARGEST))
+                    written += 1
     with writing(file):
         write_file(file, buffer.getvalue())
     return written, bad
@@ -59,25 +57,28 @@ def import_cache(cache: EmbeddingCache, file: Path) -> tuple[int, int, dict[str,
         How many were added, how many were there already, and of each bad file what is wrong.
 
     Raises:
-        InputError: the file is not a zip archive; names it.
-        OSError: the archive cannot be read or the cache not be written.
+        InputError: the file is not a zip archive, or cannot be read, or the cache not be written;
+            names the file.
     """
-    added, present, bad = 0, 0, {}
+    file, added, present, bad = path_of("file", file), 0, 0, {}
     try:
-        with zipfile.ZipFile(file) as archive:
-            for info in archive.infolist():
-                try:
-                    data, problem = _checked(archive, info)
-                except (*_UNPACKING, NotImplementedError, RuntimeError) as error:
-                    data, problem = b"", f"it does not unpack: {error}"
-                if problem:
-                    bad[info.filename] = problem
-                elif cache.take(info.filename, data):
-                    added += 1
-                else:
-                    present += 1
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{file} is not a zip archive: {error}", file=str(file)) from None
+        archive = zipfile.ZipFile(file)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", file=str(file)) from error
+    except Exception as error:  # any content is possible, and all of it means the same
+        raise InputError(f"{file} is not a zip archive: {error}", file=str(file)) from error
+    with archive:
+        for info in archive.infolist():
+            try:
+                data, problem = _checked(archive, info)
+            except Exception as error:
+                data, problem = b"", f"it does not unpack: {error}"
+            if problem:
+                bad[info.filename] = problem
+            elif cache.take(info.filename, data):
+                added += 1
+            else:
+                present += 1
     return added, present, bad
 
 
@@ -85,7 +86,7 @@ def _checked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[bytes, st
     """Return the content of a file in an archive, and what is wrong with it."""
     if not _NAME.fullmatch(info.filename):
         return b"", "it is not named like a file of the cache"
-    if info.file_size > _LARGEST:
+    if info.file_size > LARGEST:
         return b"", f"it has {info.file_size} bytes, which no embedding takes"
     data = archive.read(info)
     return data, problem_of(data, info.filename)

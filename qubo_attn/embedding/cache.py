@@ -19,13 +19,22 @@ from qubo_attn.common.files import (
     ENVIRONMENT,
     embedding_folder,
     path_of,
+    read_bytes,
     read_file,
     tidy,
     warn_unkept,
     write_file,
+    writing,
 )
 from qubo_attn.common.keywords import named_fields
-from qubo_attn.embedding.cache_file import SUFFIX, CacheFile, Origin, folder_of, problem_of
+from qubo_attn.embedding.cache_file import (
+    LARGEST,
+    SUFFIX,
+    CacheFile,
+    Origin,
+    folder_of,
+    problem_of,
+)
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.mending import Repair
 from qubo_attn.embedding.nearest import repaired
@@ -225,21 +234,27 @@ class EmbeddingCache:
             Whether it was kept.
 
         Raises:
-            OSError: the folder cannot be written to.
+            InputError: the file cannot be written; names it.
         """
         path = self.folder / name
-        present = read_file(path)
+        present = read_file(path, LARGEST)
         if present is not None and not problem_of(present, name):
             return False
-        write_file(path, data)
+        with writing(path):
+            write_file(path, data)
         self.counts.evicted += tidy(self.folder, SUFFIX, self.limit, path)
         return True
 
     def clear(self) -> int:
-        """Delete every file of the cache; return how many there were."""
+        """Delete every file of the cache; return how many there were.
+
+        Raises:
+            InputError: a file cannot be deleted; names it.
+        """
         paths = self._paths()
         for path in paths:
-            path.unlink(missing_ok=True)
+            with writing(path):
+                path.unlink(missing_ok=True)
         self._memory.clear()
         return len(paths)
 
@@ -255,7 +270,7 @@ class EmbeddingCache:
         for path in self._paths():
             data, problem = b"", ""
             try:
-                data = path.read_bytes()
+                data = read_bytes(path, LARGEST)
             except FileNotFoundError:  # evicted meanwhile
                 continue
             except OSError as error:
@@ -267,7 +282,7 @@ class EmbeddingCache:
         return f"{folder}/{target.hash}-{len(target.qubits)}-{len(target.couplers)}{SUFFIX}"
 
     def _read(self, name: str, target: Target) -> CachedPacking | None:
-        data = read_file(self.folder / name)
+        data = read_file(self.folder / name, LARGEST)
         if data is None:
             return None
         try:

@@ -27,6 +27,10 @@ from qubo_attn.machine.target import Target
 # 4: columns one after another, which read in a third of the time that an npz takes.
 FORMAT = 4
 SUFFIX = ".packing"
+# A packing of a full chip takes tens of kilobytes, and a few hundred unpacked.
+LARGEST = 1 << 26
+_UNPACKED = 1 << 27
+_NODES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -151,12 +155,18 @@ class CacheFile:
     @classmethod
     def _read(cls, facts: dict[str, Any], columns: dict[str, Longs]) -> CacheFile:
         size = int(facts["shape"].split("-")[0][1:])
+        if not 1 <= size <= _NODES:
+            raise ValueError(f"no component has {size} nodes")
         shape = Shape(size, columns["i"], columns["j"]) if "i" in columns else None
+        if shape is not None and not shape.is_well_formed:
+            raise ValueError("its shape joins nodes that it does not have")
         numbers = Packing(Component(size, shape), columns["ptr"], columns["number"])
         if facts["shape"] != numbers.component.name:
             raise ValueError("its shape is not the one that it names")
-        if not numbers.is_well_formed:
+        if not numbers.is_well_formed or facts["copies"] != len(numbers):
             raise ValueError("chains and their pointers do not belong together")
+        if not all(isinstance(facts[name], str) for name in ("label", "graph_id", "target")):
+            raise ValueError("it does not say whose it is")
         graph = StoredGraph(
             facts["topology"],
             tuple(facts["lattice"]),
@@ -205,7 +215,7 @@ def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         facts = json.loads(line)
         version = facts["format"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError("it was written by another version of qubo-attn") from None
     if version != FORMAT:
         raise ValueError(f"it has format {version}, this version of qubo-attn reads {FORMAT}")
@@ -214,8 +224,13 @@ def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:
 
 def _unpacked(lengths: dict[str, int], packed: bytes) -> dict[str, Longs]:
     """Return the columns of `CacheFile.to_bytes` by name, in the order in which lengths stand."""
-    numbers = np.frombuffer(zlib.decompress(packed), "<i8").astype(np.int64)
-    if min(lengths.values()) < 0 or sum(lengths.values()) != len(numbers):
+    stated = 8 * sum(lengths.values())
+    if min(lengths.values()) < 0 or stated > _UNPACKED:
+        raise ValueError("it states columns that no embedding has")
+    # One byte more would come out where there are more.
+    data = zlib.decompressobj().decompress(packed, stated + 1)
+    if len(data) != stated:
         raise ValueError("its columns do not have the lengths that it states")
+    numbers = np.frombuffer(data, "<i8").astype(np.int64)
     columns = np.split(numbers, np.cumsum(list(lengths.values()))[:-1])
     return dict(zip(lengths, columns, strict=True))

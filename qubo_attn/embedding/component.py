@@ -53,6 +53,14 @@ class Shape(Portable):
         edges = np.stack([self.i, self.j]).astype("<i8")
         return f"S{self.size}-{hashlib.sha256(edges.tobytes()).hexdigest()[:32]}"
 
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether edges join two of the nodes, smaller one first, sorted and once each."""
+        inside = len(self.i) == len(self.j) and ((self.i >= 0) & (self.i < self.j)).all()
+        if not inside or (self.j >= self.size).any():
+            return False
+        return bool((np.diff(self.i * self.size + self.j) > 0).all())
+
     @cached_property
     def is_path(self) -> bool:
         """Whether it is the path 0, 1, 2, ..."""
@@ -115,6 +123,11 @@ class Component(Portable):
         if self.shape is None:
             return np.stack(np.triu_indices(self.size, 1))
         return np.stack([self.shape.i, self.shape.j])
+
+    @property
+    def edge_count(self) -> int:
+        """How many `edges` there are."""
+        return self.size * (self.size - 1) // 2 if self.shape is None else len(self.shape.i)
 
     @property
     def rank(self) -> tuple[bool, int, str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from qubo_attn.embedding.cache_file import SUFFIX, CacheFile, Origin
+from qubo_attn.common.files import read_bytes
+from qubo_attn.embedding.cache_file import LARGEST, SUFFIX, CacheFile, Origin
 from qubo_attn.embedding.mending import mend_packing
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.stored_graph import StoredGraph
@@ -38,7 +39,7 @@ def repaired(
     near: list[tuple[float, str, CacheFile]] = []
     for path in _candidates(folder, target):
         try:
-            file = CacheFile.from_bytes(path.read_bytes())
+            file = CacheFile.from_bytes(read_bytes(path, LARGEST))
             qubits, couplers = graph.changes(file.graph)
         except (OSError, ValueError, IndexError):  # gone or damaged
             continue

@@ -72,7 +72,7 @@ class Packing(Columns):
         ptr = self.ptr
         return bool(
             self.size >= 1
-            and len(ptr)
+            and len(ptr) > 1
             and (len(ptr) - 1) % self.size == 0
             and ptr[0] == 0
             and ptr[-1] == len(self.qubit)
@@ -81,7 +81,9 @@ class Packing(Columns):
 
     def fits(self, target: Target) -> bool:
         """Return whether every copy is a disjoint, connected embedding with all its couplers."""
-        return self.is_well_formed and bool(self.whole(target).all())
+        # Every edge of a copy takes a coupler: a clique of too many nodes is never written out.
+        room = self.component.edge_count <= len(target.couplers)
+        return self.is_well_formed and room and bool(self.whole(target).all())
 
     def whole(self, target: Target) -> Bools:
         """Return for each copy whether it is an embedding on ``target``; -1 is no qubit."""

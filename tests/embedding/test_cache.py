@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import dimod
 import networkx as nx
@@ -475,7 +481,7 @@ def test_archives_that_do_not_unpack(archive: Path, tmp_path: Path) -> None:
         broken.write_bytes(part)
         with pytest.raises(qa.InputError, match=r"broken\.zip is not a zip archive"):
             import_cache(cache, broken)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(qa.InputError, match=r"absent\.zip cannot be read: No such file"):
         import_cache(cache, tmp_path / "absent.zip")
 
 
@@ -492,3 +498,120 @@ def test_killed_writers_leave_a_good_cache() -> None:
     facts = json.loads(result.stdout.splitlines()[-1])
     assert (facts["wrong"], facts["crashed"], facts["unreadable"]) == (0, 0, 0)
     assert facts["compiled"] + facts["killed"] == 2 * 8
+
+
+def resealed(data: bytes, change: Callable[[dict[str, Any], list[int]], bytes]) -> bytes:
+    """Return a file of the cache with other facts and columns, and a checksum that is right."""
+    _, line, packed = data.split(b"\n", 2)
+    facts = json.loads(line)
+    numbers = np.frombuffer(zlib.decompress(packed), "<i8").tolist()
+    columns = change(facts, numbers)
+    body = json.dumps(facts, sort_keys=True).encode() + b"\n" + columns
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def columns_of(numbers: list[int]) -> bytes:
+    return zlib.compress(np.array(numbers, "<i8").tobytes())
+
+
+def bomb(facts: dict[str, Any], numbers: list[int]) -> bytes:
+    """State half a gigabyte of columns, and pack them into half a megabyte."""
+    facts["columns"] = [["number", 1 << 26]]
+    packing = zlib.compressobj(1)
+    block = bytes(1 << 24)
+    return b"".join(packing.compress(block) for _ in range(32)) + packing.flush()
+
+
+def hidden_bomb(facts: dict[str, Any], numbers: list[int]) -> bytes:
+    """State few columns, and pack many."""
+    return columns_of([0] * (1 << 24))
+
+
+def huge_clique(facts: dict[str, Any], numbers: list[int]) -> bytes:
+    facts["shape"] = "K1000000000"
+    return columns_of(numbers)
+
+
+def empty_packing(facts: dict[str, Any], numbers: list[int]) -> bytes:
+    facts |= {"shape": "K16000", "copies": 0, "columns": [["couplers", 0], ["number", 0]]}
+    facts["columns"] += [["ptr", 1], ["qubits", 0]]
+    return columns_of([0])
+
+
+def edges_far_out(facts: dict[str, Any], numbers: list[int]) -> bytes:
+    edges = np.array([[10**8], [10**8 + 1]], "<i8")
+    facts["shape"] = f"S6-{hashlib.sha256(edges.tobytes()).hexdigest()[:32]}"
+    facts["columns"] = [["i", 1], ["j", 1], *facts["columns"]]
+    return columns_of([10**8, 10**8 + 1, *numbers])
+
+
+def nested(facts: dict[str, Any], numbers: list[int]) -> bytes:
+    facts["origin"] = None
+    return columns_of(numbers)
+
+
+@pytest.mark.parametrize(
+    "change", [bomb, hidden_bomb, huge_clique, empty_packing, edges_far_out, nested]
+)
+def test_hostile_files_are_misses_within_bounds(
+    tmp_path: Path, change: Callable[[dict[str, Any], list[int]], bytes]
+) -> None:
+    good = digest(compiled(qa.EmbeddingCache(tmp_path)))
+    (file,) = tmp_path.glob("*/*.packing")
+    data = resealed(file.read_bytes(), change)
+    file.write_bytes(data)
+    tracemalloc.start()
+    cache = qa.EmbeddingCache(tmp_path, repair=False)
+    ((_, problem),) = cache.verify()
+    assert problem
+    assert [entry.readable for entry in cache.entries()] == [False]
+    # The file itself, and what it may inflate to.
+    assert tracemalloc.get_traced_memory()[1] < 3 * len(data) + (1 << 24)
+    tracemalloc.stop()
+    assert digest(compiled(cache)) == good
+    assert (cache.counts.bad, cache.counts.misses, cache.counts.hits) == (1, 1, 0)
+
+
+def test_facts_nested_too_deep_are_a_miss(tmp_path: Path) -> None:
+    compiled(qa.EmbeddingCache(tmp_path))
+    (file,) = tmp_path.glob("*/*.packing")
+    body = b"[" * 10**5 + b"\n"
+    file.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    assert [entry.readable for entry in qa.EmbeddingCache(tmp_path).entries()] == [False]
+
+
+def test_files_too_large_are_not_read(tmp_path: Path) -> None:
+    good = digest(compiled(qa.EmbeddingCache(tmp_path)))
+    (file,) = tmp_path.glob("*/*.packing")
+    with file.open("r+b") as stream:
+        stream.truncate(3 << 30)  # a hole: it takes no room on the disk
+    cache = qa.EmbeddingCache(tmp_path)
+    assert [problem for _, problem in cache.verify()] == [
+        f"it does not read ([Errno 27] File too large: '{file}')"
+    ]
+    assert digest(compiled(cache)) == good
+
+
+def test_a_full_disk_warns_once_and_goes_on(tmp_path: Path) -> None:
+    good = digest(compiled(qa.EmbeddingCache(tmp_path / "good")))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    cache = qa.EmbeddingCache(tmp_path / "full")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.warns(UserWarning, match="embeddings cannot be kept in .*too large"):
+            made = compiled(cache)
+        with pytest.raises(qa.InputError, match=r"out.zip cannot be written: File too large"):
+            export_cache(qa.EmbeddingCache(tmp_path / "good"), tmp_path / "out.zip")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert digest(made) == good
+    assert list((tmp_path / "full").glob("*/*")) == []
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_named_by_import(tmp_path: Path) -> None:
+    compiled(qa.EmbeddingCache(tmp_path / "some"))
+    export_cache(qa.EmbeddingCache(tmp_path / "some"), tmp_path / "good.zip")
+    (tmp_path / "blocked").write_text("")
+    with pytest.raises(qa.InputError, match=r"blocked.* cannot be written: Not a directory"):
+        import_cache(qa.EmbeddingCache(tmp_path / "blocked"), tmp_path / "good.zip")
