@@ -38,9 +38,10 @@ class BinarizeWeights:
     """Encode every variable whose largest value exceeds one.
 
     Attributes:
-        encoding: ``"auto"`` (fewest embedded qubits and, where they hardly differ, the smallest
-            dynamic range, see `qubo_attn.formulations.encodings.cheapest`), ``"binary"``,
-            ``"bounded"``, ``"arithmetic"``, ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
+        encoding: ``"auto"`` (for each independent row the fewest embedded qubits and, where they
+            hardly differ, the smallest dynamic range, see
+            `qubo_attn.formulations.encodings.cheapest`), ``"binary"``, ``"bounded"``,
+            ``"arithmetic"``, ``"unary"``, ``"domain-wall"`` or ``"one-hot"``.
         topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"``, ``"pegasus"``, or
             ``"all-to-all"``, where every bit is one.
 
@@ -82,12 +83,12 @@ class BinarizeWeights:
 
         encoding, reasons = self._chosen(program)
         priced = len(program.constraints) > 0 and program.is_unconstrained
-        if encoding == "one-hot" and priced:
+        if (encoding == "one-hot").any() and priced:
             raise PassError("one-hot weights must be encoded before insert-penalties")
         upper = program.variables.upper
-        levels = np.unique(upper[upper > 1]).tolist()
-        table = {1: np.ones(1)} | {level: coefficients(encoding, level) for level in levels}
-        parts = [table[level] for level in upper.tolist()]
+        kinds = list(zip(encoding.tolist(), upper.tolist(), strict=True))
+        table = {kind: coefficients(*kind) for kind in set(kinds)}
+        parts = [table[kind] for kind in kinds]
         counts = np.array([len(part) for part in parts])
         ptr = pointers(counts)
         source = np.repeat(np.arange(len(program)), counts)
@@ -100,20 +101,23 @@ class BinarizeWeights:
         matrix.eliminate_zeros()
         lift = Lift.of_matrix(matrix, np.zeros(len(program)))
         encoded = substitute(program, lift, variables)
-        if encoding in ("domain-wall", "one-hot"):
-            rule = _walls if encoding == "domain-wall" else _choices
-            added = rule(variables, np.flatnonzero(wide), pointers(counts[upper > 1]))
-            if priced:
-                added = _priced(added, encoded)
-            merged = Constraints.concatenate([encoded.constraints, added])
-            encoded = encoded.replace(constraints=merged)
-        note = f"{len(levels)} kinds of weights in {wide.sum()} bits, {encoding}"
+        for name, rule in (("domain-wall", _walls), ("one-hot", _choices)):
+            ruled = (upper > 1) & (encoding == name)
+            if ruled.any():
+                added = rule(variables, np.flatnonzero(ruled[source]), pointers(counts[ruled]))
+                if priced:
+                    added = _priced(added, encoded)
+                merged = Constraints.concatenate([encoded.constraints, added])
+                encoded = encoded.replace(constraints=merged)
+        names = " and ".join(dict.fromkeys(encoding[upper > 1].tolist()))
+        levels = len(np.unique(upper[upper > 1]))
+        note = f"{levels} kinds of weights in {wide.sum()} bits, {names}"
         return Rewrite(encoded, lift, notes=(note, *reasons))
 
-    def _chosen(self, program: Program) -> tuple[str, tuple[str, ...]]:
-        """Return the encoding, and why where it is chosen here."""
+    def _chosen(self, program: Program) -> tuple[Array, tuple[str, ...]]:
+        """Return the encoding of each variable, and why where it is chosen here."""
         if self.encoding != "auto":
-            return self.encoding, ()
+            return np.full(len(program), self.encoding), ()
 
         def qubits(bits: int) -> float:
             if self.topology == "all-to-all":

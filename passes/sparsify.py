@@ -173,9 +173,7 @@ class Sparsify:
 
 def _nucleus(rows: Constraints, order: Longs, mass: Floats, share: float) -> Longs:
     """Return how many entries of each row, in ``order``, hold a share of the row's mass."""
-    row = rows.row
-    before = np.cumsum(mass[order]) - mass[order]
-    before -= before[rows.ptr[row]]
+    row, before = rows.row, kernels.sums_before(rows.ptr, mass[order])
     total = np.bincount(row, weights=mass, minlength=len(rows))
     return np.bincount(row[before < share * total[row]], minlength=len(rows))
 

@@ -158,9 +158,9 @@ def best_reads(program: Program, parts: Iterable[PartReads]) -> tuple[Bytes, flo
         place = np.full(len(program), -1, np.int64)
         place[part.variables] = np.arange(len(part.variables))
         energies = _energies(program, part, place, component)
-        spread = np.ptp(energies) + 1.0
-        energies += spread * _failures(program, part, place, component)
-        best = energies.argmin(axis=0)
+        failures = _failures(program, part, place, component)
+        # Of those that fail least. Added up, small energies would drown in the unit of a failure.
+        best = np.where(failures > failures.min(axis=0), np.inf, energies).argmin(axis=0)
         point[0, part.variables] = part.bits[best[component], np.arange(len(component))]
         broken += float(part.broken @ part.counts)
         reads += float(part.counts.sum())

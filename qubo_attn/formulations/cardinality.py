@@ -99,8 +99,8 @@ def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
 def choose(program: Program, index: Longs, topology: str) -> tuple[Array, tuple[str, ...]]:
     """Return the form of each of some rows that takes the fewest qubits, and why.
 
-    Heads any of whose rows has pair terms stay dense, as a square costs no coupler there: a row
-    whose only pair term happens to be zero is treated like the others.
+    Rows with pair terms stay dense, as a square costs no coupler there. Each row is looked at by
+    itself: one whose pair terms all are zero has none, whatever rows are beside it.
 
     Args:
         program: before its constraints are priced.
@@ -110,7 +110,7 @@ def choose(program: Program, index: Longs, topology: str) -> tuple[Array, tuple[
     c, o, component = program.constraints, program.objective, program.components
     busy = np.zeros(int(component.max(initial=-1)) + 1, bool)
     busy[component[o.i]], busy[component[o.j]] = True, True
-    coupled = np.isin(c.head[index], c.head[index[busy[row_components(program)[index]]]])
+    coupled = busy[row_components(program)[index]]
     form = np.full(len(c), Cardinality.DENSE, np.int8)
     reasons: dict[Cardinality, tuple[int, str]] = {}
     for n, k, rows, _ in row_classes(program, index[~coupled]):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,44 +93,91 @@ def spread(encoding: str, level: int) -> float:
     return float((used.max() / used.min()) ** 2)
 
 
+class _Cost(NamedTuple):
+    """What an encoding costs a block: embedded qubits, dynamic range, and bits of whole numbers."""
+
+    qubits: float
+    range: float
+    bits: int
+
+
 def cheapest(
     upper: Array, block: Longs, qubits: Callable[[int], float]
-) -> tuple[str, tuple[str, ...]]:
-    """Return the encoding that ``auto`` chooses for a program's whole numbers, and why.
+) -> tuple[Array, tuple[str, ...]]:
+    """Return the encoding that ``auto`` chooses for the whole numbers of each block, and why.
 
     Among the encodings that take at most a tenth more embedded qubits than the cheapest, the one of
-    the smallest dynamic range wins. The bits of a row meet in one clique.
+    the smallest dynamic range wins. The bits of a row meet in one clique. Each block is looked at
+    by itself, whatever blocks are beside it.
 
     Args:
         upper: int32, the largest value of each variable.
         block: int64, the independent block of each variable.
         qubits: how many qubits a clique of so many bits takes on the machine.
 
+    Returns:
+        A name for each variable; for bits it does not matter.
+
     Example:
-        >>> cheapest(np.full(4, 3), np.zeros(4, np.int64), float)
-        ('binary', ('binary: 8 bits, 8 qubits, range 4 : 1', \
-'unary would take 12 qubits, range 1 : 1'))
+        >>> names, reasons = cheapest(np.full(4, 3), np.zeros(4, np.int64), float)
+        >>> set(names.tolist())
+        {'binary'}
+        >>> reasons
+        ('binary: 8 bits, 8 qubits, range 4 : 1', 'unary would take 12 qubits, range 1 : 1')
     """
-    wide = upper > 1
-    levels = np.unique(upper[wide]).tolist()
-    involved = np.isin(block, block[wide])
-    costs, bits, ranges = {}, {}, {}
-    fit = [name for name in CANDIDATES if bit_count(name, max(levels)) <= MOST_BITS]
-    for name in fit:
-        table = {1: 1} | {level: len(coefficients(name, level)) for level in levels}
-        count = np.array([table[level] for level in upper[involved].tolist()])
-        sizes, blocks = np.unique(np.bincount(block[involved], weights=count), return_counts=True)
-        pairs = zip(sizes.tolist(), blocks.tolist(), strict=True)
-        costs[name] = sum(qubits(int(size)) * many for size, many in pairs if size)
-        bits[name] = int(count[wide[involved]].sum())
-        ranges[name] = max(spread(name, level) for level in levels)
-    near = [name for name in fit if costs[name] <= TOLERANCE * min(costs.values())]
-    best = min(near, key=lambda name: (ranges[name], costs[name]))
-    others = [name for name in fit if (costs[name], ranges[name]) != (costs[best], ranges[best])]
-    text = f"{best}: {bits[best]} bits, {costs[best]:.0f} qubits, range {ranges[best]:g} : 1"
-    if ranges[best] > PRECISION:
+    levels, place = np.unique(upper, return_inverse=True)
+    table = np.zeros((int(block.max(initial=-1)) + 1, len(levels)), np.int64)
+    np.add.at(table, (block, place), 1)
+    # Blocks of as many variables of each kind choose the same.
+    kinds, kind, many = np.unique(table, axis=0, return_inverse=True, return_counts=True)
+    costs = [_costs(levels, count, qubits) for count in kinds]
+    reasons: list[str] = []
+    names = np.array([_best(options) for options in costs])
+    wide = kinds[:, levels > 1].sum(axis=1) > 0
+    for name in dict.fromkeys(names[wide].tolist()):
+        chosen = np.flatnonzero(wide & (names == name))
+        total = {
+            other: _Cost(
+                sum(costs[n][other].qubits * int(many[n]) for n in chosen),
+                max(costs[n][other].range for n in chosen),
+                sum(costs[n][other].bits * int(many[n]) for n in chosen),
+            )
+            for other in CANDIDATES
+            if all(other in costs[n] for n in chosen)
+        }
+        reasons += _reasons(name, total)
+    return names[kind.ravel()][block], tuple(reasons)
+
+
+def _costs(levels: Array, count: Longs, qubits: Callable[[int], float]) -> dict[str, _Cost]:
+    """Return what each encoding that fits costs a block of so many variables of each level."""
+    levels, count, costs = levels[count > 0].tolist(), count[count > 0], {}
+    for name in CANDIDATES:
+        if bit_count(name, max(levels)) <= MOST_BITS:
+            bits = count * np.array([len(coefficients(name, level)) for level in levels])
+            ratio = max(spread(name, level) for level in levels)
+            whole = int(bits[np.array(levels) > 1].sum())
+            costs[name] = _Cost(qubits(int(bits.sum())), ratio, whole)
+    return costs
+
+
+def _best(costs: dict[str, _Cost]) -> str:
+    most = TOLERANCE * min(cost.qubits for cost in costs.values())
+    near = [name for name in costs if costs[name].qubits <= most]
+    return min(near, key=lambda name: (costs[name].range, costs[name].qubits))
+
+
+def _reasons(best: str, costs: dict[str, _Cost]) -> list[str]:
+    """Return what the chosen encoding takes, and what the others would."""
+    taken = costs[best]
+    text = f"{best}: {taken.bits} bits, {taken.qubits:.0f} qubits, range {taken.range:g} : 1"
+    if taken.range > PRECISION:
         text += f", more than the {PRECISION:g} : 1 that an annealer carries"
-    return best, (
+    others = [name for name in costs if costs[name][:2] != taken[:2]]
+    return [
         text,
-        *(f"{n} would take {costs[n]:.0f} qubits, range {ranges[n]:g} : 1" for n in others),
-    )
+        *(
+            f"{name} would take {costs[name].qubits:.0f} qubits, range {costs[name].range:g} : 1"
+            for name in others
+        ),
+    ]

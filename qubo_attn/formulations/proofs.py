@@ -56,7 +56,6 @@ from qubo_attn.common.threads import SUMS, by_rows
 from qubo_attn.formulations.walls import reach
 from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import whole_rows
 from qubo_attn.ir.rows import row_classes, uncrossed
 
 
@@ -95,10 +94,6 @@ class StepCosts(NamedTuple):
 def step_costs(program: Program, rows: Constraints) -> StepCosts:
     """Return the cost of a step up and of a step down of each row; see `kernels.step_costs`."""
     o, counted = program.objective, rows.counted
-    whole = whole_rows(o, rows) if (program.variables.upper[rows.var] == 1).all() else None
-    if whole is not None:
-        couplers, number = whole
-        return StepCosts(*couplers.step_costs(o.linear, number, counted.keep))
     columns = o.linear, program.variables.upper, o.squares(), o.adjacency()
     return StepCosts(
         *by_rows(lambda part: kernels.step_costs(counted.part(part), *columns), rows.ptr, SUMS)

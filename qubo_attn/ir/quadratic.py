@@ -86,15 +86,6 @@ class RowCouplers(ABC):
         """Return the couplers between some variables, sorted; there may be zeros among them."""
 
     @abstractmethod
-    def step_costs(self, linear: Floats, row: Longs, count: Longs) -> tuple[Floats, Floats]:
-        """Return the cost of a step up and of a step down; see `kernels.step_costs`.
-
-        Args:
-            linear: of all variables.
-            row, count: rows by number, and how many of its keys each keeps.
-        """
-
-    @abstractmethod
     def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
         """Return all couplers, each with its row's entry of ``square`` added, and their zeros."""
 

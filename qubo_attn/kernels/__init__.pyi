@@ -79,9 +79,6 @@ from .gram import (
     gram_couplers as gram_couplers,
 )
 from .gram import (
-    gram_linear as gram_linear,
-)
-from .gram import (
     gram_matrices as gram_matrices,
 )
 from .integers import (
@@ -101,6 +98,7 @@ from .leveled import certify_leveled as certify_leveled
 from .mending import mend_clique as mend_clique
 from .order import heaviest as heaviest
 from .order import lost_shares as lost_shares
+from .order import sums_before as sums_before
 from .packing import LatticeTable as LatticeTable
 from .packing import Tiles as Tiles
 from .packing import pack_tiles as pack_tiles
@@ -109,7 +107,6 @@ from .physical import Shares as Shares
 from .physical import fill_physical as fill_physical
 from .physical import place_values as place_values
 from .planning import match_couplers as match_couplers
-from .products import product_step_costs as product_step_costs
 from .ranges import range_shares as range_shares
 from .regrowing import regrow_clique as regrow_clique
 from .rows import (

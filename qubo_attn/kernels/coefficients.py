@@ -178,6 +178,9 @@ def output_couplers(
 ) -> tuple[Ints, Ints, Floats]:
     """Return ``2 w_i.w_j`` between chosen variables, see `output_linear`: i, j, bias.
 
+    Of rows that see all keys, it is 2 p_i p_j times the product of the values, in this order: the
+    same to the last bit as `gram_couplers`, whether the rows beside it allow that or not.
+
     Args:
         ptr, mass, key, head, values: the rows.
         chosen_ptr, chosen: the variables wanted, row after row; ends are positions among them.
@@ -191,12 +194,13 @@ def output_couplers(
         if n < 2:
             continue
         centre = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]])
+        whole = len(centre) == 0
         w = np.empty((n, d))
         # Turned, so that the products of one key with all later ones add up side by side.
         turned = np.empty((d, n))
         for a in range(n):
             e = chosen[start + a]
-            vector, p = values[head[r], key[e]], mass[e]
+            vector, p = values[head[r], key[e]], 1.0 if whole else mass[e]
             row = w[a]
             for f in range(d):
                 row[f] = p * vector[f]
@@ -210,8 +214,10 @@ def output_couplers(
             later = products[low:]
             later[:] = 0.0
             add_products(w[a], turned, low, later)
+            twice = 2.0 * mass[chosen[start + a]] if whole else 2.0
             for b in range(a + 1, n):
-                i[t], j[t], bias[t] = start + a, start + b, 2.0 * products[b]
+                factor = twice * mass[chosen[start + b]] if whole else twice
+                i[t], j[t], bias[t] = start + a, start + b, factor * products[b]
                 t += 1
     return i, j, bias
 

@@ -1,4 +1,4 @@
-"""Coefficients of ``output`` where every row sees every key of its head.
+"""Couplers of ``output`` where every row sees every key of its head.
 
 Products of value vectors then belong to the head, not to the row: worked out once, they serve all
 its rows.
@@ -29,49 +29,14 @@ def gram_matrices(values: Floats) -> Floats:
 
 
 @kernel
-def gram_linear(
-    ptr: Longs, mass: Floats, key: Ints, head: Ints, gram: Floats
-) -> tuple[Floats, Floats]:
-    """Return what `output_linear` does, of rows that see all keys of their heads.
-
-    Args:
-        ptr, mass, key, head: the rows.
-        gram: products of each head's values about their mean, see `gram_matrices`.
-    """
-    offset, linear = np.empty(len(ptr) - 1), np.empty(len(mass))
-    along = np.empty(gram.shape[1])
-    for r in range(len(ptr) - 1):
-        own, start, stop = gram[head[r]], ptr[r], ptr[r + 1]
-        # The row's rest against every vector: r.v_b = sum_a p_a v_a.v_b.
-        along[:] = 0.0
-        whole = stop - (stop - start) % 4
-        for e in range(start, whole, 4):
-            p0, p1, p2, p3 = mass[e], mass[e + 1], mass[e + 2], mass[e + 3]
-            g0, g1, g2, g3 = own[key[e]], own[key[e + 1]], own[key[e + 2]], own[key[e + 3]]
-            for b in range(len(along)):
-                along[b] = (((along[b] + p0 * g0[b]) + p1 * g1[b]) + p2 * g2[b]) + p3 * g3[b]
-        for e in range(whole, stop):
-            for b in range(len(along)):
-                along[b] += mass[e] * own[key[e], b]
-        square = 0.0
-        for e in range(start, stop):
-            p, b = mass[e], key[e]
-            square += p * along[b]
-            linear[e] = p * (p * own[b, b] - 2.0 * along[b])
-        # A sum of squares, by another way.
-        offset[r] = max(square, 0.0)
-    return offset, linear
-
-
-@kernel
 def gram_couplers(
     mass: Floats, key: Ints, head: Ints, gram: Floats, ptr: Longs
 ) -> tuple[Ints, Ints, Floats]:
-    """Return what `output_couplers` does, of rows that see all keys of their heads.
+    """Return what `output_couplers` does, to the last bit, of rows that see all keys of a head.
 
     Args:
         mass, key: of the chosen variables; head: of each row.
-        gram: see `gram_linear`.
+        gram: products of each head's values about their mean, see `gram_matrices`.
         ptr: where each row's chosen variables start; ends of couplers are positions among them.
     """
     pairs = count_pairs(ptr)

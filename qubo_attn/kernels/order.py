@@ -1,4 +1,4 @@
-"""Order within rows: the k-th smallest value, the heaviest entries, lost mass."""
+"""Order and sums within rows: the k-th smallest value, the heaviest entries, lost mass."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ def longest_row(ptr: Longs) -> int:
     for r in range(len(ptr) - 1):
         longest = max(longest, ptr[r + 1] - ptr[r])
     return longest
+
+
+@kernel
+def sums_before(ptr: Longs, values: Floats) -> Floats:
+    """Return the sum of the values before each entry in its row, in their order.
+
+    Each row starts from zero: what is large in one row takes no digits from another.
+    """
+    sums = np.empty(len(values))
+    for r in range(len(ptr) - 1):
+        total = 0.0
+        for e in range(ptr[r], ptr[r + 1]):
+            sums[e] = total
+            total += values[e]
+    return sums
 
 
 @kernel

@@ -179,10 +179,14 @@ def test_auto_depends_on_structure_alone(k: int) -> None:
         assert (v.role[v.head == 1] == Role.SELECT).all()
 
 
-def test_one_missing_pair_term_does_not_make_a_row_free() -> None:
+def test_the_form_of_a_row_does_not_follow_from_the_rows_beside_it() -> None:
+    # The only pair term of row 0 is 0 times 1: it has none.
     scores = np.array([[[1.0, 0.0, -np.inf], [1.0, 2.0, 3.0]]])
-    compiled = qa.compile(scores, 1, select=qa.OneHot(), target=None)
-    assert (compiled.program.variables.role == Role.SELECT).all()
+    for rows in ([0], [0, 1]):
+        compiled = qa.compile(scores[:, rows], 1, select=qa.OneHot(), target=None)
+        v = compiled.program.variables
+        assert (v.role[v.query == 0] == Role.ANCILLA).all()
+        assert (v.role[v.query == 1] == Role.SELECT).all()
 
 
 def test_unknown_forms_are_named() -> None:

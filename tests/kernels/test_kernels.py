@@ -367,21 +367,21 @@ def gram_matrices(g: Generator) -> tuple[Any, ...]:
 
 
 @case
-def gram_linear(g: Generator) -> tuple[Any, ...]:
+def gram_couplers(g: Generator) -> tuple[Any, ...]:
     heads, keys, count = g.integers(1, 7, 3)
-    ptr, key = frozen(np.arange(count + 1) * keys), np.tile(g.permutation(keys), count)
+    chosen = np.flatnonzero(g.random(count * keys) < 0.7)
+    key = np.tile(g.permutation(keys), count)[chosen]
     values = g.normal(size=(heads, keys, 3))
     head = frozen(g.integers(0, heads, count), np.int32)
     gram = np.ascontiguousarray(values @ values.transpose(0, 2, 1))
-    return ptr, frozen(g.random(ptr[-1])), frozen(key, np.int32), head, gram
+    ptr = np.searchsorted(chosen, np.arange(count + 1) * keys)
+    return g.random(len(chosen)), frozen(key, np.int32), head, gram, ptr
 
 
 @case
-def gram_couplers(g: Generator) -> tuple[Any, ...]:
-    _, mass, key, head, gram = gram_linear(g)
-    chosen = np.flatnonzero(g.random(len(mass)) < 0.7)
-    ptr = np.searchsorted(chosen, np.arange(len(head) + 1) * len(gram[0]))
-    return mass[chosen], key[chosen], head, gram, ptr
+def sums_before(g: Generator) -> tuple[Any, ...]:
+    ptr = frozen(ragged(g), np.int64)
+    return ptr, frozen(g.normal(size=ptr[-1]))
 
 
 @case
@@ -389,15 +389,6 @@ def step_costs(g: Generator) -> tuple[Any, ...]:
     counted, linear, upper, couplers, _ = _choice(g, wide=bool(g.integers(2)))
     square = np.where(upper > 1, g.normal(size=len(upper)), 0.0)
     return counted, linear, upper, square, couplers
-
-
-@case
-def product_step_costs(g: Generator) -> tuple[Any, ...]:
-    sizes = g.integers(1, 6, 4)
-    ptr = np.r_[0, np.cumsum(sizes)]
-    row = np.flatnonzero(g.random(4) < 0.7)
-    values = g.normal(size=ptr[-1]), float(g.choice([-0.6, 0.6])), frozen(g.normal(size=ptr[-1]))
-    return ptr, *values, row, g.integers(0, sizes[row] + 1)
 
 
 @case

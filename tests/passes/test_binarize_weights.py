@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,7 +134,10 @@ def test_constraints_follow_the_encoding_that_auto_chose(
     encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = Program.parse(WEIGHT)
-    monkeypatch.setattr("qubo_attn.passes.binarize_weights.cheapest", lambda *_: (encoding, ()))
+    monkeypatch.setattr(
+        "qubo_attn.passes.binarize_weights.cheapest",
+        lambda upper, *_: (np.full(len(upper), encoding), ()),
+    )
     chosen = qa.BinarizeWeights().apply(program)
     assert str(chosen.program) == str(qa.BinarizeWeights(encoding).apply(program).program)
     qa.validate(program, chosen)

@@ -334,18 +334,6 @@ def gram_matrices(values: Array) -> Array:
 
 
 @twin
-def gram_linear(
-    ptr: Array, mass: Array, key: Array, head: Array, gram: Array
-) -> tuple[Array, Array]:
-    offset, linear = np.zeros(len(ptr) - 1), np.zeros(len(mass))
-    for r, (a, b) in enumerate(pairwise(ptr)):
-        p, own = mass[a:b], gram[head[r]][np.ix_(key[a:b], key[a:b])]
-        offset[r] = p @ own @ p
-        linear[a:b] = p * p * np.diag(own) - 2 * p * (own @ p)
-    return offset, linear
-
-
-@twin
 def gram_couplers(
     mass: Array, key: Array, head: Array, gram: Array, ptr: Array
 ) -> tuple[Array, Array, Array]:
@@ -393,19 +381,9 @@ def step_costs(
 
 
 @twin
-def product_step_costs(
-    ptr: Array, factor: Array, scale: float, linear: Array, row: Array, count: Array
-) -> tuple[Array, Array]:
-    n = len(factor)
-    matrix = scale * np.outer(factor, factor)
-    np.fill_diagonal(matrix, 0)
-    u, v = np.nonzero(row_of(ptr)[:, None] == row_of(ptr)[None, :])
-    couplers = np.searchsorted(u, np.arange(n + 1)), v, matrix[u, v]
-    wanted = np.ones(len(ptr) - 1, int)
-    wanted[row] = count
-    bits = np.ones(n, int)
-    costs = step_costs((ptr, np.arange(n), wanted), linear, bits, np.zeros(n), couplers)
-    return costs[0][row], costs[1][row]
+def sums_before(ptr: Array, values: Array) -> Array:
+    rows = [values[a:b] for a, b in pairwise(ptr)]
+    return np.concatenate([np.cumsum(np.r_[0.0, row])[:-1] for row in rows] or [values])
 
 
 # -- whole numbers, bytes -------------------------------------------------------------------------

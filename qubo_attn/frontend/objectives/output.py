@@ -66,18 +66,13 @@ class Output(Objective):
         # Only differences matter: about their mean, rows that see every key need no mean.
         values = values - values.mean(axis=1, keepdims=True)
 
-        products = _Products(rows, values)
-        gram = products.gram
-
         def work(part: slice) -> tuple[Floats, ...]:
             ptr, entries = rows_at(rows.ptr, part)
             columns = ptr, rows.mass[entries], rows.key[entries], rows.head[part]
-            if gram is not None:
-                return kernels.gram_linear(*columns, gram)
             return kernels.output_linear(*columns, values)
 
         offset, linear = by_rows(work, rows.ptr, SUMS)
-        return Quadratic(float(offset.sum()), linear, couplers=products)
+        return Quadratic(float(offset.sum()), linear, couplers=_Products(rows, values))
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.

@@ -74,11 +74,6 @@ class _Products(RowCouplers, Portable):
         ptr, chosen = rows_of(self.rows.ptr, index)
         return kernels.selection_couplers(ptr, self.rows.logit[chosen], self.alpha)
 
-    def step_costs(self, linear: Floats, row: Longs, count: Longs) -> tuple[Floats, Floats]:
-        return kernels.product_step_costs(
-            self.ptr, self.rows.logit, 2.0 * self.alpha, linear, row, count
-        )
-
     def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
         i, j, bias = coupler_columns(int(kernels.count_pairs(self.ptr)))
         zeros = kernels.selection_into(self.ptr, self.rows.logit, self.alpha, square, i, j, bias)

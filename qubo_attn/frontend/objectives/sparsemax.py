@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, own_array, segment_ids
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
@@ -44,12 +45,12 @@ class Sparsemax(Objective):
         row = segment_ids(rows.ptr)
         order = np.lexsort((-rows.logit, row))
         place = np.arange(len(order)) - rows.ptr[row]
-        ordered = rows.logit[order]
-        running = np.cumsum(ordered)
-        before = np.concatenate([[0.0], running])[rows.ptr[row]]
-        sums = running - before
+        # Below the row's largest: only differences matter, and sums of large logits lose them.
+        below = rows.logit - rows.logit[order[rows.ptr[:-1]]][row]
+        ordered = below[order]
+        sums = kernels.sums_before(rows.ptr, ordered) + ordered
         inside = 1.0 + (place + 1) * ordered > sums
         last = np.zeros(len(rows), np.int64)
         np.maximum.at(last, row[inside], place[inside])
         tau = (sums[rows.ptr[:-1] + last] - 1.0) / (last + 1)
-        return np.asarray(np.maximum(rows.logit - tau[row], 0.0))
+        return np.asarray(np.maximum(below - tau[row], 0.0))
