@@ -78,8 +78,13 @@ def torque_strengths(
         variables, couplers: int64, how many of each a component has.
         prefactor: customarily 1.414.
     """
-    squares = np.bincount(edge, coupling * coupling, minlength=len(variables))
-    rms = np.sqrt(squares / np.maximum(couplers, 1))
+    largest = np.zeros(len(variables))
+    np.maximum.at(largest, edge, np.abs(coupling))
+    # In units of a power of two near the largest of each: squares neither overflow nor vanish.
+    power = np.frexp(largest)[1]
+    unit = np.ldexp(coupling, -power[edge])
+    squares = np.bincount(edge, unit * unit, minlength=len(variables))
+    rms = np.ldexp(np.sqrt(squares / np.maximum(couplers, 1)), power)
     strength = prefactor * rms * np.sqrt(2.0 * couplers / np.maximum(variables, 1))
     return np.where(strength > 0, strength, 1.0)
 

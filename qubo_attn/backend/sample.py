@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from qubo_attn.backend.answers import check_answer, check_reads
+from qubo_attn.backend.bqm import logical_model
+from qubo_attn.backend.one_scale import at_one_scale
 from qubo_attn.backend.sampler import takes_embedded
 from qubo_attn.backend.sampler_options import options_of
 from qubo_attn.backend.submission import Submission
@@ -83,12 +85,18 @@ def _annealed(
 
     given = {name: value for name, value in options.items() if value is not None}
     local, model = {"num_reads": READS, "num_sweeps": SWEEPS} | given, submission.bqm
+    vectors = own = submission.to_vectors()
     if not any(name.startswith("beta") for name in options):
+        vectors = at_one_scale(own)
+        model = model if vectors is own else logical_model(vectors)
         local |= _beta_range(model)
     try:
-        return SimulatedAnnealingSampler().sample(model, seed=seed, **local)
+        sampleset = SimulatedAnnealingSampler().sample(model, seed=seed, **local)
     except (TypeError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"the local sampler takes no such options: {error}") from error
+    if vectors is not own:
+        sampleset.record.energy[:] = submission.bqm.energies(sampleset)
+    return sampleset
 
 
 def _keywords(

@@ -40,9 +40,12 @@ def build_program(
     counts = np.empty(len(rows), np.int64)
     for group in groups:
         counts[group.row_mask] = _counts(attention, group)
+    form = _objective(attention, groups, counts, leveled)
+    # No field is minus zero: what later passes add would change its sign bit in some rows only.
+    form = Quadratic(form.offset, own_array(form.linear + 0.0), couplers=form.couplers)
     return Program(
         _variables(rows, selects, leveled),
-        _objective(attention, groups, counts, leveled),
+        form,
         Constraints.concatenate([_picks(rows, selects, counts), _gates(rows, selects, leveled)]),
     )
 
