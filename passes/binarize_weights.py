@@ -84,7 +84,10 @@ class BinarizeWeights:
         encoding, reasons = self._chosen(program)
         priced = len(program.constraints) > 0 and program.is_unconstrained
         if (encoding == "one-hot").any() and priced:
-            raise PassError("one-hot weights must be encoded before insert-penalties")
+            raise PassError(
+                "one-hot weights must be encoded before insert-penalties: their bits need a price "
+                "themselves; put binarize-weights{encoding=one-hot} before it"
+            )
         upper = program.variables.upper
         kinds = list(zip(encoding.tolist(), upper.tolist(), strict=True))
         table = {kind: coefficients(*kind) for kind in set(kinds)}

@@ -79,15 +79,17 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     constrained = options["required"] is not None or options["forbidden"] is not None
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
     # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
-    # numbers than for their bits.
+    # numbers than for their bits, but for one-hot ones, whose bits need a price themselves.
+    weights = passes.BinarizeWeights(_encoding(selects), _family(machine))
+    prices = passes.InsertPenalties(cardinality="auto", topology=_family(machine))
+    priced_bits = (weights, prices) if weights.encoding == "one-hot" else (prices, weights)
     steps = passes_of(
         options["passes"],
         lambda: (
             *_ties(tie, each),
             *((passes.Canonicalize(),) if constrained else ()),
             passes.Sparsify(slots=_slots(options["slots"], selects)),
-            passes.InsertPenalties(cardinality="auto", topology=_family(machine)),
-            passes.BinarizeWeights(_encoding(selects), _family(machine)),
+            *priced_bits,
             *_integers(machine),
         ),
     )

@@ -84,9 +84,15 @@ def feasible_rows(program: Program, points: Floats, attention: Attention) -> Boo
 
 
 def _repaired(compiled: Compilation, bits: Bytes) -> Floats:
-    """Mend what fails in the program as it was before constraints were priced; lift the result."""
-    pricing = (stage.program.constraints.priced.any() for stage in compiled.stages[1:])
-    before = next((number for number, prices in enumerate(pricing) if prices), None)
+    """Mend what fails in the program as it was before any price or encoding; lift the result.
+
+    There, every point within the variables' ranges is one of whole levels, whatever the bits are.
+    """
+    changes = (
+        stage.program.constraints.priced.any() or stage.lift.sources is None
+        for stage in compiled.stages[1:]
+    )
+    before = next((number for number, change in enumerate(changes) if change), None)
     if before is None:
         return compiled.lift_to(0).lift(bits)
     program = compiled.stages[before].program
