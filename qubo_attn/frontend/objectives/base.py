@@ -9,8 +9,8 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.ir.quadratic import Quadratic, Terms
 
-# Energies stay below this; prices, a few times larger, are still numbers.
-LARGEST = 1e300
+# Energies stay below this; those of many rows add up to a number still.
+LARGEST = 1e305
 
 
 class Objective(Protocol):
@@ -67,7 +67,8 @@ def check_size(argument: str, factor: float, product: float, attention: Attentio
         InputError: names the option.
     """
     largest, keys = abs(factor) * product, attention.shape[2]
-    if not largest <= LARGEST / max(keys, 1) ** 2:
+    # A row adds up keys^2 couplers; its price is as large, and counts up to keys^2 times.
+    if not largest <= LARGEST / max(keys, 1) ** 4:
         raise InputError(
             f"{argument} of {factor:g} makes coefficients of {largest:g} with these scores: their "
             "sums overflow; make it, or the scores, smaller",
