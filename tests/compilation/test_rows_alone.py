@@ -24,8 +24,7 @@ PAIRS: list[tuple[Any, Any]] = [
     *((objective, select) for objective in SOFT for select in SOFT_SELECTS),
     (qa.Output(), qa.SoftWeights(3, k=2)),
 ]
-# The proof of rows with levels takes squares of coefficients, which are squares of values.
-MOST = 40
+
 LOSSY = "sparsify{nucleus=0.9, dominance=True},drop-couplers,compress,insert-penalties"
 PIPELINES: list[dict[str, Any]] = [
     {},
@@ -43,7 +42,7 @@ class Call(NamedTuple):
     keys: Array
 
     @classmethod
-    def drawn(cls, seed: int, most: int = 150) -> Call:
+    def drawn(cls, seed: int) -> Call:
         """Draw rows of scales from 1e-150 to 1e150, some of equal logits, some with hidden keys.
 
         Keys far below a row's largest logit are hidden, so large logits are equal; of values and
@@ -59,7 +58,7 @@ class Call(NamedTuple):
         scores[0, 0] = 0.0
         if seed % 2:
             scores[generator.random(scores.shape) < 0.3] = -np.inf
-        sizes = 10.0 ** generator.choice(powers, size=(2, heads, 1, 1)).clip(-most, most)
+        sizes = 10.0 ** generator.choice(powers, size=(2, heads, 1, 1))
         return cls(scores, *(generator.normal(size=(2, heads, keys, 3)) * sizes))
 
     def compiled(self, heads: int | list[qa.Head], **options: Any) -> qa.CompiledAttention:
@@ -117,7 +116,7 @@ def test_every_coefficient_and_price_is_the_row_s_own(
 ) -> None:
     kind = dict(zip(("objective", "select"), pair, strict=True)) | options
     for seed in (0, 1, 2):
-        call = Call.drawn(seed, MOST)
+        call = Call.drawn(seed)
         alone = [[call.row(h, q).compiled(1, **kind) for q in range(3)] for h in range(2)]
         same_rows(call.compiled(2, **kind), alone)
 
@@ -126,7 +125,7 @@ def test_every_coefficient_and_price_is_the_row_s_own(
 def test_heads_do_not_feel_what_other_heads_ask_for(seed: int) -> None:
     generator = np.random.default_rng(seed)
     encoding = ("auto", "binary", "unary", "domain-wall")[seed % 4]
-    call = Call.drawn(seed, MOST)
+    call = Call.drawn(seed)
     heads = []
     for number in generator.integers(len(PAIRS), size=2):
         objective, select = PAIRS[number]
@@ -153,7 +152,7 @@ def reads_of(compiled: qa.CompiledAttention, bits: Array) -> list[dimod.SampleSe
 def test_reads_are_chosen_and_mended_row_by_row(pair: tuple[Any, Any]) -> None:
     kind = dict(zip(("objective", "select"), pair, strict=True))
     for seed in (0, 1, 2, 3):
-        call = Call.drawn(seed, MOST)
+        call = Call.drawn(seed)
         together = call.compiled(2, **kind)
         bits = np.random.default_rng(seed).integers(0, 2, size=(5, len(together.program)))
         result = together.decode(reads_of(together, bits))
@@ -167,7 +166,7 @@ def test_reads_are_chosen_and_mended_row_by_row(pair: tuple[Any, Any]) -> None:
                 assert ours.tobytes() == theirs.tobytes(), (name, head, query)
 
 
-@pytest.mark.parametrize("scales", [(1e-8, 1.0, 1e8), (1e-40, 1.0, 1e40)])
+@pytest.mark.parametrize("scales", [(1e-8, 1.0, 1e8), (1e-120, 1.0, 1e120)])
 @pytest.mark.parametrize("select", [qa.ExactlyK(2), qa.SoftWeights(3, k=2)], ids=str)
 def test_the_local_sampler_finds_the_best_of_every_scale(
     scales: tuple[float, ...], select: Any
