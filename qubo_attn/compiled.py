@@ -231,7 +231,18 @@ class CompiledAttention(Compilation):
         return CompiledAttention.of(lower(recipe, attention, self.placement, self.wiring))
 
     def save(self, folder: str | Path) -> None:
-        """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`."""
+        """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`.
+
+        An artifact that is there is replaced as one: a killed process, a full disk or another
+        writer leaves the old one or the new one, never a mixture (docs/artifacts.md).
+
+        Args:
+            folder: made where it is not there.
+
+        Raises:
+            InputError: the folder cannot be written to, or a pass, selection or objective could not
+                be read back; names it.
+        """
         storage.save(self, path_of("folder", folder))
 
     # -- shown --------------------------------------------------------------------------------
@@ -320,12 +331,17 @@ class CompiledAttention(Compilation):
 def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAttention:
     """Read a compiled artifact from the folder that `CompiledAttention.save` wrote.
 
+    All that the files hold is checked before any of it is used: sizes, checksums, and the range of
+    every entry. docs/artifacts.md has the list, and how much memory it takes at most.
+
     Args:
         folder: the folder.
         cache: for later batches; the default cache when None.
 
     Raises:
-        InputError: the folder holds no readable artifact; names the file.
+        InputError: the folder holds no readable artifact; ``file`` and, as the case is, ``array``
+            say where.
+        PassError: a pass is not installed here.
 
     Example:
         >>> import tempfile
