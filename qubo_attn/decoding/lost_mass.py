@@ -55,5 +55,6 @@ def losses_of(compiled: Compilation) -> Losses:
         # |v - vbar|^2 for every query and key, without an array of (Q, K, d).
         values = attention.values[h]
         square = (values**2).sum(-1) - 2.0 * mean[h] @ values.T + (mean[h] ** 2).sum(-1)[:, None]
-        reach[h] = np.sqrt(np.maximum(np.where(visible[h] > 0, square, 0.0), 0.0)).max(axis=-1)
+        square = np.maximum(np.where(visible[h] > 0, square, 0.0), 0.0)
+        reach[h] = np.sqrt(square).max(axis=-1, initial=0.0)
     return Losses(mass, 2.0 * mass * reach)

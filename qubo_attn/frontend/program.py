@@ -12,6 +12,7 @@ from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Output, SoftObjective
 from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.select import Budget, Select, SoftWeights
+from qubo_attn.frontend.sizes import check_scores
 from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
@@ -39,6 +40,7 @@ def build_program(
     groups = _groups(rows, objectives, selects)
     counts = np.empty(len(rows), np.int64)
     for group in groups:
+        check_scores(attention, group.rows)
         counts[group.row_mask] = _counts(attention, group)
     form = _objective(attention, groups, counts, leveled)
     # No field is minus zero: what later passes add would change its sign bit in some rows only.

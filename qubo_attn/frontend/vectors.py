@@ -11,6 +11,8 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.hidden import read_array
 
 VECTORS = ("values", "keys")
+# Sums over the keys of a row stay below this; prices, and sums over rows, are larger by far.
+LARGEST = 1e304
 
 
 def read_owners(kv_head: ArrayLike, heads: int) -> Longs:
@@ -53,7 +55,8 @@ def read_vectors(
         float64, shape (H, K, d), zero where a key has none; and bool, shape (H, K), true there.
 
     Raises:
-        InputError: they do not fit, or a key that a query sees has an entry that is not finite.
+        InputError: they do not fit, a key that a query sees has an entry that is not finite, or
+            squares of values overflow.
 
     Example:
         >>> nan, seen = np.nan, np.array([[True, False]])
@@ -78,6 +81,8 @@ def read_vectors(
         _check(name, array, odd & seen[..., None])
         missing = np.asarray(odd.any(axis=-1))
         array = np.where(missing[..., None], 0.0, array)
+    if name == "values":
+        _check_squares(array)
     return own_array(np.ascontiguousarray(array)), missing
 
 
@@ -113,6 +118,21 @@ def _check(name: str, array: Floats, bad: Bools) -> None:
             f"{name}[{head},{key},{feature}] is {array[head, key, feature]} (head {head}, key "
             f"{key}): hide the key from all queries, with -inf or mask=, or mend its vector",
             argument=name,
+            head=head,
+            key=key,
+        )
+
+
+def _check_squares(values: Floats) -> None:
+    """Reject values whose squares overflow when they are added up."""
+    largest = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
+    _, keys, width = values.shape
+    if 2.0 * largest * (keys * width) ** 0.5 > LARGEST**0.5:
+        head, key, feature = first_place(np.abs(values) == largest)
+        raise InputError(
+            f"values[{head},{key},{feature}] is {values[head, key, feature]:g}: squares of the "
+            "values overflow when they are added up; scale the values",
+            argument="values",
             head=head,
             key=key,
         )

@@ -104,5 +104,6 @@ def plot(
 
 
 def _show(axes: Axes, pixels: Array, title: str) -> None:
-    axes.imshow(pixels, interpolation="nearest", aspect="auto")
+    if pixels.size:  # without queries or keys, an empty frame
+        axes.imshow(pixels, interpolation="nearest", aspect="auto")
     axes.set_title(title, fontsize=9)

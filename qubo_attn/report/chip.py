@@ -58,7 +58,11 @@ class Chip(NamedTuple):
 
 def chip_of(program: Program, placement: Placement, submission: int) -> Chip:
     """Return the chip of one submission of a placed program."""
-    target, members = placement.target, placement.members[submission]
+    target = placement.target
+    if not placement.submissions:
+        title = f"Nothing on {target.label}: no row has a choice to make"
+        return Chip(title, np.arange(len(target.qubits)), ())
+    members = placement.members[submission]
     chain = np.repeat(np.arange(len(program)), placement.chain_lengths)
     used = np.isin(chain, members)
     owner = np.full(len(target.qubits), -1, np.int64)

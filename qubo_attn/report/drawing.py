@@ -32,9 +32,10 @@ def draw(compilation: Compilation, submission: int = 0, file: str | Path | None 
     picture = None if file is None else picture_path(file)
     figure = new_figure(_INCHES, _INCHES)
     placement = compilation.placement
-    if placement is None or not placement.submissions:
+    if placement is None:
         raise InputError("there is no chip to draw: compile for a structured target")
-    submission = whole("submission", submission, most=placement.submissions - 1)
+    # Where no row is left to submit, the chip is drawn as it is.
+    submission = whole("submission", submission, most=max(placement.submissions - 1, 0))
     chip, where = chip_of(compilation.program, placement, submission), places(placement.target)
     # The area of a dot, in points squared, that leaves room between qubits.
     size = min((_INCHES * 72 / np.sqrt(len(where)) / 5.0) ** 2, 60.0)

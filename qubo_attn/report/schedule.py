@@ -92,11 +92,12 @@ def schedule(
     """Return the calls of a compilation; see `CompiledAttention.schedule`."""
     reads, target = whole("reads", reads, 1, MOST_READS), compilation.recipe.target
     check_times("schedule", options or {})
+    placed = target if target is not None and target.is_structured else None
     timing = None if target is None else target.timing
     model = None if timing is None else timing.given(options or {})
     calls = []
     for part in compilation.submissions:
-        sizes = [reads] if target is None else split_reads(target, part.qubits, reads, options)
+        sizes = [reads] if placed is None else split_reads(placed, part.qubits, reads, options)
         calls += [
             Call(part.index, size, None if model is None else model.access(part.qubits, size))
             for size in sizes

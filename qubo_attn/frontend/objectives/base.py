@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
+import numpy as np
+
 from qubo_attn.common.arrays import Floats, Ints, own_array
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.ir.quadratic import Quadratic, Terms
-
-# Energies stay below this; those of many rows add up to a number still.
-LARGEST = 1e305
 
 
 class Objective(Protocol):
@@ -54,26 +53,10 @@ def needed(vectors: Floats | None, argument: str, objective: str) -> Floats:
     return vectors
 
 
-def check_size(argument: str, factor: float, product: float, attention: Attention) -> None:
-    """Reject an option that makes sums over a row overflow.
-
-    Args:
-        argument: name of the option.
-        factor: its size.
-        product: largest number that it is multiplied with.
-        attention: says how many keys a row has.
-
-    Raises:
-        InputError: names the option.
-    """
-    largest, keys = abs(factor) * product, attention.shape[2]
-    # A row adds up keys^2 couplers; its price is as large, and counts up to keys^2 times.
-    if not largest <= LARGEST / max(keys, 1) ** 4:
-        raise InputError(
-            f"{argument} of {factor:g} makes coefficients of {largest:g} with these scores: their "
-            "sums overflow; make it, or the scores, smaller",
-            argument=argument,
-        )
+def centred(vectors: Floats) -> Floats:
+    """Return vectors less the mean of their head's, shape (H, K, d)."""
+    mean: Floats = vectors.sum(axis=1, keepdims=True) / max(vectors.shape[1], 1)
+    return np.asarray(vectors - mean)
 
 
 def quadratic(offset: float, linear: Floats, i: Ints, j: Ints, bias: Floats) -> Quadratic:

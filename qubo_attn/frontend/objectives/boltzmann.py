@@ -20,7 +20,8 @@ from qubo_attn.common.checks import numbers
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective, check_size, quadratic
+from qubo_attn.frontend.objectives.base import Objective, quadratic
+from qubo_attn.frontend.sizes import check_size
 from qubo_attn.ir.quadratic import Quadratic
 
 

@@ -31,7 +31,7 @@ from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective, needed, quadratic
+from qubo_attn.frontend.objectives.base import Objective, centred, needed, quadratic
 from qubo_attn.ir.quadratic import Quadratic
 
 
@@ -64,7 +64,7 @@ class Output(Objective):
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.values, "values", self.name)
         # Only differences matter: about their mean, rows that see every key need no mean.
-        values = values - values.mean(axis=1, keepdims=True)
+        values = centred(values)
 
         def work(part: slice) -> tuple[Floats, ...]:
             ptr, entries = rows_at(rows.ptr, part)

@@ -19,7 +19,8 @@ from qubo_attn.common.checks import number
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective, check_size, needed
+from qubo_attn.frontend.objectives.base import Objective, centred, needed
+from qubo_attn.frontend.sizes import check_size
 from qubo_attn.ir.quadratic import Quadratic, rows_of
 
 
@@ -92,9 +93,9 @@ def centred_cosine(keys: Floats) -> Floats:
 
     A key equal to the mean has cosine 0 with every other.
     """
-    if not keys.shape[1]:
-        return np.zeros((len(keys), 0, 0))
-    centred = keys - keys.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=-1, keepdims=True)
-    unit = np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    # Powers of two keep every digit, and squares neither overflow nor vanish.
+    power = np.frexp(np.abs(keys).max(axis=(1, 2), keepdims=True, initial=0.0))[1]
+    middle = centred(np.ldexp(keys, -power))
+    length = np.linalg.norm(middle, axis=-1, keepdims=True)
+    unit = np.divide(middle, length, out=np.zeros_like(middle), where=length > 0)
     return np.ascontiguousarray(unit @ unit.transpose(0, 2, 1))

@@ -19,7 +19,8 @@ from qubo_attn.common.checks import number
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective, check_size
+from qubo_attn.frontend.objectives.base import Objective
+from qubo_attn.frontend.sizes import check_scores, check_size
 from qubo_attn.ir.quadratic import Quadratic, RowCouplers, rows_of
 
 
@@ -52,9 +53,11 @@ class Selection(Objective):
         """Return ``alpha - s_i`` and ``2 alpha s_i s_j``.
 
         Raises:
-            InputError: alpha is too large for the scores.
+            InputError: scores, or alpha, are too large.
         """
         largest = float(np.abs(rows.logit).max(initial=0.0))
+        if largest > abs(self.alpha):
+            check_scores(attention, rows, 2.0 * self.alpha)
         check_size("alpha", self.alpha, max(1.0, 2.0 * largest * largest), attention)
         return Quadratic(0.0, self.alpha - rows.logit, couplers=_Products(rows, self.alpha))
 

@@ -1,0 +1,58 @@
+"""How large scores and options may be: sums over rows, and prices on them, must be numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qubo_attn.common.arrays import first_place
+from qubo_attn.errors import InputError
+from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.frontend.vectors import LARGEST
+
+
+def check_size(argument: str, factor: float, product: float, attention: Attention) -> None:
+    """Reject an option that makes sums over a row overflow.
+
+    Args:
+        argument: name of the option.
+        factor: its size.
+        product: largest number that it is multiplied with.
+        attention: says how many keys a row has.
+
+    Raises:
+        InputError: names the option.
+    """
+    largest, keys = abs(factor) * product, attention.shape[2]
+    if not largest <= LARGEST / max(keys, 1) ** 2:
+        raise InputError(
+            f"{argument} of {factor:g} makes coefficients of {largest:g} with these scores: their "
+            "sums overflow; make it, or the scores, smaller",
+            argument=argument,
+        )
+
+
+def check_scores(attention: Attention, rows: Rows, factor: float = 0.0) -> None:
+    """Reject scores that make sums over a row overflow.
+
+    Args:
+        attention: says how many keys a row has.
+        rows: of the attention.
+        factor: what products of two scores are multiplied with.
+
+    Raises:
+        InputError: names the largest score.
+    """
+    if not len(rows.logit):
+        return
+    largest = float(max(rows.logit.max(), -rows.logit.min()))
+    if largest * max(1.0, abs(factor) * largest) <= LARGEST / attention.shape[2] ** 2:
+        return
+    head, query, key = first_place(np.abs(attention.logits) == largest)
+    raise InputError(
+        f"scores[{head},{query},{key}] is {attention.logits[head, query, key]:g}: sums of a row's "
+        "coefficients overflow; scale the scores",
+        argument="scores",
+        head=head,
+        query=query,
+        key=key,
+    )
