@@ -78,7 +78,7 @@ def measure(
     generator = np.random.default_rng(seed)
     logits, target = compiled.attention.logits, compiled.recipe.target
     order = samples = None
-    if compiled.placement is not None:
+    if compiled.placement is not None and compiled.submissions:
         order = SolverOrder.of(compiled.placement.target)
         names = list(compiled.submissions[0].embedded_bqm.variables)
         spins = generator.choice(np.array([-1, 1], np.int8), size=(reads, len(names)))
@@ -120,7 +120,7 @@ def _later_batch(
         compiled: the compilation.
         scores: of the batch.
         order: order in which the machine lists its qubits; None without a machine.
-        samples: reads of submission 0; None without a machine.
+        samples: reads of submission 0; None where nothing is submitted to a machine.
     """
     milliseconds, batch = _timed(lambda: compiled.rebind(scores))
     yield "rebind", milliseconds

@@ -45,7 +45,7 @@ def write_report(
         "solved": result is not None,
     }
     if result is not None:
-        facts["feasible"] = float(result.feasible.mean())
+        facts["feasible"] = result.feasible_share
         facts["errors"] = {
             rival.name: mean_error(rival.errors)
             for rival in compared(compiled.attention, result)

@@ -55,7 +55,7 @@ def solve(
     lines += [
         f"mean relative output error, {name.removeprefix('error_')}: {value:.4f}"
         for name, value in facts.items()
-        if name.startswith("error_")
+        if name.startswith("error_") and not np.isnan(value)
     ]
     if compiled.placement is not None:
         facts["machine"] = compiled.report(1000 if reads is None else reads).machine
@@ -65,14 +65,13 @@ def solve(
 
 def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict[str, Any]:
     """Return feasibility and, where there are values, output errors of ours and of top-k."""
-    import numpy as np
-
     from qubo_attn.decoding.result import selection_errors
     from qubo_attn.ir.heads import top_k
+    from qubo_attn.report.page.outcome import mean_error
 
     facts: dict[str, Any] = {
         "rows": int(result.feasible.size),
-        "feasible": float(result.feasible.mean()),
+        "feasible": result.feasible_share,
         "repaired": int(result.repaired.sum()),
         "capped": int(result.capped.sum()),
         "empty": int(result.empty.sum()),
@@ -82,9 +81,9 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     attention = compiled.attention
     if attention.values is None:
         return facts
-    facts["error_ours"] = float(np.nanmean(result.output_errors(attention)))
+    facts["error_ours"] = mean_error(result.output_errors(attention))
     chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
     for decoder in ("renormalise", "residual"):
         errors = selection_errors(decoder, chosen, attention)
-        facts[f"error_top-k {decoder}"] = float(np.nanmean(errors))
+        facts[f"error_top-k {decoder}"] = mean_error(errors)
     return facts

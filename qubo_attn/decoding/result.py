@@ -56,6 +56,11 @@ class AttentionResult:
     energies: Floats
     chain_break_fraction: float
 
+    @property
+    def feasible_share(self) -> float:
+        """Share of rows that are feasible as sampled; 1 where there is no row."""
+        return float(self.feasible.mean()) if self.feasible.size else 1.0
+
     def output_errors(self, attention: Attention) -> Floats:
         """Return ``|context - softmax(s)V| / |softmax(s)V|`` per row, NaN in empty rows.
 
@@ -118,10 +123,9 @@ class AttentionResult:
         return f"<pre>{html.escape(str(self))}</pre>{thumbnails(self.weights, self.selected)}"
 
     def __str__(self) -> str:
-        rows = self.feasible.size
-        feasible = self.feasible.mean() if rows else 1.0
         lines = [
-            f"{rows} rows, {feasible:.2%} feasible, {int(self.repaired.sum())} repaired",
+            f"{self.feasible.size} rows, {self.feasible_share:.2%} feasible, "
+            f"{int(self.repaired.sum())} repaired",
             f"{int(self.capped.sum())} rows saw fewer keys than they were to keep and keep all",
             f"{int(self.empty.sum())} rows see no key and get zero weights",
             f"{self.chain_break_fraction:.2%} of chains broken",

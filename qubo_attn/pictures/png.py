@@ -26,6 +26,8 @@ def png_uri(pixels: Array) -> str:
         >>> png_uri(np.zeros((1, 1, 4), np.uint8))[:22]
         'data:image/png;base64,'
     """
+    if not pixels.size:  # the format knows no picture without pixels
+        pixels = np.zeros((1, 1, 4), np.uint8)
     height, width, _ = pixels.shape
     # Each line starts with the number of its filter, 0.
     lines = np.zeros((height, 1 + 4 * width), np.uint8)

@@ -138,7 +138,7 @@ def _facts(
     if machine and machine["milliseconds"] is not None:
         facts.append(("machine time", f"{machine['milliseconds']:,.0f} ms"))
     if result is not None:
-        facts.append(("feasible rows", share(float(result.feasible.mean()))))
+        facts.append(("feasible rows", share(result.feasible_share)))
         ours, fairest = rivals[0], rivals[-1]
         if ours.errors is not None:
             facts.append(("output error", share(mean_error(ours.errors))))

@@ -123,7 +123,7 @@ def _mass(attention: Attention, kept: Bools) -> float:
 def _counts(result: AttentionResult) -> str:
     broken = share(result.chain_break_fraction)
     rows = [
-        ["feasible as sampled", share(float(result.feasible.mean()))],
+        ["feasible as sampled", share(result.feasible_share)],
         ["repaired afterwards", count(result.repaired.sum())],
         ["see fewer keys than they were to keep, and keep all", count(result.capped.sum())],
         ["see no key", count(result.empty.sum())],
@@ -136,7 +136,8 @@ def _heads(attention: Attention, rivals: Sequence[Comparison]) -> str:
     rows = []
     for head in range(attention.shape[0]):
         errors = [mean_error(None if r.errors is None else r.errors[head]) for r in rivals]
-        kept = [(attention.softmax[head] * r.kept[head]).sum(-1).mean() for r in rivals[:2]]
+        masses = [(attention.softmax[head] * r.kept[head]).sum(-1) for r in rivals[:2]]
+        kept = [mass.mean() if len(mass) else np.nan for mass in masses]
         rows.append([f"head {head}", *(share(float(x)) for x in (*errors, *kept))])
     heads = ["head", *(rival.name for rival in rivals), "mass kept: ours", "mass kept: top-k"]
     return details("Output error head by head", table(heads, rows))
