@@ -22,8 +22,8 @@ def check_size(argument: str, factor: float, product: float, attention: Attentio
     Raises:
         InputError: names the option.
     """
-    largest, keys = abs(factor) * product, attention.shape[2]
-    if not largest <= LARGEST / max(keys, 1) ** 2:
+    largest = abs(factor) * product
+    if not largest <= _limit(attention):
         raise InputError(
             f"{argument} of {factor:g} makes coefficients of {largest:g} with these scores: their "
             "sums overflow; make it, or the scores, smaller",
@@ -45,7 +45,7 @@ def check_scores(attention: Attention, rows: Rows, factor: float = 0.0) -> None:
     if not len(rows.logit):
         return
     largest = float(max(rows.logit.max(), -rows.logit.min()))
-    if largest * max(1.0, abs(factor) * largest) <= LARGEST / attention.shape[2] ** 2:
+    if largest * max(1.0, abs(factor) * largest) <= _limit(attention):
         return
     head, query, key = first_place(np.abs(attention.logits) == largest)
     raise InputError(
@@ -56,3 +56,11 @@ def check_scores(attention: Attention, rows: Rows, factor: float = 0.0) -> None:
         query=query,
         key=key,
     )
+
+
+def _limit(attention: Attention) -> float:
+    """Return how large a coefficient may be.
+
+    A row of n keys adds up n^2 of them; its price is as large, and counts up to n^2 times.
+    """
+    return LARGEST / max(attention.shape[2], 1) ** 4

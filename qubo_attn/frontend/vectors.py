@@ -11,8 +11,8 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.hidden import read_array
 
 VECTORS = ("values", "keys")
-# Sums over the keys of a row stay below this; prices, and sums over rows, are larger by far.
-LARGEST = 1e304
+# Energies stay below this; those of many rows add up to a number still.
+LARGEST = 1e305
 
 
 def read_owners(kv_head: ArrayLike, heads: int) -> Longs:
@@ -127,7 +127,8 @@ def _check_squares(values: Floats) -> None:
     """Reject values whose squares overflow when they are added up."""
     largest = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
     _, keys, width = values.shape
-    if 2.0 * largest * (keys * width) ** 0.5 > LARGEST**0.5:
+    # A row's price is as large as what its keys add up to, and counts up to keys^2 times.
+    if 2.0 * largest * keys * width**0.5 > LARGEST**0.5:
         head, key, feature = first_place(np.abs(values) == largest)
         raise InputError(
             f"values[{head},{key},{feature}] is {values[head, key, feature]:g}: squares of the "
