@@ -104,6 +104,8 @@ class BinarizeWeights:
         matrix.eliminate_zeros()
         lift = Lift.of_matrix(matrix, np.zeros(len(program)))
         encoded = substitute(program, lift, variables)
+        if (encoding == "one-hot").any():
+            encoded = encoded.replace(constraints=_wide_gates(encoded.constraints))
         for name, rule in (("domain-wall", _walls), ("one-hot", _choices)):
             ruled = (upper > 1) & (encoding == name)
             if ruled.any():
@@ -157,6 +159,17 @@ def _choices(variables: Variables, bits: Longs, ptr: Longs) -> Constraints:
     """Return ``sum_b y_b = 1`` for the bits of one weight."""
     label = _label_of(variables, bits[ptr[:-1]])
     return Constraints.over(ptr, bits, sense=Sense.EQ, rhs=1.0, kind=Kind.LEVEL, **label)
+
+
+def _wide_gates(constraints: Constraints) -> Constraints:
+    """Return constraints whose gates, where open, hold back none of the bits of a level.
+
+    Several of them are ruled out by their own constraint; a gate prices those of a shut one.
+    """
+    c = constraints
+    opener = (c.kind[c.row] == Kind.GATE) & (c.coef < 0)
+    reach = np.bincount(c.row, weights=np.maximum(c.coef, 0), minlength=len(c))
+    return replaced(c, coef=np.where(opener, -reach[c.row], c.coef))
 
 
 def _label_of(variables: Variables, bits: Longs) -> dict[str, Array]:

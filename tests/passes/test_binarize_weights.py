@@ -141,3 +141,23 @@ def test_constraints_follow_the_encoding_that_auto_chose(
     chosen = qa.BinarizeWeights().apply(program)
     assert str(chosen.program) == str(qa.BinarizeWeights(encoding).apply(program).program)
     qa.validate(program, chosen)
+
+
+def test_gates_of_one_hot_levels_stay_gates() -> None:
+    program = Program.parse(
+        "x[0,0,0] : 1\nx[0,0,1] : 2\nw[0,0,0] in 0..3 : -2\n"
+        "pick[0,0]: x[0,0,0] + x[0,0,1] == 1\n"
+        "gate[0,0,0]: -3 x[0,0,0] + w[0,0,0] <= 0"
+    )
+    rewrite = qa.BinarizeWeights(encoding="one-hot").apply(program)
+    rewrite.program.verify()
+    qa.validate(program, rewrite)
+    c = rewrite.program.constraints
+    gate = slice(c.ptr[1], c.ptr[2])
+    assert sorted(c.coef[gate].tolist()) == [-6.0, 1.0, 2.0, 3.0]
+    priced = qa.InsertPenalties().apply(rewrite.program)
+    qa.validate(rewrite.program, priced)
+    assert enumeration.optimum(program) == -5
+    for point in enumeration.ground_states(priced.program):
+        (lifted,) = rewrite.lift.lift(priced.lift.lift([point]))
+        assert lifted.tolist() == [1, 0, 3]
