@@ -28,7 +28,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs
-from qubo_attn.common.checks import flag, number, one_of
+from qubo_attn.common.checks import MOST_UNITS, flag, number, one_of
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.vocabulary import CARDINALITIES, TOPOLOGIES
@@ -127,7 +127,7 @@ class InsertPenalties:
     breaks: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "margin", number("margin", self.margin, least=0))
+        object.__setattr__(self, "margin", number("margin", self.margin, 0, MOST_UNITS))
         one_of("at_most", self.at_most, AT_MOST)
         for name in ("relax", "linear"):
             object.__setattr__(self, name, flag(name, getattr(self, name)))

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Longs
-from qubo_attn.common.checks import flag, number, several, share, whole
+from qubo_attn.common.checks import MOST_UNITS, flag, number, several, share, whole
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
@@ -74,7 +74,7 @@ class TieVariables:
         object.__setattr__(self, "queries", flag("queries", self.queries))
         object.__setattr__(self, "k", whole("k", self.k, least=1))
         if self.strength is not None:
-            object.__setattr__(self, "strength", number("strength", self.strength, least=0))
+            object.__setattr__(self, "strength", number("strength", self.strength, 0, MOST_UNITS))
         if self.overlap is None:
             return
         if self.groups:

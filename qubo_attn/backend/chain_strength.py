@@ -28,7 +28,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.backend.model import Physical
 from qubo_attn.common.arrays import Floats, Longs, pointers
-from qubo_attn.common.checks import nearest, number, shown
+from qubo_attn.common.checks import MOST_UNITS, nearest, number, shown
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS
 from qubo_attn.errors import InputError
 from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
@@ -54,7 +54,7 @@ def check_chain_strength(chosen: object) -> ChainStrength:
     if isinstance(chosen, str) and chosen in CHAIN_STRENGTHS:
         return cast(ChainStrength, chosen)
     try:
-        return number("chain_strength", chosen, above=0)
+        return number("chain_strength", chosen, most=MOST_UNITS, above=0)
     except InputError:
         raise InputError(
             "chain_strength must be 'auto', 'torque', 'bound', or a positive number: the prefactor "

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Reads of every sampler that takes a number of them, where the caller names none.
 READS = 32
 SWEEPS = 256
+# A sampler's inverse temperature is a number, however small the model's biases.
+_LEAST = 1e-300
 # Share of spins that the local sampler's coldest sweep may excite, by its own default.
 _EXCITATIONS = 0.01
 
@@ -152,7 +154,7 @@ def _beta_range(bqm: dimod.BinaryQuadraticModel) -> dict[str, object]:
         return {}
     smallest = least.min()
     hot = np.log(2) / (2 * total.max())
-    cold = np.log((least == smallest).sum() / _EXCITATIONS) / (2 * smallest)
+    cold = np.log((least == smallest).sum() / _EXCITATIONS) / max(2 * smallest, _LEAST)
     return {"beta_range": [hot, cold]}
 
 

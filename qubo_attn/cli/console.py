@@ -75,7 +75,7 @@ class Commands(typer.core.TyperGroup):
         except BrokenPipeError:  # a reader that has seen enough, as `head` does
             raise
         except (errors.QuboAttnError, OSError) as error:
-            typer.secho(f"error: {error}", err=True, fg=typer.colors.RED)
+            typer.secho(f"error: {' '.join(str(error).split())}", err=True, fg=typer.colors.RED)
             for note in getattr(error, "__notes__", ()):
                 typer.secho(f"  {note}", err=True)
             raise typer.Exit(exit_code(error)) from None

@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 # Heads, keys, levels and qubits are counted in 32 bits.
 MOST = 2**31 - 1
+LARGEST = float(np.finfo(np.float64).max)
+# Of units that are energies of a row: their product is a number still.
+MOST_UNITS = 1e100
 MOST_SEED = 2**32 - 1  # as in NumPy
 _TEXT = 80  # letters of a value in a message
 
@@ -121,7 +124,12 @@ def share(name: str, value: object, *, positive: bool = False) -> float:
 
 
 def number(
-    name: str, value: object, least: float | None = None, *, above: float | None = None
+    name: str,
+    value: object,
+    least: float | None = None,
+    most: float = LARGEST,
+    *,
+    above: float | None = None,
 ) -> float:
     """Return a finite number, or say what it must be.
 
@@ -131,6 +139,7 @@ def number(
         name: of the argument, for the message.
         value: what was given.
         least: the smallest value; none when None.
+        most: the largest size of it.
         above: what it must exceed; nothing when None.
 
     Raises:
@@ -142,9 +151,12 @@ def number(
     """
     real = _real(value)
     good = real is not None and math.isfinite(real)
+    large = good and abs(real) > most  # type: ignore[arg-type]
+    good = good and not large
     if not good or (least is not None and real < least) or (above is not None and real <= above):  # type: ignore[operator]
         limit = "" if least is None else f" of at least {least:g}"
         limit += "" if above is None else f" above {above:g}"
+        limit += f" of a size up to {most:g}" if large else ""
         raise _refused(name, f"a finite number{limit}", value)
     return real  # type: ignore[return-value]
 

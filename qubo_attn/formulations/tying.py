@@ -62,6 +62,7 @@ def find_groups(
         shared = top_k(mass[group].sum(axis=0)[None], seen[group[:1]], counts[:1])
         held = np.where(shared, mass[group], 0.0).sum(axis=-1) / own_mass[group].clip(min=1e-300)
         held = held[seen[group].sum(axis=-1) > k]
+        held = held if held.size else np.ones(1)  # rows of k keys at most keep all
         notes.append(
             f"heads {'+'.join(map(str, group))} overlap by "
             f"{likeness[np.ix_(group, group)].min():.2f} or more: their {k} keys of largest mass "

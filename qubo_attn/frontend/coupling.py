@@ -21,7 +21,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Longs
-from qubo_attn.common.checks import number, one_of, several, shown, whole
+from qubo_attn.common.checks import MOST_UNITS, number, one_of, several, shown, whole
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.ir.columns import Role
@@ -63,7 +63,7 @@ class Coupling:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        object.__setattr__(self, "strength", number("strength", self.strength, least=0))
+        object.__setattr__(self, "strength", number("strength", self.strength, 0, MOST_UNITS))
         one_of("unit", self.unit, ("exchange", "energy"))
         if isinstance(self.pairs, str):
             one_of("pairs", self.pairs, GRAPHS)

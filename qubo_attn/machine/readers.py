@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Longs, own_array
+from qubo_attn.common.checks import shown
 from qubo_attn.common.files import path_of
-from qubo_attn.errors import TargetError
+from qubo_attn.errors import InputError, TargetError
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.limits import stated
 from qubo_attn.machine.topology import (
@@ -62,7 +63,11 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
     See `qubo_attn.Target.from_json`.
     """
     try:
-        content = json.loads(path_of("file", file).read_text(encoding="utf-8"))
+        path = path_of("file", file)
+    except InputError as error:
+        raise TargetError(str(error), file=shown(file)) from None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
         family, shape = content["topology"]["type"], tuple(content["topology"]["shape"])
         machine = ideal(family, shape)
         size = Lattice.of(family, machine.shape).qubits
@@ -75,7 +80,7 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
         raise TargetError(
             f"{file} does not read as a working graph: {error!r}", file=str(file)
         ) from error
-    label = str(content.get("solver", Path(file).stem))
+    label = str(content.get("solver", path.stem))
     return machine._replace(properties=stated(family, properties), label=label), qubits, couplers
 
 

@@ -87,9 +87,8 @@ def test_whole_coefficients_cannot_move(minilm: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("steps", [-1, 1.5])
 def test_steps_are_counted(steps: object) -> None:
     compiled = qa.compile(np.zeros((1, 1, 4)), 1, target=None)
-    with pytest.raises(
-        qa.InputError, match="multiplier_steps must be a whole number from 0 to 10000"
-    ):
+    message = "multiplier_steps must be a whole number from 0 to 10000"
+    with pytest.raises(qa.InputError, match=message):
         compiled.solve(multiplier_steps=steps)
 
 

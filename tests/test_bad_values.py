@@ -1,0 +1,285 @@
+"""Whatever is handed to a public name, what comes back is right or an error of the package.
+
+The parameters are read off the signatures, so that a new option is tried the day it is there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import dimod
+import numpy as np
+import pytest
+
+import qubo_attn as qa
+
+RNG = np.random.default_rng(0)
+SCORES, VALUES, KEYS = (RNG.normal(size=shape) for shape in ((2, 3, 6), (2, 6, 3), (2, 6, 3)))
+QUERY, KEY, VALUE = RNG.normal(size=(3, 2, 3, 4))
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+BAD: tuple[Any, ...] = (
+    None, True, False, np.bool_(True), 0, -1, -0.5, 2**31, 2**62, 10**20, 10**5000, 1e308, 5e-324,
+    float("nan"), float("inf"), -float("inf"), np.float32("nan"), np.float16("inf"), 1j,
+    np.complex64(1), Fraction(1, 3), np.datetime64("2020-01-01"),
+    "", "x", "\0", b"x", [], (), {}, {"a": 1}, {1, 2}, [None], [1.5], ["x"], [[1, 2], [3]],
+    ((0, 1), (1, 2)), ((0, 0),), [(0,)], np.array([[0, 1]]), np.zeros(3), np.zeros(0),
+    np.full((2, 2), np.nan), np.array(True), np.array("x"), object(), Unprintable(), int,
+)  # fmt: skip
+
+# What a constructor needs besides the option that is tried.
+NEEDED: dict[Any, dict[str, Any]] = {
+    qa.ExactlyK: {"k": 2},
+    qa.AtMostK: {"k": 2},
+    qa.Budget: {"k": 2},
+    qa.Embed: {"target": qa.Target.zephyr(2)},
+    qa.Pipeline: {"passes": ()},
+}
+SELECTS = (qa.ExactlyK, qa.AtMostK, qa.OneHot, qa.Unconstrained, qa.Budget, qa.SoftWeights)
+OBJECTIVES = (
+    qa.Boltzmann, qa.Hard, qa.LeastSquares, qa.Output, qa.Redundancy, qa.Selection, qa.Sparsemax,
+)  # fmt: skip
+PASSES = (
+    qa.BinarizeWeights, qa.Canonicalize, qa.Compress, qa.DropCouplers, qa.Embed,
+    qa.InsertPenalties, qa.Quantize, qa.Sparsify, qa.TieVariables,
+)  # fmt: skip
+CONSTRUCTORS = (
+    *SELECTS, *OBJECTIVES, *PASSES, qa.Head, qa.Diversity, qa.Agreement, qa.Pipeline,
+    qa.EmbeddingCache,
+)  # fmt: skip
+
+
+def compiled_with(**options: Any) -> qa.CompiledAttention:
+    defaults = {"select": qa.ExactlyK(2), "target": None, "values": VALUES, "keys": KEYS}
+    return qa.compile(SCORES, 2, **(defaults | options))
+
+
+def used(made: Any) -> None:
+    """Compile and solve with what was made."""
+    match made:
+        case qa.SoftWeights():
+            compiled = compiled_with(select=made, objective="output" if made.k else "sparsemax")
+        case qa.LeastSquares() | qa.Sparsemax():
+            compiled = compiled_with(objective=made, select=qa.SoftWeights())
+        case _ if isinstance(made, SELECTS):
+            compiled = compiled_with(select=made)
+        case _ if isinstance(made, OBJECTIVES):
+            compiled = compiled_with(objective=made)
+        case qa.Diversity() | qa.Agreement():
+            compiled = compiled_with(coupling=made)
+        case qa.TieVariables():
+            compiled = compiled_with(tie=made)
+        case qa.Head():
+            compiled = qa.compile(SCORES, [made, made], target=None, values=VALUES, keys=KEYS)
+        case qa.InsertPenalties():
+            compiled = compiled_with(passes=(made,))
+        case qa.BinarizeWeights():
+            soft = {"objective": "sparsemax", "select": qa.SoftWeights()}
+            compiled = compiled_with(passes=("insert-penalties", made), **soft)
+        case qa.Quantize():
+            compiled = compiled_with(passes=("insert-penalties", made))
+        case qa.Canonicalize() | qa.Compress() | qa.DropCouplers() | qa.Sparsify():
+            compiled = compiled_with(passes=(made, "insert-penalties"))
+        case _:
+            return
+    result = compiled.solve(seed=1, num_reads=2, num_sweeps=4)
+    assert np.isfinite(result.weights).all()
+
+
+@cache
+def subjects() -> dict[str, Any]:
+    """Return what the calls below are made on; made once."""
+    compiled = compiled_with()
+    placed = compiled_with(select=qa.OneHot(), target="zephyr:2")
+    quantized = compiled_with(select=qa.OneHot(), target="all-to-all")
+    part = placed.submissions[0]
+    return {
+        "compiled": compiled,
+        "placed": placed,
+        "result": compiled.solve(seed=1),
+        "stages": compiled.stages,
+        "program": quantized.program,
+        "answers": [dimod.RandomSampler().sample(p.bqm, num_reads=2)
+                    for p in compiled.submissions],
+        "part": part,
+        "embedded": dimod.RandomSampler().sample(part.embedded_bqm, num_reads=2),
+    }  # fmt: skip
+
+
+def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], set[str]]]:
+    """Return public calls by name: what is called, good arguments, parameters to leave alone."""
+    s = subjects()
+    compiled, placed, part = s["compiled"], s["placed"], s["part"]
+    stages = s["stages"]
+    file = str(folder / "model.bqm")
+    whole = {"scores": SCORES, "heads": 2, "target": None, "values": VALUES, "keys": KEYS}
+    vectors = {"query": QUERY, "key": KEY, "value": VALUE, "bits": 1}
+    bits = np.zeros((1, 6), np.int8)
+
+    def times(**options: Any) -> object:
+        return placed.schedule(**options)
+
+    def sampled(**options: Any) -> object:
+        return compiled.solve(seed=1, **options)
+
+    def batch(**options: Any) -> list[qa.CompiledAttention]:
+        return list(qa.compile_batch(**({"target": None} | options)))
+
+    timed = {"reads": 10, "annealing_time": 20.0, "programming_thermalization": 1.0}
+    local = {
+        "num_reads": 2, "num_sweeps": 4, "num_sweeps_per_beta": 1, "beta_range": [0.1, 1.0],
+        "beta_schedule_type": "geometric",
+    }  # fmt: skip
+    return {
+        "compile": (qa.compile, whole, set()),
+        "compile_batch": (
+            batch,
+            {"items": [SCORES], "heads": 2, "window": 2, "chunk": 1, "progress": False, "seed": 0},
+            set(),
+        ),
+        "solve": (compiled.solve, {"seed": 1}, {"before"}),
+        "solve of the local sampler": (sampled, local, set()),
+        "decode": (compiled.decode, {"samplesets": s["answers"]}, set()),
+        "rebind": (compiled.rebind, {"scores": SCORES}, set()),
+        "schedule": (times, timed, set()),
+        "report": (placed.report, {}, set()),
+        "html": (compiled.html, {}, set()),
+        "write_html": (compiled.write_html, {"path": folder / "page.html"}, set()),
+        "draw": (placed.draw, {}, set()),
+        "save": (compiled.save, {}, set()),
+        "load": (qa.load, {"folder": folder}, set()),
+        "plot": (s["result"].plot, {}, set()),
+        "output_errors": (s["result"].output_errors, {"attention": compiled.attention}, set()),
+        "validate of a submission": (part.validate, {}, set()),
+        "diagnose": (part.diagnose, {}, set()),
+        "unembed": (part.unembed, {"sampleset": s["embedded"]}, set()),
+        "read": (part.read, {"sampleset": s["embedded"]}, set()),
+        "export": (part.export, {"path": file}, set()),
+        "read_bqm": (qa.read_bqm, {"path": file}, set()),
+        "write_bqm": (qa.write_bqm, {"bqm": part.bqm, "path": file}, set()),
+        "read_attention": (qa.read_attention, {"file": folder / "scores.npz"}, set()),
+        "from_attentions": (
+            qa.from_attentions, {"attentions": (np.full((1, 2, 3, 4), 0.25),), "layer": 0}, set(),
+        ),
+        "effective_temperature": (
+            qa.effective_temperature,
+            {"program": compiled.program, "samples": np.zeros((1, len(compiled.program)))},
+            set(),
+        ),
+        "integer_ising": (qa.integer_ising, {"program": s["program"]}, set()),
+        "qama_program": (qa.qama_program, vectors, set()),
+        "qama_decode": (qa.qama_decode, vectors | {"samples": bits}, set()),
+        "validate": (
+            qa.validate, {"before": stages[-2].program, "rewrite": stages[-1].rewrite}, set(),
+        ),
+        "stages_page": (qa.stages_page, {"stages": stages}, set()),
+        "Program.parse": (qa.Program.parse, {}, set()),
+        "TieVariables.from_kv_head": (qa.TieVariables.from_kv_head, {"kv_head": [0, 0]}, set()),
+        "Target.zephyr": (qa.Target.zephyr, {"m": 2}, set()),
+        "Target.pegasus": (qa.Target.pegasus, {"m": 2}, set()),
+        "Target.all_to_all": (qa.Target.all_to_all, {}, set()),
+        "Target.of": (qa.Target.of, {}, set()),
+        "Target.from_json": (qa.Target.from_json, {}, set()),
+    }  # fmt: skip
+
+
+def tried(call: Callable[..., Any], good: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of a call's parameters: those it states, or those of the good arguments."""
+    parameters = inspect.signature(call).parameters.values()
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    stated = [p.name for p in parameters if p.kind in by_name]
+    yield from stated or good
+
+
+def odd_errors(call: Callable[[], object]) -> str:
+    """Return what a call raises that is no error of the package, or one of several lines."""
+    try:
+        call()
+    except qa.QuboAttnError as error:
+        return "a message of several lines" if "\n" in str(error) else ""
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def text_of(value: object) -> str:
+    return type(value).__name__ if isinstance(value, (Unprintable, int)) else repr(value)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that happen to be paths are paths in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("QUBO_ATTN_CACHE", os.environ.get("QUBO_ATTN_CACHE", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("made", "option"),
+    [(made, option) for made in CONSTRUCTORS for option in inspect.signature(made).parameters],
+    ids=lambda part: part if isinstance(part, str) else part.__name__,
+)
+def test_odd_options_of_constructors(made: Callable[..., Any], option: str) -> None:
+    good = NEEDED.get(made, {})
+    found = {
+        text_of(value): problem
+        for value in BAD
+        if (problem := odd_errors(lambda v=value: used(made(**(good | {option: v})))))  # type: ignore[misc]
+    }
+    assert found == {}
+
+
+def test_the_constructors_above_are_all() -> None:
+    exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
+    records = {  # made by the package, not by users
+        "AttentionResult", "CompiledAttention", "IntegerIsing", "Lift", "Program", "QamaResult",
+        "Rewrite", "SolverOrder", "Submission", "Submissions", "Target", "Vectors",
+    }  # fmt: skip
+    errors = {name for name in exported if name.endswith("Error")}
+    assert exported - records - errors == {made.__name__ for made in CONSTRUCTORS}
+
+
+NAMES = (
+    "compile", "compile_batch", "solve", "solve of the local sampler", "decode", "rebind",
+    "schedule", "report", "html", "write_html", "draw", "save", "load", "plot", "output_errors",
+    "validate of a submission", "diagnose", "unembed", "read", "export", "read_bqm", "write_bqm",
+    "read_attention", "from_attentions", "effective_temperature", "integer_ising", "qama_program",
+    "qama_decode", "validate", "stages_page", "Program.parse", "TieVariables.from_kv_head",
+    "Target.zephyr", "Target.pegasus", "Target.all_to_all", "Target.of", "Target.from_json",
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_arguments_of_calls(name: str, tmp_path: Path) -> None:
+    call, good, left = calls(tmp_path)[name]
+    found = {}
+    for argument in set(tried(call, good)) - left:
+        for value in BAD:
+            # What a sampler does with its own options is its own affair, down to its messages.
+            if isinstance(value, Unprintable) and name == "solve of the local sampler":
+                continue
+            # A function is a good hook, however it fails.
+            if value is int and argument in ("before", "after", "interrupt_function"):
+                continue
+            problem = odd_errors(partial(call, **(good | {argument: value})))
+            if problem:
+                found[argument, text_of(value)] = problem
+    assert found == {}
+
+
+def test_the_calls_above_are_all(tmp_path: Path) -> None:
+    functions = {name for name in dir(qa) if inspect.isfunction(getattr(qa, name))}
+    assert functions <= set(calls(tmp_path))
+    assert set(calls(tmp_path)) == set(NAMES)
