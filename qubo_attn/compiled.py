@@ -233,15 +233,10 @@ class CompiledAttention(Compilation):
     def save(self, folder: str | Path) -> None:
         """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`.
 
-        An artifact that is there is replaced as one: a killed process, a full disk or another
-        writer leaves the old one or the new one, never a mixture (docs/artifacts.md).
-
-        Args:
-            folder: made where it is not there.
+        An artifact that is there is replaced as one, whatever happens meanwhile (docs/artifacts.md).
 
         Raises:
-            InputError: the folder cannot be written to, or a pass, selection or objective could not
-                be read back; names it.
+            InputError: the folder cannot be written to, or a choice could not be read back.
         """
         storage.save(self, path_of("folder", folder))
 
@@ -331,8 +326,7 @@ class CompiledAttention(Compilation):
 def load(folder: str | Path, cache: EmbeddingCache | None = None) -> CompiledAttention:
     """Read a compiled artifact from the folder that `CompiledAttention.save` wrote.
 
-    All that the files hold is checked before any of it is used: sizes, checksums, and the range of
-    every entry. docs/artifacts.md has the list, and how much memory it takes at most.
+    All that it holds is checked before any use; docs/artifacts.md says how, and bounds the memory.
 
     Args:
         folder: the folder.
