@@ -294,7 +294,7 @@ def test_errors_name_the_item_after_earlier_results(executor: str | None, chunk:
             raise RuntimeError("no such tensor")
 
     cases: list[tuple[Iterable[Any], type[Exception], str, int]] = [
-        ([good, Unreadable()], RuntimeError, "no such tensor", 1),
+        ([good, Unreadable()], qa.InputError, "item 1: .*no such tensor", 1),
         ([good, {"scores": good, "mask": [[True], []]}], qa.InputError, "item 1: mask is not", 1),
         ([good, good, bad, good], qa.InputError, r"item 2: scores\[0,0,1\] is nan", 2),
         ([bad], qa.InputError, r"item 0: scores\[0,0,1\] is nan", 0),
