@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Longs, pointers
+from qubo_attn.common.arrays import Array, Bools, Longs, pointers
 from qubo_attn.common.checks import one_of
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
@@ -27,6 +27,7 @@ from qubo_attn.formulations.encodings import cheapest, coefficients
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.substitute import substitute
 from qubo_attn.pipeline.pipeline import BINARY, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
@@ -105,7 +106,10 @@ class BinarizeWeights:
         lift = Lift.of_matrix(matrix, np.zeros(len(program)))
         encoded = substitute(program, lift, variables)
         if (encoding == "one-hot").any():
-            encoded = encoded.replace(constraints=_wide_gates(encoded.constraints))
+            encoded = encoded.replace(
+                objective=_without_pairs(encoded.objective, source, encoding == "one-hot"),
+                constraints=_wide_gates(encoded.constraints),
+            )
         for name, rule in (("domain-wall", _walls), ("one-hot", _choices)):
             ruled = (upper > 1) & (encoding == name)
             if ruled.any():
@@ -159,6 +163,12 @@ def _choices(variables: Variables, bits: Longs, ptr: Longs) -> Constraints:
     """Return ``sum_b y_b = 1`` for the bits of one weight."""
     label = _label_of(variables, bits[ptr[:-1]])
     return Constraints.over(ptr, bits, sense=Sense.EQ, rhs=1.0, kind=Kind.LEVEL, **label)
+
+
+def _without_pairs(form: Quadratic, source: Longs, one_hot: Bools) -> Quadratic:
+    """Return a form without the products of bits of one one-hot number: one of them is zero."""
+    pair = one_hot[source[form.i]] & (source[form.i] == source[form.j]) & (form.i != form.j)
+    return Quadratic(form.offset, form.linear, form.i[~pair], form.j[~pair], form.bias[~pair])
 
 
 def _wide_gates(constraints: Constraints) -> Constraints:

@@ -201,7 +201,8 @@ def _objective(
     attention: Attention, groups: list[_Group], counts: Longs, leveled: Longs
 ) -> Quadratic:
     """Return the forms of all groups as one, over the variables of all rows."""
-    if len(groups) == 1 and not len(leveled):
+    # What a head asks for decides, not whether any of its rows sees enough keys for levels.
+    if len(groups) == 1 and not _leveled_keys(groups[0].select):
         return _form(attention, groups[0], counts, 0)
     forms = [
         _form(attention, group, counts[group.row_mask], _leveled_keys(group.select))

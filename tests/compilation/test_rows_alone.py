@@ -218,3 +218,14 @@ def test_the_nucleus_of_a_row_is_its_own() -> None:
     alone = nucleus.apply(Program.parse(small + picks[1])).program
     assert len(alone) == 2
     assert (both.variables.query == 1).sum() == 2
+
+
+def test_rows_too_short_for_levels_are_weighed_alike_beside_longer_ones() -> None:
+    generator = np.random.default_rng(21)
+    for seed in range(20):
+        scores, values = generator.normal(size=(1, 2, 6)), generator.normal(size=(1, 6, 3))
+        scores[0, 0, 2:] = -np.inf
+        call = Call(scores, values, values)
+        what = {"objective": "output", "select": qa.SoftWeights(3, k=2), "passes": ()}
+        together, alone = call.compiled(1, **what), call.row(0, 0).compiled(1, **what)
+        assert columns(together.program, 0, 0) == columns(alone.program, 0, 0), seed

@@ -161,3 +161,11 @@ def test_gates_of_one_hot_levels_stay_gates() -> None:
     for point in enumeration.ground_states(priced.program):
         (lifted,) = rewrite.lift.lift(priced.lift.lift([point]))
         assert lifted.tolist() == [1, 0, 3]
+
+
+def test_bits_of_one_one_hot_number_have_no_products() -> None:
+    program = Program.parse("w[0,0,0] in 0..3 : -2\nw[0,0,0] * w[0,0,0] : 0.5")
+    rewrite = qa.BinarizeWeights(encoding="one-hot").apply(program)
+    assert rewrite.program.objective.linear.tolist() == [0.0, -1.5, -2.0, -1.5]
+    assert len(rewrite.program.objective) == 0
+    qa.validate(program, rewrite)
