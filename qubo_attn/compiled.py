@@ -233,7 +233,7 @@ class CompiledAttention(Compilation):
     def save(self, folder: str | Path) -> None:
         """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`.
 
-        An artifact that is there is replaced as one, whatever happens meanwhile (docs/artifacts.md).
+        An artifact that is there is replaced as one, whatever happens (docs/artifacts.md).
 
         Raises:
             InputError: the folder cannot be written to, or a choice could not be read back.

@@ -13,9 +13,11 @@ import os
 import re
 import secrets
 import socket
+import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 
@@ -207,10 +209,23 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
     Raises:
         OSError: there is none to be read, or it has more than ``most`` bytes.
     """
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         if most is not None and os.fstat(stream.fileno()).st_size > most:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
         return stream.read()
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file to read it; pipes and devices, which may never end, are no files.
+
+    Raises:
+        OSError: there is no file to be read.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(number, os.strerror(number), str(path))
+    return path.open("rb")
 
 
 def read_file(path: Path, most: int | None = None) -> bytes | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from qubo_attn.common.arrays import Array
+from qubo_attn.common.files import opened
 from qubo_attn.errors import InputError
 
 # Arrays may take so many bytes together, or so many times those of their file where that is more.
@@ -65,7 +66,7 @@ def unpacked(file: Path, only: Iterable[str] | None = None) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     name = ""
     try:
-        with file.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+        with opened(file) as stream, zipfile.ZipFile(stream) as archive:
             members, room = archive.infolist(), _room(os.fstat(stream.fileno()).st_size)
             stated = sum(member.file_size for member in members)
             if stated > room:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,4 +169,18 @@ def test_an_array_too_many_is_named(folder: Path) -> None:
         qa.load(folder)
     rewrite_facts(folder, lambda facts: facts)
     with pytest.raises(qa.InputError, match="array group extra is no part of an artifact"):
+        qa.load(folder)
+
+
+@pytest.mark.parametrize("part", ["artifact.json", "arrays.npz"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_named(folder: Path, part: str, kind: str) -> None:
+    (folder / part).unlink()
+    if kind == "pipe":
+        os.mkfifo(folder / part)
+    elif kind == "device":
+        (folder / part).symlink_to("/dev/zero")
+    else:
+        (folder / part).mkdir()
+    with pytest.raises(qa.InputError, match=f"{part}.*(Invalid argument|Is a directory)"):
         qa.load(folder)
