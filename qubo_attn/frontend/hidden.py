@@ -222,7 +222,9 @@ def _read(name: str, given: Any) -> tuple[Array, Bools | None]:
     readable = as_array(name, given)
     try:
         plain, masked = split_masked(readable)
-        return np.array(np.asarray(plain)), masked
+        array = np.array(np.asarray(plain))
+        # Bools and numbers of Python in an array of objects are what they are by themselves.
+        return np.array(array.tolist()) if array.dtype == object else array, masked
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{name} is not a rectangular array ({error})", argument=name) from error
 

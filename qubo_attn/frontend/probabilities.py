@@ -73,7 +73,8 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
     blank = np.isnan(weights).all(axis=-1)
     weights[blank & ~blank.all(axis=-1, keepdims=True)] = 0.0
     _check(weights, first)
-    weights = weights.reshape(-1, *weights.shape[2:])
+    sequences, heads, *rest = weights.shape
+    weights = weights.reshape(sequences * heads, *rest)
     return np.log(weights, out=np.full(weights.shape, -np.inf), where=weights > 0)
 
 
