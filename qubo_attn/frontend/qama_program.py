@@ -21,6 +21,9 @@ from qubo_attn.ir.columns import Constraints, Role, Variables
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
 
+# So that sums of features, and squares of energies, are numbers.
+_LARGEST, _LARGEST_FACTOR = 1e300, 1e100
+
 
 @dataclass(frozen=True, eq=False)
 class QamaResult:
@@ -87,8 +90,7 @@ def qama_program(
         >>> len(program), program.label(11)
         (12, 'w[1,*,2,1]')
     """
-    quadratic, linear = number("quadratic", quadratic), number("linear", linear)
-    penalty = number("penalty", penalty)
+    quadratic, linear, penalty = _factors(quadratic=quadratic, linear=linear, penalty=penalty)
     coupling, field, _ = _coefficients(query, key, value, smoothing)
     heads, tokens = field.shape
     step = qama.bit_weights(bits)
@@ -144,8 +146,7 @@ def qama_decode(
         >>> result.weights.shape, result.output.shape
         ((2, 3), (2, 3, 4))
     """
-    quadratic, linear = number("quadratic", quadratic), number("linear", linear)
-    penalty = number("penalty", penalty)
+    quadratic, linear, penalty = _factors(quadratic=quadratic, linear=linear, penalty=penalty)
     coupling, field, terms = _coefficients(query, key, value, smoothing)
     heads, tokens = field.shape
     points = numbers("samples", samples)
@@ -194,6 +195,19 @@ def _coefficients(
     return qama.couplings(q, k, smoothing=smoothing), qama.token_field(terms), terms
 
 
+def _factors(**factors: object) -> list[float]:
+    """Return factors of energies, checked."""
+    checked = [number(name, factor) for name, factor in factors.items()]
+    for name, factor in zip(factors, checked, strict=True):
+        if abs(factor) > _LARGEST_FACTOR:
+            raise InputError(
+                f"{name} of {factor:g} makes energies whose squares overflow; at most "
+                f"{_LARGEST_FACTOR:g} serves",
+                argument=name,
+            )
+    return checked
+
+
 def _vectors(name: str, array: ArrayLike) -> Floats:
     """Return an array of shape (heads, tokens, features), checked."""
     x = numbers(name, array)
@@ -203,12 +217,12 @@ def _vectors(name: str, array: ArrayLike) -> Floats:
             argument=name,
             shape=x.shape,
         )
-    bad = ~np.isfinite(x)
+    bad = ~(np.abs(x) <= _LARGEST)
     if bad.any():
         head, token, feature = first_place(bad)
         raise InputError(
             f"{name}[{head},{token},{feature}] is {x[head, token, feature]} (head {head}, "
-            f"token {token})",
+            f"token {token}); it must be a number of at most {_LARGEST:g}",
             argument=name,
             head=head,
             token=token,

@@ -96,6 +96,7 @@ def test_nothing_of_a_float_is_hidden_by_huge_logits() -> None:
         np.where(SEEN, 0.0, LOW32).astype(np.float32),
         np.where(SEEN, 0.0, LOW16).astype(np.float16),
         np.where(SEEN, 0, -10_000),
+        SEEN.astype(object),
         np.stack([SEEN, SEEN]),
         SEEN[None],
         SEEN[None, None],

@@ -119,6 +119,15 @@ def test_rows_of_padding_are_nan() -> None:
         qa.from_attentions((part,))
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 0, 4), (1, 2, 3, 0), (3, 2, 0, 0)])
+def test_attention_without_queries_or_keys(shape: tuple[int, ...]) -> None:
+    assert qa.from_attentions((np.zeros(shape),)).shape == shape[1:]
+    assert qa.from_attentions((np.zeros(shape),), batch=None).shape == (
+        shape[0] * shape[1],
+        *shape[2:],
+    )
+
+
 def test_what_is_masked_has_no_weight() -> None:
     layer = np.ma.masked_array([[[[0.5, 7.0], [0.25, 0.75]]]], [[[[0, 1], [0, 0]]]])
     scores = qa.from_attentions((layer,))

@@ -289,6 +289,9 @@ def test_values_whose_sum_vanishes_stay_finite() -> None:
         ({"value": np.zeros((2, 3, 0))}, r"value has shape \(2, 3, 0\)"),
         ({"value": [[[1.0], [1.0, 2.0]]]}, "value is not a rectangular array"),
         ({"key": np.full((2, 3, 4), np.nan)}, r"key\[0,0,0\] is nan \(head 0, token 0\)"),
+        ({"key": np.full((2, 3, 4), -1e301)}, r"key\[0,0,0\] is -1e\+301 .* at most 1e\+300"),
+        ({"query": np.ma.masked_array(np.zeros((2, 3, 4)), True)}, r"query\[0,0,0\] is nan"),
+        ({"linear": 1e308}, r"linear of 1e\+308 makes energies whose squares overflow"),
         ({"bits": 0}, "bits must be a whole number from 1 to 16, not 0"),
         ({"bits": 2.5}, "bits must be a whole number from 1 to 16, not 2.5"),
         ({"penalty": np.inf}, "penalty must be a finite number, not inf"),
@@ -299,6 +302,16 @@ def test_what_does_not_fit_is_named(change: dict[str, object], message: str) -> 
     q, k, v = inputs(0)
     with pytest.raises(qa.InputError, match=message):
         qa.qama_program(**({"query": q, "key": k, "value": v} | change))
+
+
+def test_large_arguments_stay_finite() -> None:
+    q, k, v = inputs(0)
+    large = {"quadratic": 1e100, "linear": -1e100, "penalty": 1e100}
+    arrays = (1e298 * q, -1e298 * k, 1e298 * v)
+    assert np.isfinite(qa.qama_program(*arrays, **large).objective.bias).all()
+    result = qa.qama_decode(np.ones((1, 24)), *arrays, **large)
+    assert np.isfinite(result.output).all()
+    assert np.isfinite(result.energy)
 
 
 @pytest.mark.parametrize(

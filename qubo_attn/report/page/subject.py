@@ -46,7 +46,8 @@ class Subject:
         _, queries, keys = compilation.attention.shape
         if result is not None:
             instance("result", result, AttentionResult)
-        tokens = None if tokens is None else several("tokens", tokens)
+        if tokens is not None:  # the letters of a text are tokens, too
+            tokens = several("tokens", list(tokens) if isinstance(tokens, str) else tokens)
         if tokens is None:
             names = [str(key) for key in range(keys)]
         elif len(tokens) != keys:
