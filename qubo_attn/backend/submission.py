@@ -331,19 +331,19 @@ class Submission(Sealed):
 
 
 class Submissions(tuple[Submission, ...]):
-    """The machine programmings of a compilation, in order; a tuple."""
+    """The machine programmings of a compilation, in order; a tuple.
+
+    Example:
+        >>> import dimod, qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+        >>> linear, quadratic, offset, labels, vartype = compiled.submissions.to_vectors()[0]
+        >>> model = dimod.BQM.from_numpy_vectors(linear, quadratic, offset, vartype)
+        >>> model == compiled.submissions[0].bqm
+        True
+    """
 
     __slots__ = ()
 
     def to_vectors(self) -> tuple[Vectors, ...]:
-        """Return every model as arrays; no object of any other library is made.
-
-        Example:
-            >>> import dimod, qubo_attn as qa
-            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
-            >>> linear, quadratic, offset, labels, vartype = compiled.submissions.to_vectors()[0]
-            >>> model = dimod.BQM.from_numpy_vectors(linear, quadratic, offset, vartype)
-            >>> model == compiled.submissions[0].bqm
-            True
-        """
+        """Return every model as arrays; no object of any other library is made."""
         return tuple(part.to_vectors() for part in self)
