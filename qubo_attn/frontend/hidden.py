@@ -80,8 +80,10 @@ def hidden_keys(logits: Floats, floor: float = -np.inf) -> Bools:
     top = logits.max(axis=-1, keepdims=True, initial=-np.inf)
     # A row whose best number hides sees nothing: all its keys lie below plus infinity.
     top[np.isin(top, (-np.inf, *LOWEST))] = np.inf
+    # Of numbers so large that the gap is lost in rounding, all that are lower lie beyond it.
     with np.errstate(over="ignore"):
-        hidden: Bools = top - logits >= GAP
+        limit = np.minimum(top - GAP, np.nextafter(top, -np.inf))
+    hidden: Bools = logits <= limit
     if floor > -np.inf and (top <= floor + GAP).any():
         hidden |= logits <= floor
     return hidden
