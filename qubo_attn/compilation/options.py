@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn import passes
 from qubo_attn.backend.chain_strength import ChainStrength
-from qubo_attn.common.checks import MOST_SEED, flag, one_of, several, shown, whole
+from qubo_attn.common.checks import MOST, MOST_SEED, flag, one_of, several, shown, whole
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
@@ -205,4 +205,4 @@ def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> 
         int(getattr(select, "k", None) or 0) if count == many[0] else count
         for select, count in zip(selects, counts, strict=True)
     )
-    return max(DEFAULT_SLOTS, 2 * largest)
+    return min(max(DEFAULT_SLOTS, 2 * largest), MOST)

@@ -76,10 +76,11 @@ def coefficients(encoding: str, level: int) -> Floats:
         return np.arange(level + 1, dtype=np.float64)
     if encoding in ("unary", "domain-wall"):
         return np.ones(level)
+    count = np.arange(bit_count(encoding, level))
     steps = {
-        "binary": 2.0 ** np.arange(level.bit_length()),
-        "bounded": np.minimum(2.0 ** np.arange(level), _BOUND),
-        "arithmetic": np.arange(1.0, level + 1),
+        "binary": 2.0**count,
+        "bounded": np.minimum(2.0**count, _BOUND),
+        "arithmetic": count + 1.0,
     }[encoding]
     whole = steps[np.cumsum(steps) <= level]
     rest = level - whole.sum()
