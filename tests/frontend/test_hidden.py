@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import qubo_attn as qa
+from qubo_attn.cli import app
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.hidden import floor_of, hidden_keys, read_mask
 
@@ -259,3 +262,15 @@ def test_a_file_names_its_mask_once(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", scores=GOOD, mask=SEEN, attention_mask=SEEN)
     with pytest.raises(qa.InputError, match=r"a\.npz holds both mask and attention_mask"):
         qa.read_attention(tmp_path / "a.npz")
+
+
+def test_the_command_line_hides_what_compile_hides(tmp_path: Path) -> None:
+    low = np.where(SEEN, GOOD, -1e9).astype(np.float32)
+    file, out = tmp_path / "a.npz", tmp_path / "out"
+    np.savez(file, scores=low, attention_mask=np.array([1, 1, 1, 1, 0]))
+    command = ["compile", str(file), "--keys", "2", "--target", "none", "--json", "-o", str(out)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["hidden_by_value"] == 2
+    visible = qa.load(out).attention.visible
+    assert np.array_equal(visible[0], SEEN & np.array([1, 1, 1, 1, 0], bool))
