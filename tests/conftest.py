@@ -21,6 +21,8 @@ settings.load_profile("steady")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite fixtures/golden")
+    parser.addoption("--fuzz", type=int, default=5, help="random problems of each family")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="draw others than the usual ones")
 
 
 @pytest.fixture(scope="session", autouse=True)
