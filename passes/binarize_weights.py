@@ -5,8 +5,9 @@ changes no energy; its bits reach every level and no other, so nothing is lost.
 
 A domain wall adds ``y_{b+1} - y_b <= 0`` between neighbouring bits. Sorting a weight's bits changes
 neither its level nor, as the bits are alike, any energy: in a program whose constraints are priced
-already, walls of any positive weight are therefore sound. One-hot patterns with several bits leave
-the range of the weight, so one-hot must come before the pricing.
+already, walls of any positive weight are therefore sound. Where nothing is constrained nobody would
+price them, and they are left out. One-hot patterns with several bits leave the range of the weight,
+so one-hot must come before the pricing.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class BinarizeWeights:
             )
         for name, rule in (("domain-wall", _walls), ("one-hot", _choices)):
             ruled = (upper > 1) & (encoding == name)
-            if ruled.any():
+            needless = name == "domain-wall" and not len(program.constraints)
+            if ruled.any() and not needless:
                 added = rule(variables, np.flatnonzero(ruled[source]), pointers(counts[ruled]))
                 if priced:
                     added = _priced(added, encoded)

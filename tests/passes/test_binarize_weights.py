@@ -44,14 +44,15 @@ def test_golden_binary() -> None:
 
 
 def test_golden_domain_wall() -> None:
-    text = "w[0,0,1] in 0..3 : -2\n"
+    text = "w[0,0,1] in 0..3 : -2\npick[0,0]: w[0,0,1] == 2\n"
     rewrite = qa.BinarizeWeights(encoding="domain-wall").apply(Program.parse(text))
     assert str(rewrite.program) == (
-        "program variables=3 terms=0 constraints=2\n"
+        "program variables=3 terms=0 constraints=3\n"
         "offset 0\n"
         "w[0,0,1,0] : -2\n"
         "w[0,0,1,1] : -2\n"
         "w[0,0,1,2] : -2\n"
+        "pick[0,0]: w[0,0,1,0] + w[0,0,1,1] + w[0,0,1,2] == 2\n"
         "wall[0,0,1,1]: -w[0,0,1,0] + w[0,0,1,1] <= 0\n"
         "wall[0,0,1,2]: -w[0,0,1,1] + w[0,0,1,2] <= 0\n"
     )
@@ -68,7 +69,7 @@ def test_promise(program: Program, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["auto", *ENCODINGS])
 @pytest.mark.parametrize("level", [1, 2, 3, 4, 5, 6, 7, 8, 12, 16])
 def test_every_level_is_reached_and_no_other(encoding: str, level: int) -> None:
-    program = Program.parse(f"w[0,0,0] in 0..{level} : 1")
+    program = Program.parse(f"w[0,0,0] in 0..{level} : 1\npick[0,0]: w[0,0,0] <= {level}")
     rewrite = qa.BinarizeWeights(encoding=encoding).apply(program)
     points = [
         p for p in enumeration.points(rewrite.program) if enumeration.holds(rewrite.program, p)
@@ -169,3 +170,27 @@ def test_bits_of_one_one_hot_number_have_no_products() -> None:
     assert rewrite.program.objective.linear.tolist() == [0.0, -1.5, -2.0, -1.5]
     assert len(rewrite.program.objective) == 0
     qa.validate(program, rewrite)
+
+
+def test_walls_are_left_out_where_nothing_is_constrained() -> None:
+    """Keys that flags decide leave levels alone behind, and no pass that prices."""
+    compiled = qa.compile(
+        [[0.5, -0.5, 1.0, -1.0]],
+        1,
+        select=qa.SoftWeights(3, k=2, encoding="domain-wall"),
+        objective="output",
+        values=[[[3.0, 2.0], [3.0, 0.0], [-1.0, 1.0], [-1.0, 0.0]]],
+        forbidden=[[0, 1, 0, 1]],
+        target=None,
+    )
+    first = compiled.stages[0].program
+    best = min(
+        enumeration.energy(first, p)
+        for p in enumeration.points(first)
+        if enumeration.holds(first, p)
+    )
+    assert not len(compiled.program.constraints)
+    for state in enumeration.ground_states(compiled.program):
+        point = tuple(compiled.lift_to(0).lift([state])[0].astype(int).tolist())
+        assert enumeration.energy(first, point) == pytest.approx(best, abs=1e-12)
+    assert compiled.solve(seed=1).selected[0, 0].tolist() == [True, False, True, False]
