@@ -77,6 +77,9 @@ def read_vectors(
             shape=array.shape,
         )
     odd = ~np.isfinite(array)
+    if name == "values":
+        # Squares that nobody needs must not overflow either.
+        odd |= ~seen[..., None] & (np.abs(array) > _largest(array))
     if odd.any():
         _check(name, array, odd & seen[..., None])
         missing = np.asarray(odd.any(axis=-1))
@@ -123,12 +126,19 @@ def _check(name: str, array: Floats, bad: Bools) -> None:
         )
 
 
+def _largest(values: Floats) -> float:
+    """Return the largest value whose squares can be added up.
+
+    A row's price is as large as what its keys add up to, and counts up to keys^2 times.
+    """
+    _, keys, width = values.shape
+    return float(LARGEST**0.5 / (2.0 * max(keys, 1) * max(width, 1) ** 0.5))
+
+
 def _check_squares(values: Floats) -> None:
     """Reject values whose squares overflow when they are added up."""
     largest = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
-    _, keys, width = values.shape
-    # A row's price is as large as what its keys add up to, and counts up to keys^2 times.
-    if 2.0 * largest * keys * width**0.5 > LARGEST**0.5:
+    if largest > _largest(values):
         head, key, feature = first_place(np.abs(values) == largest)
         raise InputError(
             f"values[{head},{key},{feature}] is {values[head, key, feature]:g}: squares of the "

@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from qubo_attn.common.arrays import Floats, Ints, own_array
+from qubo_attn.common.arrays import Bools, Floats, Ints, own_array
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.ir.quadratic import Quadratic, Terms
@@ -53,10 +53,21 @@ def needed(vectors: Floats | None, argument: str, objective: str) -> Floats:
     return vectors
 
 
-def centred(vectors: Floats) -> Floats:
-    """Return vectors less the mean of their head's, shape (H, K, d)."""
-    mean: Floats = vectors.sum(axis=1, keepdims=True) / max(vectors.shape[1], 1)
-    return np.asarray(vectors - mean)
+def centred(vectors: Floats, seen: Bools | None = None) -> Floats:
+    """Return vectors less the mean of their head's, shape (H, K, d).
+
+    Args:
+        vectors: shape (H, K, d).
+        seen: bool, shape (H, K): the mean is that of these keys, and others become zero: what
+            stands there is nobody's. All keys when None.
+    """
+    if seen is None or seen.all():
+        mean: Floats = vectors.sum(axis=1, keepdims=True) / max(vectors.shape[1], 1)
+        return np.asarray(vectors - mean)
+    inside = seen[..., None]
+    count = np.maximum(inside.sum(axis=1, keepdims=True), 1)
+    mean = np.where(inside, vectors, 0.0).sum(axis=1, keepdims=True) / count
+    return np.where(inside, vectors - mean, 0.0)
 
 
 def quadratic(offset: float, linear: Floats, i: Ints, j: Ints, bias: Floats) -> Quadratic:

@@ -64,7 +64,7 @@ class Output(Objective):
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.values, "values", self.name)
         # Only differences matter: about their mean, rows that see every key need no mean.
-        values = centred(values)
+        values = centred(values, np.asarray(attention.visible.any(axis=1)))
 
         def work(part: slice) -> tuple[Floats, ...]:
             ptr, entries = rows_at(rows.ptr, part)

@@ -104,3 +104,22 @@ def test_a_key_at_the_mean_is_redundant_with_none() -> None:
     keys = np.zeros((1, 3, 2))
     attention = Attention.check(np.ones((1, 1, 3)), 1, keys=keys)
     assert len(program_of(attention, qa.Redundancy()).objective) == 0
+
+
+@pytest.mark.parametrize("value", [1e8, 1e20, 1e200, np.nan])
+def test_values_of_keys_that_no_query_sees_take_no_digits(value: float) -> None:
+    plain, odd = (
+        qa.compile(
+            [[0.5, -0.5, 1.0, -np.inf]],
+            1,
+            select=qa.OneHot(),
+            objective="output",
+            values=[[[3.0], [1.0], [0.0], [v]]],
+            target=None,
+        )
+        for v in (0.0, value)
+    )
+    np.testing.assert_array_equal(
+        odd.stages[0].program.objective.linear, plain.stages[0].program.objective.linear
+    )
+    assert odd.solve(seed=1).context[0, 0, 0] == plain.solve(seed=1).context[0, 0, 0]
