@@ -202,7 +202,7 @@ class SoftWeights:
         >>> from qubo_attn import SoftWeights
         >>> SoftWeights(levels=0)
         Traceback (most recent call last):
-        qubo_attn.errors.InputError: levels must be a whole number of at least 1, not 0
+        qubo_attn.errors.InputError: levels must be a whole number from 1 to 65535, not 0
     """
 
     levels: int = 3
