@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import dimod
@@ -31,6 +31,14 @@ from qubo_attn.machine.sampler import machine_behind
 
 SCORES = np.array([[[2.0, 1.0, 0.5], [0.1, 0.2, 3.0]], [[0.0, 1.5, 1.0], [1.0, 0.5, 0.2]]])
 BEST = SCORES.argmax(axis=-1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache_of_damaged_machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Other tests must not mend what is packed here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUBO_ATTN_CACHE", str(tmp_path_factory.mktemp("machines")))
+        yield
 
 
 class Machine(MockDWaveSampler):  # type: ignore[misc]

@@ -25,12 +25,15 @@ from tests.support.lattices import JOBS
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_every_lattice_packs(job: str) -> None:
-    """In a process of its own: a kernel that reads beyond its arrays takes the process with it."""
+def test_every_lattice_packs(job: str, tmp_path: Path) -> None:
+    """In a process of its own: a kernel that reads beyond its arrays takes the process with it.
+
+    With a cache of its own, too: other tests must not mend what is packed here.
+    """
     child = subprocess.run(
         [sys.executable, "-m", "tests.support.lattices", job],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "QUBO_ATTN_CACHE": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=600,
