@@ -147,7 +147,7 @@ def test_repair_clears_the_levels_of_keys_that_go() -> None:
     assert result.selected.sum() == 2
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e-160, 1e-8, 1e8])
+@pytest.mark.parametrize("scale", [0.0, 1e-160, 1e-150, 1e-8, 1e8, 1e150])
 def test_values_of_any_size_are_priced(scale: float) -> None:
     generator = np.random.default_rng(6)
     values = scale * generator.normal(size=(1, 6, 3))
@@ -161,7 +161,8 @@ def test_values_of_any_size_are_priced(scale: float) -> None:
         target="zephyr:3",
     )
     assert np.isfinite(compiled.program.constraints.weight).all()
-    assert compiled.certificates.recheck() == []
+    # Energies of 1e-320 have three digits, which prove nothing.
+    assert (compiled.certificates.recheck() == []) == (scale != 1e-160)
     assert compiled.solve(seed=1).selected.sum() == 2
 
 
