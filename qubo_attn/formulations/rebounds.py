@@ -6,12 +6,14 @@ worked out from them is worked out another way.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, Longs
 from qubo_attn.formulations.component import Component
 
-_STAGES, _NEWTON, _GRADIENT, _PAIRWISE, _TRIES = 14, 4, 200, 600, 3
+_STAGES, _NEWTON, _GRADIENT, _PAIRWISE, _TRIES = 12, 3, 200, 200, 8
 
 
 def steps(part: Component, row: Longs, k: int) -> tuple[float, float]:
@@ -132,9 +134,11 @@ def convex_diagonal(form: Floats, weight: Floats) -> Floats:
     for _ in range(_STAGES):
         t *= 0.25
         for _ in range(_NEWTON):
-            inverse = np.linalg.inv(form + np.diag(shift))
-            gradient = weight - t * np.diag(inverse)
-            step = np.linalg.solve(t * inverse**2, gradient)
+            try:
+                inverse = np.linalg.inv(form + np.diag(shift))
+                step = np.linalg.solve(t * inverse**2, weight - t * np.diag(inverse))
+            except np.linalg.LinAlgError:
+                break
             now, length = value(shift), 1.0
             while length > 1e-4 and not value(shift - length * step) <= now:
                 length *= 0.5
@@ -202,12 +206,21 @@ def convex_twin(part: Component, opener: Longs) -> tuple[Floats, Floats]:
 
 
 def gated_floor(
-    linear: Floats, form: Floats, upper: Floats, counted: Bools, opener: Longs, m: int
+    linear: Floats, form: Floats, upper: Floats, gates: tuple[Bools, Longs], m: int, enough: float
 ) -> float:
     """Return a lower bound of a convex form over m counted bits and levels that their gates allow.
 
-    A share moves from the worst corner in use to the best one, with an exact line search.
+    A share moves from the worst corner in use to the best one, with an exact line search; where
+    that is not enough, SciPy's sequential quadratic programming finishes. The tangent at any point
+    is a bound, however the point was come by.
+
+    Args:
+        linear, form, upper: of the variables.
+        gates: which variables are counted, and the key of each behind a gate, -1 of others.
+        m: the count.
+        enough: a bound that serves; no better one is looked for.
     """
+    counted, opener = gates
     held = np.flatnonzero((opener >= 0) & ~counted)
     free = np.flatnonzero((opener < 0) & ~counted)
     keys = np.flatnonzero(counted)
@@ -231,7 +244,7 @@ def gated_floor(
         worst = max(shares, key=lambda name: float(gradient @ corners[name]))
         step = best - corners[worst]
         slope, curve = float(gradient @ step), float(step @ form @ step)
-        if slope >= 0 or gap <= 0:
+        if slope >= 0 or floor >= enough:
             break
         length = shares[worst] if curve <= 0 else min(shares[worst], -slope / (2 * curve))
         name = best.tobytes()
@@ -241,4 +254,26 @@ def gated_floor(
         if shares[worst] <= 0:
             del shares[worst]
         x = x + length * step
-    return floor
+    if floor >= enough:
+        return floor
+    from scipy.optimize import minimize
+
+    rows = np.zeros((len(held), len(linear)))
+    rows[np.arange(len(held)), opener[held]] = upper[held]
+    rows[np.arange(len(held)), held] = -1.0
+    ones = counted.astype(np.float64)
+    x = cast(Any, minimize)(
+        lambda y: linear @ y + y @ form @ y,
+        x,
+        jac=lambda y: linear + 2.0 * form @ y,
+        bounds=list(zip(np.zeros(len(upper)), upper, strict=True)),
+        constraints=[
+            {"type": "eq", "fun": lambda y: ones @ y - m, "jac": lambda _: ones},
+            {"type": "ineq", "fun": lambda y: rows @ y, "jac": lambda _: rows},
+        ],
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 300},
+    ).x
+    gradient = linear + 2.0 * form @ x
+    bound = float(-x @ form @ x + gradient @ corner(gradient))
+    return max(floor, bound) if np.isfinite(bound) else floor

@@ -2,7 +2,8 @@
 
 * Components of few points are enumerated: every infeasible point is compared with the best feasible
   one, and where float64 cannot decide, in whole numbers, exactly.
-* Of larger rows bounds are worked out by `qubo_attn.formulations.rebounds`.
+* Of larger rows bounds are worked out by `qubo_attn.formulations.rebounds`. Those by a convex
+  relaxation have to show half the margin: the other half is left to what their search misses.
 
 Either way a weight counts as proven only if float64 carries it: rounding of the coefficients that
 are sampled must leave the digits of the objective, and be less than half the margin.
@@ -87,6 +88,7 @@ class _Check:
         self.margin, self.method = claims.margin[mine] / unit, claims.method[mine]
         sizes = np.abs(self.weight) + np.abs(self.slope) + np.abs(self.margin)
         self.need = self.margin - _TOLERANCE * sizes
+        self.least = self.need - 0.5 * self.margin
 
     def result(self, most_bits: int) -> Bools:
         """Return which claims hold."""
@@ -212,7 +214,7 @@ class _Check:
             return False
         linear, form = part.linear[row], part.form[np.ix_(row, row)]
         surplus = np.arange(len(row) + 1) - k
-        paid = weight * surplus**2 + slope * surplus - need
+        paid = weight * surplus**2 + slope * surplus - float(self.least[r])
         best = float(chosen @ linear + chosen @ form @ chosen)
         return count_shortfall(linear, form, k, best, paid) <= 0
 
@@ -247,15 +249,16 @@ class _Check:
         settled = by_range | (price >= lengths + need)
         good = np.array([bool(settled[(row > 0) & behind].all()) for row in part.coef])
         surplus = np.arange(int(counted.sum()) + 1) - k
-        paid = self.weight[pick] * surplus**2 + self.slope[pick] * surplus - self.need[pick]
+        paid = self.weight[pick] * surplus**2 + self.slope[pick] * surplus - self.least[pick]
         good[pick] = True
         for m in np.flatnonzero((surplus != 0) & (paid < above)).tolist():
-            over = (
-                gated_floor(linear, form, part.upper, counted, opener, m) - noise - (best - above)
-            )
+            # What m bits cost above the floor, and what of it is left where gates are broken.
+            over = above - float(paid[m])
             if over > above and not by_range:
-                over = 2 * np.sqrt(above * over) - above
-            if paid[m] < above - max(over, 0.0):
+                over = ((above + over) / 2) ** 2 / above
+            goal = best - above + over + noise
+            gates = counted, opener
+            if gated_floor(linear, form, part.upper, gates, m, goal) < goal:
                 good[pick] = False
         return good
 

@@ -161,8 +161,7 @@ def test_values_of_any_size_are_priced(scale: float) -> None:
         target="zephyr:3",
     )
     assert np.isfinite(compiled.program.constraints.weight).all()
-    # Energies of 1e-320 have three digits, which prove nothing.
-    assert (compiled.certificates.recheck() == []) == (scale != 1e-160)
+    assert compiled.certificates.recheck() == []
     assert compiled.solve(seed=1).selected.sum() == 2
 
 
