@@ -27,6 +27,7 @@ LOWEST = {
 # Coefficients beyond that overflow once they are added up or priced.
 LARGEST = 1e298
 CLOSE_BY = 1e-9
+LOST = 1e-11
 
 
 @dataclass(frozen=True)
@@ -280,10 +281,11 @@ class Costs:
         """Return the size of all terms that any choice may have."""
         o, everything = self.objective, tuple((k, self.select.levels) for k in self.seen)
         if o.name in ("output", "least_squares") and (o.name == "output" or o.of == "output"):
+            raw = self.problem.vectors(self.problem.values or [], self.row[0])
             reach = math.fsum(
-                max(1.0, 2 * self.shares[k]) * sum(map(abs, self._vectors[k]))
-                if o.soft
-                else 2 * self.shares[k] * sum(map(abs, self._vectors[k]))
+                max(1.0 if o.soft else 0.0, 2 * self.shares[k])
+                # Taking the mean off loses digits of the vectors as they are.
+                * (sum(map(abs, self._vectors[k])) + LOST * sum(map(abs, raw[k])))
                 for k in self.seen
             )
             return reach * reach
