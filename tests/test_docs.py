@@ -94,6 +94,8 @@ def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     # As in a checkout, but what the page writes goes elsewhere.
     (tmp_path / "fixtures").symlink_to(ROOT / "fixtures")
     monkeypatch.chdir(tmp_path)
+    # What one page leaves in the cache would change what another prints.
+    monkeypatch.setenv("QUBO_ATTN_CACHE", str(tmp_path / "cache"))
     module = ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", module)
     printed = None

@@ -107,39 +107,47 @@ def _dot(a: Floats, b: Floats) -> float:
 
 @kernel
 def output_linear(
-    ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats
+    ptr: Longs, mass: Floats, key: Ints, head: Ints, values: Floats, centred: Floats
 ) -> tuple[Floats, Floats]:
     """Return ``|r|^2`` and ``|w_i|^2 - 2 w_i.r`` with w_i = p_i (v_i - vbar), r = sum_i w_i.
 
     They are each row's offset and linear part of ``|sum_i (1 - z_i) w_i|^2``, whose couplers are
-    those of `output_couplers`. ``values`` has shape (H, K, d), each head's about their mean.
+    those of `output_couplers`.
+
+    Args:
+        ptr, mass, key, head: the rows.
+        values: shape (H, K, d); centred: about the mean of each head's. A row that does not see all
+            keys takes its own mean off ``values``: keys of other rows take no digits from it.
     """
     offset, linear = np.empty(len(ptr) - 1), np.empty(len(mass))
     heads, keys, d = values.shape
     length = np.empty((heads, keys))
     for h in range(heads):
         for a in range(keys):
-            length[h, a] = _dot(values[h, a], values[h, a])
+            length[h, a] = _dot(centred[h, a], centred[h, a])
+    u = np.empty(d)
     for r in range(len(ptr) - 1):
-        vectors = values[head[r]]
-        centre = _centre(key[ptr[r] : ptr[r + 1]], vectors)
-        rest, total = np.zeros(d), 0.0
+        centre = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]])
+        whole = len(centre) == 0
+        vectors = centred[head[r]] if whole else values[head[r]]
+        rest = np.zeros(d)
         for a in range(ptr[r], ptr[r + 1]):
             p, vector = mass[a], vectors[key[a]]
-            total += p
-            for f in range(d):
-                rest[f] += p * vector[f]
-        shift, square = 0.0, 0.0
-        if len(centre):
-            rest -= total * centre
-            shift, square = _dot(centre, rest), _dot(centre, centre)
+            if whole:
+                for f in range(d):
+                    rest[f] += p * vector[f]
+            else:
+                for f in range(d):
+                    rest[f] += p * (vector[f] - centre[f])
         offset[r] = _dot(rest, rest)
         for a in range(ptr[r], ptr[r + 1]):
             p, vector = mass[a], vectors[key[a]]
-            size, along = length[head[r], key[a]], _dot(vector, rest)
-            if len(centre):
-                size += square - 2.0 * _dot(vector, centre)
-                along -= shift
+            if whole:
+                size, along = length[head[r], key[a]], _dot(vector, rest)
+            else:
+                for f in range(d):
+                    u[f] = vector[f] - centre[f]
+                size, along = _dot(u, u), _dot(u, rest)
             linear[a] = p * (p * size - 2.0 * along)
     return offset, linear
 
@@ -173,6 +181,7 @@ def output_couplers(
     key: Ints,
     head: Ints,
     values: Floats,
+    centred: Floats,
     chosen_ptr: Longs,
     chosen: Longs,
 ) -> tuple[Ints, Ints, Floats]:
@@ -182,7 +191,7 @@ def output_couplers(
     same to the last bit as `gram_couplers`, whether the rows beside it allow that or not.
 
     Args:
-        ptr, mass, key, head, values: the rows.
+        ptr, mass, key, head, values, centred: the rows, see `output_linear`.
         chosen_ptr, chosen: the variables wanted, row after row; ends are positions among them.
     """
     pairs = count_pairs(chosen_ptr)
@@ -200,12 +209,13 @@ def output_couplers(
         turned = np.empty((d, n))
         for a in range(n):
             e = chosen[start + a]
-            vector, p = values[head[r], key[e]], 1.0 if whole else mass[e]
             row = w[a]
-            for f in range(d):
-                row[f] = p * vector[f]
-            for f in range(len(centre)):
-                row[f] -= p * centre[f]
+            if whole:
+                row[:] = centred[head[r], key[e]]
+            else:
+                vector, p = values[head[r], key[e]], mass[e]
+                for f in range(d):
+                    row[f] = p * (vector[f] - centre[f])
             for f in range(d):
                 turned[f, a] = row[f]
         products = np.empty(n)

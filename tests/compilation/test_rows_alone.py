@@ -229,3 +229,19 @@ def test_rows_too_short_for_levels_are_weighed_alike_beside_longer_ones() -> Non
         what = {"objective": "output", "select": qa.SoftWeights(3, k=2), "passes": ()}
         together, alone = call.compiled(1, **what), call.row(0, 0).compiled(1, **what)
         assert columns(together.program, 0, 0) == columns(alone.program, 0, 0), seed
+
+
+def test_values_of_keys_that_a_row_does_not_see_take_no_digits_from_it() -> None:
+    """A causal row of values of one size, before a key whose values are far larger."""
+    scores = np.array([[[0.5, 0.25, -np.inf], [0.5, 0.25, 0.0]]])
+    values = np.array([[[1.0, 0.5], [-0.25, 1.0], [1e8, -1e8]]])
+    options = {"select": qa.OneHot(), "objective": "output", "target": None}
+    together = qa.compile(scores, 1, values=values, **options)
+    alone = qa.compile(scores[:, :1], 1, values=values, **options)
+    short = qa.compile(scores[:, :1, :2], 1, values=values[:, :2], **options)
+    program, first = together.stages[0].program, alone.stages[0].program
+    assert np.array_equal(program.objective.linear[:2], first.objective.linear)
+    assert program.objective.bias[0] == first.objective.bias[0]
+    plain = short.stages[0].program.objective
+    assert program.objective.linear[:2] == pytest.approx(plain.linear, rel=1e-14)
+    assert program.objective.bias[0] == pytest.approx(plain.bias[0], rel=1e-14)

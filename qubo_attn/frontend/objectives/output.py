@@ -64,15 +64,15 @@ class Output(Objective):
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.values, "values", self.name)
         # Only differences matter: about their mean, rows that see every key need no mean.
-        values = centred(values, np.asarray(attention.visible.any(axis=1)))
+        middle = centred(values, np.asarray(attention.visible.any(axis=1)))
 
         def work(part: slice) -> tuple[Floats, ...]:
             ptr, entries = rows_at(rows.ptr, part)
             columns = ptr, rows.mass[entries], rows.key[entries], rows.head[part]
-            return kernels.output_linear(*columns, values)
+            return kernels.output_linear(*columns, values, middle)
 
         offset, linear = by_rows(work, rows.ptr, SUMS)
-        return Quadratic(float(offset.sum()), linear, couplers=_Products(rows, values))
+        return Quadratic(float(offset.sum()), linear, couplers=_Products(rows, values, middle))
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.
@@ -99,6 +99,7 @@ class _Products(Portable):
 
     rows: Rows
     values: Floats
+    centred: Floats
 
     @property
     def ptr(self) -> Longs:
@@ -115,7 +116,7 @@ class _Products(Portable):
         entries = len(self.rows.key)
         if entries < len(self.rows) * keys or heads * keys * keys > 2 * entries:
             return None
-        return kernels.gram_matrices(self.values)
+        return kernels.gram_matrices(self.centred)
 
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         rows, gram = self.rows, self.gram
@@ -128,7 +129,7 @@ class _Products(Portable):
             cut = slice(part.start, part.stop + 1)
             if gram is not None:
                 return kernels.gram_couplers(mass, key, rows.head[part], gram, chosen_ptr[cut])
-            columns = (rows.mass, rows.key, rows.head[part], self.values)
+            columns = (rows.mass, rows.key, rows.head[part], self.values, self.centred)
             return kernels.output_couplers(rows.ptr[cut], *columns, chosen_ptr[cut], chosen)
 
         i, j, bias = by_rows(work, chosen_ptr, SUMS)
