@@ -29,7 +29,7 @@ def at_one_scale(vectors: Vectors) -> Vectors:
         >>> import numpy as np
         >>> nothing = np.zeros(0, int), np.zeros(0, int), np.zeros(0)
         >>> at_one_scale(Vectors(np.array([3e-200, 5.0]), nothing, 0.0, np.arange(2), "BINARY"))[0]
-        array([0.6..., 0.625])
+        array([0.57408789, 0.625     ])
     """
     linear, (i, j, bias) = vectors.linear, vectors.quadratic
     component = kernels.connected_components(len(linear), i.astype(np.int64), j.astype(np.int64))
