@@ -189,8 +189,12 @@ def pack(compilation: Compilation, digests: frozenset[str] = frozenset()) -> byt
     buffer = io.BytesIO()
     packer = _Packer(buffer, pickle.HIGHEST_PROTOCOL)
     packer.names = {id(compilation.attention.rows): "rows"}
-    if compilation.recipe.target is not None:
-        packer.names[id(compilation.recipe.target)] = "target"
+    for name, part in (
+        ("values", compilation.attention.values),
+        ("target", compilation.recipe.target),
+    ):
+        if part is not None:
+            packer.names[id(part)] = name
     # First the placement, so that the receiver may put another in its place in the stages.
     packer.dump((digest, None if digest in digests else placement))
     if placement is not None:
@@ -211,7 +215,11 @@ def unpack(
         placements: placements by their digests; one of these takes the place of one sent.
     """
     unpacker = _Unpacker(io.BytesIO(data))
-    unpacker.objects = {"rows": attention.rows, "target": recipe.target}
+    unpacker.objects = {
+        "rows": attention.rows,
+        "values": attention.values,
+        "target": recipe.target,
+    }
     digest, placement = unpacker.load()
     unpacker.objects["placement"] = placements.get(digest, placement)
     return Compilation(attention, recipe, unpacker.load())

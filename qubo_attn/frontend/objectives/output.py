@@ -26,7 +26,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs, segment_ids
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, segment_ids
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
@@ -63,8 +63,9 @@ class Output(Objective):
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.values, "values", self.name)
+        products = _Products(rows, values, np.asarray(attention.visible.any(axis=1)))
         # Only differences matter: about their mean, rows that see every key need no mean.
-        middle = centred(values, np.asarray(attention.visible.any(axis=1)))
+        middle = products.centred
 
         def work(part: slice) -> tuple[Floats, ...]:
             ptr, entries = rows_at(rows.ptr, part)
@@ -72,7 +73,7 @@ class Output(Objective):
             return kernels.output_linear(*columns, values, middle)
 
         offset, linear = by_rows(work, rows.ptr, SUMS)
-        return Quadratic(float(offset.sum()), linear, couplers=_Products(rows, values, middle))
+        return Quadratic(float(offset.sum()), linear, couplers=products)
 
     def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.
@@ -99,7 +100,12 @@ class _Products(Portable):
 
     rows: Rows
     values: Floats
-    centred: Floats
+    seen: Bools
+
+    @cached_property
+    def centred(self) -> Floats:
+        """Values about the mean of those that any query sees."""
+        return centred(self.values, self.seen)
 
     @property
     def ptr(self) -> Longs:
