@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -32,7 +32,6 @@ from qubo_attn.common.checks import MOST_UNITS, flag, number, one_of
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.vocabulary import CARDINALITIES, TOPOLOGIES
-from qubo_attn.errors import InfeasibleError, PassError
 from qubo_attn.formulations.cardinality import Cardinality, choose
 from qubo_attn.formulations.carried import (
     above_rounding,
@@ -43,25 +42,26 @@ from qubo_attn.formulations.carried import (
     usual_sizes,
 )
 from qubo_attn.formulations.certificates import Certificates, certify, certify_levels, joined
+from qubo_attn.formulations.others import check_others, component_ranges
 from qubo_attn.formulations.proofs import by_steps, step_costs, step_scale
 from qubo_attn.formulations.slack import add_slack
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
-from qubo_attn.ir.columns import Kind, Sense
+from qubo_attn.formulations.warm import warmed
+from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import (
     at_most_rows,
-    bit_rows,
     exact_rows,
     leveled_rows,
     row_components,
-    row_ranges,
     sum_rows,
 )
 from qubo_attn.pipeline.pipeline import PRICED, UNPRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 
+SHARE = 0.05
 AT_MOST = ("unary", "binary", "unbalanced")
 
 
@@ -72,12 +72,14 @@ class Prices(NamedTuple):
         weight, slope: A and mu of each.
         margin: least distance of points that break it above the optimum; -inf without a promise.
         proofs: what proves them, where that can be checked again.
+        note: what a reader should know of them.
     """
 
     weight: Floats
     slope: Floats
     margin: Floats
     proofs: tuple[Certificates, ...] = ()
+    note: str = ""
 
 
 @named_fields
@@ -87,7 +89,9 @@ class InsertPenalties:
 
     Attributes:
         margin: how far infeasible points shall lie above the optimum, as a share of the row's
-            largest cost of a corrective flip.
+            largest cost of a corrective flip. ``"auto"``: a number of temperatures, where
+            ``temperature`` says how warm the machine is (`qubo_attn.formulations.warm`), else a
+            share of 0.05.
         at_most: what upper bounds get: ``"unary"`` slack (the default: coefficients of one size),
             ``"binary"`` slack (fewer bits), or ``"unbalanced"`` (no bits, no promise).
         relax: try the convex relaxation besides step costs; smaller weights, for about a
@@ -99,6 +103,8 @@ class InsertPenalties:
             variable changes), ``"network"``, ``"grid"``, or ``"auto"``, which `compile` uses.
         topology: of the machine that ``"auto"`` counts qubits on: ``"zephyr"`` (the default),
             ``"pegasus"``, or ``"all-to-all"``, where rows stay dense as couplers cost nothing.
+        temperature: of the machine, in units of a field; None where there is none.
+        aim: temperature that reads shall have at least, in units of the objective; 0 for none.
 
     Example:
         Here a slope alone holds the row to one key, without any coupler:
@@ -114,12 +120,14 @@ class InsertPenalties:
         pick[0,0]: x[0,0,0] + x[0,0,1] + x[0,0,2] == 1 price 0 slope 1.5
     """
 
-    margin: float = 0.05
+    margin: float | str = "auto"
     at_most: str = "unary"
     relax: bool = True
     linear: bool = False
     cardinality: str = "dense"
     topology: str = "zephyr"
+    temperature: float | None = None
+    aim: float = 0.0
 
     name: ClassVar[str] = "insert-penalties"
     needs: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
@@ -127,12 +135,27 @@ class InsertPenalties:
     breaks: ClassVar[frozenset[Fact]] = frozenset({UNPRICED})
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "margin", number("margin", self.margin, 0, MOST_UNITS))
+        if not (isinstance(self.margin, str) and self.margin == "auto"):
+            object.__setattr__(self, "margin", number("margin", self.margin, 0, MOST_UNITS))
+        if self.temperature is not None:
+            warmth = number("temperature", self.temperature, 1e-6, 1e6)
+            object.__setattr__(self, "temperature", warmth)
+        object.__setattr__(self, "aim", number("aim", self.aim, 0, MOST_UNITS))
         one_of("at_most", self.at_most, AT_MOST)
         for name in ("relax", "linear"):
             object.__setattr__(self, name, flag(name, getattr(self, name)))
         one_of("cardinality", self.cardinality, CARDINALITIES)
         one_of("topology", self.topology, TOPOLOGIES)
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether margins are in units of the machine's temperature."""
+        return self.margin == "auto" and self.temperature is not None
+
+    @property
+    def share(self) -> float:
+        """Margin as a share of the largest cost of a corrective flip."""
+        return SHARE if isinstance(self.margin, str) else self.margin
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with every constraint priced.
@@ -165,6 +188,7 @@ class InsertPenalties:
                 prices = price(program, rows, sizes[rows])
                 weight[rows], slope[rows], margin[rows] = prices[:3]
                 proofs += prices.proofs
+                notes += (prices.note,) if prices.note else ()
         check_carried(program, sizes, weight, slope)
         error = _below(c.rhs[bounds], weight[bounds]) if self.at_most == "unbalanced" else 0.0
         note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
@@ -218,23 +242,31 @@ class InsertPenalties:
     def _price_sums(self, program: Program, index: Longs, size: Floats, form: Array) -> Prices:
         """Return prices of rows that add up to exactly k."""
         costs, shape = step_costs(program, program.constraints.take(index)), form[index]
-        margin = self.margin * step_scale(costs, usual_sizes(program, index, size))
-        if self.margin > 0:
+        note = ""
+        # Where the temperature says how much is enough, this only tells a row without any
+        # objective from its infeasible points.
+        share = 1e-3 if self.is_warm else self.share
+        margin = share * step_scale(costs, usual_sizes(program, index, size))
+        if self.share > 0:
             # What is less than rounding keeps nothing apart.
             steps = by_steps(costs, margin)
             margin = np.maximum(margin, 2.0 * rounding(program, index, size, *steps))
         proof = certify(program, index, margin, relax=self.relax, form=shape, costs=costs)
+        if self.is_warm:
+            warmth = cast(float, self.temperature)
+            proof, note = warmed(proof, costs, self.topology, warmth, self.aim)
+            margin = proof.margin
         if not self.linear:
-            return Prices(proof.weight, proof.slope, margin, (proof,))
+            return Prices(proof.weight, proof.slope, margin, (proof,), note)
         loose = (shape == Cardinality.DENSE) & (proof.weight > 0)
         weight, margin = np.where(loose, 0.0, proof.weight), np.where(loose, -np.inf, margin)
         return Prices(weight, proof.slope, margin, (proof.take(~loose),))
 
     def _price_levels(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of rows whose keys have levels, and of the gates of these."""
-        proof = certify_levels(program, index, self.margin)
+        proof = certify_levels(program, index, self.share)
         weight, margin = above_rounding(
-            program, index, size, proof.weight, proof.margin, self.margin
+            program, index, size, proof.weight, proof.margin, self.share
         )
         return Prices(weight, proof.slope, margin, (replace(proof, weight=weight, margin=margin),))
 
@@ -244,24 +276,19 @@ class InsertPenalties:
         """Return prices of upper bounds, with binary slack or without any."""
         cost = removal[index]
         usual = usual_sizes(program, index, size)
-        margin = self.margin * np.where(cost > 0, cost, np.where(usual > 0, usual, 1.0))
-        weight, margin = above_rounding(program, index, size, cost + margin, margin, self.margin)
+        margin = self.share * np.where(cost > 0, cost, np.where(usual > 0, usual, 1.0))
+        weight, margin = above_rounding(program, index, size, cost + margin, margin, self.share)
         if self.at_most == "unbalanced":
             return Prices(weight, weight, np.full(len(index), -np.inf))
         return Prices(weight, np.zeros(len(index)), margin)
 
     def _price_by_range(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of any other constraints: the range of their component's objective."""
-        _check_others(program, index)
-        o, upper = program.objective, program.variables.upper.astype(np.float64)
-        component = program.components
-        span = np.bincount(component, weights=np.abs(o.linear) * upper)
-        pairs = np.abs(o.bias) * upper[o.i] * upper[o.j]
-        span += np.bincount(component[o.i], weights=pairs, minlength=len(span))
-        width = span[row_components(program)[index]]
+        check_others(program, index)
+        width = component_ranges(program)[row_components(program)[index]]
         width = np.where(width > 0, width, 1.0)
-        weight, margin = (np.asarray(scale * width) for scale in (1 + self.margin, self.margin))
-        weight, margin = above_rounding(program, index, size, weight, margin, self.margin)
+        weight, margin = (np.asarray(scale * width) for scale in (1 + self.share, self.share))
+        weight, margin = above_rounding(program, index, size, weight, margin, self.share)
         return Prices(weight, np.zeros(len(index)), margin)
 
 
@@ -305,33 +332,6 @@ def _below(k: Floats, weight: Floats) -> float:
     A price is zero at h = k - S = 0 and 1, below zero in between: -A h + A h^2.
     """
     return float((weight * np.maximum(k * k - k, 0.25)).sum())
-
-
-def _check_others(program: Program, index: Longs) -> None:
-    """Reject constraints that cannot hold, or whose price would promise nothing."""
-    c, whole = program.constraints, program.constraints.rhs == np.rint(program.constraints.rhs)
-    least, most = row_ranges(program)
-    never = (least > c.rhs + 1e-9) | ((c.sense == Sense.EQ) & (most < c.rhs - 1e-9))
-    if never[index].any():
-        r = int(index[never[index]][0])
-        label = program.constraints.label(r)
-        raise InfeasibleError(
-            f"{label} cannot hold: its variables reach {least[r]:g} to {most[r]:g}, and its "
-            f"right-hand side is {c.rhs[r]:g}",
-            labels=(label,),
-        )
-    whole &= np.bincount(c.row, weights=c.coef != np.rint(c.coef), minlength=len(c)) == 0
-    one_sided = (c.implications & bit_rows(program)) | (c.kind == Kind.GATE)
-    for good, reason in (
-        (whole, "has coefficients that are not whole numbers; scale it first"),
-        (
-            (c.sense == Sense.EQ) | one_sided,
-            "is an inequality that needs slack bits; run canonicalize first",
-        ),
-    ):
-        if not good[index].all():
-            label = program.constraints.label(int(index[~good[index]][0]))
-            raise PassError(f"{label} {reason}", constraint=label)
 
 
 def _shaped(priced: Rewrite, form: Array) -> Rewrite:

@@ -11,6 +11,7 @@ from .compiled import load as load
 from .compiler import compile as compile
 from .decoding.result import AttentionResult as AttentionResult
 from .decoding.temperature import effective_temperature as effective_temperature
+from .decoding.temperature import row_temperatures as row_temperatures
 from .embedding.cache import EmbeddingCache as EmbeddingCache
 from .errors import (
     DecodeError as DecodeError,
@@ -111,6 +112,7 @@ from .interchange.formats import read_bqm as read_bqm
 from .interchange.formats import write_bqm as write_bqm
 from .ir.lift import Lift as Lift
 from .ir.program import Program as Program
+from .machine.simulated import SimulatedMachine as SimulatedMachine
 from .machine.target import Target as Target
 from .passes import (
     BinarizeWeights as BinarizeWeights,

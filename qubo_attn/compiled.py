@@ -11,23 +11,20 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from qubo_attn.backend.sample import sample_all
-from qubo_attn.backend.sampler_options import check_options, check_seed
+from qubo_attn.backend.sampler_options import check_options
 from qubo_attn.backend.submission import Submission
-from qubo_attn.backend.unembed import MAJORITY, check_method
-from qubo_attn.common.checks import flag, shown, whole
+from qubo_attn.backend.unembed import MAJORITY
+from qubo_attn.common.checks import flag
 from qubo_attn.common.files import path_of, writing
 from qubo_attn.common.keywords import named, names_of
 from qubo_attn.compilation import storage
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.lower import lower
-from qubo_attn.decoding.decode import decode
-from qubo_attn.decoding.decoders import check_decoder
+from qubo_attn.decoding.decode import check_decoding, decode
 from qubo_attn.decoding.lost_mass import Losses, losses_of
-from qubo_attn.decoding.multipliers import MOST_STEPS, refine
 from qubo_attn.decoding.result import AttentionResult
+from qubo_attn.decoding.sampling import Sampling, samples_of
 from qubo_attn.embedding.cache import EmbeddingCache
-from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.hidden import read_mask
 
@@ -121,23 +118,29 @@ class CompiledAttention(Compilation):
         decoder: str | None = None,
         *,
         chain_break_method: str = MAJORITY,
+        repair: str = "every",
+        descend: bool = True,
     ) -> AttentionResult:
         """Return the attention behind the samples.
 
-        Every independent row takes its own best read, feasible ones first. Rows whose best read
-        fails a constraint are repaired greedily and counted.
+        Every independent row takes its own best read, once all of them are repaired greedily to the
+        row's constraints. ``result.reads`` says what the sampler alone gave, and what was added.
 
         Args:
             samplesets: one per submission, in order; over its variables or over its qubits.
             decoder: ``"renormalise"`` or ``"residual"``; the objective's own when None.
             chain_break_method: how samples over qubits are read, see `Submission.unembed`.
+            repair: ``"every"`` read is repaired and the best one taken; ``"best"``: the best
+                feasible read is taken, repaired ones only in rows without any; ``"none"``: the
+                same, and nothing is repaired.
+            descend: let the best read descend by single steps and exchanges of two.
 
         Raises:
             DecodeError: the sample sets do not belong to the submissions, hold what no sampler
                 answers, or nothing is left of one; names the submission.
-            InputError: the decoder or the method is not known.
+            InputError: the decoder, the method or the repair is not known.
         """
-        return decode(self, samplesets, decoder, chain_break_method)
+        return decode(self, samplesets, decoder, chain_break_method, repair, descend)
 
     def solve(
         self,
@@ -148,6 +151,9 @@ class CompiledAttention(Compilation):
         before: Callable[[Submission], None] | None = None,
         chain_break_method: str = MAJORITY,
         multiplier_steps: int = 0,
+        repair: str = "every",
+        descend: bool = True,
+        gauges: int = 0,
         **options: object,
     ) -> AttentionResult:
         """Sample every submission and decode.
@@ -163,6 +169,8 @@ class CompiledAttention(Compilation):
             chain_break_method: how samples of a machine are read, see `Submission.unembed`.
             multiplier_steps: rounds of sampling besides the first, between which the slopes of
                 linear penalties move towards feasible reads (`InsertPenalties` with ``linear``).
+            repair, descend: see `decode`.
+            gauges: spin reversals that the reads of a machine are spread over; none when 0.
             **options: further keywords of the sampler, e.g. ``num_reads=100``; a sampler that takes
                 ``num_reads`` is told 32 without it.
 
@@ -172,24 +180,11 @@ class CompiledAttention(Compilation):
                 with qubits or couplers that are gone; names the first.
             DecodeError: the sampler's answer does not belong to a submission; names it.
         """
-        if decoder is not None:
-            check_decoder(decoder)
-        steps = whole("multiplier_steps", multiplier_steps, 0, MOST_STEPS)
-        if before is not None and not callable(before):
-            raise InputError(f"before must be a function, not {shown(before)}", argument="before")
-        seed = check_seed(seed)
-        check_method(chain_break_method)
+        check_decoding(decoder, repair, descend)
         check_options(sampler, options, names_of(CompiledAttention.solve))
-
-        def sample(compilation: Compilation, step: int) -> list[dimod.SampleSet]:
-            parts = compilation.submissions
-            first = None if seed is None else seed + step * len(parts)
-            return sample_all(parts, sampler, first, options, chain_break_method, before)
-
-        samplesets = sample(self, 0)
-        if steps:
-            samplesets = refine(self, samplesets, sample, steps)
-        return self.decode(samplesets, decoder)
+        way = Sampling(sampler, seed, options, chain_break_method, before, gauges)
+        samplesets = samples_of(self, way, multiplier_steps)
+        return self.decode(samplesets, decoder, repair=repair, descend=descend)
 
     # -- again --------------------------------------------------------------------------------
 

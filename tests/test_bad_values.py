@@ -45,6 +45,7 @@ NEEDED: dict[Any, dict[str, Any]] = {
     qa.Budget: {"k": 2},
     qa.Embed: {"target": qa.Target.zephyr(2)},
     qa.Pipeline: {"passes": ()},
+    qa.SimulatedMachine: {"target": "zephyr:1"},
 }
 SELECTS = (qa.ExactlyK, qa.AtMostK, qa.OneHot, qa.Unconstrained, qa.Budget, qa.SoftWeights)
 OBJECTIVES = (
@@ -56,7 +57,7 @@ PASSES = (
 )  # fmt: skip
 CONSTRUCTORS = (
     *SELECTS, *OBJECTIVES, *PASSES, qa.Head, qa.Diversity, qa.Agreement, qa.Pipeline,
-    qa.EmbeddingCache,
+    qa.EmbeddingCache, qa.SimulatedMachine,
 )  # fmt: skip
 
 
@@ -172,11 +173,14 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
         "from_attentions": (
             qa.from_attentions, {"attentions": (np.full((1, 2, 3, 4), 0.25),), "layer": 0}, set(),
         ),
-        "effective_temperature": (
-            qa.effective_temperature,
-            {"program": compiled.program, "samples": np.zeros((1, len(compiled.program)))},
-            set(),
-        ),
+        **{
+            name: (
+                getattr(qa, name),
+                {"program": compiled.program, "samples": np.zeros((1, len(compiled.program)))},
+                set(),
+            )
+            for name in ("effective_temperature", "row_temperatures")
+        },
         "integer_ising": (qa.integer_ising, {"program": s["program"]}, set()),
         "qama_program": (qa.qama_program, vectors, set()),
         "qama_decode": (qa.qama_decode, vectors | {"samples": bits}, set()),
@@ -254,7 +258,8 @@ NAMES = (
     "compile", "compile_batch", "solve", "solve of the local sampler", "decode", "rebind",
     "schedule", "report", "html", "write_html", "draw", "save", "load", "plot", "output_errors",
     "validate of a submission", "diagnose", "unembed", "read", "export", "read_bqm", "write_bqm",
-    "read_attention", "from_attentions", "effective_temperature", "integer_ising", "qama_program",
+    "read_attention", "from_attentions", "effective_temperature", "row_temperatures",
+    "integer_ising", "qama_program",
     "qama_decode", "validate", "stages_page", "Program.parse", "TieVariables.from_kv_head",
     "Target.zephyr", "Target.pegasus", "Target.all_to_all", "Target.of", "Target.from_json",
 )  # fmt: skip

@@ -15,7 +15,7 @@ from dwave.system import FixedEmbeddingComposite
 from dwave.system.testing import MockDWaveSampler
 
 import qubo_attn as qa
-from qubo_attn.decoding.reads import best_reads, read_parts
+from qubo_attn.decoding.reads import broken_share, read_parts
 from qubo_attn.ir.program import Program
 
 SCORES = np.random.default_rng(0).normal(size=(2, 3, 8))
@@ -69,8 +69,8 @@ def test_broken_chains_are_counted_by_occurrence() -> None:
     chain = next(c for c in part.embedding.values() if len(c) > 1)
     spins[0, list(embedded.variables).index(chain[0])] = -1
     sampleset = dimod.SampleSet.from_samples_bqm((spins, list(embedded.variables)), embedded)
-    _, plain = best_reads(compiled.program, read_parts([part], [sampleset]))
-    _, merged = best_reads(compiled.program, read_parts([part], [sampleset.aggregate()]))
+    plain = broken_share(read_parts([part], [sampleset]))
+    merged = broken_share(read_parts([part], [sampleset.aggregate()]))
     assert plain == pytest.approx(merged)
     assert plain == pytest.approx(0.1 / len(part.variables))
 

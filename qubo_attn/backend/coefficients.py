@@ -49,7 +49,10 @@ class Coefficients(Sealed):
 
 
 def coefficients(
-    form: Quadratic, wiring: Wiring, chain_strength: ChainStrength = "auto"
+    form: Quadratic,
+    wiring: Wiring,
+    chain_strength: ChainStrength = "auto",
+    least: Floats | None = None,
 ) -> Coefficients:
     """Return the coefficients of ``form`` on the machine, every component filling its ranges.
 
@@ -61,6 +64,8 @@ def coefficients(
             it whole (`qubo_attn.backend.chain_strength`) and a margin for the machine's errors;
             ``"auto"``: torque compensation, but no less than that margin and no more than that
             bound and margin.
+        least: least program energy per hardware unit of each component. Those that would fill their
+            ranges with less leave room, and their chains take it all.
     """
     component = wiring.placement.component
     h = kernels.ising_fields(form.linear, form.i, form.j, form.bias)
@@ -72,6 +77,11 @@ def coefficients(
         torque = strength if chain_strength == "auto" else None
         strength = _proved_strengths(wiring, fields, couplings, torque)
     scale = _scales(wiring, fields, couplings, strength)
+    if least is not None and least.any():
+        most = -wiring.placement.target.limits.j[0] * least[component] / (1.0 + _HEADROOM)
+        strength = np.where((scale < least)[component], np.maximum(strength, most), strength)
+        # Chains may fill the range of a qubit's couplings: the scale is worked out with them.
+        scale = np.maximum(_scales(wiring, fields, couplings, strength), least)
     by_variable = scale[component]
     return Coefficients(
         scale, h / by_variable, coupling / scale[wiring.edge], strength / by_variable, wiring

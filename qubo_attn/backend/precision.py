@@ -1,12 +1,9 @@
-"""Precision: what of a row's coefficients stands out of a machine's errors, in bits.
+"""Precision: what a warm machine returns of every row, and what its errors do to it.
 
-The signal of a row is the standard deviation of its fields (and of its couplings), each shared by
-the qubits of a chain (by the couplers that carry it), in hardware units: what all of them have in
-common, as from a penalty, tells no key from another. Machines err in fields by 0.01 to 0.025 and in
-couplings by 0.01 to 0.015 (integrated control errors, from the vendor's figures for Advantage);
-`FIELD_ERROR` and `COUPLING_ERROR` are taken here. ``bits = log2(1 + signal / error)``: 0 without a
-signal, 1 where it equals the error. On the dynamic range of QUBOs see Muecke, Gerlach and
-Piatkowski (arXiv 2307.02195).
+Reads are taken to follow Boltzmann's law of the logical model at the machine's temperature, all
+chains whole: exact for blocks of up to `EXACT` bits; for others from one good state and all states
+one step from it (one bit changed, or a one exchanged for a zero). Errors of coefficients are not in
+these chances; they stand beside the temperature.
 """
 
 from __future__ import annotations
@@ -15,79 +12,150 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.backend.coefficients import Coefficients
-from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs, pointers
+from qubo_attn.common.checks import share
+from qubo_attn.errors import InputError
+from qubo_attn.ir.blocks import blocks_of, form_of, limits
+from qubo_attn.ir.columns import Sense
+from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
-from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
+
+EXACT = 10
+# A row of which a smaller share of reads is feasible drowns in the machine's warmth.
+DROWNS = 0.05
+# States that the search for a good one starts from.
+_STARTS = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Precision:
-    """Signal of every independent row on the machine; made by `CompiledAttention.precision`.
+    """What to expect of every independent row; made by `CompiledAttention.precision`.
 
     Attributes:
         submission: int64, the submission that carries each row.
         head, query: int64, of the row (of the first one where a group is tied); -1 where a problem
             belongs to no single one.
-        field, coupling: float64, signal of the fields and of the couplings, in hardware units.
+        feasible: float64, chance that a read of the row holds its constraints.
+        optimum: float64, chance that a read of the row is its optimum.
+        temperature: float64, the machine's temperature in units of the row's objective.
+        error: float64, standard deviation of what errors do to a key's coefficient, likewise.
 
     Example:
         >>> import numpy as np, qubo_attn as qa
         >>> scores = np.random.default_rng(0).normal(size=(2, 3, 8))
         >>> compiled = qa.compile(scores, 2, select=qa.ExactlyK(2), target="zephyr:2")
-        >>> len(compiled.precision().field)
-        6
+        >>> precision = compiled.precision()
+        >>> len(precision.optimum), bool((precision.optimum <= precision.feasible).all())
+        (6, True)
     """
 
     submission: Longs
     head: Longs
     query: Longs
-    field: Floats
-    coupling: Floats
+    feasible: Floats
+    optimum: Floats
+    temperature: Floats
+    error: Floats
 
-    @property
-    def field_bits(self) -> Floats:
-        """``log2(1 + signal / error)`` of the fields."""
-        return np.log2(1.0 + self.field / FIELD_ERROR)
+    def reads_for(self, chance: float) -> Longs:
+        """Return how many reads show each row's optimum with some chance.
 
-    @property
-    def coupling_bits(self) -> Floats:
-        """``log2(1 + signal / error)`` of the couplings."""
-        return np.log2(1.0 + self.coupling / COUPLING_ERROR)
+        Args:
+            chance: above 0 and below 1.
 
-    @property
-    def bits(self) -> Floats:
-        """The better of both."""
-        return np.maximum(self.field_bits, self.coupling_bits)
+        Raises:
+            InputError: it is not.
+        """
+        chance = share("chance", chance, positive=True)
+        if chance == 1.0:
+            raise InputError("chance must be below 1: no number of reads is certain", chance=chance)
+        missed = np.log1p(-np.clip(self.optimum, 1e-9, 1.0 - 1e-12))
+        # A hair less, so that rounding adds no read.
+        reads: Longs = np.ceil(np.log1p(-chance) / missed - 1e-9).astype(np.int64)
+        return np.maximum(reads, 1)
 
 
-def precision(program: Program, values: Coefficients) -> Precision:
-    """Return the signal of every component; see `CompiledAttention.precision`."""
-    placement, plan = values.wiring.placement, values.wiring.plan
+def precision(program: Program, values: Coefficients, open_: Program, lift: Lift) -> Precision:
+    """Return what to expect of every component; see `CompiledAttention.precision`.
+
+    Args:
+        program: what is sampled, priced and over bits.
+        values: its coefficients on the machine.
+        open_: the program before prices and encodings, whose constraints must hold.
+        lift: from ``program`` to it.
+    """
+    placement, target = values.wiring.placement, values.wiring.placement.target
     component = placement.component
     count = int(component.max(initial=-1)) + 1
     # Stable: the first of each component is its lowest variable of a head.
     owned = np.argsort(program.variables.head < 0, kind="stable")
     first = np.full(count, -1, np.int64)
     first[component[owned[::-1]]] = owned[::-1]
-    carriers = np.bincount(plan.coupling_of, minlength=len(plan.i))
+    form = form_of(program.total(), program.variables.upper)
+    rules, owner = _rules(open_, lift, component)
+    unit = target.temperature * values.scale
+    chances = kernels.block_chances(
+        _good_state(form, component), unit, blocks_of(component, owner), form, rules, EXACT
+    )
+    lengths = np.bincount(component, placement.chain_lengths, count) / np.bincount(component)
+    # A key's coefficient is twice a spin's field; a chain adds up the errors of its qubits.
+    error = 2.0 * target.errors.field * np.sqrt(lengths) * values.scale
     return Precision(
         placement.submission[first],
         program.variables.head[first].astype(np.int64),
         program.variables.query[first].astype(np.int64),
-        _signal(values.h, 1.0 / placement.chain_lengths, component, count),
-        _signal(values.coupling, 1.0 / np.maximum(carriers, 1), values.wiring.edge, count),
+        chances.feasible,
+        chances.optimum,
+        unit,
+        error,
     )
 
 
-def _signal(values: Floats, share: Floats, owner: Array, owners: int) -> Floats:
-    """Return the standard deviation of each owner's values times their mean share.
+def _good_state(form: kernels.Form, component: Longs) -> Ints:
+    """Return a state that no step and no exchange improves, the best from several starts."""
+    n = len(form.linear)
+    starts = np.random.default_rng(0).integers(0, 2, (n, _STARTS), dtype=np.int32)
+    starts[:, 0] = 0
+    reads = kernels.SampledReads(starts, np.arange(n), np.ones(_STARTS, np.int64))
+    none = np.zeros(0, np.int64)
+    open_ = limits(np.zeros(0), np.zeros(0, bool), none, none, np.zeros(0), n)
+    gates = kernels.Gates(np.full(n, -1), pointers(np.zeros(n, np.int64)), none)
+    blocks = blocks_of(component, none)
+    state = np.empty(n, np.int32)
+    state[blocks.var] = kernels.mend_reads(reads, blocks, form, open_, gates, True, True).point
+    return state
 
-    A lone value has nothing to stand out from but zero.
-    """
-    sizes = np.bincount(owner, minlength=owners)
-    many = np.maximum(sizes, 1)
-    mean = np.where(sizes > 1, np.bincount(owner, values, minlength=owners) / many, 0.0)
-    spread = np.bincount(owner, (values - mean[owner]) ** 2, minlength=owners) / many
-    shares = np.bincount(owner, share, minlength=owners) / many
-    return np.asarray(np.sqrt(spread) * shares, dtype=np.float64)
+
+def _rules(open_: Program, lift: Lift, component: Longs) -> tuple[kernels.Limits, Longs]:
+    """Return what must hold, in terms of the bits that are sampled, and the component of each."""
+    from scipy import sparse
+
+    c, upper = open_.constraints, open_.variables.upper.astype(np.float64)
+    matrix = sparse.csr_array(c.matrix(len(open_)))
+    rows = sparse.csr_array(matrix @ lift.matrix)
+    rhs = c.rhs - matrix @ lift.constant
+    equal = c.sense == Sense.EQ
+    # Encodings may lift to values outside a variable's range.
+    low = lift.constant + _side(lift, np.minimum)
+    high = lift.constant + _side(lift, np.maximum)
+    under, over = np.flatnonzero(low < -1e-9), np.flatnonzero(high > upper + 1e-9)
+    map_ = sparse.csr_array(lift.matrix)
+    every = sparse.csr_array(sparse.vstack([rows, -map_[under], map_[over]]))
+    rhs = np.concatenate([rhs, lift.constant[under], upper[over] - lift.constant[over]])
+    equal = np.concatenate([equal, np.zeros(len(under) + len(over), bool)])
+    every.sum_duplicates()
+    sizes = np.diff(every.indptr)
+    live = np.flatnonzero(sizes)
+    every, rhs, equal = every[live], rhs[live], equal[live]
+    row = np.repeat(np.arange(len(live)), np.diff(every.indptr))
+    owner = component[every.indices[every.indptr[:-1]]] if len(live) else np.zeros(0, np.int64)
+    columns = np.asarray(every.indices, np.int64), np.asarray(every.data, np.float64)
+    return limits(rhs, equal, row, *columns, lift.n_after), owner
+
+
+def _side(lift: Lift, pick: np.ufunc) -> Array:
+    """Return the sum of the negative, or the positive, entries of each row of a lift."""
+    row = np.repeat(np.arange(lift.n_before), np.diff(lift.indptr))
+    return np.bincount(row, pick(lift.data, 0.0), minlength=lift.n_before)

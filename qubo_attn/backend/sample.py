@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from qubo_attn import kernels
 from qubo_attn.backend.answers import check_answer, check_reads
-from qubo_attn.backend.bqm import logical_model
+from qubo_attn.backend.bqm import logical_model, physical_model
+from qubo_attn.backend.gauges import draw_gauge, turned, turned_back
 from qubo_attn.backend.one_scale import at_one_scale
 from qubo_attn.backend.sampler import takes_embedded
 from qubo_attn.backend.sampler_options import options_of
@@ -36,6 +38,7 @@ def sample_all(
     options: dict[str, object],
     chain_break_method: str = MAJORITY,
     before: Callable[[Submission], None] | None = None,
+    gauges: int = 0,
 ) -> list[dimod.SampleSet]:
     """Sample submissions one after another.
 
@@ -54,6 +57,7 @@ def sample_all(
         options: further keywords of the sampler.
         chain_break_method: how samples of the embedded model are read.
         before: called with each submission before it is sampled, to show progress.
+        gauges: spin reversals that the reads of a machine are spread over; none when 0.
 
     Raises:
         InputError: an option is none that the local sampler takes.
@@ -72,7 +76,7 @@ def sample_all(
             continue
         keywords = _keywords(sampler, part_seed, options)
         if embedded:
-            answer = _from_machine(part, sampler, keywords)
+            answer = _from_machine(part, sampler, keywords, gauges)
             samplesets.append(part.unembed(answer, chain_break_method))
         else:
             samplesets.append(_answer(part, sampler, part.bqm, keywords))
@@ -114,13 +118,28 @@ def _keywords(
 
 
 def _from_machine(
-    submission: Submission, sampler: dimod.Sampler, keywords: dict[str, object]
+    submission: Submission, sampler: dimod.Sampler, keywords: dict[str, object], gauges: int
 ) -> dimod.SampleSet:
     """Return samples of the embedded model, of all calls that they take."""
     from dimod import concatenate
 
-    calls = _calls(submission, keywords)
-    samplesets = [_answer(submission, sampler, submission.embedded_bqm, call) for call in calls]
+    physical = submission.physical
+    assert physical is not None
+    calls = _calls(submission, keywords, max(gauges, 1))
+    if "programming_seed" in (options_of(sampler) or ()):
+        # A stand-in is told that each call programs the machine anew.
+        calls = [{"programming_seed": number} | call for number, call in enumerate(calls)]
+    component = kernels.connected_components(len(submission.variables), submission.i, submission.j)
+    seed = cast(int, keywords.get("seed") or 0)
+    samplesets = []
+    for number, call in enumerate(calls):
+        if not gauges:
+            samplesets.append(_answer(submission, sampler, submission.embedded_bqm, call))
+            continue
+        sign = draw_gauge(physical, component, seed + number)
+        model = physical_model(turned(physical, sign), submission.embedded_offset)
+        answer = _answer(submission, sampler, model, call)
+        samplesets.append(turned_back(answer, physical, sign))
     return samplesets[0] if len(samplesets) == 1 else concatenate(samplesets)
 
 
@@ -158,14 +177,16 @@ def _beta_range(bqm: dimod.BinaryQuadraticModel) -> dict[str, object]:
     return {"beta_range": [hot, cold]}
 
 
-def _calls(submission: Submission, keywords: dict[str, object]) -> list[dict[str, object]]:
-    """Return the keywords of each call: as many as the machine's limits ask for."""
+def _calls(
+    submission: Submission, keywords: dict[str, object], least: int
+) -> list[dict[str, object]]:
+    """Return the keywords of each call: as many as the machine's limits ask for, or ``least``."""
     assert submission.physical is not None
     reads = keywords.get("num_reads")
     if reads is None:
-        return [keywords]
+        return [keywords] * least
     target = submission.physical.target
-    sizes = split_reads(target, submission.qubits, cast(int, reads), keywords)
+    sizes = split_reads(target, submission.qubits, cast(int, reads), keywords, least)
     calls = [keywords | {"num_reads": size} for size in sizes]
     if "seed" in keywords:
         # The same seed again would give the same reads again.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
     from qubo_attn.decoding.result import AttentionResult
 
+MACHINES = ("simulated",)
+
 Folder = Annotated[Path, typer.Argument(help="A folder that `compile` wrote.")]
 
 
@@ -21,13 +23,20 @@ def solve(
     folder: Folder,
     seed: Annotated[int, typer.Option(help="Seed of the local annealer.")] = 1,
     reads: Annotated[int | None, typer.Option(help="Reads per submission.")] = None,
+    machine: Annotated[
+        str | None,
+        choice(MACHINES, "A stand-in for the machine of the target ({}); none: logical models."),
+    ] = None,
     decoder: Annotated[str | None, choice(DECODERS, "{}; the objective's own if unset.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Solve a compiled folder by local simulated annealing and compare with top-k."""
+    """Solve a compiled folder by local simulated annealing and compare with top-k.
+
+    With --machine simulated the embedded models are sampled, by a machine's temperature and errors.
+    """
     import numpy as np
 
     import qubo_attn as qa
@@ -38,6 +47,7 @@ def solve(
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
     with progress("solving", len(compiled.submissions)) as step:
         result = compiled.solve(
+            None if machine is None else qa.SimulatedMachine(compiled.recipe.target, seed=seed),
             seed=seed,
             decoder=decoder,
             before=lambda part: step(f"submission {part.index}"),
@@ -72,6 +82,7 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     facts: dict[str, Any] = {
         "rows": int(result.feasible.size),
         "feasible": result.feasible_share,
+        "feasible_reads": result.reads.feasible_share,
         "repaired": int(result.repaired.sum()),
         "capped": int(result.capped.sum()),
         "empty": int(result.empty.sum()),

@@ -14,7 +14,7 @@ from qubo_attn.backend.programmings import Programmings, logical_submission
 from qubo_attn.backend.submission import Submissions
 from qubo_attn.backend.wire import SolverOrder, WireData
 from qubo_attn.backend.wiring import Wiring
-from qubo_attn.common.arrays import Bools, Floats, own_array
+from qubo_attn.common.arrays import Bools, Floats, Longs, own_array
 from qubo_attn.common.frozen import Portable
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.embedding.placement import Placement, Plan
@@ -97,6 +97,14 @@ class Compilation(Portable):
         raise PassError("no pass of this compilation left certificates")
 
     @cached_property
+    def unpriced(self) -> int:
+        """The stage before the first price or encoding: its points are whole levels."""
+        for number, stage in enumerate(self.stages[1:]):
+            if stage.program.constraints.priced.any() or stage.lift.sources is None:
+                return number
+        return len(self.stages) - 1
+
+    @cached_property
     def capped(self) -> Bools:
         """Rows that see fewer keys than they were to keep, shape (H, Q)."""
         heads, queries, keys = self.attention.shape
@@ -129,7 +137,11 @@ class Compilation(Portable):
         """Coefficients in hardware units; None without a placement."""
         if self.wiring is None:
             return None
-        return coefficients(self.program.total(), self.wiring, self.recipe.chain_strength)
+        component, head = self.wiring.placement.component, self.program.variables.head
+        aims = self.recipe.aims[np.maximum(head, 0)] / self.wiring.placement.target.temperature
+        least = np.zeros(int(component.max(initial=-1)) + 1)
+        np.maximum.at(least, component, np.where(head < 0, 0.0, aims))
+        return coefficients(self.program.total(), self.wiring, self.recipe.chain_strength, least)
 
     @cached_property
     def submissions(self) -> Submissions:
@@ -187,14 +199,33 @@ class Compilation(Portable):
         return self._programmings.arrays(solver)
 
     def precision(self) -> Precision:
-        """Return the signal of every row on the machine, beside the machine's errors.
+        """Return what a warm machine returns of every row: chances of one read.
 
         Raises:
             PassError: it was compiled without a structured target.
         """
         if self.coefficients is None:
             raise PassError("precision is that of a machine; compile for a structured target")
-        return precision(self.program, self.coefficients)
+        open_ = self.stages[self.unpriced].program
+        return precision(self.program, self.coefficients, open_, self.lift_to(self.unpriced))
+
+    def reads_for(self, chance: float) -> Longs:
+        """Return how many reads of each submission show the optimum of each of its rows.
+
+        Args:
+            chance: wanted for every row on its own, above 0 and below 1.
+
+        Returns:
+            int64, one entry per submission: that of its hardest row, see `Precision`.
+
+        Raises:
+            PassError: it was compiled without a structured target.
+            InputError: the chance is none.
+        """
+        table = self.precision()
+        reads = np.ones(len(self.submissions), np.int64)
+        np.maximum.at(reads, table.submission, table.reads_for(chance))
+        return reads
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields; hooks stay behind, and so does a wiring, which is worked out anew."""

@@ -19,7 +19,7 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
 from qubo_attn.frontend.heads import Head, complete_heads
 from qubo_attn.frontend.hidden import read_array, read_mask
-from qubo_attn.frontend.objectives import Objective, objective_named
+from qubo_attn.frontend.objectives import Boltzmann, Objective, objective_named
 from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, check_select
 from qubo_attn.machine.target import Target
 from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass, hooks
@@ -76,12 +76,20 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     _check_tie(tie, count)
     each = complete_heads(heads, options["select"], options["objective"])
     selects = tuple(check_select(head.select) for head in each)
+    objectives = tuple(objective_named(cast("str | Objective", h.objective)) for h in each)
     constrained = options["required"] is not None or options["forbidden"] is not None
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
     # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
     # numbers than for their bits, but for one-hot ones, whose bits need a price themselves.
     weights = passes.BinarizeWeights(_encoding(selects), _family(machine))
-    prices = passes.InsertPenalties(cardinality="auto", topology=_family(machine))
+    prices = passes.InsertPenalties(
+        cardinality="auto",
+        topology=_family(machine),
+        temperature=_warmth(machine),
+        aim=max(
+            (o.temperature or 0.0 for o in objectives if isinstance(o, Boltzmann)), default=0.0
+        ),
+    )
     priced_bits = (weights, prices) if weights.encoding == "one-hot" else (prices, weights)
     steps = passes_of(
         options["passes"],
@@ -101,7 +109,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         embed = passes.Embed(machine, cache, seed=seed, longest_chain=longest)
     return Recipe(
         selects,
-        tuple(objective_named(cast("str | Objective", head.objective)) for head in each),
+        objectives,
         steps,
         embed,
         machine,
@@ -186,6 +194,11 @@ def _encoding(selects: tuple[Select, ...]) -> str:
 def _family(machine: Target | None) -> str:
     """Return the topology that costs are counted on: Zephyr's where none is known."""
     return "zephyr" if machine is None or machine.topology == "other" else machine.topology
+
+
+def _warmth(machine: Target | None) -> float | None:
+    """Return how warm the machine is; None where none is known."""
+    return None if machine is None or not machine.is_grid else machine.temperature
 
 
 def _integers(machine: Target | None) -> tuple[passes.Quantize, ...]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from qubo_attn.backend.chain_strength import ChainStrength, check_chain_strength
+from qubo_attn.common.arrays import Floats
 from qubo_attn.common.frozen import Portable
 from qubo_attn.frontend.coupling import Coupling
-from qubo_attn.frontend.objectives import Objective
+from qubo_attn.frontend.objectives import Boltzmann, Objective
 from qubo_attn.frontend.select import Select
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import Embed
@@ -52,6 +53,12 @@ class Recipe(Portable):
     def __post_init__(self) -> None:
         strength = check_chain_strength(self.chain_strength)
         object.__setattr__(self, "chain_strength", strength)
+
+    @property
+    def aims(self) -> Floats:
+        """Temperature that reads of each head shall have, in logits; 0 where none is asked for."""
+        asked = [o.temperature if isinstance(o, Boltzmann) else None for o in self.objectives]
+        return np.array([aim or 0.0 for aim in asked])
 
     def without_hooks(self) -> Recipe:
         """Return the recipe as it goes to other processes, where no hook is called."""

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.backend.unembed import MAJORITY
-from qubo_attn.common.arrays import Bools, Bytes, Floats, segment_ids
+from qubo_attn.common.arrays import Bools, Floats, segment_ids
+from qubo_attn.common.checks import flag, one_of
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decoders import check_decoder, weights_of
-from qubo_attn.decoding.reads import best_reads, mean_read, read_parts
-from qubo_attn.decoding.repair import repair
-from qubo_attn.decoding.result import AttentionResult
+from qubo_attn.decoding.mended import REPAIRS, Mended, mend
+from qubo_attn.decoding.reads import broken_share, mean_read, read_parts
+from qubo_attn.decoding.result import AttentionResult, ReadQuality
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.select import SoftWeights
 from qubo_attn.ir.columns import Role
+from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import gate_pairs
 
@@ -30,34 +32,82 @@ def decode(
     samplesets: Iterable[dimod.SampleSet],
     decoder: str | None,
     chain_break_method: str = MAJORITY,
+    repair: str = REPAIRS[0],
+    descend: bool = True,
 ) -> AttentionResult:
     """Return the attention behind ``samplesets``; see `CompiledAttention.decode`."""
-    if decoder is not None:
-        check_decoder(decoder)
-    program = compiled.program
+    check_decoding(decoder, repair, descend)
     parts = list(read_parts(compiled.submissions, samplesets, chain_break_method))
-    bits, broken = best_reads(program, parts)
+    number = compiled.unpriced
+    best = mend(
+        compiled.stages[number].program,
+        compiled.lift_to(number),
+        parts,
+        every=repair == "every",
+        descends=descend and repair != "none",
+    )
     attention, first, lift = compiled.attention, compiled.stages[0].program, compiled.lift_to(0)
-    points = lift.lift(bits)
-    feasible = feasible_rows(first, points, attention)[0]
-    if not feasible.all():
-        points = _repaired(compiled, bits)
+    back = compiled.lift_between(0, number)
+    quality = _by_row(compiled, best, back)
+    # A block of several rows may have no read that holds all of them, and still hold some.
+    sampled = np.isfinite(quality.sampled)
+    feasible = sampled | feasible_rows(first, back.lift(best.raw), attention)[0]
+    point = back.lift(best.raw if repair == "none" else best.point)[0]
     decoders = [decoder or objective.decoder for objective in compiled.recipe.objectives]
     # Marginals are means over all reads; the other decoders look at the best ones alone.
-    mean = points[0]
+    mean = point
     if "marginals" in decoders:
-        mean = np.clip(lift.lift(mean_read(program, parts))[0], 0, first.variables.upper)
-    selected, weights = _weights(compiled, points[0], mean, decoders)
+        mean = lift.lift(mean_read(compiled.program, parts))[0]
+        mean = np.clip(mean, 0, first.variables.upper)
+    selected, weights = _weights(compiled, point, mean, decoders)
+    holds = feasible_rows(first, point[None], attention)[0]
     return AttentionResult(
         selected=selected,
         weights=weights,
         context=None if attention.values is None else weights @ attention.values,
         feasible=feasible,
-        repaired=feasible_rows(first, points, attention)[0] & ~feasible,
+        repaired=holds & ~feasible,
         capped=compiled.capped.copy(),
         empty=np.asarray(~attention.visible.any(axis=-1)),
-        energies=_row_energies(first, points[0], attention),
-        chain_break_fraction=broken,
+        energies=_row_energies(first, point, attention),
+        chain_break_fraction=broken_share(parts),
+        reads=quality,
+    )
+
+
+def check_decoding(decoder: str | None, repair: str, descend: bool) -> None:
+    """Check how to decode, before anything is sampled.
+
+    Raises:
+        InputError: an argument is none that `decode` takes; names it.
+    """
+    if decoder is not None:
+        check_decoder(decoder)
+    one_of("repair", repair, REPAIRS)
+    flag("descend", descend)
+
+
+def _by_row(compiled: Compilation, best: Mended, back: Lift) -> ReadQuality:
+    """Return what reads were worth, by row of the attention: that of the row's first block."""
+    first, shape = compiled.stages[0].program, compiled.attention.shape[:2]
+    component = compiled.stages[compiled.unpriced].program.components
+    held = np.flatnonzero(np.diff(back.indptr))[::-1]
+    row = first.variables.head[held], first.variables.query[held]
+    inside = (row[0] >= 0) & (row[1] >= 0)
+    block = component[back.indices[back.indptr[held[inside]]]]
+    place = row[0][inside], row[1][inside]
+
+    def spread(figures: Floats, rest: float) -> Floats:
+        columns = np.full(shape, rest)
+        columns[place] = figures[block]
+        return columns
+
+    # Rows that the passes settled leave nothing to sample: any read is feasible.
+    return ReadQuality(
+        spread(best.feasible, 1.0),
+        spread(best.sampled, 0.0),
+        spread(best.mended, 0.0),
+        spread(best.descended, 0.0),
     )
 
 
@@ -81,24 +131,6 @@ def feasible_rows(program: Program, points: Floats, attention: Attention) -> Boo
     point, variable = np.nonzero((points < -1e-9) | (points > v.upper + 1e-9))
     feasible[point, v.head[variable], v.query[variable]] = False
     return feasible
-
-
-def _repaired(compiled: Compilation, bits: Bytes) -> Floats:
-    """Mend what fails in the program as it was before any price or encoding; lift the result.
-
-    There, every point within the variables' ranges is one of whole levels, whatever the bits are.
-    """
-    changes = (
-        stage.program.constraints.priced.any() or stage.lift.sources is None
-        for stage in compiled.stages[1:]
-    )
-    before = next((number for number, change in enumerate(changes) if change), None)
-    if before is None:
-        return compiled.lift_to(0).lift(bits)
-    program = compiled.stages[before].program
-    sampled = compiled.lift_to(before).lift(bits)[0]
-    mended = repair(program, np.clip(sampled, 0, program.variables.upper))
-    return compiled.lift_between(0, before).lift(mended[None])
 
 
 def _weights(

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qubo_attn import kernels
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY, Reader
-from qubo_attn.common.arrays import Array, Bytes, Floats, Longs, segment_ids
+from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.common.checks import several, shown
-from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.ir.program import Program
 
@@ -144,27 +142,13 @@ def read_parts(
             )
 
 
-def best_reads(program: Program, parts: Iterable[PartReads]) -> tuple[Bytes, float]:
-    """Pick the best read of each component: feasible first, then lowest energy.
-
-    Returns:
-        One point of ``program``, shape (1, n), and the mean share of broken chains.
-    """
-    point = np.zeros((1, len(program)), np.uint8)
+def broken_share(parts: Iterable[PartReads]) -> float:
+    """Return the mean share of broken chains over all reads."""
     broken = reads = 0.0
     for part in parts:
-        # Components of the program that the submission carries, numbered from 0.
-        component = np.unique(program.components[part.variables], return_inverse=True)[1]
-        place = np.full(len(program), -1, np.int64)
-        place[part.variables] = np.arange(len(part.variables))
-        energies = _energies(program, part, place, component)
-        failures = _failures(program, part, place, component)
-        # Of those that fail least. Added up, small energies would drown in the unit of a failure.
-        best = np.where(failures > failures.min(axis=0), np.inf, energies).argmin(axis=0)
-        point[0, part.variables] = part.bits[best[component], np.arange(len(component))]
         broken += float(part.broken @ part.counts)
         reads += float(part.counts.sum())
-    return point, broken / reads if reads else 0.0
+    return broken / reads if reads else 0.0
 
 
 def mean_read(program: Program, parts: Iterable[PartReads]) -> Floats:
@@ -173,40 +157,3 @@ def mean_read(program: Program, parts: Iterable[PartReads]) -> Floats:
     for part in parts:
         mean[0, part.variables] = np.average(part.bits, axis=0, weights=part.counts)
     return mean
-
-
-def _energies(program: Program, part: PartReads, place: Longs, component: Longs) -> Floats:
-    """Return the program energy of each component in each read, constants excluded.
-
-    Args:
-        program: all of it.
-        part: reads of one submission.
-        place: of each program variable in the submission, -1 where it is in another.
-        component: of each variable of the submission.
-    """
-    form = program.total()
-    inside = (place[form.i] >= 0) & (place[form.j] >= 0)
-    return kernels.block_energies(
-        part.bits,
-        form.linear[part.variables],
-        place[form.i[inside]],
-        place[form.j[inside]],
-        form.bias[inside],
-        component,
-        int(component.max(initial=-1)) + 1,
-    )
-
-
-def _failures(program: Program, part: PartReads, place: Longs, component: Longs) -> Floats:
-    """Return how many constraints each component fails in each read; see `_energies`."""
-    c = program.constraints
-    outside = np.bincount(segment_ids(c.ptr), weights=place[c.var] < 0, minlength=len(c))
-    inside = c.take(outside == 0)
-    counts = np.zeros((int(component.max(initial=-1)) + 1, len(part.bits)))
-    if len(inside):
-        local = replaced(inside, var=place[inside.var])
-        variables = program.variables.take(part.variables)
-        violations = Program(variables, program.objective, local).violations(part.bits)
-        owner = component[local.var[local.ptr[:-1]]]
-        np.add.at(counts, owner, (violations > 1e-9).T.astype(np.float64))
-    return counts.T

@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,30 @@ from qubo_attn.frontend.attention import Attention
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class ReadQuality(NamedTuple):
+    """What the reads of each row were worth, and what the decoder added to them.
+
+    Energies are the objective of the row, with all rows that a coupling or a tie joins to it,
+    penalties and constants excluded; infinite where no read holds the constraints.
+
+    Attributes:
+        feasible: float64, shape (H, Q), share of reads that hold the constraints as sampled.
+        sampled: float64, shape (H, Q), least energy of a feasible read: the sampler alone.
+        repaired: float64, shape (H, Q), least energy once every read is repaired.
+        descended: float64, shape (H, Q), least energy after descent; that of ``repaired`` without.
+    """
+
+    feasible: Floats
+    sampled: Floats
+    repaired: Floats
+    descended: Floats
+
+    @property
+    def feasible_share(self) -> float:
+        """Share of all reads of all rows that are feasible as sampled; 1 without any row."""
+        return float(self.feasible.mean()) if self.feasible.size else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +59,7 @@ class AttentionResult:
         energies: float64, shape (H, Q): the row's objective, penalties and constants excluded; of a
             coupling across heads each row has half.
         chain_break_fraction: mean share of broken chains over all samples.
+        reads: what the sampler alone gave, row by row, and what repair and descent added.
 
     Example:
         >>> import qubo_attn as qa
@@ -55,6 +80,7 @@ class AttentionResult:
     empty: Bools
     energies: Floats
     chain_break_fraction: float
+    reads: ReadQuality
 
     @property
     def feasible_share(self) -> float:
@@ -129,8 +155,21 @@ class AttentionResult:
             f"{int(self.capped.sum())} rows saw fewer keys than they were to keep and keep all",
             f"{int(self.empty.sum())} rows see no key and get zero weights",
             f"{self.chain_break_fraction:.2%} of chains broken",
+            *self._worth(),
         ]
         return "\n".join(lines)
+
+    def _worth(self) -> list[str]:
+        """Return what the sampler gave, and what was added to it."""
+        reads = self.reads
+        if not reads.feasible.size:
+            return []
+        better = int((reads.repaired < reads.sampled - 1e-9 * np.abs(reads.repaired)).sum())
+        lower = int((reads.descended < reads.repaired - 1e-9 * np.abs(reads.repaired)).sum())
+        return [
+            f"{reads.feasible_share:.2%} of reads feasible as sampled; repair of other reads "
+            f"bettered {better} rows, descent {lower} more",
+        ]
 
 
 def relative_errors(context: Floats, attention: Attention) -> Floats:

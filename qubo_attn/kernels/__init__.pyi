@@ -1,8 +1,15 @@
+from .blocks import Blocks as Blocks
+from .blocks import Form as Form
+from .blocks import Gates as Gates
+from .blocks import Limits as Limits
+from .blocks import MendedReads as MendedReads
+from .blocks import SampledReads as SampledReads
 from .board import Copies as Copies
 from .certify import RelaxedRows as RelaxedRows
 from .certify import certify_rows as certify_rows
 from .chains import chain_bounds as chain_bounds
 from .chains import outside_couplings as outside_couplings
+from .chances import block_chances as block_chances
 from .check import whole_copies as whole_copies
 from .coefficients import (
     count_pairs as count_pairs,
@@ -38,6 +45,9 @@ from .columns import (
     rows_are_good as rows_are_good,
 )
 from .components import connected_components as connected_components
+from .counted import BitReads as BitReads
+from .counted import CountBlocks as CountBlocks
+from .counted import mend_counts as mend_counts
 from .couplers import ChangedRows as ChangedRows
 from .couplers import (
     compress_rows as compress_rows,
@@ -109,6 +119,7 @@ from .physical import place_values as place_values
 from .planning import match_couplers as match_couplers
 from .ranges import range_shares as range_shares
 from .regrowing import regrow_clique as regrow_clique
+from .repairing import mend_reads as mend_reads
 from .rows import (
     Adjacency as Adjacency,
 )
@@ -145,3 +156,7 @@ from .unembedding import (
 from .unembedding import (
     unembed_majority as unembed_majority,
 )
+from .warm import Proofs as Proofs
+from .warm import Warmth as Warmth
+from .warm import WarmWeights as WarmWeights
+from .warm import warm_weights as warm_weights

@@ -14,7 +14,11 @@ MOST_READS = 1_000_000
 
 
 def split_reads(
-    target: Target, qubits: int, reads: int, options: Mapping[str, Any] | None = None
+    target: Target,
+    qubits: int,
+    reads: int,
+    options: Mapping[str, Any] | None = None,
+    least: int = 1,
 ) -> list[int]:
     """Split reads into as few calls as the machine's limits allow, of equal sizes or nearly so.
 
@@ -23,6 +27,7 @@ def split_reads(
         qubits: number of qubits in use.
         reads: wanted in total.
         options: solver parameters of the calls that take time, e.g. ``annealing_time``.
+        least: fewest calls, where there are as many reads.
 
     Raises:
         InputError: ``reads`` is no whole number from 1 to a million.
@@ -46,6 +51,6 @@ def split_reads(
                 f"on {target.label}, which allows {limits.run_duration:.0f}: shorten its times",
                 found=call.run_duration(qubits, 1),
             )
-    calls = -(-reads // most)
+    calls = max(-(-reads // most), min(least, reads))
     size, longer = divmod(reads, calls)
     return [size + 1] * longer + [size] * (calls - longer)

@@ -32,6 +32,7 @@ from qubo_attn.machine.readers import (
 from qubo_attn.machine.sampler import machine_behind
 from qubo_attn.machine.timing import Timing
 from qubo_attn.machine.topology import GRIDS, check_graph, coupling_groups, ideal_graph
+from qubo_attn.machine.warmth import Warm
 
 if TYPE_CHECKING:
     import dimod
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Target(Portable):
+class Target(Warm, Portable):
     """A machine: which qubits and couplers work, and what ranges they take.
 
     Build one with `zephyr`, `pegasus`, `from_graph`, `from_json`, `from_sampler` or `all_to_all`.
@@ -331,9 +332,7 @@ class Target(Portable):
 
     def qubit_name(self, position: int) -> Hashable:
         """Return the machine's own label of the qubit at ``position`` in `qubits`."""
-        if self.names is not None:
-            return self.names[position]
-        return int(self.qubits[position])
+        return int(self.qubits[position]) if self.names is None else self.names[position]
 
     def graph(self) -> nx.Graph:
         """Return the working graph with the machine's own labels."""

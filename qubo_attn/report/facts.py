@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from qubo_attn.backend.precision import Precision
+from qubo_attn.backend.precision import DROWNS, Precision
 from qubo_attn.backend.submission import Submission
+from qubo_attn.common.arrays import Bools, Longs
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.report.schedule import Call, calls_text, milliseconds, schedule, time_text
@@ -33,8 +34,8 @@ class Report:
         submissions: of each submission: variables, couplers, rows, qubits, longest chain; on a
             machine also ``auto_scale`` (what the machine's auto-scaling would divide by), lowest
             and highest chain strength, ``below_bound`` (chains that an optimum may break, as far as
-            is proved), ``signal`` and ``bits`` (of its median row), ``weak_rows`` (less than a
-            bit), ``calls`` (reads of each) and ``milliseconds`` of machine time.
+            is proved), ``feasible`` and ``optimum`` (chances of one read of its median row),
+            ``drowning`` (head and query of rows that are hardly ever feasible), calls and time.
         target: name of the machine; None without one.
         chains: number of chains of each length.
         cache: folder and counts of the embedding cache; empty without one.
@@ -113,9 +114,27 @@ def _machine_lines(part: dict[str, Any]) -> list[str]:
     return [
         f"auto-scale {part['auto_scale']:.3f}, chain strength {low:.3g} to {high:.3g} "
         f"({part['below_bound']} of {part['variables']} chains not above the proved bound), "
-        f"signal {part['signal']:.3g} ({part['bits']:.1f} bits, {part['weak_rows']} rows below 1)",
+        f"a read of its median row is feasible with chance {part['feasible']:.2f}, optimal with "
+        f"{part['optimum']:.2f}; {_drowning(part)}",
+        *([f"rows hotter than asked: {_listed(part['hotter'])}"] if part["hotter"] else []),
         f"{calls_text(part['calls'])}{time_text(part['milliseconds'])}",
     ]
+
+
+def _drowning(part: dict[str, Any]) -> str:
+    """Return which rows the machine's warmth drowns, and what would help."""
+    if not part["drowning"]:
+        return "no row drowns"
+    return (
+        f"rows that drown: {_listed(part['drowning'])} (under {DROWNS:.0%} of reads feasible: "
+        "fewer slots, shorter chains or another k would help)"
+    )
+
+
+def _listed(rows: list[list[int]]) -> str:
+    """Return the first of some rows by name, and how many more there are."""
+    names = ", ".join(f"head {head} query {query}" for head, query in rows[:3])
+    return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names
 
 
 def machine_text(machine: dict[str, Any]) -> str:
@@ -160,7 +179,11 @@ def submission_facts(
         "milliseconds": milliseconds(plan.calls),
         "stated": plan.stated,
     }
-    ready = (_submission(part) | _ready(part, precision, plan.of(part.index)) for part in parts)
+    aims = compilation.recipe.aims[np.maximum(precision.head, 0)]
+    hotter = (aims > 0) & (precision.temperature > aims * (1 + 1e-6))
+    ready = (
+        _submission(part) | _ready(part, precision, hotter, plan.of(part.index)) for part in parts
+    )
     return tuple(ready), machine
 
 
@@ -199,23 +222,32 @@ def _submission(part: Submission) -> dict[str, Any]:
     }
 
 
-def _ready(part: Submission, precision: Precision, calls: Iterable[Call]) -> dict[str, Any]:
+def _ready(
+    part: Submission, precision: Precision, hotter: Bools, calls: Iterable[Call]
+) -> dict[str, Any]:
     """Return facts of a submission on its machine."""
     assert part.physical is not None
     of_part = precision.submission == part.index
-    bits, strength = precision.bits[of_part], part.physical.strength
+    strength = part.physical.strength
+    drowning = np.flatnonzero(of_part & (precision.feasible < DROWNS))
     long = np.diff(part.physical.chain_ptr) > 1
     proved = np.array(list(part.chain_bound.values()))
     return {
         "auto_scale": part.auto_scale,
         "chain_strength": [float(strength.min()), float(strength.max())],
         "below_bound": int((long & (strength <= proved)).sum()),
-        "signal": float(np.median(precision.field[of_part])),
-        "bits": float(np.median(bits)),
-        "weak_rows": int((bits < 1).sum()),
+        "feasible": float(np.median(precision.feasible[of_part])),
+        "optimum": float(np.median(precision.optimum[of_part])),
+        "drowning": _names(precision, drowning),
+        "hotter": _names(precision, np.flatnonzero(of_part & hotter)),
         "calls": [call.reads for call in calls],
         "milliseconds": milliseconds(calls),
     }
+
+
+def _names(precision: Precision, rows: Longs) -> list[list[int]]:
+    """Return head and query of some rows."""
+    return [[int(precision.head[row]), int(precision.query[row])] for row in rows.tolist()]
 
 
 def _cache(compilation: Compilation) -> dict[str, Any]:

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 
+import dimod
 import numpy as np
 import pytest
 
 import qubo_attn as qa
-from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
 
 
 @pytest.fixture(scope="module")
@@ -22,27 +22,70 @@ def compiled(minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache) -> qa.Comp
     )
 
 
-def test_precision_row_by_row(compiled: qa.CompiledAttention) -> None:
+def enumerated(compiled: qa.CompiledAttention, row: int) -> tuple[float, float]:
+    """Chances of a feasible read and of the optimum, by Boltzmann's law of the logical model."""
+    component = compiled.placement.component
+    part = compiled.submissions[int(compiled.precision().submission[row])]
+    ids = set(np.flatnonzero(component == row).tolist())
+    model = part.bqm
+    for label in [v for v in model.variables if v not in ids]:
+        model.fix_variable(label, 1)
+    samples = dimod.ExactSolver().sample(model)
+    target = compiled.recipe.target
+    assert target is not None
+    weights = np.exp(-(samples.record.energy - samples.record.energy.min()) / target.temperature)
+    weights /= weights.sum()
+    keep = (samples.record.sample > 0).sum(axis=1)
+    good = keep == 3
+    least = samples.record.energy[good].min()
+    optimal = good & (samples.record.energy <= least + 1e-9)
+    return float(weights[good].sum()), float(weights[optimal].sum())
+
+
+def test_small_rows_have_the_chances_of_all_states(compiled: qa.CompiledAttention) -> None:
     table = compiled.precision()
-    values, placement, plan = compiled.coefficients, compiled.placement, compiled.plan
+    for row in range(0, len(table.feasible), 17):
+        feasible, optimum = enumerated(compiled, row)
+        assert table.feasible[row] == pytest.approx(feasible, rel=1e-6)
+        assert table.optimum[row] == pytest.approx(optimum, rel=1e-6)
+
+
+def test_large_rows_have_about_those_chances(
+    compiled: qa.CompiledAttention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One step from a good state stands in for all states."""
+    from qubo_attn.backend import precision
+
+    exact = compiled.precision()
+    monkeypatch.setattr(precision, "EXACT", 0)
+    steps = compiled.precision()
+    assert np.corrcoef(exact.optimum, steps.optimum)[0, 1] > 0.9
+    assert np.corrcoef(exact.feasible, steps.feasible)[0, 1] > 0.7
+
+
+def test_every_row_is_named_once(compiled: qa.CompiledAttention) -> None:
+    table, placement = compiled.precision(), compiled.placement
     variables = compiled.program.variables
-    seen = set()
-    for row in range(len(table.field)):
-        mine = np.flatnonzero(placement.component == row)
-        share = np.mean(1 / placement.chain_lengths[mine])
-        assert table.field[row] == pytest.approx(np.std(values.h[mine]) * share)
-        pairs = np.flatnonzero(np.isin(plan.i, mine))
-        if len(pairs) > 1:
-            carriers = [np.count_nonzero(plan.coupling_of == t) for t in pairs]
-            wanted = np.std(values.coupling[pairs]) * np.mean(1 / np.array(carriers))
-            assert table.coupling[row] == pytest.approx(wanted)
-        place = int(table.head[row]), int(table.query[row])
-        assert place in set(zip(variables.head[mine], variables.query[mine], strict=True))
-        assert (placement.submission[mine] == table.submission[row]).all()
-        seen.add(place)
-    assert len(seen) == len(table.field)
-    assert np.allclose(2**table.field_bits - 1, table.field / FIELD_ERROR)
-    assert np.allclose(2**table.coupling_bits - 1, table.coupling / COUPLING_ERROR)
+    names = set()
+    for row in range(len(table.feasible)):
+        own = np.flatnonzero(placement.component == row)
+        name = int(table.head[row]), int(table.query[row])
+        assert name in set(zip(variables.head[own], variables.query[own], strict=True))
+        assert (placement.submission[own] == table.submission[row]).all()
+        names.add(name)
+    assert len(names) == len(table.feasible)
+    assert table.temperature == pytest.approx(0.115 * compiled.coefficients.scale)
+
+
+def test_reads_for_a_chance(compiled: qa.CompiledAttention) -> None:
+    table = compiled.precision()
+    reads = table.reads_for(0.99)
+    missed = (1 - table.optimum) ** reads
+    assert (missed <= 0.01 + 1e-9).all()
+    more = reads > 1
+    assert ((1 - table.optimum[more]) ** (reads[more] - 1) > 0.01).all()
+    with pytest.raises(qa.InputError, match="chance must be a share"):
+        table.reads_for(1.5)
 
 
 def test_the_report_says_what_the_machine_would_do(compiled: qa.CompiledAttention) -> None:
@@ -62,6 +105,7 @@ def test_the_report_says_what_the_machine_would_do(compiled: qa.CompiledAttentio
         ]
     text = str(compiled.report())
     assert "auto-scale 1.000, chain strength" in text
+    assert "a read of its median row is feasible with chance" in text
     assert "1 call of 1000 reads, " in text
     assert "(as is typical of its family)" in text
 
@@ -72,3 +116,47 @@ def test_logical_models_have_no_machine_facts(minilm: dict[str, np.ndarray]) -> 
     assert "machine" not in str(compiled.report())
     with pytest.raises(qa.PassError, match="compile for a structured target"):
         compiled.precision()
+
+
+def test_reads_have_the_temperature_that_is_asked_for() -> None:
+    """Boltzmann rows of eight keys: softmax, where the machine makes no errors."""
+    generator = np.random.default_rng(2)
+    scores = generator.normal(size=(2, 2, 8))
+    machine = qa.SimulatedMachine("zephyr:3", field_error=0, coupling_error=0, susceptibility=0)
+    compiled = qa.compile(
+        scores,
+        2,
+        select=qa.OneHot(),
+        objective=qa.Boltzmann(temperature=1.0),
+        target=machine,
+    )
+    assert compiled.precision().temperature == pytest.approx(1.0)
+    counts = np.zeros(scores.shape)
+    program, lift = compiled.stages[0].program, compiled.lift_to(0)
+    for part in compiled.submissions:
+        answer = machine.sample(part.embedded_bqm, num_reads=20_000, seed=part.index)
+        bits = np.zeros((20_000, len(compiled.program)), np.uint8)
+        bits[:, part.variables] = part.read(answer).samples
+        points = lift.lift(bits)
+        for row in {(int(h), int(q)) for h, q in part.rows}:
+            mine = (program.variables.head == row[0]) & (program.variables.query == row[1])
+            inside = ((points[:, mine] == 0) | (points[:, mine] == 1)).all(axis=1)
+            good = points[inside & (points[:, mine].sum(axis=1) == 1)][:, mine]
+            assert len(good) > 2_000
+            counts[row][program.variables.key[mine]] = good.mean(axis=0)
+    softmax = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+    assert np.abs(counts - softmax).sum(axis=-1).max() / 2 < 0.02
+
+
+def test_rows_too_large_for_a_temperature_stay_hotter() -> None:
+    compiled = qa.compile(
+        [[[300.0, 0.0, -300.0]], [[1.0, 0.5, 0.0]]],
+        2,
+        select=qa.OneHot(),
+        objective=qa.Boltzmann(temperature=1.0),
+        target="zephyr:2",
+    )
+    table = compiled.precision()
+    hot = table.temperature > 1.0 + 1e-9
+    assert table.head[hot].tolist() == [0]
+    assert "hotter than asked: head 0 query 0" in str(compiled.report())

@@ -659,9 +659,13 @@ ABOVE = {
 }
 
 
+# Beside a slow reference or an enumeration, in the tests of what calls them.
+ELSEWHERE = {"block_chances", "mend_counts", "mend_reads", "warm_weights"}
+
+
 def test_every_kernel_has_a_twin() -> None:
     compiled = {name for name in kernels.__all__ if hasattr(getattr(kernels, name), "py_func")}
     assert set(CASES) == set(TWINS)
-    groups = [set(CASES), ABOVE, set(PROOFS), set(SEARCHES)]
+    groups = [set(CASES), ABOVE, set(PROOFS), set(SEARCHES), ELSEWHERE]
     assert compiled == set().union(*groups)
     assert sum(map(len, groups)) == len(compiled)

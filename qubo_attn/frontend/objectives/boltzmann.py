@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, first_place, own_array
-from qubo_attn.common.checks import numbers
+from qubo_attn.common.checks import number, numbers
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
@@ -33,9 +33,13 @@ class Boltzmann(Objective):
     Attributes:
         couplings: J, symmetric, an array of shape (K, K) or (H, K, K), in logits, kept as nested
             tuples; none by default. Positive values draw two keys together.
+        temperature: T, in logits, that reads of a machine shall have: rows are scaled alike, so
+            that the machine's own temperature is T. Rows whose coefficients do not fit its ranges
+            then stay hotter (`Precision.temperature` says how hot). None: as cold as they can be.
 
     Raises:
-        InputError: the couplings are no symmetric array of finite numbers.
+        InputError: the couplings are no symmetric array of finite numbers, or the temperature is
+            not above 0.
 
     Example:
         >>> from qubo_attn import Boltzmann
@@ -44,12 +48,16 @@ class Boltzmann(Objective):
     """
 
     couplings: ArrayLike | None = None
+    temperature: float | None = None
 
     name: ClassVar[str] = "boltzmann"
     decoder: ClassVar[str] = "marginals"
     soft: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
+        if self.temperature is not None:
+            aim = number("temperature", self.temperature, 1e-6, 1e6)
+            object.__setattr__(self, "temperature", aim)
         if self.couplings is None:
             return
         pairs = numbers("couplings", self.couplings)

@@ -1,4 +1,4 @@
-"""Chain lengths, precision against noise, machine time, and models without a machine."""
+"""Chain lengths, what a warm machine returns, machine time, and models without a machine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from qubo_attn.backend.precision import DROWNS
 from qubo_attn.common.arrays import Longs
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.machine.limits import COUPLING_ERROR, FIELD_ERROR
 from qubo_attn.machine.target import Target
 from qubo_attn.pictures.bars import bars, histogram
 from qubo_attn.pictures.markup import count, plural, section, short, table
-from qubo_attn.report.page.stages import range_of
 
 # Facts of every submission, and the titles of their columns.
 _LOGICAL = ("index", "rows", "variables", "couplers")
@@ -36,23 +35,20 @@ def chains_section(lengths: Longs) -> str:
 
 
 def precision_section(compilation: Compilation) -> str:
-    """Return how far each row's scores stand out of the machine's errors."""
-    bits = compilation.precision().bits
-    good = int((bits >= 1).sum())
+    """Return the chance that a read of each row is its optimum, and which rows drown."""
+    precision = compilation.precision()
+    good = int((precision.feasible >= DROWNS).sum())
     lead = (
-        "An analog machine sets every coefficient a little wrong: fields by about "
-        f"{FIELD_ERROR:g}, couplings by about {COUPLING_ERROR:g} of its unit. One bit means that "
-        "what tells a row's keys apart is as large as that error; below it, the machine mostly "
-        f"reads noise. <b>{count(good)} of {plural(len(bits), 'row')}</b> have at least one bit."
+        "A machine is warm: it returns good selections often, not always. The chance of a read "
+        "follows from Boltzmann's law at the machine's temperature and the distance, in units of "
+        "it, between the best selection and its neighbours. "
+        f"<b>{count(good)} of {plural(len(precision.feasible), 'row')}</b> give a feasible read "
+        f"at least once in {1 / DROWNS:.0f}; a read of the median row is feasible with chance "
+        f"{np.median(precision.feasible):.2f}. Fewer slots, shorter chains or another number of "
+        "keys help rows that drown."
     )
-    needed = range_of(compilation.program)
-    if needed > float(np.median(bits)):
-        lead += (
-            f" To tell <i>all</i> coefficients of a row apart would take {needed:.1f} bits "
-            "(median): differences below the error are lost."
-        )
-    plot = histogram(bits, "Rows by precision", "bits", 1.0, "1 bit: signal equals noise")
-    return section("precision", "Precision against noise", lead, plot)
+    plot = histogram(precision.optimum, "Rows by the chance that a read is the optimum", "chance")
+    return section("precision", "What a warm machine returns", lead, plot)
 
 
 def time_section(submissions: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> str:

@@ -1,0 +1,58 @@
+"""Samples of a compilation: one round, or several with multipliers moved in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from qubo_attn.backend.sample import sample_all
+from qubo_attn.backend.sampler_options import check_seed
+from qubo_attn.backend.submission import Submission
+from qubo_attn.backend.unembed import check_method
+from qubo_attn.common.checks import shown, whole
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.decoding.multipliers import MOST_STEPS, refine
+from qubo_attn.errors import InputError
+
+if TYPE_CHECKING:
+    import dimod
+
+
+class Sampling(NamedTuple):
+    """How submissions are sampled; see `CompiledAttention.solve`."""
+
+    sampler: dimod.Sampler | None
+    seed: int | None
+    options: dict[str, object]
+    chain_break_method: str
+    before: Callable[[Submission], None] | None
+    gauges: int
+
+
+def samples_of(
+    compilation: Compilation, way: Sampling, multiplier_steps: int
+) -> list[dimod.SampleSet]:
+    """Return the samples of every submission.
+
+    Args:
+        compilation: what to sample.
+        way: how.
+        multiplier_steps: rounds of sampling besides the first.
+
+    Raises:
+        InputError, SubmissionError, DecodeError: see `CompiledAttention.solve`.
+    """
+    steps = whole("multiplier_steps", multiplier_steps, 0, MOST_STEPS)
+    gauges, seed = whole("gauges", way.gauges), check_seed(way.seed)
+    check_method(way.chain_break_method)
+    if way.before is not None and not callable(way.before):
+        raise InputError(f"before must be a function, not {shown(way.before)}", argument="before")
+
+    def sample(round_: Compilation, step: int) -> list[dimod.SampleSet]:
+        parts = round_.submissions
+        first = None if seed is None else seed + step * len(parts)
+        method, before = way.chain_break_method, way.before
+        return sample_all(parts, way.sampler, first, way.options, method, before, gauges)
+
+    samplesets = sample(compilation, 0)
+    return refine(compilation, samplesets, sample, steps) if steps else samplesets
