@@ -17,13 +17,10 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.backend.model import Physical
 from qubo_attn.common.arrays import Array, Longs
-from qubo_attn.machine.ranges import coupling_totals
+from qubo_attn.machine.ranges import ROUNDING, coupling_totals, outside
 
 if TYPE_CHECKING:
     import dimod
-
-# What rounding may add to a coefficient at the end of its range.
-_ROUNDING = 1e-9
 
 
 def draw_gauge(physical: Physical, component: Longs, seed: int) -> Array:
@@ -73,11 +70,9 @@ def _beyond(physical: Physical, component: Longs) -> Longs:
     """Return the rows whose coefficients leave their ranges."""
     target, limits = physical.target, physical.target.limits
     row = component[np.maximum(physical.chain_of, 0)]
-    low, high = limits.h
-    fields = (physical.h < low - _ROUNDING) | (physical.h > high + _ROUNDING)
+    fields = outside(physical.h, limits.h, ROUNDING)
     rows = [row[physical.qubit[fields]]]
     if limits.total is not None:
         place, total = coupling_totals(target, physical.coupler, physical.j)
-        out = (total < limits.total[0] - _ROUNDING) | (total > limits.total[1] + _ROUNDING)
-        rows.append(row[place[out] // 2])
+        rows.append(row[place[outside(total, limits.total, ROUNDING)] // 2])
     return np.unique(np.concatenate(rows))

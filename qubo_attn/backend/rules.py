@@ -11,10 +11,10 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.model import Physical, Vectors
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs, places_in
+from qubo_attn.common.arrays import Array, Longs, places_in
 from qubo_attn.common.checks import whole
 from qubo_attn.errors import InputError, SubmissionError
-from qubo_attn.machine.ranges import coupling_totals
+from qubo_attn.machine.ranges import coupling_totals, outside
 from qubo_attn.machine.target import Target
 
 # Shares of a field or coupling must sum to it up to this, in hardware units.
@@ -180,11 +180,11 @@ def couplers(case: Case) -> Iterator[SubmissionError]:
 def ranges(case: Case) -> Iterator[SubmissionError]:
     """Every field and coupling is within its range."""
     p, limits = case.physical, case.target.limits
-    for entry in np.flatnonzero(_outside(p.h, limits.h)):
+    for entry in np.flatnonzero(outside(p.h, limits.h)):
         qubit, h = case.name(p.qubit[entry]), float(p.h[entry])
         what = f"the field {h:.6g} of qubit {qubit!r}"
         yield case.beyond("h-range", what, h, limits.h, qubit=qubit)
-    for entry in np.flatnonzero(_outside(p.j, limits.j)):
+    for entry in np.flatnonzero(outside(p.j, limits.j)):
         pair, j = case.pair(entry), float(p.j[entry])
         what = f"the coupling {j:.6g} of coupler {pair}"
         yield case.beyond("j-range", what, j, limits.j, coupler=pair)
@@ -196,7 +196,7 @@ def totals(case: Case) -> Iterator[SubmissionError]:
     if limits.total is None:
         return
     group, totals = coupling_totals(case.target, case.coupler[there], case.physical.j[there])
-    for index in np.flatnonzero(_outside(totals, limits.total)):
+    for index in np.flatnonzero(outside(totals, limits.total)):
         qubit = case.target.qubit_name(int(group[index]) // 2)
         what = f"group {group[index] % 2} of qubit" if limits.per == "group" else "qubit"
         total = float(totals[index])
@@ -272,11 +272,6 @@ def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[Submissi
             found=duration,
             limits=(0.0, limits.run_duration),
         )
-
-
-def _outside(values: Floats, limits: tuple[float, float]) -> Bools:
-    """Return where values are beyond limits, or no numbers at all."""
-    return ~((values >= limits[0]) & (values <= limits[1]))
 
 
 def _repeated(values: Array) -> Array:

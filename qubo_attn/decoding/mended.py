@@ -71,7 +71,7 @@ def mend(
                 continue
             ptr, entries = csr_rows(blocks.all.ptr, chosen)
             var = blocks.all.var[entries]
-            best = work(lift, reads, chosen, ptr, var, every, descends)
+            best = work(_Part(lift, reads, chosen, ptr, var), every, descends)
             point[0, 0, var] = best.point
             point[1, 0, var] = _picked(lift, var, reads, np.repeat(best.best, np.diff(ptr)))
             figures[:, chosen] = best.feasible, best.sampled, best.mended, best.descended
@@ -105,48 +105,31 @@ class _Blocks(NamedTuple):
             gates_of(program),
         )
 
-    def mend_counts(
-        self,
-        lift: Lift,
-        reads: _Whole,
-        chosen: Longs,
-        ptr: Longs,
-        var: Longs,
-        every: bool,
-        descends: bool,
-    ) -> kernels.MendedReads:
+    def mend_counts(self, part: _Part, every: bool, descends: bool) -> kernels.MendedReads:
         """Mend the reads of blocks that are one count of bits each, rows side by side."""
-        c, row = self.constraints, self.all.row[self.all.row_ptr[chosen]]
+        c, row = self.constraints, self.all.row[self.all.row_ptr[part.block]]
         keep, equal = c.rhs[row].astype(np.int64), c.sense[row] == Sense.EQ
-        rows = kernels.CountBlocks(ptr, var.astype(np.int32), keep, equal)
-        assert lift.sources is not None
-        bits = kernels.BitReads(reads.bits, reads.weight, reads.column[lift.sources])
+        rows = kernels.CountBlocks(part.ptr, part.var.astype(np.int32), keep, equal)
+        reads, source, form = part.reads, part.lift.sources, self.form
+        assert source is not None
+        bits = kernels.BitReads(reads.bits, reads.weight, reads.column[source])
 
-        def work(part: slice) -> kernels.MendedReads:
-            form = self.form
+        def work(some: slice) -> kernels.MendedReads:
             return kernels.mend_counts(
-                bits, rows.part(part), form.linear, form.couplers, every, descends
+                bits, rows.part(some), form.linear, form.couplers, every, descends
             )
 
         least = SUMS // max(len(reads.weight), 1)
-        return kernels.MendedReads(*by_rows(work, ptr, least))
+        return kernels.MendedReads(*by_rows(work, part.ptr, least))
 
-    def mend_any(
-        self,
-        lift: Lift,
-        reads: _Whole,
-        chosen: Longs,
-        ptr: Longs,
-        var: Longs,
-        every: bool,
-        descends: bool,
-    ) -> kernels.MendedReads:
+    def mend_any(self, part: _Part, every: bool, descends: bool) -> kernels.MendedReads:
         """Mend the reads of any blocks."""
         line = np.zeros(len(self.form.linear), np.int64)
-        line[var] = np.arange(len(var))
-        sampled = kernels.SampledReads(_lifted(lift, var, reads), line, reads.weight)
-        row_ptr, row = csr_rows(self.all.row_ptr, chosen)
-        blocks = kernels.Blocks(ptr, var, row_ptr, self.all.row[row])
+        line[part.var] = np.arange(len(part.var))
+        levels = _lifted(part.lift, part.var, part.reads)
+        sampled = kernels.SampledReads(levels, line, part.reads.weight)
+        row_ptr, row = csr_rows(self.all.row_ptr, part.block)
+        blocks = kernels.Blocks(part.ptr, part.var, row_ptr, self.all.row[row])
         return kernels.mend_reads(
             sampled, blocks, self.form, self.limits, self.gates, every, descends
         )
@@ -165,6 +148,22 @@ class _Whole(NamedTuple):
     bits: Array
     weight: Longs
     column: Longs
+
+
+class _Part(NamedTuple):
+    """Some of the blocks that reads are of.
+
+    Attributes:
+        lift: from what was sampled to the program of the blocks.
+        reads: what was sampled.
+        block: which blocks; ptr, var: their variables.
+    """
+
+    lift: Lift
+    reads: _Whole
+    block: Longs
+    ptr: Longs
+    var: Longs
 
 
 def _whole(parts: Iterable[PartReads], lift: Lift, component: Longs) -> Iterator[_Whole]:

@@ -142,9 +142,6 @@ from .steps import step_costs as step_costs
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel
 from .unembedding import (
-    block_energies as block_energies,
-)
-from .unembedding import (
     chain_votes as chain_votes,
 )
 from .unembedding import (

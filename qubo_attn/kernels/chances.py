@@ -13,9 +13,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.blocks import Blocks, Form, Limits
-
-_ZERO = 1e-9
+from qubo_attn.kernels.blocks import ZERO, Blocks, Form, Limits, State, failure, move
 
 
 class Chances(NamedTuple):
@@ -31,34 +29,26 @@ class Chances(NamedTuple):
 
 
 @kernel
-def _broken(members: Longs, excess: Floats, limits: Limits) -> bool:
-    """Return whether a constraint of some variables fails."""
-    for t in range(len(members)):
-        for e in range(limits.ptr[members[t]], limits.ptr[members[t] + 1]):
-            r = limits.row[e]
-            over = abs(excess[r]) if limits.equal[r] else excess[r]
-            if over > _ZERO:
-                return True
+def _fails(v: int, excess: Floats, limits: Limits) -> bool:
+    """Return whether a constraint of a bit fails."""
+    for e in range(limits.ptr[v], limits.ptr[v + 1]):
+        if failure(excess[limits.row[e]], limits.equal[limits.row[e]]) > ZERO:
+            return True
     return False
 
 
 @kernel
-def _flip(v: int, x: Ints, field: Floats, excess: Floats, form: Form, limits: Limits) -> float:
-    """Change a bit and what depends on it; return what that costs."""
-    step = 1 - 2 * x[v]
-    cost: float = step * field[v]
-    x[v] += step
-    first, neighbour, value = form.couplers
-    for e in range(first[v], first[v + 1]):
-        field[neighbour[e]] += step * value[e]
-    for e in range(limits.ptr[v], limits.ptr[v + 1]):
-        excess[limits.row[e]] += step * limits.coef[e]
-    return cost
+def _broken(members: Longs, excess: Floats, limits: Limits) -> bool:
+    """Return whether a constraint of some bits fails."""
+    broken = False
+    for t in range(len(members)):
+        broken = broken or _fails(members[t], excess, limits)
+    return broken
 
 
 @kernel
 def _of_all(
-    members: Longs, unit: float, x: Ints, field: Floats, excess: Floats, form: Form, limits: Limits
+    members: Longs, unit: float, state: State, form: Form, limits: Limits
 ) -> tuple[float, float]:
     """Return both chances, summed over all states in the order of a Gray code."""
     n = len(members)
@@ -69,14 +59,17 @@ def _of_all(
             bit, rest = 0, number
             while rest & 1 == 0:
                 bit, rest = bit + 1, rest >> 1
-            energy += _flip(members[bit], x, field, excess, form, limits)
+            v = members[bit]
+            step = 1 - 2 * state.x[v]
+            energy += step * state.field[v]
+            move(v, step, state, form, limits)
         # Sums are kept in units of the least energy so far: nothing runs over.
         if energy < shift:
             factor = np.exp((energy - shift) / unit)
             good, ties, every, shift = good * factor, ties * factor, every * factor, energy
         part = np.exp((shift - energy) / unit)
         every += part
-        if not _broken(members, excess, limits):
+        if not _broken(members, state.excess, limits):
             good += part
             close = 1e-9 * (abs(energy) + unit)
             if energy < least - close:
@@ -94,27 +87,11 @@ def _shift(v: int, step: int, excess: Floats, limits: Limits) -> None:
 
 
 @kernel
-def _fails(v: int, excess: Floats, limits: Limits) -> bool:
-    """Return whether a constraint of a bit fails."""
-    for e in range(limits.ptr[v], limits.ptr[v + 1]):
-        r = limits.row[e]
-        if (abs(excess[r]) if limits.equal[r] else excess[r]) > _ZERO:
-            return True
-    return False
-
-
-@kernel
 def _of_steps(
-    members: Longs,
-    unit: float,
-    x: Ints,
-    field: Floats,
-    excess: Floats,
-    cross: Floats,
-    form: Form,
-    limits: Limits,
+    members: Longs, unit: float, cross: Floats, state: State, form: Form, limits: Limits
 ) -> tuple[float, float]:
     """Return both chances, summed over a good state and what lies one step from it."""
+    x, field, excess = state
     first, neighbour, value = form.couplers
     inside, outside = 0.0, 0.0
     for t in range(len(members)):
@@ -162,18 +139,18 @@ def block_chances(
     """
     count = len(blocks.ptr) - 1
     feasible, optimum = np.ones(count), np.ones(count)
-    x, field = np.zeros(len(point), np.int32), np.zeros(len(point))
-    excess, cross = -limits.rhs, np.zeros(len(point))
+    cross = np.zeros(len(point))
+    state = State(np.zeros(len(point), np.int32), np.zeros(len(point)), -limits.rhs)
     for b in range(count):
         members = blocks.var[blocks.ptr[b] : blocks.ptr[b + 1]]
         for t in range(len(members)):
-            field[members[t]] = form.linear[members[t]]
+            state.field[members[t]] = form.linear[members[t]]
         if len(members) <= most:
-            pair = _of_all(members, unit[b], x, field, excess, form, limits)
+            pair = _of_all(members, unit[b], state, form, limits)
         else:
             for t in range(len(members)):
                 if point[members[t]] != 0:
-                    _flip(members[t], x, field, excess, form, limits)
-            pair = _of_steps(members, unit[b], x, field, excess, cross, form, limits)
+                    move(members[t], 1, state, form, limits)
+            pair = _of_steps(members, unit[b], cross, state, form, limits)
         feasible[b], optimum[b] = pair
     return Chances(feasible, optimum)

@@ -248,36 +248,3 @@ def descend_breaks(
                     if low < first[v + 1] and neighbour[low] == open_[a]:
                         fields[a] += value * coupling[low]
     return spins, broken
-
-
-@kernel
-def block_energies(
-    bits: Array,
-    linear: Floats,
-    i: Array,
-    j: Array,
-    bias: Floats,
-    block: Longs,
-    blocks: int,
-) -> Floats:
-    """Return the energy of each independent block in each read of int8 ``bits``, (m, blocks)."""
-    energies = np.empty((len(bits), blocks))
-    tile = np.zeros((len(linear), LANES), np.int8)
-    sums = np.empty((blocks, LANES))
-    for start in range(0, len(bits), LANES):
-        end = min(start + LANES, len(bits))
-        count = end - start
-        _load_tile(bits[start:end], tile)
-        sums[:] = 0.0
-        for v in range(len(linear)):
-            b, value = block[v], linear[v]
-            for r in range(LANES):
-                sums[b, r] += value * tile[v, r]
-        for t in range(len(bias)):
-            u, v, b, value = i[t], j[t], block[i[t]], bias[t]
-            for r in range(LANES):
-                sums[b, r] += value * (tile[u, r] & tile[v, r])
-        for r in range(count):
-            for b in range(blocks):
-                energies[start + r, b] = sums[b, r]
-    return energies

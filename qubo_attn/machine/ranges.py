@@ -15,8 +15,22 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
 from qubo_attn.machine.target import Target
+
+# What rounding may add to a coefficient at the end of its range.
+ROUNDING = 1e-9
+
+
+def outside(values: Floats, limits: tuple[float, float], room: float = 0.0) -> Bools:
+    """Return where values are beyond limits, or no numbers at all.
+
+    Args:
+        values: coefficients or totals.
+        limits: the least and the largest.
+        room: by how much a value may be beyond them.
+    """
+    return ~((values >= limits[0] - room) & (values <= limits[1] + room))
 
 
 def range_use(target: Target, qubit: Longs, h: Floats, coupler: Longs, j: Floats) -> float:

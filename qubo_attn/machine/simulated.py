@@ -16,13 +16,11 @@ import numpy as np
 from qubo_attn.common.arrays import Floats, Longs, first_place
 from qubo_attn.common.checks import number, whole
 from qubo_attn.errors import InputError, SubmissionError, TargetError
-from qubo_attn.machine.ranges import coupling_totals
+from qubo_attn.machine.ranges import ROUNDING, coupling_totals, outside
 from qubo_attn.machine.target import Target
 
 READS = 100
 SWEEPS = 256
-# What rounding may add to a coefficient at the end of its range.
-_ROUNDING = 1e-9
 
 
 class SimulatedMachine(dimod.Sampler, dimod.Structured):  # type: ignore[misc]
@@ -203,7 +201,7 @@ class SimulatedMachine(dimod.Sampler, dimod.Structured):  # type: ignore[misc]
         if limits.total is None or not len(j):
             return
         place, total = coupling_totals(self.target, coupler, j)
-        bad = (total < limits.total[0] - _ROUNDING) | (total > limits.total[1] + _ROUNDING)
+        bad = outside(total, limits.total, ROUNDING)
         if bad.any():
             (p,) = first_place(bad)
             raise SubmissionError(
@@ -271,7 +269,7 @@ def _check_range(
     code: str, what: str, values: Floats, limits: tuple[float, float], names: Sequence[Any]
 ) -> None:
     """Turn down the first value beyond its range, or none that is a number."""
-    bad = ~((values >= limits[0] - _ROUNDING) & (values <= limits[1] + _ROUNDING))
+    bad = outside(values, limits, ROUNDING)
     if bad.any():
         (p,) = first_place(bad)
         raise SubmissionError(

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 import qubo_attn as qa
 from qubo_attn import kernels
-from tests.support.strategies import programs
 
 SEEDS = st.integers(0, 10_000)
 # Around the widths at which reads are turned side by side.
@@ -54,23 +53,6 @@ def test_long_chains_do_not_run_over() -> None:
     pair = np.array([[1, -1]], np.int8)
     chains = kernels.Chains(np.tile([0, 1], count), 2 * np.arange(count + 1))
     assert kernels.chain_votes(pair, chains, -1)[1][0] == count
-
-
-@given(programs(heads=3), SEEDS, COUNTS)
-def test_block_energies(program: qa.Program, seed: int, count: int) -> None:
-    o = program.objective
-    n = len(o.linear)
-    generator = np.random.default_rng(seed)
-    bits = generator.integers(0, 2, (count, n)).astype(np.int8)
-    block = np.arange(n) % 2
-    energies = kernels.block_energies(bits, o.linear, o.i, o.j, o.bias, block, 2)
-    total = energies.sum(axis=1)
-    np.testing.assert_allclose(total, o.energies(bits) - o.offset, atol=1e-9)
-    for m in range(min(count, 3)):
-        expected = sum(o.linear[v] * int(bits[m, v]) for v in range(0, n, 2))
-        pairs = zip(o.i, o.j, o.bias, strict=True)
-        expected += sum(b * int(bits[m, i] & bits[m, j]) for i, j, b in pairs if i % 2 == 0)
-        assert energies[m, 0] == pytest.approx(expected, abs=1e-9)
 
 
 def broken_reads(

@@ -526,16 +526,6 @@ def descend_breaks(g: Generator) -> tuple[Any, ...]:
     return *_reads(g), np.arange(5), np.array([0, 2, 5]), model
 
 
-@case
-def block_energies(g: Generator) -> tuple[Any, ...]:
-    block = g.integers(0, 3, 6)
-    i, j, bias = form(g, 6)
-    kept = block[i] == block[j]
-    terms = i[kept].astype(np.int64), j[kept].astype(np.int64), bias[kept]
-    bits = g.integers(0, 2, (int(g.integers(1, 200)), 6)).astype(np.int8)
-    return bits, g.normal(size=6), *terms, block, 3
-
-
 def _set(result: tuple[np.ndarray, ...]) -> tuple[set[Any], set[Any]]:
     logical, physical, within, link = (part.tolist() for part in result)
     assert len(set(physical + link)) == len(physical + link)

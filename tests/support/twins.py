@@ -599,14 +599,3 @@ def descend_breaks(
             spins[m, open_[order[0]]] = -1 if fields[order[0]] > 0 else 1
             open_ = np.delete(open_, order[0])
     return spins, broken
-
-
-@twin
-def block_energies(
-    bits: Array, linear: Array, i: Array, j: Array, bias: Array, block: Array, blocks: int
-) -> Array:
-    energies = np.zeros((len(bits), blocks))
-    for b in range(blocks):
-        energies[:, b] = bits @ np.where(block == b, linear, 0)
-        energies[:, b] += (bits[:, i] * bits[:, j]) @ np.where(block[i] == b, bias, 0)
-    return energies
