@@ -44,6 +44,9 @@ def kernel(function: F) -> F:
 class KeptCode:
     """The machine code of one kernel on disk, a file for each signature: a cache as Numba asks it.
 
+    The folder is named by the content of the kernel's module and of the modules that it imports: an
+    upgrade compiles what changed, and all installations of a version share it.
+
     Numba's own needs the sources, fails without a folder to write to, runs damaged files, and lets
     two processes that compile at once lead each other astray (numba issue 4807). A file here
     starts with the checksum of the rest; one that is damaged counts as missing and is replaced.
@@ -54,13 +57,13 @@ class KeptCode:
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
-        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+        self._module, self._name = function.__module__.rpartition(".")[2], function.__qualname__
         self._code = function.__code__.co_code
 
     @property
     def cache_path(self) -> str:
         """The folder, as ``Dispatcher.stats`` reports it."""
-        return str(_root() / _sources())
+        return str(self._folder())
 
     def load_overload(self, signature: object, target: Any) -> Any:
         """Return the compiled kernel for a signature, or None."""
@@ -92,7 +95,10 @@ class KeptCode:
         versions = sys.implementation.cache_tag, numba.__version__
         facts = self._code, repr(signature), codegen.magic_tuple(), versions
         digest = hashlib.sha256(repr(facts).encode()).hexdigest()
-        return _root() / _sources() / f"{self._name}-{digest[:24]}.nbc"
+        return self._folder() / f"{self._name}-{digest[:24]}.nbc"
+
+    def _folder(self) -> Path:
+        return _root() / "kernels" / _folder_of(self._module)
 
 
 def _root() -> Path:
@@ -100,18 +106,34 @@ def _root() -> Path:
 
 
 @cache
-def _sources() -> str:
-    """Return the name that stands for what all kernels' sources say, wherever they are installed.
+def _contents() -> dict[str, bytes]:
+    """Return what the file of each module of kernels holds, wherever it is installed.
 
-    Kernels of other files that a kernel calls are compiled into its code. Installations without
-    sources are named by what was compiled from them.
+    Installations without sources have what was compiled from them.
     """
     contents: dict[str, bytes] = {}
     for file in files(__package__).iterdir():
         stem, suffix = os.path.splitext(file.name)
         if suffix == ".py" or (suffix == ".pyc" and stem not in contents):
             contents[stem] = file.read_bytes()
+    return contents
+
+
+@cache
+def _folder_of(module: str) -> str:
+    """Return the folder's name for kernels of a module: it stands for all that they are made of.
+
+    Kernels of other modules that a kernel calls, and constants of theirs, are compiled into its
+    code. A module that another one names counts as imported by it.
+    """
+    contents = _contents()
+    used, waiting = {module, "_jit"}, [module]
+    while waiting:
+        content = contents[waiting.pop()]
+        named = {stem for stem in contents if f"{__package__}.{stem}".encode() in content} - used
+        used |= named
+        waiting += named
     digest = hashlib.sha256()
-    for stem, content in sorted(contents.items()):
-        digest.update(f"{stem} {len(content)} ".encode() + content)
-    return f"kernels-{digest.hexdigest()[:16]}"
+    for stem in sorted(used):
+        digest.update(f"{stem} {len(contents[stem])} ".encode() + contents[stem])
+    return f"{module}-{digest.hexdigest()[:16]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -68,12 +69,66 @@ def test_a_later_process_finds_the_code_in_any_installation(tmp_path: Path) -> N
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(ROOT / "qubo_attn", elsewhere / "qubo_attn")
     assert run(tmp_path, "int64", root=elsewhere) == ([RIGHT], 1, first.path, [])
-    # A kernel may be compiled into another one, so the folder stands for the sources of all.
-    with (elsewhere / "qubo_attn" / "kernels" / "order.py").open("a") as source:
-        source.write("\n")
-    changed = run(tmp_path, root=elsewhere)
-    assert changed.path != first.path
-    assert Path(changed.path).parent == Path(first.path).parent
+
+
+def test_an_edit_compiles_anew_what_it_can_reach(tmp_path: Path) -> None:
+    """Kernels of `rows` call some of `order`; those of `components` call none."""
+    shutil.copytree(ROOT / "qubo_attn", tmp_path / "qubo_attn")
+    folder = tmp_path / "qubo_attn" / "kernels"
+    before = kept_folders(tmp_path)
+    for edited in ("order", "components", "_jit"):
+        file = folder / f"{edited}.py"
+        content = file.read_text()
+        file.write_text(f"{content}\n")
+        after = kept_folders(tmp_path)
+        file.write_text(content)
+        changed = {module for module in before if after[module] != before[module]}
+        assert changed == {module for module in before if edited in reached(module)}, edited
+    assert "rows" in {module for module in before if "order" in reached(module)}
+
+
+def kept_folders(root: Path) -> dict[str, str]:
+    """Return where an installation keeps the kernels of each module."""
+    code = f"""
+import json
+from importlib import import_module
+from numba.extending import is_jitted
+folders = {{}}
+for module in {sorted(IMPORTS)}:
+    for kernel in vars(import_module("qubo_attn.kernels." + module)).values():
+        if is_jitted(kernel) and kernel.__module__.endswith("." + module):
+            folders[module] = kernel.stats.cache_path
+print(json.dumps(folders))
+"""
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", code]
+    output = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
+    folders: dict[str, str] = json.loads(output.stdout)
+    return folders
+
+
+def reached(module: str) -> set[str]:
+    """Return a module of kernels and all that it imports, as their import statements say."""
+    found, waiting = {module}, [module]
+    while waiting:
+        further = IMPORTS[waiting.pop()] - found
+        found |= further
+        waiting += further
+    return found
+
+
+def imports(file: Path) -> set[str]:
+    """Return the modules of kernels that a file imports."""
+    parts = [
+        node.module.split(".")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    ]
+    return {part[2] for part in parts if part[:2] == ["qubo_attn", "kernels"]}
+
+
+KERNELS = ROOT / "qubo_attn" / "kernels"
+IMPORTS = {file.stem: imports(file) for file in KERNELS.glob("*.py") if file.stem != "__init__"}
 
 
 def test_processes_that_compile_at_once_do_not_lead_each_other_astray(tmp_path: Path) -> None:
