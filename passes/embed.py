@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -37,6 +38,10 @@ from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
 from qubo_attn.pipeline.pipeline import BINARY, PRICED, Fact
 from qubo_attn.pipeline.rewrite import Rewrite
+
+# What is said of a placement that an earlier batch had.
+TAKEN_OVER = ("placement taken over",)
+_NONE: Mapping[str, Placement] = MappingProxyType({})
 
 
 @named_fields
@@ -85,12 +90,13 @@ class Embed:
             longest = whole("longest_chain", self.longest_chain, 1)
             object.__setattr__(self, "longest_chain", longest)
 
-    def apply(self, program: Program, placement: Placement | None = None) -> Rewrite:
+    def apply(self, program: Program, known: Mapping[str, Placement] = _NONE) -> Rewrite:
         """Return the program unchanged, with its placement.
 
         Args:
             program: bits only, constraints priced.
-            placement: an earlier one; taken over where the program's components are the same.
+            known: earlier placements on this target by their ``structure``; one of them is taken
+                over where the program's components are the same.
 
         Raises:
             EmbeddingError: a component does not fit even alone.
@@ -98,8 +104,8 @@ class Embed:
         lift, component = Lift.identity(len(program)), program.components
         shapes = sparse_shapes(program, component)
         structure = _structure(component, shapes, self.longest_chain)
-        if placement is not None and placement.structure == structure:
-            return Rewrite(program, lift, notes=("placement taken over",), placement=placement)
+        if structure in known:
+            return Rewrite(program, lift, notes=TAKEN_OVER, placement=known[structure])
         sizes = np.bincount(component)
         seats, packings = self._dealt(sizes, shapes)
         chain_ptr, chain_qubit = _chains(component, seats, packings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,15 +17,13 @@ from qubo_attn.common.checks import flag
 from qubo_attn.common.files import path_of, writing
 from qubo_attn.common.keywords import named, names_of
 from qubo_attn.compilation import storage
+from qubo_attn.compilation.again import lower_again
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.compilation.lower import lower
 from qubo_attn.decoding.decode import check_decoding, decode
 from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.decoding.sampling import Sampling, samples_of
 from qubo_attn.embedding.cache import EmbeddingCache
-from qubo_attn.frontend.attention import Attention
-from qubo_attn.frontend.hidden import read_mask
 
 if TYPE_CHECKING:
     import dimod
@@ -62,7 +59,7 @@ class CompiledAttention(Compilation):
             compilation.attention,
             compilation.recipe,
             compilation.stages,
-            compilation.earlier_wiring,
+            compilation.structures,
         )
 
     @cached_property
@@ -196,34 +193,25 @@ class CompiledAttention(Compilation):
         values: ArrayLike | None = None,
         keys: ArrayLike | None = None,
         mask: ArrayLike | None = None,
+        required: ArrayLike | None = None,
+        forbidden: ArrayLike | None = None,
     ) -> CompiledAttention:
-        """Compile the next batch the same way; nothing is embedded where its structure is the same.
+        """Compile the next batch the same way; nothing is embedded where its structure was met.
 
-        The result equals a fresh `qubo_attn.compile` of the batch, bit for bit.
+        Queries and keys may be more or fewer: rows with as many slots are one structure. The result
+        equals a fresh `qubo_attn.compile` of the batch, bit for bit; see docs/reuse_embeddings.md.
 
         Args:
-            scores: logits of the next batch.
-            values, keys, mask: of the next batch, as `qubo_attn.compile` takes them; those of this
-                one where None.
+            scores: logits of the next batch, of as many heads.
+            values, keys, mask, required, forbidden: of the next batch, as `qubo_attn.compile` takes
+                them; those of this one where None.
 
         Raises:
             InputError: an argument does not fit.
         """
-        recipe, old = self.recipe, self.attention
-        attention = Attention.check(
-            scores,
-            old.shape[0],
-            values=values,
-            keys=keys,
-            mask=recipe.mask if mask is None else mask,
-            kv_head=recipe.kv_head,
-            required=old.required,
-            forbidden=old.forbidden,
-            earlier=old,
-        )
-        if mask is not None:
-            recipe = dataclasses.replace(recipe, mask=read_mask(mask))
-        return CompiledAttention.of(lower(recipe, attention, self.placement, self.wiring))
+        given = {"values": values, "keys": keys, "mask": mask}
+        given |= {"required": required, "forbidden": forbidden}
+        return CompiledAttention.of(lower_again(self, scores, **given))
 
     def save(self, folder: str | Path) -> None:
         """Write everything to a folder, as npz and JSON; read it with `qubo_attn.load`.

@@ -17,7 +17,7 @@ from pkgutil import iter_modules
 from typing import Unpack
 
 from qubo_attn import kernels
-from qubo_attn.batch.dispatch import Shared, Stream
+from qubo_attn.batch.dispatch import Stream
 from qubo_attn.batch.inputs import Item, RawItem, naming, read_items
 from qubo_attn.batch.worker import Repeater
 from qubo_attn.common.checks import flag, several, shown, whole
@@ -142,7 +142,6 @@ def _results(
     window: int | None,
     chunk: int,
 ) -> Iterator[CompiledAttention]:
-    shared = Shared()
     first = next(items, None)
     if first is None:
         return
@@ -152,18 +151,18 @@ def _results(
             with naming(item.number):
                 compilation = repeater.lower(item.attention)
             compilation = dataclasses.replace(compilation, recipe=item.recipe)
-            yield CompiledAttention.of(shared.adopt(compilation))
+            yield CompiledAttention.of(compilation)
         return
     if not isinstance(executor, Executor) and not callable(executor):
         window = window or 2 * int(executor)
         executor = partial(processes_of_our_own, int(executor))
-    stream = Stream(items, first.recipe, executor, shared, window or WINDOW, chunk)
+    stream = Stream(items, first.recipe, executor, window or WINDOW, chunk)
     try:
         # Other processes begin meanwhile.
         stream.fill()
         with naming(first.number):
             compilation = lower(first.recipe, first.attention)
-        yield CompiledAttention.of(shared.adopt(compilation))
+        yield CompiledAttention.of(stream.adopt(compilation))
         yield from map(CompiledAttention.of, stream)
     finally:
         stream.close()

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass, field
 
-from qubo_attn.backend.wiring import Wiring
 from qubo_attn.batch.inputs import Item, naming
 from qubo_attn.batch.worker import MissingPacking, job_of, unpack, work
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compilation.structures import Structures
 from qubo_attn.embedding.cache import CachedPacking
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.placement import Placement
@@ -20,34 +20,10 @@ from qubo_attn.errors import WorkerError
 
 # How often the same task may be lost in a row.
 LOSSES = 3
-# Placements that results share; a stream has a few structures.
-_PLACEMENTS = 32
 _BROKEN = (
     "the executor is broken: hand in a number of processes or a function that makes an executor, "
     "to have another made"
 )
-
-
-@dataclass(eq=False)
-class Shared:
-    """Objects that results share: placements, and the wirings of those that came up twice."""
-
-    placements: dict[str, Placement] = field(default_factory=dict)
-    wirings: dict[str, Wiring | None] = field(default_factory=dict)
-
-    def adopt(self, compilation: Compilation) -> Compilation:
-        """Return a compilation that shares its wiring with others of its placement."""
-        placement = compilation.placement
-        if placement is None:
-            return compilation
-        digest = placement.digest
-        if digest not in self.placements:
-            if len(self.placements) < _PLACEMENTS:
-                self.placements[digest] = placement
-            return compilation
-        if digest not in self.wirings:
-            self.wirings[digest] = compilation.wiring
-        return dataclasses.replace(compilation, earlier_wiring=self.wirings[digest])
 
 
 @dataclass(eq=False)
@@ -57,11 +33,13 @@ class Task:
     Attributes:
         items: those without a result yet.
         future: of their answers; None where the task is to be handed out.
+        placements: those that need not be sent back, by their digests.
         losses: how often it was lost.
     """
 
     items: deque[Item]
     future: Future[list[bytes | Exception]] | None = None
+    placements: dict[str, Placement] = field(default_factory=dict)
     losses: int = 0
 
     @property
@@ -81,7 +59,6 @@ class Stream:
         recipe: how they are compiled.
         executor: an executor, or what makes one; one that was made here is made anew when it breaks
             and shut down by `close`.
-        shared: objects that results share.
         window: most tasks in flight.
         chunk: items in a task.
 
@@ -94,12 +71,12 @@ class Stream:
         items: Iterator[Item],
         recipe: Recipe,
         executor: Executor | Callable[[], Executor],
-        shared: Shared,
         window: int,
         chunk: int,
     ) -> None:
         self.items, self.embed, self.job = items, recipe.embed, job_of(recipe)
-        self.shared, self.window, self.chunk = shared, window, chunk
+        self.window, self.chunk = window, chunk
+        self.structures = Structures()  # results share them
         self.packings: dict[Component, CachedPacking] = {}
         self.tasks: deque[Task] = deque()
         self.failure: Exception | None = None
@@ -129,15 +106,24 @@ class Stream:
                 with naming(item.number):
                     if isinstance(answer, Exception):
                         raise answer
-                    compilation = unpack(
-                        answer, item.recipe, item.attention, self.shared.placements
-                    )
+                    placements = task.placements | self._placements()
+                    compilation = unpack(answer, item.recipe, item.attention, placements)
                 task.items.popleft()
-                yield self.shared.adopt(compilation)
+                yield self.adopt(compilation)
             if not task.items:
                 self.tasks.popleft()
         if self.failure is not None:
             raise self.failure
+
+    def adopt(self, compilation: Compilation) -> Compilation:
+        """Return a compilation that shares placements and wirings with the others."""
+        last = compilation.stages[-1].rewrite
+        self.structures.keep(last.placement, last.notes)
+        return dataclasses.replace(compilation, structures=self.structures)
+
+    def _placements(self) -> dict[str, Placement]:
+        """Return the placements at hand by their digests."""
+        return {each.digest: each for each in self.structures.placements.values()}
 
     def close(self) -> None:
         """Cancel what is on its way; shut down an executor that was made here."""
@@ -170,7 +156,8 @@ class Stream:
 
     def _submit(self, task: Task) -> None:
         attentions = [item.attention for item in task.items]
-        digests = frozenset(self.shared.placements)
+        task.placements = self._placements()
+        digests = frozenset(task.placements)
         try:
             task.future = self.executor.submit(
                 work, self.job, attentions, dict(self.packings), digests

@@ -22,6 +22,7 @@ from qubo_attn.common.threads import limited
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compilation.structures import Structures
 from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.packing import Packing
@@ -29,9 +30,10 @@ from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.machine.target import Target
+from qubo_attn.passes.embed import TAKEN_OVER
 
-# Shapes of items that a process remembers, and jobs.
-_SHAPES, _JOBS = 32, 8
+# Jobs that a process remembers.
+_JOBS = 8
 
 
 class MissingPacking(Exception):
@@ -79,30 +81,25 @@ class AskingCache(EmbeddingCache):
 
 
 class Repeater:
-    """Compiles item after item; a placement is taken over from an earlier item of the same shape.
+    """Compiles item after item; placements are taken over from earlier ones.
 
     Every result equals that of `qubo_attn.compile`, whatever came before it.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._placements: dict[tuple[int, ...], tuple[Placement, tuple[str, ...]]] = {}
+        self._structures = Structures()
 
     def lower(self, attention: Attention) -> Compilation:
         """Compile one checked item."""
-        earlier, notes = self._placements.get(attention.shape, (None, ()))
-        compilation = lower(self.recipe, attention, earlier)
+        compilation = lower(self.recipe, attention, self._structures)
         *stages, last = compilation.stages
-        placement = compilation.placement
-        if placement is None:
+        if compilation.placement is None or last.rewrite.notes != TAKEN_OVER:
             return compilation
-        if placement is earlier:
-            # The notes of `compile` say how it was placed, not that it was taken over.
-            last = dataclasses.replace(last, rewrite=dataclasses.replace(last.rewrite, notes=notes))
-            return dataclasses.replace(compilation, stages=(*stages, last))
-        if len(self._placements) < _SHAPES:
-            self._placements[attention.shape] = placement, last.rewrite.notes
-        return compilation
+        # The notes of `compile` say how it was placed, not that it was taken over.
+        notes = self._structures.notes(compilation.placement)
+        last = dataclasses.replace(last, rewrite=dataclasses.replace(last.rewrite, notes=notes))
+        return dataclasses.replace(compilation, stages=(*stages, last))
 
 
 def job_of(recipe: Recipe) -> bytes:

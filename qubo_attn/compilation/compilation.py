@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common.arrays import Bools, Floats, Longs, own_array
 from qubo_attn.common.frozen import Portable
 from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compilation.structures import Structures
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import PassError
 from qubo_attn.formulations.certificates import Certificates
@@ -37,13 +38,14 @@ class Compilation(Portable):
         attention: the checked input.
         recipe: how it was compiled; `rebind` repeats it.
         stages: the objective's program and the program after every pass.
-        earlier_wiring: the wiring of an earlier batch; it serves again where it fits.
+        structures: placements and wirings of earlier batches, for later ones; this one's among
+            them.
     """
 
     attention: Attention
     recipe: Recipe
     stages: tuple[Stage, ...]
-    earlier_wiring: Wiring | None = None
+    structures: Structures = field(default_factory=Structures)
 
     # -- the program --------------------------------------------------------------------------
 
@@ -125,7 +127,7 @@ class Compilation(Portable):
         """Where coefficients go on the machine; None without a placement."""
         if self.placement is None:
             return None
-        return Wiring.of(self.placement, self.program.total(), self.earlier_wiring)
+        return self.structures.wiring(self.placement, self.program.total())
 
     @property
     def plan(self) -> Plan | None:
@@ -228,6 +230,5 @@ class Compilation(Portable):
         return reads
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the fields; hooks stay behind, and so does a wiring, which is worked out anew."""
-        fields = super().__getstate__()
-        return fields | {"recipe": self.recipe.without_hooks(), "earlier_wiring": None}
+        """Return the fields; hooks stay behind."""
+        return super().__getstate__() | {"recipe": self.recipe.without_hooks()}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common import memory
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.recipe import Recipe
-from qubo_attn.embedding.placement import Placement
+from qubo_attn.compilation.structures import Structures
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.coupling import couple
 from qubo_attn.frontend.program import add_budgets, build_program
@@ -24,16 +23,15 @@ from qubo_attn.pipeline.rewrite import Rewrite
 def lower(
     recipe: Recipe,
     attention: Attention,
-    placement: Placement | None = None,
-    wiring: Wiring | None = None,
+    structures: Structures | None = None,
 ) -> Compilation:
     """Return the compilation of checked attention.
 
     Args:
         recipe: how to compile.
         attention: what to compile.
-        placement, wiring: those of an earlier compilation; they serve again where the structure is
-            the same.
+        structures: those of earlier compilations by this recipe; their placements and wirings
+            serve again. New ones when None.
 
     Raises:
         InputError: the attention does not fit the recipe.
@@ -47,8 +45,11 @@ def lower(
     first = Stage(names, names, rewrite, time.perf_counter() - start, memory.peak())
     passes = recipe.passes if recipe.embed is None else (*recipe.passes, recipe.embed)
     pipeline = Pipeline(passes, recipe.before, recipe.after, recipe.verify_each)
-    known = {TieVariables.name: ties, Embed.name: placement}
-    return Compilation(attention, recipe, (first, *pipeline.run(program, known)), wiring)
+    structures = Structures() if structures is None else structures
+    known = {TieVariables.name: ties, Embed.name: structures.placements}
+    stages = (first, *pipeline.run(program, known))
+    structures.keep(stages[-1].rewrite.placement, stages[-1].rewrite.notes)
+    return Compilation(attention, recipe, stages, structures)
 
 
 def objective_program(

@@ -96,4 +96,4 @@ def _with_slopes(compiled: Compilation, slope: Floats) -> Compilation:
     program = stage.program.replace(constraints=replaced(stage.program.constraints, slope=slope))
     rewrite = dataclasses.replace(stage.rewrite, program=program)
     stages = (*compiled.stages[:-1], dataclasses.replace(stage, rewrite=rewrite))
-    return dataclasses.replace(compiled, stages=stages, earlier_wiring=compiled.wiring)
+    return dataclasses.replace(compiled, stages=stages)

@@ -1,12 +1,13 @@
-"""Annealing of a layer: compiled once for a structure, bound anew for every batch."""
+"""Annealing of a layer: embedded once for a structure, bound anew for every batch."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import os
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,15 +17,19 @@ from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.common.arrays import Bytes, Floats
 from qubo_attn.common.checks import number, one_of, shown
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.options import DEFAULT_SELECT
+from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compilation.structures import Structures
 from qubo_attn.compiled import CompiledAttention
-from qubo_attn.compiler import compile
+from qubo_attn.compiler import prepare
 from qubo_attn.decoding.decode import feasible_rows
 from qubo_attn.decoding.decoders import check_decoder
 from qubo_attn.decoding.reads import read_parts
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import Select, check_select
 from qubo_attn.ir.columns import Role
@@ -36,8 +41,6 @@ if TYPE_CHECKING:
 
 FORWARD = ("hard", "soft")
 BACKWARD = ("straight-through", "exact", "energy")
-# Structures a layer remembers: batches of a few sizes come up again, such as the last of an epoch.
-_REMEMBERED = 4
 # Options that are handed on to `qubo_attn.compile` as they are.
 _COMPILE_OPTIONS = ("select", "objective", "slots", "target", "cache")
 
@@ -63,7 +66,11 @@ class Drawn:
 @named_fields
 @dataclass(frozen=True, eq=False)
 class Annealing:
-    """Options of annealed attention, and what was compiled with them.
+    """Options of annealed attention, and the structures that were met with them.
+
+    Structures are remembered by what their rows are, not by the shape of the input: a longer
+    context with as many rows of as many slots is the same one, see docs/reuse_embeddings.md. They
+    take 256 MiB at most; those not used for longest go first. Layers may share one object.
 
     Attributes:
         select, objective, target, cache, slots: see `qubo_attn.compile`. The objective is
@@ -103,7 +110,7 @@ class Annealing:
     backward: Literal["straight-through", "exact", "energy"] = "straight-through"
     temperature: float = 1.0
     sampler_options: Mapping[str, object] | None = None
-    _compiled: OrderedDict[tuple[object, ...], CompiledAttention] = field(init=False, repr=False)
+    structures: Structures = field(default_factory=Structures, init=False, repr=False)
 
     def __post_init__(self) -> None:
         one_of("forward", self.forward, FORWARD)
@@ -123,7 +130,6 @@ class Annealing:
         if self.decoder is not None:
             check_decoder(self.decoder)
         self._check_together()
-        object.__setattr__(self, "_compiled", OrderedDict())
 
     def _check_together(self) -> None:
         directions = self.forward, self.backward
@@ -157,17 +163,18 @@ class Annealing:
         return self.decoder or self._objective.decoder
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the options; what was compiled is compiled anew where they arrive."""
-        return self.__dict__ | {"_compiled": OrderedDict()}
+        """Return the fields alone."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __deepcopy__(self, memo: dict[int, object]) -> Annealing:
-        # Copies of a layer share its sampler: a machine's client is one connection, not many.
+        # Copies of a layer share its sampler, as a machine's client is one connection, not many,
+        # and its structures, which depend on the options alone.
         return copy.copy(self)
 
     def compiled(
         self, scores: Floats, values: Floats | None = None, keys: Floats | None = None
     ) -> CompiledAttention:
-        """Return the compiled rows; a structure seen before is bound, not compiled.
+        """Return the compiled rows; nothing is embedded where their structure was met before.
 
         Args:
             scores: shape (H, Q, K), -inf where masked.
@@ -177,18 +184,19 @@ class Annealing:
             InputError: an argument does not fit the options, such as an objective without keys.
             EmbeddingError: a row does not fit the target.
         """
-        shapes = tuple(None if array is None else array.shape for array in (scores, values, keys))
-        earlier = self._compiled.pop(shapes, None)
-        if earlier is None:
-            options = {name: getattr(self, name) for name in _COMPILE_OPTIONS}
-            options |= {"values": values, "keys": keys, "seed": self.seed or 0}
-            compiled = compile(scores, len(scores), **options)
-        else:
-            compiled = earlier.rebind(scores, values=values, keys=keys)
-        self._compiled[shapes] = compiled
-        while len(self._compiled) > _REMEMBERED:
-            self._compiled.popitem(last=False)
-        return compiled
+        heads, one = len(scores), self._recipe
+        attention = Attention.check(scores, heads, values=values, keys=keys)
+        recipe = dataclasses.replace(
+            one, selects=heads * one.selects, objectives=heads * one.objectives
+        )
+        return CompiledAttention.of(lower(recipe, attention, self.structures))
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        """The recipe of a single head."""
+        options = {name: getattr(self, name) for name in _COMPILE_OPTIONS}
+        options["seed"] = self.seed or 0
+        return prepare(np.zeros((1, 1, 1)), 1, **options)[1]
 
     def draw(
         self,

@@ -97,6 +97,22 @@ def test_one_after_another(
     assert found[5].plan is found[7].plan
 
 
+@pytest.mark.parametrize("executor", [False, True])
+def test_tokens_that_are_added_are_no_new_structure(
+    processes: ProcessPoolExecutor, executor: bool
+) -> None:
+    random = np.random.default_rng(0)
+    items = [random.normal(size=(2, 1, keys)) for keys in range(6, 12)]
+    options: dict[str, Any] = {"select": qa.ExactlyK(2), "slots": 5, "target": "zephyr:2"}
+    pool = processes if executor else None
+    found = list(qa.compile_batch(items, 2, executor=pool, **options))
+    for mine, item in zip(found, items, strict=True):
+        assert_same(mine, qa.compile(item, 2, **options))
+    assert all(mine.plan is found[0].plan for mine in found)
+    # What workers compiled before they knew of the first placement shares it all the same.
+    assert all(mine.placement is found[0].placement for mine in found)
+
+
 @pytest.mark.parametrize("chunk", [1, 3])
 def test_two_processes_give_the_same_bytes(
     processes: ProcessPoolExecutor,

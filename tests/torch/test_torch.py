@@ -568,16 +568,16 @@ def test_an_encoder_made_before_gets_no_nested_tensors() -> None:
         assert not layer.self_attn.result.selected[2:, :, 3:].any()
 
 
-def test_layers_stacked_from_one_share_its_sampler_and_nothing_else() -> None:
+def test_layers_stacked_from_one_share_its_sampler_and_structures() -> None:
     sampler = SteepestDescentSampler()
-    one = AnnealedAttention(8, 2, sampler=sampler, select=qa.ExactlyK(2))
+    one = AnnealedAttention(8, 2, sampler=sampler, select=qa.ExactlyK(2), target="zephyr:2")
     x = torch.randn(5, 1, 8)
     one(x, x, x)
     other = copy.deepcopy(one)
     assert other.annealing.sampler is sampler
     assert other.annealing is not one.annealing
-    assert not other.annealing._compiled
-    assert one.annealing._compiled
+    assert other.annealing.structures is one.annealing.structures
+    assert len(one.annealing.structures) == 1
     with torch.no_grad():
         assert torch.equal(one(x, x, x)[0], other(x, x, x)[0])
 
@@ -599,19 +599,33 @@ def test_batches_of_one_structure_are_embedded_once(cache: qa.EmbeddingCache) ->
     placements = []
     for seed in range(3):
         annealed_attention(doubles(2, 3, 6, seed=seed), doubles(2, 6, 2, seed=seed), how)
-        (compiled,) = how._compiled.values()
-        placements.append(compiled.placement)
-    assert placements[0] is not None
+        (placement,) = how.structures.placements.values()
+        placements.append(placement)
     assert all(placement is placements[0] for placement in placements)
     annealed_attention(doubles(1, 3, 6), doubles(1, 6, 2), how)
-    assert len(how._compiled) == 2
+    assert len(how.structures) == 2
 
 
-def test_only_a_few_structures_are_kept() -> None:
-    how = Annealing(**TWO)
-    for queries in range(1, 8):
-        annealed_attention(doubles(1, queries, 3), doubles(1, 3, 1), how)
-    assert [shapes[0] for shapes in how._compiled] == [(1, q, 3) for q in range(4, 8)]
+def test_tokens_that_are_added_are_no_new_structure(cache: qa.EmbeddingCache) -> None:
+    how = Annealing(qa.ExactlyK(2), target="zephyr:2", cache=cache, slots=4)
+    for keys in range(5, 12):
+        scores, values = doubles(2, 1, keys, seed=keys), doubles(2, keys, 2, seed=keys)
+        found = annealed_attention(scores, values, how)
+        plain = qa.compile(
+            scores.numpy(),
+            2,
+            select=qa.ExactlyK(2),
+            objective="output",
+            values=values.numpy(),
+            target="zephyr:2",
+            cache=cache,
+            slots=4,
+        )
+        wanted = plain.solve(sampler=None, seed=0)
+        assert np.array_equal(found.result.weights, wanted.weights)
+    # Two queries of one head are as many rows as one query of two heads.
+    annealed_attention(doubles(1, 2, 5), doubles(1, 5, 2), how)
+    assert len(how.structures) == 1
 
 
 def test_same_seed_same_output() -> None:
