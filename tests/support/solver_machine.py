@@ -94,7 +94,8 @@ class Decoded:
     def energies(self, spins: np.ndarray) -> np.ndarray:
         """Energy of each row of ``spins``."""
         pairs = spins[:, self.ends[:, 0]] * spins[:, self.ends[:, 1]]
-        return spins @ self.h + pairs @ self.j + self.constant
+        energies: np.ndarray = spins @ self.h + pairs @ self.j + self.constant
+        return energies
 
 
 class Machine:
