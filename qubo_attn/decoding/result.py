@@ -19,6 +19,9 @@ from qubo_attn.frontend.attention import Attention
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Rows that a text names, at most.
+_NAMED = 5
+
 
 class ReadQuality(NamedTuple):
     """What the reads of each row were worth, and what the decoder added to them.
@@ -156,6 +159,7 @@ class AttentionResult:
             f"{int(self.empty.sum())} rows see no key and get zero weights",
             f"{self.chain_break_fraction:.2%} of chains broken",
             *self._worth(),
+            *self._unmet(),
         ]
         return "\n".join(lines)
 
@@ -164,11 +168,25 @@ class AttentionResult:
         reads = self.reads
         if not reads.feasible.size:
             return []
-        better = int((reads.repaired < reads.sampled - 1e-9 * np.abs(reads.repaired)).sum())
-        lower = int((reads.descended < reads.repaired - 1e-9 * np.abs(reads.repaired)).sum())
+        # Rows that no read can be brought to have neither.
+        close = 1e-9 * np.where(np.isfinite(reads.repaired), np.abs(reads.repaired), 0.0)
+        better = int((reads.repaired + close < reads.sampled).sum())
+        lower = int((reads.descended + close < reads.repaired).sum())
         return [
             f"{reads.feasible_share:.2%} of reads feasible as sampled; repair of other reads "
             f"bettered {better} rows, descent {lower} more",
+        ]
+
+    def _unmet(self) -> list[str]:
+        """Return which rows broke their constraints even once mended."""
+        rows = np.argwhere(~self.feasible & ~np.isfinite(self.reads.repaired))
+        if not len(rows):
+            return []
+        names = [f"head {head}, query {query}" for head, query in rows[:_NAMED].tolist()]
+        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+        return [
+            f"{len(rows)} rows with no read that repair brings to their constraints, which may "
+            f"contradict each other: {'; '.join(names)}{more}"
         ]
 
 

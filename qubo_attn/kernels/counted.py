@@ -50,18 +50,140 @@ class BitReads(NamedTuple):
     column: Longs
 
 
+class _Row(NamedTuple):
+    """One row, dense.
+
+    Attributes:
+        columns: of its variables in the reads.
+        base, local: the objective: of each variable, and of each two, zeros on the diagonal.
+        keep, equal: see `CountBlocks`.
+    """
+
+    columns: Longs
+    base: Floats
+    local: Floats
+    keep: int
+    equal: bool
+
+
+class _Kinds(NamedTuple):
+    """Reads of a row that differ, in the order in which they came.
+
+    Attributes:
+        first: the first read of each kind; times: how often reads of it occurred.
+        held: whether they hold the count as sampled; energy: once mended.
+    """
+
+    first: Longs
+    times: Longs
+    held: Bools
+    energy: Floats
+
+
 # Steps of a descent, for each variable of a row, that are enough for any.
 _STEPS = 8
+# Rows of at most so many bits have reads that fit one number; equal ones are mended once.
+_MASKED = 62
 
 
 @kernel
-def _ones(bits: Array, columns: Longs, ones: Longs) -> int:
-    """Fill in which columns are one; return how many."""
-    count = 0
-    for t in range(len(columns)):
-        ones[count] = t
-        count += bits[columns[t]] != 0
+def _kinds(reads: BitReads, columns: Longs, table: Longs, masks: Longs, kinds: _Kinds) -> int:
+    """Tell the reads of a row apart; return how many kinds there are.
+
+    Args:
+        reads, columns: what was sampled of the row.
+        table: room for kinds by their bits, a power of two of slots.
+        masks: room, one entry a read.
+        kinds: ``first`` and ``times`` are filled in.
+    """
+    bits, weight, _ = reads
+    first, times, _, _ = kinds
+    if len(columns) > _MASKED:
+        for m in range(len(weight)):
+            first[m], times[m] = m, weight[m]
+        return len(weight)
+    count, slots = 0, len(table) - 1
+    table[:] = -1
+    for m in range(len(weight)):
+        mask = 0
+        for t in range(len(columns)):
+            mask |= (bits[m, columns[t]] != 0) << t
+        place = (((mask ^ (mask >> 31)) & 0x7FFFFFFF) * 0x61C88647 >> 20) & slots
+        while table[place] >= 0 and masks[table[place]] != mask:
+            place = (place + 1) & slots
+        if table[place] < 0:
+            table[place], first[count], masks[count], times[count] = count, m, mask, 0
+            count += 1
+        times[table[place]] += weight[m]
     return count
+
+
+@kernel
+def _mend(
+    bits: Array, row: _Row, kinds: _Kinds, low: int, high: int, ones: Longs, field: Floats
+) -> int:
+    """Mend reads of some kinds; the last one's ones and fields stay behind.
+
+    One body: the calls of a step would take longer than the step.
+
+    Args:
+        bits: see `BitReads`.
+        row: of these bits.
+        kinds: those from ``low`` to ``high`` are mended; ``held`` and ``energy`` are filled in.
+        ones: room for which variables are one.
+        field: room for what each variable adds to the objective.
+
+    Returns:
+        How many ones the last read has.
+    """
+    columns, base, local, keep, equal = row
+    first, _, held, energy = kinds
+    n, c = len(columns), 0
+    for d in range(low, high):
+        m, c = first[d], 0
+        for v in range(n):
+            ones[c] = v
+            c += bits[m, columns[v]] != 0
+        held[d] = c == keep or (c < keep and not equal)
+        for v in range(n):
+            field[v] = base[v]
+        for t in range(c):
+            u = ones[t]
+            for v in range(n):
+                field[v] += local[u, v]
+        while c > keep:
+            # The dearest one falls, the first of equal ones.
+            place = 0
+            for t in range(1, c):
+                if field[ones[t]] > field[ones[place]]:
+                    place = t
+            u = ones[place]
+            c -= 1
+            for t in range(place, c):
+                ones[t] = ones[t + 1]
+            for v in range(n):
+                field[v] -= local[u, v]
+        while c < min(keep, n) and equal:
+            # The cheapest zero rises, the first of equal ones.
+            u, t = -1, 0
+            for v in range(n):
+                if t < c and ones[t] == v:
+                    t += 1
+                elif u < 0 or field[v] < field[u]:
+                    u = v
+            t = c
+            while t > 0 and ones[t - 1] > u:
+                ones[t] = ones[t - 1]
+                t -= 1
+            ones[t] = u
+            c += 1
+            for v in range(n):
+                field[v] += local[u, v]
+        total = 0.0
+        for t in range(c):
+            total += 0.5 * (base[ones[t]] + field[ones[t]])
+        energy[d] = total
+    return c
 
 
 @kernel
@@ -90,16 +212,6 @@ def _cheapest(values: Floats, ones: Longs, count: int) -> int:
             t += 1
         elif chosen < 0 or values[v] < least:
             chosen, least = v, values[v]
-    return chosen
-
-
-@kernel
-def _dearest(values: Floats, ones: Longs, count: int) -> int:
-    """Return the place of the one of largest value, the first of equal ones."""
-    chosen = 0
-    for t in range(1, count):
-        if values[ones[t]] > values[ones[chosen]]:
-            chosen = t
     return chosen
 
 
@@ -142,20 +254,25 @@ def mend_counts(
         linear, couplers: the objective.
         every, descends: see `mend_reads`.
     """
-    count, widest = len(rows.keep), 0
+    count, most, widest = len(rows.keep), len(reads.weight), 0
     for r in range(count):
         widest = max(widest, rows.ptr[r + 1] - rows.ptr[r])
     slot = np.full(len(linear), -1, np.int64)
     point = np.zeros(len(rows.var), np.int32)
     feasible, sampled = np.zeros(count), np.full(count, np.inf)
     mended, descended = np.full(count, np.inf), np.full(count, np.inf)
-    best = np.zeros(count, np.int64)
-    ones, lowest = np.zeros(widest + 1, np.int64), np.zeros(widest + 1, np.int64)
+    best, ones = np.zeros(count, np.int64), np.zeros(widest + 1, np.int64)
+    slots = 4
+    while slots < 2 * most:
+        slots *= 2
+    table, masks = np.zeros(slots, np.int64), np.zeros(most, np.int64)
+    kinds = _Kinds(
+        np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.bool_), np.zeros(most)
+    )
     total = float(max(reads.weight.sum(), 1))
     for r in range(count):
         members = rows.var[rows.ptr[r] : rows.ptr[r + 1]]
-        n, k, kept = len(members), rows.keep[r], 0
-        after, least_energy = True, np.inf
+        n, k = len(members), rows.keep[r]
         for s in range(n):
             slot[members[s]] = s
         local, base, columns = np.empty((n, n)), np.empty(n), np.empty(n, np.int64)
@@ -166,39 +283,20 @@ def mend_counts(
             base[s] = linear[members[s]]
             size += abs(base[s]) + np.abs(local[s]).sum()
             columns[s] = reads.column[members[s]]
-        field = np.empty(n)
-        for m in range(len(reads.weight)):
-            c = _ones(reads.bits[m], columns, ones)
-            as_sampled = c == k or (c < k and not rows.equal[r])
-            field[:] = base
-            for t in range(c):
-                field += local[ones[t]]
-            while c > k:
-                place = _dearest(field, ones, c)
-                field -= local[ones[place]]
-                _drop(ones, c, place)
-                c -= 1
-            while c < min(k, n) and rows.equal[r]:
-                v = _cheapest(field, ones, c)
-                field += local[v]
-                _insert(ones, c, v)
-                c += 1
-            energy = 0.0
-            for t in range(c):
-                energy += 0.5 * (base[ones[t]] + field[ones[t]])
-            if as_sampled:
-                feasible[r] += reads.weight[m]
-                sampled[r] = min(sampled[r], energy)
-            mended[r] = min(mended[r], energy)
-            later = not every and not as_sampled
-            if later < after or (later == after and energy < least_energy):
-                after, least_energy, best[r], kept = later, energy, m, c
-                lowest[:c] = ones[:c]
-        c, energy = kept, least_energy
-        ones[:c] = lowest[:c]
-        field[:] = base
-        for t in range(c):
-            field += local[ones[t]]
+        field, row = np.empty(n), _Row(columns, base, local, k, rows.equal[r])
+        different = _kinds(reads, columns, table, masks, kinds)
+        _mend(reads.bits, row, kinds, 0, different, ones, field)
+        after, energy, chosen = True, np.inf, 0
+        for d in range(different):
+            if kinds.held[d]:
+                feasible[r] += kinds.times[d]
+                sampled[r] = min(sampled[r], kinds.energy[d])
+            mended[r] = min(mended[r], kinds.energy[d])
+            later = not every and not kinds.held[d]
+            if later < after or (later == after and kinds.energy[d] < energy):
+                after, energy, chosen = later, kinds.energy[d], d
+        best[r] = kinds.first[chosen]
+        c = _mend(reads.bits, row, kinds, chosen, chosen + 1, ones, field)
         # Rounding may not make it go round in circles.
         for _ in range(_STEPS * n if descends else 0):
             least, up, down = -1e-12 * size - 1e-300, -1, -1
