@@ -34,16 +34,15 @@ from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.vocabulary import CARDINALITIES, TOPOLOGIES
 from qubo_attn.formulations.cardinality import Cardinality, choose
 from qubo_attn.formulations.carried import (
-    above_rounding,
     check_carried,
     drowned_rows,
-    rounding,
     row_sizes,
+    short_of_rounding,
     usual_sizes,
 )
 from qubo_attn.formulations.certificates import Certificates, certify, certify_levels, joined
 from qubo_attn.formulations.others import check_others, component_ranges
-from qubo_attn.formulations.proofs import by_steps, step_costs, step_scale
+from qubo_attn.formulations.proofs import step_costs, step_scale
 from qubo_attn.formulations.slack import add_slack
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
@@ -189,6 +188,10 @@ class InsertPenalties:
                 weight[rows], slope[rows], margin[rows] = prices[:3]
                 proofs += prices.proofs
                 notes += (prices.note,) if prices.note else ()
+        if self.share > 0:
+            short = short_of_rounding(program, sizes, weight, slope, margin)
+            weight, margin = weight + short, margin + short
+            proofs = [proof.raised(short[proof.index]) for proof in proofs]
         check_carried(program, sizes, weight, slope)
         error = _below(c.rhs[bounds], weight[bounds]) if self.at_most == "unbalanced" else 0.0
         note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
@@ -247,10 +250,6 @@ class InsertPenalties:
         # objective from its infeasible points.
         share = 1e-3 if self.is_warm else self.share
         margin = share * step_scale(costs, usual_sizes(program, index, size))
-        if self.share > 0:
-            # What is less than rounding keeps nothing apart.
-            steps = by_steps(costs, margin)
-            margin = np.maximum(margin, 2.0 * rounding(program, index, size, *steps))
         proof = certify(program, index, margin, relax=self.relax, form=shape, costs=costs)
         if self.is_warm:
             warmth = cast(float, self.temperature)
@@ -265,10 +264,7 @@ class InsertPenalties:
     def _price_levels(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of rows whose keys have levels, and of the gates of these."""
         proof = certify_levels(program, index, self.share)
-        weight, margin = above_rounding(
-            program, index, size, proof.weight, proof.margin, self.share
-        )
-        return Prices(weight, proof.slope, margin, (replace(proof, weight=weight, margin=margin),))
+        return Prices(proof.weight, proof.slope, proof.margin, (proof,))
 
     def _price_bounds(
         self, program: Program, index: Longs, size: Floats, removal: Floats
@@ -277,7 +273,7 @@ class InsertPenalties:
         cost = removal[index]
         usual = usual_sizes(program, index, size)
         margin = self.share * np.where(cost > 0, cost, np.where(usual > 0, usual, 1.0))
-        weight, margin = above_rounding(program, index, size, cost + margin, margin, self.share)
+        weight = cost + margin
         if self.at_most == "unbalanced":
             return Prices(weight, weight, np.full(len(index), -np.inf))
         return Prices(weight, np.zeros(len(index)), margin)
@@ -288,7 +284,6 @@ class InsertPenalties:
         width = component_ranges(program)[row_components(program)[index]]
         width = np.where(width > 0, width, 1.0)
         weight, margin = (np.asarray(scale * width) for scale in (1 + self.share, self.share))
-        weight, margin = above_rounding(program, index, size, weight, margin, self.share)
         return Prices(weight, np.zeros(len(index)), margin)
 
 

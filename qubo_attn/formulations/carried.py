@@ -4,7 +4,8 @@ A price A of a row of n keys is added to coefficients of the objective: to n fie
 2 couplers. Each sum is rounded to 53 bits, so every energy is off by at most a few units in the
 last place of the sum of all coefficients. Two things follow:
 
-* a margin below twice that bound keeps nothing apart;
+* a margin below twice that bound keeps nothing apart. Rows that share a component, joined by what
+  heads pay each other, are sampled as one sum, so the bounds of all of them count;
 * a price far above the objective takes the objective's digits with it: what it leaves must tell
   feasible points apart.
 """
@@ -76,23 +77,22 @@ def drowned_rows(program: Program) -> Longs:
     return np.asarray(single[(pairs > fields / MOST_LOST) & (fields > 0)])
 
 
-def above_rounding(
-    program: Program, index: Longs, size: Floats, weight: Floats, margin: Floats, share: float
-) -> tuple[Floats, Floats]:
-    """Return weights and margins, both raised by what the margin is short of rounding.
+def short_of_rounding(
+    program: Program, size: Floats, weight: Floats, slope: Floats, margin: Floats
+) -> Floats:
+    """Return by how much the margin of each constraint is short of rounding in its component.
 
-    What breaks a constraint breaks it by one unit at least, so a price holds what is added to it.
+    What breaks a constraint breaks it by one unit at least, so a price holds what is added to it:
+    weight and margin rise by as much. Constraints without a margin are short of nothing.
 
     Args:
-        program, index, size, weight: as for `rounding`.
-        margin: D of each.
-        share: the margin that was asked for, see `InsertPenalties`; with 0 nothing is raised.
+        program, size, weight, slope: as for `rounding`, of all constraints.
+        margin: D of each; ``-inf`` where none is promised.
     """
-    if share == 0:
-        return weight, margin
-    lost = 2.0 * rounding(program, index, size, weight, np.zeros(len(index)))
-    short = np.maximum(lost - margin, 0.0)
-    return weight + short, margin + short
+    index = np.arange(len(program.constraints))
+    lost, component = 2.0 * rounding(program, index, size, weight, slope), row_components(program)
+    least = np.bincount(component, weights=lost)[component]
+    return np.where(np.isfinite(margin), np.maximum(least - margin, 0.0), 0.0)
 
 
 def check_carried(program: Program, size: Floats, weight: Floats, slope: Floats) -> None:

@@ -78,6 +78,10 @@ class Certificates(Portable):
         """The names of the rows, for example ``pick[0,3]``."""
         return [self.program.constraints.label(int(r)) for r in self.index]
 
+    def raised(self, short: Floats) -> Certificates:
+        """Return these with the weight and the margin of each row raised by ``short``."""
+        return replace(self, weight=self.weight + short, margin=self.margin + short)
+
     def take(self, index: Longs | Bools) -> Certificates:
         """Return the certificates at ``index``, an index or boolean array."""
         rows, ptr = np.arange(len(self))[index], self.rows.ptr

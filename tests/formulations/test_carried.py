@@ -171,3 +171,47 @@ def test_a_weight_that_drowns_the_objective_is_refused() -> None:
         )
     assert (e.value.head, e.value.query) == (0, 0)
     assert MOST_LOST == 1e-6
+
+
+@pytest.mark.parametrize("tiny", [1e-150, 1e-20, 1e-9])
+@pytest.mark.parametrize("at_most", ["unary", "binary"])
+@pytest.mark.parametrize("select", [qa.ExactlyK(1), qa.AtMostK(1)])
+def test_a_tiny_row_joined_to_a_large_one_is_feasible(
+    tiny: float, at_most: str, select: qa.ExactlyK | qa.AtMostK
+) -> None:
+    """Both rows are sampled as one sum, whose rounding is far above the tiny row's own margin."""
+    compiled = qa.compile(
+        np.array([[[0, 0, 0, 0.25]], [[0, -tiny, -tiny, -tiny]]]),
+        2,
+        select=select,
+        objective="hard",
+        passes=(
+            qa.TieVariables(((0, 1),), strength=0.5),
+            qa.InsertPenalties(at_most=at_most),
+        ),
+        target=None,
+    )
+    total = compiled.program.total()
+    points = points_of(compiled.program.variables.upper).astype(float)
+    energies = points @ total.linear
+    size = np.abs(points) @ np.abs(total.linear)
+    for i, j, bias in zip(total.i, total.j, total.bias, strict=True):
+        energies += bias * points[:, i] * points[:, j]
+        size += abs(bias) * points[:, i] * points[:, j]
+    # Whatever rounding may take for the least.
+    best = points[energies - energies.min() <= 4e-16 * (size + size[energies.argmin()])]
+    assert compiled.stages[0].program.feasible(compiled.lift_to(0).lift(best)).all()
+    assert compiled.certificates.recheck(exact=True) == []
+
+
+def test_walls_of_a_row_that_joins_scales_have_a_margin_above_rounding() -> None:
+    compiled = qa.compile(
+        np.array([[[0.0], [0]], [[0.0], [0.25]], [[-1e20], [0]]]),
+        3,
+        select=qa.Budget(1, "all"),
+        objective="hard",
+        passes=(qa.InsertPenalties(cardinality="grid"),),
+        target=None,
+    )
+    assert compiled.certificates.margin[0] > 8 * np.finfo(float).eps * 1e20
+    assert compiled.certificates.recheck(exact=True) == []

@@ -598,7 +598,9 @@ def _unfit(problem: Problem) -> list[tuple[str, str]]:
     some = blocks(problem)
     for alternatives in some:
         if not alternatives:
-            return [("InfeasibleError", ""), ("PassError", "")]  # tied rows of different totals
+            # Tied rows of different totals; the package may see first what is required of them.
+            flagged = [("InputError", "required")] if problem.required is not None else []
+            return [("InfeasibleError", ""), ("PassError", ""), *flagged]
         shared = alternatives[0].rows
         forced, barred = (
             _flagged(problem, flags, shared) for flags in (problem.required, problem.forbidden)
