@@ -39,6 +39,7 @@ def test_the_wheel_holds_one_package_with_every_pass(wheel: Path) -> None:
         assert str(file.relative_to(ROOT)) in names
     assert "qubo_attn/py.typed" in names
     assert "qubo_attn/embedding/templates.npz" in names
+    assert "qubo_attn/embedding/packings.npz" in names
 
 
 def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:

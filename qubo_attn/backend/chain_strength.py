@@ -27,7 +27,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.model import Physical
-from qubo_attn.common.arrays import Floats, Longs, pointers
+from qubo_attn.common.arrays import Floats, Longs, pointers, read_only
 from qubo_attn.common.checks import MOST_UNITS, nearest, number, shown
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS
 from qubo_attn.errors import InputError
@@ -120,7 +120,7 @@ def bounds(physical: Physical) -> Floats:
     outside = kernels.outside_couplings(ends, physical.j[~within], len(field))
     links = np.flatnonzero(within)[np.argsort(chain[within], kind="stable")]
     return kernels.chain_bounds(
-        physical.chain_ptr,
+        read_only(physical.chain_ptr),
         field[physical.chain_qubit],
         outside[physical.chain_qubit],
         pointers(np.bincount(chain[within], minlength=len(physical.chain_ptr) - 1)),

@@ -32,7 +32,7 @@ def at_one_scale(vectors: Vectors) -> Vectors:
         array([0.57408789, 0.625     ])
     """
     linear, (i, j, bias) = vectors.linear, vectors.quadratic
-    component = kernels.connected_components(len(linear), i.astype(np.int64), j.astype(np.int64))
+    component = kernels.connected_components(len(linear), i.astype(np.int32), j.astype(np.int32))
     largest = np.zeros(int(component.max(initial=-1)) + 1)
     np.maximum.at(largest, component, np.abs(linear))
     np.maximum.at(largest, component[i], np.abs(bias))

@@ -14,7 +14,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.coefficients import Coefficients
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs, pointers
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs, segment_ids
 from qubo_attn.common.checks import share
 from qubo_attn.errors import InputError
 from qubo_attn.ir.blocks import blocks_of, form_of, limits
@@ -96,9 +96,9 @@ def precision(program: Program, values: Coefficients, open_: Program, lift: Lift
     form = form_of(program.total(), program.variables.upper)
     rules, owner = _rules(open_, lift, component)
     unit = target.temperature * values.scale
-    chances = kernels.block_chances(
-        _good_state(form, component), unit, blocks_of(component, owner), form, rules, EXACT
-    )
+    blocks = blocks_of(component, owner)
+    state = _good_state(form, component, blocks)
+    chances = kernels.block_chances(state, unit, blocks, form, rules, EXACT)
     lengths = np.bincount(component, placement.chain_lengths, count) / np.bincount(component)
     # A key's coefficient is twice a spin's field; a chain adds up the errors of its qubits.
     error = 2.0 * target.errors.field * np.sqrt(lengths) * values.scale
@@ -113,18 +113,21 @@ def precision(program: Program, values: Coefficients, open_: Program, lift: Lift
     )
 
 
-def _good_state(form: kernels.Form, component: Longs) -> Ints:
-    """Return a state that no step and no exchange improves, the best from several starts."""
-    n = len(form.linear)
+def _good_state(form: kernels.Form, component: Longs, blocks: kernels.Blocks) -> Ints:
+    """Return a state that no step and no exchange improves, the best of several starts on."""
+    n, linear, couplers = len(form.linear), form.linear + form.square, form.couplers
     starts = np.random.default_rng(0).integers(0, 2, (n, _STARTS), dtype=np.int32)
     starts[:, 0] = 0
-    reads = kernels.SampledReads(starts, np.arange(n), np.ones(_STARTS, np.int64))
-    none = np.zeros(0, np.int64)
-    open_ = limits(np.zeros(0), np.zeros(0, bool), none, none, np.zeros(0), n)
-    gates = kernels.Gates(np.full(n, -1), pointers(np.zeros(n, np.int64)), none)
-    blocks = blocks_of(component, none)
-    state = np.empty(n, np.int32)
-    state[blocks.var] = kernels.mend_reads(reads, blocks, form, open_, gates, True, True).point
+    end = segment_ids(couplers.ptr)
+    energies = np.empty((_STARTS, len(blocks.ptr) - 1))
+    for m in range(_STARTS):
+        bits = starts[:, m]
+        # Each coupler stands in the adjacency twice.
+        among = np.bincount(end, couplers.value * bits[couplers.neighbour], minlength=n)
+        part = bits * (linear + 0.5 * among)
+        energies[m] = np.bincount(component, part, minlength=energies.shape[1])
+    state: Ints = starts[np.arange(n), energies.argmin(axis=0)[component]]
+    kernels.settle_bits(state, blocks, linear, couplers)
     return state
 
 

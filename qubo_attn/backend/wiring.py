@@ -17,6 +17,7 @@ from qubo_attn.common.arrays import (
     Longs,
     own_array,
     pointers,
+    read_only,
     same_array,
     segment_ids,
 )
@@ -175,7 +176,7 @@ class Wiring:
         outside = kernels.outside_couplings(self._ends[:between], couplings[:between], len(fields))
         bounds = np.empty(len(chains.variable))
         bounds[chains.variable] = kernels.chain_bounds(
-            chains.ptr, fields, outside, chains.link_ptr, chains.u, chains.v, EXACT
+            read_only(chains.ptr), fields, outside, chains.link_ptr, chains.u, chains.v, EXACT
         )
         return bounds
 

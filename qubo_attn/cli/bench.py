@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from qubo_attn.cli.compile import Problem
-from qubo_attn.cli.console import AsJson, progress, takes, tell
+from qubo_attn.cli.console import AsJson, takes, tell
+from qubo_attn.cli.progress import progress
 
 if TYPE_CHECKING:
     import dimod

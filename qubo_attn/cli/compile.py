@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, choice, progress, takes, tell
+from qubo_attn.cli.console import AsJson, choice, takes, tell
 from qubo_attn.cli.passes import list_passes
+from qubo_attn.cli.progress import progress
 from qubo_attn.common.vocabulary import CHAIN_STRENGTHS, OBJECTIVES
 
 if TYPE_CHECKING:

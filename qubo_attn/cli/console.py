@@ -1,4 +1,4 @@
-"""Parts that all commands share: JSON, exit codes, errors as one line, progress bars.
+"""Parts that all commands share: JSON, exit codes, errors as one line.
 
 Exit codes, the same for every command (docs/commands.md):
 
@@ -23,14 +23,14 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
 import typer.core
 
 from qubo_attn import errors
+from qubo_attn.cli.progress import shown
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as one JSON document.")]
 T = TypeVar("T")
@@ -71,7 +71,8 @@ class Commands(typer.core.TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with shown():
+                return super().invoke(ctx)
         except BrokenPipeError:  # a reader that has seen enough, as `head` does
             raise
         except (errors.QuboAttnError, OSError) as error:
@@ -135,23 +136,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-@contextmanager
-def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
-    """Show a progress bar on standard error; nothing where no terminal is.
-
-    Args:
-        title: name of the work.
-        steps: number of its steps.
-
-    Yields:
-        A function to call with the name of every step that begins.
-    """
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=steps)
-        yield lambda name: bar.update(task, description=name, advance=1)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, choice, progress, tell
+from qubo_attn.cli.console import AsJson, choice, tell
+from qubo_attn.cli.progress import progress
 from qubo_attn.common.vocabulary import DECODERS
 
 if TYPE_CHECKING:

@@ -63,6 +63,13 @@ def own_array(array: Array) -> Array:
     return array
 
 
+def read_only(array: Array) -> Array:
+    """Return a view that cannot be written to: kernels are compiled for one kind of array."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
 def coupler_columns(count: int) -> tuple[Ints, Ints, Floats]:
     """Return room for i, j and bias of ``count`` couplers, in one piece.
 

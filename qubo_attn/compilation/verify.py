@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, csr_rows
+from qubo_attn.common.arrays import Array, csr_rows, read_only
 from qubo_attn.compilation.columns import (
     ATTENTION,
     CERTIFICATES,
@@ -148,8 +148,9 @@ def check_placement(
         members = np.flatnonzero(submission == number)
         chains, entries = csr_rows(ptr, members)
         # Each chain is a copy of one node, which is connected and on qubits of its own.
-        alone = arrays["chain_qubit"][entries], 1, np.zeros((2, 0), np.int64), target.adjacency
-        if not len(members) or not kernels.whole_copies(chains, *alone).all():
+        alone = read_only(chains), read_only(arrays["chain_qubit"][entries])
+        edges = np.zeros((2, 0), np.int64)
+        if not len(members) or not kernels.whole_copies(*alone, 1, edges, target.adjacency).all():
             raise refused("placement/chain_qubit", f"holds no chains in submission {number}")
     first = np.full(int(component.max(initial=-1)) + 1, -1, np.int64)
     first[component] = submission

@@ -3,7 +3,8 @@
 A folder per clique, lattice and search options holds a file per working graph, named by its hash. A
 file that does not read, does not match its checksum or does not fit the live graph is a miss. On a
 miss, the packing of the nearest other working graph in the folder is repaired, if it is near and if
-few copies are lost by it; else the packing is found anew.
+few copies are lost by it; else the packing is found anew. That of an ideal lattice is never a
+repaired one.
 """
 
 from __future__ import annotations
@@ -181,7 +182,8 @@ class EmbeddingCache:
             return cached
         self.counts.misses += 1
         graph, path, mended = StoredGraph.of(target), self.folder / name, None
-        if self.repair and component.shape is None:
+        # What broke copies elsewhere is no reason to do without them on a machine that is whole.
+        if self.repair and component.shape is None and not target.is_ideal:
             mended = repaired(path.parent, target, graph, options)
         if mended is not None:
             cached = CachedPacking(mended[0], "repaired", mended[1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Longs, pointers
+from qubo_attn.common.arrays import Bools, Longs, pointers, read_only
 from qubo_attn.common.frozen import Columns
 from qubo_attn.embedding.component import Component
 from qubo_attn.errors import EmbeddingError
@@ -88,7 +88,11 @@ class Packing(Columns):
     def whole(self, target: Target) -> Bools:
         """Return for each copy whether it is an embedding on ``target``; -1 is no qubit."""
         return kernels.whole_copies(
-            self.ptr, self.qubit, self.size, self.component.edges, target.adjacency
+            read_only(self.ptr),
+            read_only(self.qubit),
+            self.size,
+            self.component.edges,
+            target.adjacency,
         )
 
     def checked(self, target: Target) -> Packing:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats, Ints, Longs, csr_rows, own_array, pointers
+from qubo_attn.common.arrays import Floats, Ints, Longs, csr_rows, own_array, pointers, read_only
 from qubo_attn.common.frozen import Columns
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.ir.quadratic import Quadratic
@@ -167,4 +167,5 @@ class Plan(Columns):
             self.coupling_parts,
             self.chain_of,
         )
-        return kernels.fill_physical(shares, h, coupling, strength)
+        columns = read_only(h), read_only(coupling), read_only(strength)
+        return kernels.fill_physical(shares, *columns)

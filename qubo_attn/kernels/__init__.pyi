@@ -138,6 +138,7 @@ from .rows import (
 from .rows import (
     swap_costs as swap_costs,
 )
+from .settling import settle_bits as settle_bits
 from .steps import step_costs as step_costs
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel

@@ -17,6 +17,7 @@ from numba import config
 from numba.core import compiler, serialize
 from numba.extending import is_jitted
 
+from qubo_attn.common.compiling import compilations
 from qubo_attn.common.files import (
     embedding_folder,
     read_file,
@@ -34,11 +35,26 @@ def kernel(function: F) -> F:
     The code is kept in the user's cache folder, unless ``NUMBA_CACHE_DIR`` names another: beside
     the sources it would outlive an uninstallation and leave an empty package behind. Many processes
     may share it. Where nothing can be written, every process compiles for itself and warns once.
+
+    Kernels whose names begin with an underscore are called by kernels alone; from Python they are a
+    TypeError.
     """
-    compiled = numba.njit(nogil=True)(function)
+    # Around each one Numba compiles a function for Python to call, and one for C.
+    inner = function.__name__.startswith("_")
+    compiled = numba.njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=inner)(function)
     if is_jitted(compiled):  # NUMBA_DISABLE_JIT leaves the function as it is
         compiled._cache = KeptCode(function)
+        if inner:
+            compiled._insert, compiled._compile_for_args = _ignore, _refuse
     return cast(F, compiled)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise TypeError("a kernel whose name begins with an underscore is called by kernels alone")
+
+
+def _ignore(*_: object, **__: object) -> None:
+    """Keep code that Python cannot call from where it looks for what it can."""
 
 
 class KeptCode:
@@ -52,8 +68,9 @@ class KeptCode:
     starts with the checksum of the rest; one that is damaged counts as missing and is replaced.
 
     This class and `kernel` alone use what Numba does not document: ``Dispatcher._cache``,
-    ``CompileResult._reduce`` and ``_rebuild``, ``serialize.dumps`` and ``codegen.magic_tuple``.
-    Where they are gone, nothing is kept and `warn_unkept` says so.
+    ``_insert`` and ``_compile_for_args``, ``CompileResult._reduce`` and ``_rebuild``,
+    ``serialize.dumps`` and ``codegen.magic_tuple``. Where they are gone, nothing is kept and
+    `warn_unkept` says so.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -66,7 +83,13 @@ class KeptCode:
         return str(self._folder())
 
     def load_overload(self, signature: object, target: Any) -> Any:
-        """Return the compiled kernel for a signature, or None."""
+        """Return the compiled kernel for a signature, or None: then it is compiled."""
+        kept = self._load(signature, target)
+        if kept is None:
+            compilations.begin()
+        return kept
+
+    def _load(self, signature: object, target: Any) -> Any:
         try:
             target.refresh()
             data = read_file(self._path(signature, target.codegen()))
@@ -78,6 +101,7 @@ class KeptCode:
 
     def save_overload(self, signature: object, compiled: Any) -> None:
         """Keep the compiled kernel for a signature; warn where that fails."""
+        compilations.end()
         try:
             body = serialize.dumps(compiled._reduce())
             path = self._path(signature, compiled.library.codegen)

@@ -58,10 +58,10 @@ def sums_before(ptr: Longs, values: Floats) -> Floats:
 
 
 @kernel
-def _next_level(first: Array, level: int) -> int:
-    """Return the largest value below ``level``; -128 where there is none."""
+def _next_level(first: Array, start: int, stop: int, level: int) -> int:
+    """Return the largest of some values below ``level``; -128 where there is none."""
     below = -128
-    for a in range(len(first)):
+    for a in range(start, stop):
         if first[a] < level:
             below = max(below, first[a])
     return below
@@ -74,17 +74,18 @@ def heaviest(ptr: Longs, first: Array, mass: Floats, room: Longs) -> Bools:
     Entries are ordered by falling ``first``, which has few different values, then by falling
     ``mass``; those that tie stay in their order.
     """
-    kept = np.ones(len(mass), np.bool_)
+    kept = np.empty(len(mass), np.bool_)
     longest = longest_row(ptr)
     light, at = np.empty(longest), np.empty(longest, np.int64)
     for r in range(len(room)):
         start, stop, left = ptr[r], ptr[r + 1], room[r]
-        if left >= stop - start:
+        every, level = left >= stop - start, 127
+        for a in range(start, stop):
+            kept[a] = every
+        if every:
             continue
-        kept[start:stop] = False
-        level = 127
         while left > 0:
-            level, count = _next_level(first[start:stop], level), 0
+            level, count = _next_level(first, start, stop, level), 0
             for a in range(start, stop):
                 at[count], light[count] = a, -mass[a]
                 count += first[a] == level

@@ -13,7 +13,7 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.common.threads import rows_at
 from qubo_attn.kernels._jit import kernel
-from qubo_attn.kernels.order import kth_smallest
+from qubo_attn.kernels.order import kth_smallest, longest_row
 
 
 class Adjacency(NamedTuple):
@@ -152,56 +152,56 @@ def swap_costs(
     ptr, var, count = rows
     slot = np.full(len(linear), -1, np.int64)
     bounds = np.zeros(len(count))
+    longest = longest_row(ptr)
+    stay, spot = np.empty(longest, np.int64), np.empty(longest, np.int64)
+    worst = np.empty(longest)
     for r in range(len(count)):
-        members = var[ptr[r] : ptr[r + 1]]
-        keep = stays[ptr[r] : ptr[r + 1]]
-        n = len(members)
-        k = count[r]
-        dropped = n - keep.sum()
-        if dropped == 0 or k == 0:
+        start, n, k, m = ptr[r], ptr[r + 1] - ptr[r], count[r], 0
+        for s in range(n):
+            if stays[start + s]:
+                stay[m], spot[s] = s, m
+                m += 1
+        if m == n or k == 0:
             continue
         for s in range(n):
-            slot[members[s]] = s
+            slot[var[start + s]] = s
         local = np.empty((n, n))
-        outside = load_row(members, slot, couplers, local)
+        outside = load_row(var[start : start + n], slot, couplers, local)
         # Columns of the keys that stay, side by side: a dropped key meets all of them at a time.
-        stay = np.flatnonzero(keep)
-        m = len(stay)
-        columns = np.empty((n, m))
+        columns, costs = np.empty((n, m)), np.empty(m)
         for s in range(n):
             for c in range(m):
                 columns[s, c] = local[s, stay[c]]
-        spot = np.full(n, -1, np.int64)
-        spot[stay] = np.arange(m)
-        costs = np.empty(m)
-        worst = np.zeros(dropped)
-        d = 0
+        dropped = 0
         for a in range(n):
-            if keep[a]:
+            if stays[start + a]:
                 continue
-            u = members[a]
+            u = var[start + a]
             for c in range(m):
-                costs[c] = linear[members[stay[c]]] - linear[u]
+                costs[c] = linear[var[start + stay[c]]] - linear[u]
             for s in range(n):
                 if s == a:
                     continue
-                column, base = columns[s], local[s, a]
-                before = costs[spot[s]] if keep[s] else 0.0
+                base, kept = local[s, a], stays[start + s]
+                before = costs[spot[s]] if kept else 0.0
                 for c in range(m):
-                    costs[c] += max(column[c] - base, 0.0)
-                if keep[s]:
+                    costs[c] += max(columns[s, c] - base, 0.0)
+                if kept:
                     costs[spot[s]] = before
             if outside:
                 for c in range(m):
-                    v = members[stay[c]]
-                    costs[c] += _outside_gain(u, v, slot, couplers, upper)
+                    costs[c] += _outside_gain(u, var[start + stay[c]], slot, couplers, upper)
             # The search rearranges the costs, which the next key starts anew.
-            worst[d] = max(kth_smallest(costs, k), 0.0)
-            d += 1
-        worst.sort()
-        bounds[r] = worst[max(dropped - k, 0) :].sum()
+            cost, d = max(kth_smallest(costs, k), 0.0), dropped
+            while d > 0 and worst[d - 1] > cost:
+                worst[d] = worst[d - 1]
+                d -= 1
+            worst[d] = cost
+            dropped += 1
+        for d in range(max(dropped - k, 0), dropped):
+            bounds[r] += worst[d]
         for s in range(n):
-            slot[members[s]] = -1
+            slot[var[start + s]] = -1
     return bounds
 
 

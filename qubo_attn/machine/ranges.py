@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs, read_only
 from qubo_attn.machine.target import Target
 
 # What rounding may add to a coefficient at the end of its range.
@@ -75,7 +75,15 @@ def shares(
     total = (-np.inf, np.inf) if limits.total is None else limits.total
     scales = 1.0 / np.array([limits.h, limits.j, total])
     return kernels.range_shares(
-        owner, owners, place, h, ends, groups, j, scales, _groups_are_known(target)
+        owner,
+        owners,
+        read_only(place),
+        read_only(h),
+        ends,
+        groups,
+        read_only(j),
+        scales,
+        _groups_are_known(target),
     )
 
 

@@ -650,7 +650,7 @@ ABOVE = {
 
 
 # Beside a slow reference or an enumeration, in the tests of what calls them.
-ELSEWHERE = {"block_chances", "mend_counts", "mend_reads", "warm_weights"}
+ELSEWHERE = {"block_chances", "mend_counts", "mend_reads", "settle_bits", "warm_weights"}
 
 
 def test_every_kernel_has_a_twin() -> None:

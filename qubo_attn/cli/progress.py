@@ -1,0 +1,119 @@
+"""What a command is doing, on one line of standard error, while somebody waits.
+
+On a terminal the line is written over and over, and goes in the end. Elsewhere only the compilation
+of kernels is told, in plain lines, as it alone takes long and happens once. No time is foretold.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from qubo_attn.common.compiling import compilations
+
+# Seconds between looks, and between plain lines.
+_LOOK, _PLAIN = 0.2, 2.5
+# Kernels that are compiled in less time are not worth a plain line.
+_SOON = 0.5
+
+
+class _Line:
+    """The line, kept up to date by a thread.
+
+    Attributes:
+        step: what is going on besides, as text; nothing where it is empty.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.step = ""
+        self._stream, self._terminal = stream, stream.isatty()
+        self._before, self._start = compilations.finished, compilations.seconds
+        self._shown, self._told = "", 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take the line off; say what was compiled."""
+        self._over.set()
+        self._thread.join()
+        if self._shown and self._terminal:
+            self._write("\r\x1b[K")
+        if self._told:
+            self._write(f"compiled {self._count} kernels in {self._seconds:.0f} s; they are kept\n")
+
+    @property
+    def _count(self) -> int:
+        return compilations.finished - self._before
+
+    @property
+    def _seconds(self) -> float:
+        return compilations.seconds - self._start
+
+    def _run(self) -> None:
+        while not self._over.wait(_LOOK):
+            compiling = compilations.under_way and self._seconds > _SOON
+            text = self.step
+            if compiling:
+                text = f"compiling kernels, once: {self._count} so far, {self._seconds:.0f} s"
+            if self._terminal and text != self._shown:
+                self._write(f"\r\x1b[K{text}")
+                self._shown = text
+            now = time.monotonic()
+            if compiling and now - self._told >= _PLAIN:
+                self._told = now
+                if not self._terminal:
+                    self._write(f"{text}\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more
+            self._over.set()
+
+
+_line: _Line | None = None
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Show what goes on within, above all the compilation of kernels."""
+    global _line
+    with compilations.watching():
+        _line = _Line(sys.stderr)
+        try:
+            yield
+        finally:
+            line, _line = _line, None
+            line.close()
+
+
+@contextmanager
+def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
+    """Show the step that a command is at, where a terminal is.
+
+    Args:
+        title: name of the work.
+        steps: number of its steps.
+
+    Yields:
+        A function to call with the name of every step that begins.
+    """
+    begun = 0
+
+    def step(name: str) -> None:
+        nonlocal begun
+        begun += 1
+        if _line is not None:
+            _line.step = f"{title}: {name}, {min(begun, steps)} of {steps}"
+
+    try:
+        yield step
+    finally:
+        if _line is not None:
+            _line.step = ""
