@@ -10,6 +10,7 @@ from .compiled import CompiledAttention as CompiledAttention
 from .compiled import load as load
 from .compiler import compile as compile
 from .decoding.result import AttentionResult as AttentionResult
+from .decoding.result import MachineUse as MachineUse
 from .decoding.temperature import effective_temperature as effective_temperature
 from .decoding.temperature import row_temperatures as row_temperatures
 from .embedding.cache import EmbeddingCache as EmbeddingCache
@@ -24,6 +25,9 @@ from .errors import (
 )
 from .errors import (
     InputError as InputError,
+)
+from .errors import (
+    JobError as JobError,
 )
 from .errors import (
     MissingExtraError as MissingExtraError,
@@ -112,6 +116,11 @@ from .interchange.formats import read_bqm as read_bqm
 from .interchange.formats import write_bqm as write_bqm
 from .ir.lift import Lift as Lift
 from .ir.program import Program as Program
+from .jobs.job import Job as Job
+from .jobs.retry import Retry as Retry
+from .jobs.start import resume as resume
+from .jobs.status import CallStatus as CallStatus
+from .jobs.status import JobStatus as JobStatus
 from .machine.simulated import SimulatedMachine as SimulatedMachine
 from .machine.target import Target as Target
 from .passes import (

@@ -24,6 +24,7 @@ from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.decoding.sampling import Sampling, samples_of
 from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.jobs.submits import Submits
 
 if TYPE_CHECKING:
     import dimod
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class CompiledAttention(Compilation):
+class CompiledAttention(Submits):
     """Compiled attention; made by `qubo_attn.compile`.
 
     Its data (attention, recipe, stages, and what is read off them) are those of `Compilation`.

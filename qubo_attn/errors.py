@@ -14,6 +14,7 @@
     │   └── SubmissionError a submission that a machine would turn down: names qubit or coupler
     ├── EmbeddingError      no placement: says how many keys would fit
     ├── DecodeError         samples that do not belong to the submission
+    ├── JobError            a job that cannot go on: names call, submission, rows and problem
     ├── WorkerError         a process of a batch that was lost: names the first item missing
     └── MissingExtraError   an optional package is not installed: says how to
 """
@@ -215,6 +216,23 @@ class WorkerError(QuboAttnError):
         >>> error = WorkerError("item 3 was lost 3 times", item=3, losses=3)
         >>> error.item, error.losses
         (3, 3)
+    """
+
+
+class JobError(QuboAttnError):
+    """A job that cannot go on until somebody acts; what it has is kept.
+
+    Carries ``code``: ``"refused"`` (the machine turned a call down), ``"stopped"`` (a token that is
+    not valid, a solver that is offline), ``"unreachable"`` (the service does not answer),
+    ``"failed"`` (a call that failed as often as it was tried), ``"budget"``, ``"busy"`` (another
+    process works on it) or ``"journal"`` (its files are damaged). As the case is, it also carries
+    ``call``, ``submission``, ``rows`` and ``problem`` of the call, ``answers`` (how many are kept)
+    and ``folder``.
+
+    Example:
+        >>> error = JobError("call 3 of 20 failed", code="failed", call=3, answers=7)
+        >>> error.code, error.call, error.answers
+        ('failed', 3, 7)
     """
 
 

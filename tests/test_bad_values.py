@@ -57,7 +57,7 @@ PASSES = (
 )  # fmt: skip
 CONSTRUCTORS = (
     *SELECTS, *OBJECTIVES, *PASSES, qa.Head, qa.Diversity, qa.Agreement, qa.Pipeline,
-    qa.EmbeddingCache, qa.SimulatedMachine,
+    qa.EmbeddingCache, qa.SimulatedMachine, qa.Retry,
 )  # fmt: skip
 
 
@@ -114,6 +114,7 @@ def subjects() -> dict[str, Any]:
         "answers": [dimod.RandomSampler().sample(p.bqm, num_reads=2)
                     for p in compiled.submissions],
         "part": part,
+        "machine": qa.SimulatedMachine("zephyr:2"),
         "embedded": dimod.RandomSampler().sample(part.embedded_bqm, num_reads=2),
     }  # fmt: skip
 
@@ -137,6 +138,16 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
     def batch(**options: Any) -> list[qa.CompiledAttention]:
         return list(qa.compile_batch(**({"target": None} | options)))
 
+    def submitted(**options: Any) -> qa.AttentionResult:
+        begun: qa.Job = placed.submit(**({"reads": 2, "seed": 1} | options))
+        return begun.result()
+
+    def resumed(**options: Any) -> qa.AttentionResult:
+        if not (folder / "job").exists():
+            placed.submit(s["machine"], reads=2, folder=folder / "job").cancel()
+        return qa.resume(**options).result()
+
+    job = {"sampler": s["machine"], "in_flight": 2, "budget": 9.0, "retry": qa.Retry(tries=1)}
     timed = {"reads": 10, "annealing_time": 20.0, "programming_thermalization": 1.0}
     local = {
         "num_reads": 2, "num_sweeps": 4, "num_sweeps_per_beta": 1, "beta_range": [0.1, 1.0],
@@ -154,6 +165,12 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
         "decode": (compiled.decode, {"samplesets": s["answers"]}, set()),
         "rebind": (compiled.rebind, {"scores": SCORES}, set()),
         "schedule": (times, timed, set()),
+        "submit": (
+            submitted,
+            job | {"reads": 2, "folder": None, "label": "x", "gauges": 0, "seed": 1},
+            set(),
+        ),
+        "resume": (resumed, job | {"folder": folder / "job", "cache": None}, set()),
         "report": (placed.report, {}, set()),
         "html": (compiled.html, {}, set()),
         "write_html": (compiled.write_html, {"path": folder / "page.html"}, set()),
@@ -247,8 +264,9 @@ def test_odd_options_of_constructors(made: Callable[..., Any], option: str) -> N
 def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
-        "AttentionResult", "CompiledAttention", "IntegerIsing", "Lift", "Program", "QamaResult",
-        "Rewrite", "SolverOrder", "Submission", "Submissions", "Target", "Vectors",
+        "AttentionResult", "CallStatus", "CompiledAttention", "IntegerIsing", "Job", "JobStatus",
+        "Lift", "MachineUse", "Program", "QamaResult", "Rewrite", "SolverOrder", "Submission",
+        "Submissions", "Target", "Vectors",
     }  # fmt: skip
     errors = {name for name in exported if name.endswith("Error")}
     assert exported - records - errors == {made.__name__ for made in CONSTRUCTORS}
@@ -256,7 +274,8 @@ def test_the_constructors_above_are_all() -> None:
 
 NAMES = (
     "compile", "compile_batch", "solve", "solve of the local sampler", "decode", "rebind",
-    "schedule", "report", "html", "write_html", "draw", "save", "load", "plot", "output_errors",
+    "schedule", "submit", "resume", "report", "html", "write_html", "draw", "save", "load", "plot",
+    "output_errors",
     "validate of a submission", "diagnose", "unembed", "read", "export", "read_bqm", "write_bqm",
     "read_attention", "from_attentions", "effective_temperature", "row_temperatures",
     "integer_ising", "qama_program",

@@ -16,6 +16,7 @@ Exit codes, the same for every command (docs/commands.md):
 | 9 | samples do not belong to the submissions |
 | 10 | an optional package is missing |
 | 11 | a check failed (``cache verify``, ``cache import``) |
+| 12 | a job stopped; ``qubo-attn job resume`` goes on with it |
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.PromiseError, 8),
     (errors.VerifyError, 8),
     (errors.DecodeError, 9),
+    (errors.JobError, 12),
     (errors.MissingExtraError, 10),
     (errors.InputError, 3),
     (errors.ParseError, 3),

@@ -72,6 +72,7 @@ def decode(
         energies=_row_energies(first, point, attention),
         chain_break_fraction=broken_share(parts),
         reads=quality,
+        answered=np.ones(attention.shape[:2], bool),
     )
 
 

@@ -47,6 +47,40 @@ class ReadQuality(NamedTuple):
         return float(self.feasible.mean()) if self.feasible.size else 1.0
 
 
+@dataclass(frozen=True)
+class MachineUse:
+    """What a sampler was asked for, and the machine time that it took.
+
+    Attributes:
+        ids: of the problems, in the order of their calls.
+        access: seconds of machine time, of all tries; None where no call states any.
+        queue: seconds in the queue, of all calls; None where no call states any.
+        programmings: calls that were answered.
+        graph_ids: of the working graphs that were programmed, each once.
+        solvers: that answered, each once.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> machine = qa.SimulatedMachine("zephyr:2", seed=1)
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=machine)
+        >>> use = compiled.solve(machine, num_reads=20).machine
+        >>> use.programmings, use.solvers, round(use.access, 3)
+        (1, ('SimulatedMachine',), 0.036)
+    """
+
+    ids: tuple[str, ...]
+    access: float | None
+    queue: float | None
+    programmings: int
+    graph_ids: tuple[str, ...]
+    solvers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        calls = f"{self.programmings} call{'s' * (self.programmings != 1)}"
+        time = "" if self.access is None else f", {1000 * self.access:.1f} ms of machine time"
+        return f"{calls} of {', '.join(self.solvers) or 'no sampler'}{time}"
+
+
 @dataclass(frozen=True, eq=False)
 class AttentionResult:
     """Attention as sampled.
@@ -63,6 +97,9 @@ class AttentionResult:
             coupling across heads each row has half.
         chain_break_fraction: mean share of broken chains over all samples.
         reads: what the sampler alone gave, row by row, and what repair and descent added.
+        answered: bool, shape (H, Q): the row's answer has come; rows without one select nothing,
+            weigh nothing, and have no energy (NaN).
+        machine: problems and machine time; None where the samples came from elsewhere.
 
     Example:
         >>> import qubo_attn as qa
@@ -84,6 +121,8 @@ class AttentionResult:
     energies: Floats
     chain_break_fraction: float
     reads: ReadQuality
+    answered: Bools
+    machine: MachineUse | None = None
 
     @property
     def feasible_share(self) -> float:
@@ -161,13 +200,17 @@ class AttentionResult:
             *self._worth(),
             *self._unmet(),
         ]
+        if not self.answered.all():
+            lines.insert(1, f"{int((~self.answered).sum())} rows not answered yet")
+        if self.machine is not None:
+            lines.append(str(self.machine))
         return "\n".join(lines)
 
     def _worth(self) -> list[str]:
         """Return what the sampler gave, and what was added to it."""
-        reads = self.reads
-        if not reads.feasible.size:
+        if not self.answered.any():
             return []
+        reads = ReadQuality(*(column[self.answered] for column in self.reads))
         # Rows that no read can be brought to have neither.
         close = 1e-9 * np.where(np.isfinite(reads.repaired), np.abs(reads.repaired), 0.0)
         better = int((reads.repaired + close < reads.sampled).sum())

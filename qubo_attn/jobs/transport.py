@@ -2,7 +2,7 @@
 
 An engine (`qubo_attn.jobs.engine`) decides what is sent and when, keeps the journal and tries
 again; a transport does one thing at a time and says what came of it. It never waits longer than a
-request takes, never tries again, keeps nothing between processes, and raises nothing but the three
+request takes, never tries again, keeps nothing between processes, and raises nothing but the four
 kinds of `TransportError`.
 """
 
@@ -25,7 +25,7 @@ WAITING, DONE, FAILED, CANCELLED = "waiting", "done", "failed", "cancelled"
 
 
 class TransportError(QuboAttnError):
-    """Something that a transport could not do; one of the three kinds below.
+    """Something that a transport could not do; one of the four kinds below.
 
     Example:
         >>> str(Refused("too many reads"))
@@ -34,7 +34,7 @@ class TransportError(QuboAttnError):
 
 
 class Retryable(TransportError):
-    """It may work in a while: overload, a fault of the service, a lost connection, a bad answer.
+    """It may work in a while: overload, a fault of the service, a lost connection.
 
     Attributes:
         retry_after: seconds that the service asks to wait; None where it says nothing.
@@ -52,6 +52,17 @@ class Retryable(TransportError):
         super().__init__(message, retry_after=retry_after, unclear=unclear)
         self.retry_after = retry_after
         self.unclear = unclear
+
+
+class Unreadable(TransportError):
+    """An answer that came and is none: it does not decode, or ends too early.
+
+    The engine fetches it once more, and sends the call anew where that does not help.
+
+    Example:
+        >>> str(Unreadable("the answer is no JSON"))
+        'the answer is no JSON'
+    """
 
 
 class Refused(TransportError):
@@ -89,15 +100,21 @@ class Request:
         label: unique among all requests of all jobs: the run's name, a slash, the call, and from
             the second try on another slash and the try.
         submission: what is sampled; its `rows` go into error messages.
-        parameters: of the solver, ``num_reads`` among them where the sampler takes it.
+        reads: how many.
+        parameters: further keywords of the solver, as the caller gave them.
         sign: int8, shape (variables,), +1 or -1: the gauge of each chain; None without gauges.
+        seed: of a sampler that takes one; None where the caller gave none.
+        programming: which call of its submission it is, from 0.
     """
 
     call: int
     label: str
     submission: Submission
-    parameters: Mapping[str, object]
+    reads: int
+    parameters: Mapping[str, object] = field(default_factory=dict)
     sign: Array | None = None
+    seed: int | None = None
+    programming: int = 0
 
     @cached_property
     def physical(self) -> Physical:
@@ -149,6 +166,8 @@ class Answer:
             as in ``Target.qubits``; else ids of program variables.
         energies: float64, shape (m,), as the sampler states them.
         occurrences: int64, shape (m,).
+        broken: float64, shape (m,), share of broken chains where the sampler unembeds itself;
+            None where it does not say.
         timing: in microseconds, by the machine's own names, e.g. ``"qpu_access_time"``.
         queue: seconds between taken and solved, machine time excluded; None where not known.
         solver: name of what answered; empty where it has none.
@@ -158,6 +177,7 @@ class Answer:
     columns: Longs
     energies: Floats
     occurrences: Longs
+    broken: Floats | None = None
     timing: Mapping[str, float] = field(default_factory=dict)
     queue: float | None = None
     solver: str = ""
@@ -171,13 +191,25 @@ class Transport(Protocol):
         graph_id: of the working graph as last seen; empty where the sampler has none.
         embedded: whether it takes physical models, of which `Request.physical` is sent, or logical
             ones, `Request.submission`.
-        batch: most calls of one `send`.
+        exact: whether an answer's energies are those of the model that was sent, with or without
+            its constant; they are then compared with it.
+        batch: most calls of one `send`; 1 for a sampler that computes while it is called.
     """
 
-    name: str
-    graph_id: str
-    embedded: bool
-    batch: int
+    @property
+    def name(self) -> str: ...  # noqa: D102  # see above, as for the others
+
+    @property
+    def graph_id(self) -> str: ...  # noqa: D102
+
+    @property
+    def embedded(self) -> bool: ...  # noqa: D102
+
+    @property
+    def exact(self) -> bool: ...  # noqa: D102
+
+    @property
+    def batch(self) -> int: ...  # noqa: D102
 
     def send(self, requests: Sequence[Request]) -> list[Receipt | TransportError]:
         """Send calls, at most `batch`; return in their order what came of each.
@@ -186,10 +218,12 @@ class Transport(Protocol):
             TransportError: of all of them alike.
         """
 
-    def poll(self, ids: Sequence[str]) -> dict[str, Status]:
+    def poll(self, ids: Sequence[str], wait: float) -> dict[str, Status]:
         """Return how problems stand; one that is not known any more has failed.
 
-        It may wait for a short while, two seconds at most, until something changes.
+        Args:
+            ids: of problems that were sent through this transport, or by an earlier process.
+            wait: seconds that it may wait until something changes; 0 means it answers at once.
 
         Raises:
             TransportError: the service does not say.
@@ -199,8 +233,8 @@ class Transport(Protocol):
         """Return the answer of a problem that is done.
 
         Raises:
-            Retryable: it cannot be fetched now, or what came does not read; the engine fetches it
-                again, and sends the call anew where that does not help.
+            Retryable: it cannot be fetched now.
+            Unreadable: what came is no answer.
             Stopped: nobody may fetch it.
         """
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from qubo_attn.common.arrays import Array
-from qubo_attn.jobs.transport import Answer, Retryable
+from qubo_attn.jobs.transport import Answer, Unreadable
 
 
 def read_answer(id: str, content: Any) -> Answer:
@@ -26,7 +26,7 @@ def read_answer(id: str, content: Any) -> Answer:
         content: the service's JSON, ``{"answer": {...}}``.
 
     Raises:
-        Retryable: it does not read; names the problem.
+        Unreadable: it does not read; names the problem.
 
     Example:
         >>> answer = {"active_variables": "BwAAAA==", "energies": "AAAAAAAA8D8="}
@@ -37,7 +37,7 @@ def read_answer(id: str, content: Any) -> Answer:
     try:
         return _read(content["answer"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Retryable(f"the answer of problem {id} does not read: {error!r}") from error
+        raise Unreadable(f"the answer of problem {id} does not read: {error!r}") from error
 
 
 def _read(answer: Mapping[str, Any]) -> Answer:
@@ -63,7 +63,7 @@ def _read(answer: Mapping[str, Any]) -> Answer:
     reads -= 1
     stated = answer.get("timing") or {}
     timing = {str(k): float(v) for k, v in stated.items() if isinstance(v, Real)}
-    return Answer(reads, qubits, energies, occurrences.astype(np.int64), timing)
+    return Answer(reads, qubits, energies, occurrences.astype(np.int64), timing=timing)
 
 
 def _column(text: str, kind: str) -> Array:

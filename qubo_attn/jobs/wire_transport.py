@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -70,10 +71,12 @@ class WireTransport:
         name: of the solver.
         graph_id: of the working graph as last seen.
         embedded: True: models over qubits.
+        exact: True: the service states the energies of what it was sent.
         batch: most problems of one POST.
     """
 
     embedded = True
+    exact = True
     batch = BATCH
 
     def __init__(self, sampler: Any) -> None:
@@ -142,7 +145,7 @@ class WireTransport:
             self._order = SolverOrder.of(physical.target, self._solver)
         return models.ProblemJob(
             data=physical_wire(physical, request.offset, self._order),
-            params=dict(request.parameters),
+            params={"num_reads": request.reads, **request.parameters},
             solver=self._solver.identity,
             type="ising",
             label=request.label,
@@ -168,29 +171,34 @@ class WireTransport:
 
     # -- back ----------------------------------------------------------------------------------
 
-    def poll(self, ids: Sequence[str]) -> dict[str, Status]:
-        """Return how problems stand, once one has ended or two seconds have passed.
+    def poll(self, ids: Sequence[str], wait: float) -> dict[str, Status]:
+        """Return how problems stand, once one has ended or a while has passed.
+
+        Args:
+            ids: of the problems.
+            wait: seconds that the service may hold the request, two at most; 0 for none.
 
         Raises:
             TransportError: the service does not say.
         """
+        hold = min(math.ceil(wait), HOLD) or None
         states: dict[str, Status] = {}
         for start in range(0, len(ids), _MOST):
-            states |= self._poll(list(ids[start : start + _MOST]))
+            states |= self._poll(list(ids[start : start + _MOST]), hold)
         return states
 
-    def _poll(self, ids: list[str]) -> dict[str, Status]:
+    def _poll(self, ids: list[str], hold: int | None) -> dict[str, Status]:
         from dwave.cloud.api.exceptions import ResourceNotFoundError
 
         try:
             listed = self._ask(
-                lambda: self._problems.get_problem_statuses(ids, timeout=HOLD),
+                lambda: self._problems.get_problem_statuses(ids, timeout=hold),
                 besides=ResourceNotFoundError,
             )
         except ResourceNotFoundError:
             if len(ids) == 1:
                 return {ids[0]: Status(FAILED, f"{self.name} does not know this problem")}
-            return {id: status for each in ids for id, status in self._poll([each]).items()}
+            return {id: status for each in ids for id, status in self._poll([each], hold).items()}
         states = {state.id: self._state(state) for state in listed}
         return {id: states.get(id, Status()) for id in ids}
 

@@ -106,6 +106,7 @@ def test_every_error_has_a_code_and_it_is_documented() -> None:
         "EmbeddingError": 5,
         "InfeasibleError": 4,
         "InputError": 3,
+        "JobError": 12,
         "MissingExtraError": 10,
         "OrderError": 7,
         "ParseError": 3,

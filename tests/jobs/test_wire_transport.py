@@ -13,7 +13,7 @@ from dwave.cloud.coders import decode_qp_numpy, encode_problem_as_qp
 from dwave.system import DWaveSampler
 
 import qubo_attn as qa
-from qubo_attn.jobs.transport import Refused, Request, Retryable, Stopped
+from qubo_attn.jobs.transport import Refused, Request, Retryable, Stopped, Unreadable
 from qubo_attn.jobs.wire_transport import WireTransport, takes_wires
 from tests.support.solver_api import SolverApi
 
@@ -43,14 +43,14 @@ def compiled() -> qa.CompiledAttention:
 
 def requests_of(compiled: qa.CompiledAttention, run: str = "run", **options: Any) -> list[Request]:
     return [
-        Request(part.index, f"{run}/{part.index}", part, {"num_reads": 20} | options)
+        Request(part.index, f"{run}/{part.index}", part, 20, options)
         for part in compiled.submissions
     ]
 
 
 def finished(way: WireTransport, ids: list[str]) -> list[str]:
     while True:
-        states = way.poll(ids)
+        states = way.poll(ids, 1.0)
         if all(state.state != "waiting" for state in states.values()):
             return [states[id].state for id in ids]
 
@@ -78,7 +78,10 @@ def test_what_is_sent_is_what_the_client_sends(
         assert problem.data == encode_problem_as_qp(
             sampler.solver, dict(bqm.linear), dict(bqm.quadratic), bqm.offset, True
         )
-        assert (problem.label, problem.params) == (request.label, dict(request.parameters))
+        assert (problem.label, problem.params) == (
+            request.label,
+            {"num_reads": 20} | dict(request.parameters),
+        )
         assert problem.kind == "ising"
         assert receipt.graph_id == api.machine().graph_id == way.graph_id
 
@@ -179,7 +182,7 @@ def test_looks_that_fail(
     finished(way, ids)
 
     def look() -> object:
-        return way.poll(ids) if on == "status" else way.fetch(ids[0])
+        return way.poll(ids, 1.0) if on == "status" else way.fetch(ids[0])
 
     api.fault(on, **{"kind": "http"} | fault)
     with pytest.raises(error) as raised:
@@ -197,11 +200,11 @@ def test_problems_that_end_badly(
     requests = (requests_of(compiled) * 3)[:3]
     ids = [receipt.id for receipt in way.send(requests)]
     assert finished(way, ids) == ["failed", "cancelled", "done"]
-    assert "Internal error" in way.poll(ids[:1])[ids[0]].reason
-    with pytest.raises(Retryable, match=f"{ids[2]} does not read"):
+    assert "Internal error" in way.poll(ids[:1], 1.0)[ids[0]].reason
+    with pytest.raises(Unreadable, match=f"{ids[2]} does not read"):
         way.fetch(ids[2])
     api.forget(ids[2])
-    states = way.poll(ids)
+    states = way.poll(ids, 1.0)
     assert [states[id].state for id in ids] == ["failed", "cancelled", "failed"]
     assert "does not know" in states[ids[2]].reason
 
@@ -276,4 +279,4 @@ def test_labels_and_cancelling(
     way.cancel(ids)
     assert set(finished(way, ids)) == {"cancelled"}
     way.cancel(ids)  # what has ended stays as it is
-    assert way.poll([]) == {}
+    assert way.poll([], 1.0) == {}

@@ -1,0 +1,94 @@
+"""Samples at once: a job without a folder, which ends with the call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from qubo_attn.backend.submission import Submission
+from qubo_attn.backend.unembed import MAJORITY
+from qubo_attn.decoding.result import MachineUse
+from qubo_attn.jobs.book import Book, Settings
+from qubo_attn.jobs.engine import Engine
+from qubo_attn.jobs.journal import Memory
+from qubo_attn.jobs.line import lines_of
+from qubo_attn.jobs.plan import Sizes, plan
+from qubo_attn.jobs.reading import samplesets_of
+from qubo_attn.jobs.retry import Retry
+from qubo_attn.jobs.samplers import transports_of
+from qubo_attn.jobs.state import Progress
+from qubo_attn.jobs.status import use_of
+from qubo_attn.jobs.work import Work
+
+if TYPE_CHECKING:
+    import dimod
+
+# Calls under way at each sampler: a machine's queue stays full at a second of latency.
+IN_FLIGHT = 40
+# Reads of every sampler that takes a number of them, where the caller names none.
+READS = 32
+
+
+class Sampled(NamedTuple):
+    """What samplers answered.
+
+    Attributes:
+        samplesets: one per submission, over program variables.
+        use: problems and machine time.
+    """
+
+    samplesets: list[dimod.SampleSet]
+    use: MachineUse
+
+
+def sample_with(
+    submissions: Sequence[Submission],
+    sampler: object,
+    seed: int | None,
+    options: dict[str, object],
+    chain_break_method: str = MAJORITY,
+    before: Callable[[Submission], None] | None = None,
+    gauges: int = 0,
+) -> Sampled:
+    """Sample submissions by any dimod sampler.
+
+    A machine, and a composite that changes models on their way to one, gets embedded models and its
+    samples are unembedded; any other sampler gets logical ones (`machine_behind` says which it is).
+    A sampler that takes ``num_reads`` is always told a number: 32 where the options have none.
+    Reads beyond what one call of the machine takes are split over several.
+
+    Args:
+        submissions: what to sample.
+        sampler: any dimod sampler, or a list of them.
+        seed: seed of the first submission, each later one gets the next number; left out where the
+            sampler takes none.
+        options: further keywords of the sampler.
+        chain_break_method: how samples of the embedded model are read.
+        before: called with each submission before it is sampled, to show progress.
+        gauges: spin reversals that the reads of a machine are spread over; none when 0.
+
+    Raises:
+        SubmissionError: the sampler is a machine, and a submission was compiled for none, or uses a
+            qubit or coupler that is gone since; names it. Nothing has been sampled then.
+        DecodeError: an answer is no sample set, or holds fewer reads than were asked for.
+        JobError: the sampler's service turned a call down, or does not answer.
+    """
+    keywords = dict(options)
+    reads = keywords.pop("num_reads", None)
+    transports = transports_of(sampler, options, tell_reads=reads is not None)
+    embedded, retry = transports[0].embedded, Retry()
+    sizes = Sizes(READS if reads is None else int(reads), embedded, gauges, seed, keywords)  # type: ignore[call-overload]
+    work = Work(submissions, keywords)
+    progress = [Progress(call) for call in plan(submissions, sizes)]
+    settings = Settings("solve", IN_FLIGHT, None, retry)
+    book = Book(work, progress, Memory(), settings)
+    engine = Engine(book, lines_of(transports, retry), before)
+    for _ in engine.run():
+        pass
+    answers = samplesets_of(book, embedded=embedded, chain_break_method=chain_break_method)
+    samplesets = [
+        part.unembed(answer, chain_break_method) if embedded else answer
+        for part, answer in zip(submissions, answers, strict=True)
+        if answer is not None
+    ]
+    return Sampled(samplesets, use_of(progress))
