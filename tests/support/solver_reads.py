@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import dimod
 import numpy as np
 
 from tests.support.solver_machine import Decoded
@@ -23,7 +24,6 @@ def drawn(problem: Decoded, params: dict[str, Any], number: int) -> np.ndarray:
 
 def sampled(sampler: Any, **options: object) -> Reader:
     """Reads of any dimod sampler over the machine's qubits, such as a `SimulatedMachine`."""
-    import dimod
 
     def read(problem: Decoded, params: dict[str, Any], number: int) -> np.ndarray:
         labels = problem.active.tolist()
@@ -36,3 +36,32 @@ def sampled(sampler: Any, **options: object) -> Reader:
         return spins[:, columns].astype(np.int8)
 
     return read
+
+
+class Ordered(dimod.Sampler):  # type: ignore[misc]
+    """A sampler of which equal models get equal reads, in whatever order they list variables.
+
+    Local samplers visit variables in the order of the model, and machines know no such order: what
+    arrives at one are numbers of qubits, zeros of all couplers between them included.
+    """
+
+    def __init__(self, sampler: Any) -> None:
+        self.sampler = sampler
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.sampler.parameters)
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        return {}
+
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **options: Any) -> dimod.SampleSet:
+        labels = sorted(bqm.variables)
+        h, (i, j, bias), offset = bqm.to_numpy_vectors(labels, sort_indices=True)
+        used = bias != 0
+        model = dimod.BinaryQuadraticModel.from_numpy_vectors(
+            h, (i[used], j[used], bias[used]), offset, bqm.vartype, variable_order=labels
+        )
+        known = {name: value for name, value in options.items() if name in self.parameters}
+        return self.sampler.sample(model, **known)
