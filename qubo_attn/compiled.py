@@ -77,7 +77,8 @@ class CompiledAttention(Submits):
         Args:
             reads: of each submission.
             **options: solver parameters that take time: ``annealing_time``,
-                ``programming_thermalization``, ``readout_thermalization``, in microseconds.
+                ``programming_thermalization``, ``readout_thermalization``, in microseconds, or an
+                ``anneal_schedule``, and ``reinitialize_state`` of a reverse one.
 
         Raises:
             InputError: ``reads`` is no whole number from 1 to a million, an option is not known, or
@@ -179,7 +180,7 @@ class CompiledAttention(Submits):
             DecodeError: the sampler's answer does not belong to a submission; names it.
         """
         check_decoding(decoder, repair, descend)
-        check_options(sampler, options, names_of(CompiledAttention.solve))
+        check_options(sampler, options, names_of(CompiledAttention.solve), len(self.program))
         way = Sampling(sampler, seed, options, chain_break_method, before, gauges)
         samplesets = samples_of(self, way, multiplier_steps)
         return self.decode(samplesets, decoder, repair=repair, descend=descend)

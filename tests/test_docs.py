@@ -26,7 +26,7 @@ from tests.conftest import ROOT
 DOCS = ROOT / "docs"
 PAGES = sorted(path.name for path in DOCS.glob("*.md"))
 # Blocks marked ``python no-run``, by page: each needs a machine.
-NOT_RUN = {"submit_qpu.md": 1}
+NOT_RUN = {"solver_options.md": 1, "submit_qpu.md": 1}
 # Pages that another test follows block by block, as they install a package of their own.
 ELSEWHERE = {"own_pass.md": "test_newcomer.py"}
 # Packages that the examples of a page need and qubo-attn does not.

@@ -14,8 +14,10 @@ from qubo_attn.backend.model import Physical, Vectors
 from qubo_attn.common.arrays import Array, Longs, places_in
 from qubo_attn.common.checks import whole
 from qubo_attn.errors import InputError, SubmissionError
+from qubo_attn.machine.anneal import anneal_schedule, too_steep
 from qubo_attn.machine.ranges import coupling_totals, outside
 from qubo_attn.machine.target import Target
+from qubo_attn.machine.timing import Timing
 
 # Shares of a field or coupling must sum to it up to this, in hardware units.
 _ROUNDING = 1e-9
@@ -254,11 +256,7 @@ def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[Submissi
             found=reads,
             limits=limits.reads,
         )
-    annealing = options.get("annealing_time")
-    span = limits.annealing
-    if annealing is not None and span is not None and not span[0] <= annealing <= span[1]:
-        what = f"an annealing time of {annealing} microseconds"
-        yield case.beyond("annealing-time", what, annealing, span)
+    yield from _anneal(case, options)
     if timing is None or limits.run_duration is None:
         return
     used = len(case.physical.qubit)
@@ -272,6 +270,27 @@ def run(case: Case, reads: int, options: Mapping[str, Any]) -> Iterator[Submissi
             found=duration,
             limits=(0.0, limits.run_duration),
         )
+
+
+def _anneal(case: Case, options: Mapping[str, Any]) -> Iterator[SubmissionError]:
+    """One anneal is as long, and as steep, as the machine takes it."""
+    limits, schedule = case.target.limits, options.get("anneal_schedule")
+    span, time = limits.annealing, Timing.times_of(options).get("annealing")
+    if time is not None and span is not None and not span[0] <= time <= span[1]:
+        what = f"an annealing time of {time:g} microseconds"
+        yield case.beyond("annealing-time", what, time, span)
+    if schedule is None:
+        return
+    points, most = anneal_schedule(schedule), limits.schedule_points
+    if most is not None and len(points) > most:
+        message = f"an anneal schedule of {len(points)} points, where {most} are taken"
+        yield case.error("anneal-schedule", message, found=len(points), limits=(2, most))
+    if span is None:
+        return
+    for start, slope in too_steep(points, span[0]):
+        message = f"the anneal schedule's change of {slope:g} a microsecond, at {start:g},"
+        limits_of = (-1.0 / span[0], 1.0 / span[0])
+        yield case.beyond("anneal-schedule", message, slope, limits_of)
 
 
 def _repeated(values: Array) -> Array:

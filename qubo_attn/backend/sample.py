@@ -14,10 +14,12 @@ from qubo_attn.backend.gauges import draw_gauge, turned, turned_back
 from qubo_attn.backend.one_scale import at_one_scale
 from qubo_attn.backend.sampler import takes_embedded
 from qubo_attn.backend.sampler_options import options_of
+from qubo_attn.backend.solver_options import on_qubits
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.errors import InputError
 from qubo_attn.machine.reads import split_reads
+from qubo_attn.machine.sampler import machine_behind
 
 if TYPE_CHECKING:
     import dimod
@@ -129,14 +131,17 @@ def _from_machine(
     if "programming_seed" in (options_of(sampler) or ()):
         # A stand-in is told that each call programs the machine anew.
         calls = [{"programming_seed": number} | call for number, call in enumerate(calls)]
+    properties = getattr(machine_behind(sampler), "properties", None)
     component = kernels.connected_components(len(submission.variables), submission.i, submission.j)
     seed = cast(int, keywords.get("seed") or 0)
     samplesets = []
     for number, call in enumerate(calls):
         if not gauges:
+            call = on_qubits(physical, submission.variables, call, None, properties)
             samplesets.append(_answer(submission, sampler, submission.embedded_bqm, call))
             continue
         sign = draw_gauge(physical, component, seed + number)
+        call = on_qubits(physical, submission.variables, call, sign, properties)
         model = physical_model(turned(physical, sign), submission.embedded_offset)
         answer = _answer(submission, sampler, model, call)
         samplesets.append(turned_back(answer, physical, sign))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 
+from qubo_attn.backend.solver_options import check_solver_options
 from qubo_attn.common.checks import nearest, shown, whole
 from qubo_attn.common.keywords import check_names
 from qubo_attn.errors import InputError
 from qubo_attn.machine.reads import MOST_READS
+from qubo_attn.machine.sampler import machine_behind
 
 # Of the local sampler: more take days, and their schedule more memory than there is.
 MOST_SWEEPS = 10_000_000
@@ -26,17 +28,24 @@ _COMMON = (
 _UNLISTED = "x_"
 
 
-def check_options(sampler: object, options: Mapping[str, object], own: Iterable[str] = ()) -> None:
-    """Reject keywords that a sampler does not take.
+def check_options(
+    sampler: object,
+    options: Mapping[str, object],
+    own: Iterable[str] = (),
+    variables: int | None = None,
+) -> None:
+    """Reject keywords that a sampler does not take, or a machine not for rows of attention.
 
     Args:
         sampler: any dimod sampler; None means the local one.
         options: keywords for its ``sample``.
         own: other names that may have been meant.
+        variables: number of the program's variables; None where it is not known.
 
     Raises:
         InputError: names the keyword and the nearest that the sampler takes; or ``num_reads`` is
-            no number of reads.
+            no number of reads; or a machine takes no such value, see
+            `qubo_attn.backend.solver_options`.
 
     Example:
         >>> check_options(None, {"num_read": 10})
@@ -60,6 +69,9 @@ mean 'num_reads'? ...
         for name in ("num_sweeps", "num_sweeps_per_beta"):
             if options.get(name) is not None:
                 whole(name, options[name], most=MOST_SWEEPS)
+    machine = machine_behind(sampler)
+    if machine is not None:
+        check_solver_options(getattr(machine, "properties", None) or {}, options, variables)
     known, owner = options_of(sampler), type(sampler).__name__
     given = [name for name in options if not name.startswith(_UNLISTED)]
     if known is not None:

@@ -228,8 +228,7 @@ class Submission(Sealed):
         Args:
             target: the machine as it is now; the one it was compiled for when None.
             reads: number of reads of one call; neither reads nor run time are checked when None.
-            **options: other solver parameters of the call: ``annealing_time``,
-                ``programming_thermalization``, ``readout_thermalization``, in microseconds.
+            **options: other solver parameters of the call, as `CompiledAttention.schedule` takes.
 
         Raises:
             SubmissionError: the first violation; names the qubit or coupler.

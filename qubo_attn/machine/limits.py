@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from qubo_attn.errors import TargetError
+from qubo_attn.common.checks import whole
+from qubo_attn.errors import InputError, TargetError
 
 # Standard deviations of what a machine sets fields and couplings to, in hardware units: the middle
 # of 0.01 to 0.025, and of 0.01 to 0.015 the end, as read off the vendor's figures for Advantage.
@@ -70,6 +71,7 @@ class Limits:
         reads: fewest and most reads of one call; None where the machine does not say.
         annealing: range of the annealing time; None where the machine does not say.
         run_duration: longest run of one call; None where the machine does not say.
+        schedule_points: most points of an anneal schedule; None where the machine does not say.
 
     Example:
         >>> from qubo_attn import Target
@@ -85,6 +87,7 @@ class Limits:
     reads: tuple[int, int] | None = None
     annealing: Range | None = None
     run_duration: float | None = None
+    schedule_points: int | None = None
 
     @classmethod
     def of(cls, properties: Mapping[str, Any]) -> Limits:
@@ -107,7 +110,20 @@ class Limits:
             None if reads is None else (int(reads[0]), int(reads[1])),
             _range(properties, "annealing_time_range", least=0),
             None if duration is None else duration[1],
+            _count(properties, "max_anneal_schedule_points"),
         )
+
+
+def _count(properties: Mapping[str, Any], name: str) -> int | None:
+    """Return a whole number of at least 2 that a machine states; None where it does not."""
+    if properties.get(name) is None:
+        return None
+    try:
+        return whole(name, properties[name], least=2)
+    except InputError as error:
+        raise TargetError(
+            f"the machine's property {error}", property=name, found=properties[name]
+        ) from None
 
 
 def _range(properties: Mapping[str, Any], name: str, least: float) -> Range | None:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from qubo_attn.common.checks import number
+from qubo_attn.common.checks import flag, number
 from qubo_attn.common.keywords import check_names
 from qubo_attn.errors import InputError, TargetError
+from qubo_attn.machine.anneal import anneal_schedule, is_reverse
 
 _READOUT = "readout_time_model_parameters"
 # Published by Advantage_system4.1 and Advantage2_system1, rounded; points are powers of ten.
@@ -46,7 +47,8 @@ def check_times(owner: str, options: Mapping[str, object]) -> None:
 
     Args:
         owner: what takes them, for the message.
-        options: by name, in microseconds; None stands for the machine's own.
+        options: by name: times in microseconds, points of an ``anneal_schedule``, whether each read
+            of a reverse anneal starts anew; None stands for the machine's own.
 
     Raises:
         InputError: names the parameter, and the nearest that there is.
@@ -57,9 +59,7 @@ def check_times(owner: str, options: Mapping[str, object]) -> None:
         qubo_attn.errors.InputError: annealing_time must be a finite number of at least 0, not -1
     """
     check_names(owner, options, CALL_TIMES)
-    for name, time in options.items():
-        if time is not None:
-            number(name, time, least=0)
+    Timing.times_of(options)
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class Timing:
         readout_thermalization: wait after each readout.
         points: qubits in use and readout time at some sizes, as the machine states them.
         logarithmic: whether ``points`` holds powers of ten.
+        reverse: what a reverse anneal adds to ``programming`` and to ``delay``: where each read
+            starts anew from the given state, and where it starts from the read before.
         stated: whether the machine stated all this; else it is a typical machine of its family.
 
     Example:
@@ -93,6 +95,7 @@ class Timing:
     points: tuple[tuple[float, ...], tuple[float, ...]]
     logarithmic: bool
     stated: bool
+    reverse: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))
 
     @classmethod
     def of(cls, family: str, properties: Mapping[str, Any]) -> Timing | None:
@@ -130,25 +133,47 @@ class Timing:
             points=(tuple(points[:half]), tuple(points[half:])),
             logarithmic=model == "pwl_log_log",
             stated=bool(measured),
+            reverse=(_reverse(data, "with"), _reverse(data, "without")),
         )
 
     def given(self, options: Mapping[str, Any]) -> Timing:
         """Return the model of a call that sets some solver parameters itself.
 
         Args:
-            options: ``annealing_time``, ``programming_thermalization``, ``readout_thermalization``;
-                whatever else it holds is passed over.
+            options: ``annealing_time``, ``anneal_schedule``, ``programming_thermalization``,
+                ``readout_thermalization``, ``reinitialize_state``; whatever else it holds is passed
+                over.
 
         Raises:
-            InputError: a time is no number of at least 0; names it.
+            InputError: a time is no number of at least 0, or a schedule is none; names it.
         """
-        names = {"annealing_time": "annealing"} | {n: n for n in _WAITS}
-        times = {
-            names[k]: number(k, v, least=0)
-            for k, v in options.items()
-            if k in names and v is not None
-        }
+        schedule, times = options.get("anneal_schedule"), self.times_of(options)
+        if schedule is not None and is_reverse(anneal_schedule(schedule)):
+            anew = options.get("reinitialize_state")
+            programming, delay = self.reverse[0 if anew is None or anew else 1]
+            times |= {"programming": self.programming + programming, "delay": self.delay + delay}
         return dataclasses.replace(self, **times)  # type: ignore[arg-type]  # floats all of them
+
+    @staticmethod
+    def times_of(options: Mapping[str, Any]) -> dict[str, float]:
+        """Return the times that solver parameters set, by the names of the fields.
+
+        Raises:
+            InputError: one is no time, or two state the same; names it.
+        """
+        stated = {k: v for k, v in options.items() if k in CALL_TIMES and v is not None}
+        if {"annealing_time", "anneal_schedule"} <= set(stated):
+            raise InputError(
+                "anneal_schedule states the annealing time itself: leave annealing_time out",
+                argument="annealing_time",
+            )
+        names = {"annealing_time": "annealing"} | {n: n for n in _WAITS}
+        times = {names[k]: number(k, v, least=0) for k, v in stated.items() if k in names}
+        if "anneal_schedule" in stated:
+            times["annealing"] = anneal_schedule(stated["anneal_schedule"])[-1][0]
+        if "reinitialize_state" in stated:
+            flag("reinitialize_state", stated["reinitialize_state"])
+        return times
 
     def readout(self, qubits: int) -> float:
         """Return the time to read ``qubits`` qubits once."""
@@ -183,7 +208,7 @@ class Timing:
 
 _WAITS = ("programming_thermalization", "readout_thermalization")
 # Solver parameters that take time.
-CALL_TIMES = ("annealing_time", *_WAITS)
+CALL_TIMES = ("annealing_time", "anneal_schedule", *_WAITS, "reinitialize_state")
 _NEEDED = frozenset({"typical_programming_time", "qpu_delay_time_per_sample"})
 # What the machine calls the times of `Timing`.
 _TIMES = {
@@ -193,6 +218,13 @@ _TIMES = {
     "programming_thermalization": "default_programming_thermalization",
     "readout_thermalization": "default_readout_thermalization",
 }
+
+
+def _reverse(data: Mapping[str, Any], how: str) -> tuple[float, float]:
+    """Return what a reverse anneal adds to programming and delay; 0 where nothing is stated."""
+    names = [f"reverse_annealing_{how}_reinit_{what}_time_delta" for what in ("prog", "delay")]
+    programming, delay = (_time(name, data.get(name) or 0.0) for name in names)
+    return programming, delay
 
 
 def _time(name: str, value: object, least: float | None = None) -> float:
