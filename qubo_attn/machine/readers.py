@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Longs, own_array
+from qubo_attn.common.arrays import Array, Longs, own_array, places_in
 from qubo_attn.common.checks import shown
 from qubo_attn.common.files import path_of
 from qubo_attn.errors import InputError, TargetError
@@ -60,7 +60,7 @@ def ideal(family: str, shape: Sequence[object]) -> Machine:
 def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
     """Return the ideal machine of a JSON file, and its missing qubits and couplers.
 
-    See `qubo_attn.Target.from_json`.
+    A machine of no lattice lists what it has, and lacks nothing. See `qubo_attn.Target.from_json`.
     """
     try:
         path = path_of("file", file)
@@ -69,19 +69,48 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         family, shape = content["topology"]["type"], tuple(content["topology"]["shape"])
-        machine = ideal(family, shape)
-        size = Lattice.of(family, machine.shape).qubits
-        qubits = qubit_numbers("missing_qubits", content["missing_qubits"], size)
-        couplers = coupler_ends("missing_couplers", content["missing_couplers"], size)
         properties = content.get("properties") or {}
         if not isinstance(properties, dict):
             raise TypeError("properties are an object")
+        if family in _LISTED:
+            machine, lost, pairs = _listed(content, family), [], []
+        else:
+            machine = ideal(family, shape)
+            lost, pairs = content["missing_qubits"], content["missing_couplers"]
+        size = None if family in _LISTED else Lattice.of(family, machine.shape).qubits
+        qubits = qubit_numbers("missing_qubits", lost, size)
+        couplers = coupler_ends("missing_couplers", pairs, size)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TargetError(
             f"{file} does not read as a working graph: {error!r}", file=str(file)
         ) from error
     label = str(content.get("solver", path.stem))
+    if family == "all-to-all":
+        return machine._replace(properties=properties, label=label), qubits, couplers
     return machine._replace(properties=stated(family, properties), label=label), qubits, couplers
+
+
+def _listed(content: Mapping[str, Any], family: str) -> Machine:
+    """Return a machine that lists its qubits and couplers; an all-to-all one has none.
+
+    Raises:
+        TypeError: its names are no texts, or not as many as qubits.
+        ValueError: a coupler has an end that is no qubit.
+    """
+    qubits = qubit_numbers("qubits", content["qubits"])
+    pairs = coupler_ends("couplers", content["couplers"])
+    ends = places_in(qubits, pairs)
+    if ends.min(initial=0) < 0:
+        raise ValueError("a coupler has an end that is no qubit")
+    listed = content.get("names")
+    names = None if listed is None else tuple(listed)
+    if names is not None and (len(names) != len(qubits) or not all(map(_is_text, names))):
+        raise TypeError("names are texts, one for each qubit")
+    return Machine(family, (), own_array(qubits), own_array(ordered(ends)), {}, "", names)
+
+
+def _is_text(name: object) -> bool:
+    return isinstance(name, str)
 
 
 def qubit_numbers(name: str, listed: ArrayLike, size: int | None = None) -> Longs:
@@ -202,4 +231,6 @@ def _name(family: str, shape: tuple[int, ...]) -> str:
     return f"{family} {shape[0]}{tile}"
 
 
+# Topologies without a lattice: files list their qubits and couplers.
+_LISTED = ("other", "all-to-all")
 _PLAIN = "a working graph is undirected, has qubits, and no self-loops or double edges"

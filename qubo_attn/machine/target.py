@@ -8,7 +8,6 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,9 @@ from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import TargetError
 from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
+from qubo_attn.machine.losses import draw_losses
 from qubo_attn.machine.readers import (
+    Machine,
     coupler_ends,
     ideal,
     qubit_numbers,
@@ -33,6 +34,7 @@ from qubo_attn.machine.sampler import machine_behind
 from qubo_attn.machine.timing import Timing
 from qubo_attn.machine.topology import GRIDS, check_graph, coupling_groups, ideal_graph
 from qubo_attn.machine.warmth import Warm
+from qubo_attn.machine.writers import write_json
 
 if TYPE_CHECKING:
     import dimod
@@ -89,8 +91,7 @@ class Target(Warm, Portable):
 
         Args:
             m: grid parameter; Advantage2 machines have 12 or 6.
-            missing_qubits, missing_couplers: share of each that does not work, drawn with ``seed``.
-            seed: seed of the draw.
+            missing_qubits, missing_couplers, seed: see `with_losses`.
 
         Raises:
             TargetError: there is no such lattice, or a share is not between 0 and 1.
@@ -111,8 +112,7 @@ class Target(Warm, Portable):
 
         Args:
             m: grid parameter.
-            missing_qubits, missing_couplers: share of each that does not work, drawn with ``seed``.
-            seed: seed of the draw.
+            missing_qubits, missing_couplers, seed: see `with_losses`.
 
         Raises:
             TargetError: there is no such lattice, or a share is not between 0 and 1.
@@ -153,21 +153,21 @@ class Target(Warm, Portable):
         """Read a working graph: topology, what is missing from the ideal graph, ranges.
 
         The file holds ``topology: {type, shape}``, ``missing_qubits``, ``missing_couplers`` and,
-        optionally, ``properties`` and ``solver``.
+        optionally, ``properties`` and ``solver``; `to_json` writes one.
 
         Raises:
             TargetError: names the file and what does not read.
         """
         machine, qubits, couplers = read_json(file)
-        return cls(*machine).without(qubits, couplers)
+        target = cls(*machine)
+        return target.without(qubits, couplers) if len(qubits) + len(couplers) else target
 
     @classmethod
     def from_sampler(cls, sampler: dimod.Structured) -> Target:
         """Return the machine behind a structured sampler, for example a ``DWaveSampler``.
 
-        A composite that does not embed models itself stands for the machine that it sits on.
-
-        Its family is kept as `from_graph` keeps a graph's.
+        A composite that does not embed models itself stands for the machine that it sits on. Its
+        family is kept as `from_graph` keeps a graph's.
 
         Raises:
             TargetError: it lists no qubits, or a coupler of qubits that it does not list.
@@ -218,6 +218,19 @@ class Target(Warm, Portable):
             target=name,
         )
 
+    def to_json(self, file: str | Path) -> None:
+        """Write the machine to a file that `from_json` reads.
+
+        Args:
+            file: path of the file; one that is there is replaced as a whole.
+
+        Raises:
+            InputError: the file cannot be written.
+            TargetError: a property, or the name of a qubit, is nothing that JSON holds.
+        """
+        fields = (getattr(self, name) for name in Machine._fields)
+        write_json(Machine(*fields), file)
+
     # -- variations ---------------------------------------------------------------------------
 
     def with_losses(self, qubits: float, couplers: float, seed: int = 0) -> Target:
@@ -230,20 +243,11 @@ class Target(Warm, Portable):
         Raises:
             TargetError: a share is not between 0 and 1.
         """
-        for name, share in (("missing_qubits", qubits), ("missing_couplers", couplers)):
-            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= share < 1:
-                raise TargetError(f"{name} must be a share from 0 to below 1, not {shown(share)}")
-        seed = whole("seed", seed)
+        lost, pairs = draw_losses(self.qubits, self.couplers, qubits, couplers, seed)
         if qubits == couplers == 0:
             return self
-        generator = np.random.default_rng(seed)
-        count = round(qubits * len(self.qubits))
-        lost = generator.choice(self.qubits, count, replace=False, shuffle=False)
-        rest = self.without(lost, [])
-        count = round(couplers * len(rest.couplers))
-        pairs = rest.couplers[generator.choice(len(rest.couplers), count, replace=False)]
-        label = f"{self.label}, {len(lost)} qubits and {count} couplers missing"
-        return replace(rest.without([], rest.qubits[pairs]), label=label)
+        label = f"{self.label}, {len(lost)} qubits and {len(pairs)} couplers missing"
+        return replace(self.without(lost, pairs), label=label)
 
     def without(self, qubits: ArrayLike, couplers: ArrayLike) -> Target:
         """Return the machine without some more qubits and couplers, both by qubit number.
@@ -317,10 +321,7 @@ class Target(Warm, Portable):
 
     @cached_property
     def coupling_groups(self) -> Longs:
-        """The group of each coupler at either qubit.
-
-        See `qubo_attn.machine.topology.coupling_groups`.
-        """
+        """The group of each coupler at either qubit (`topology.coupling_groups`)."""
         family = self.topology if self.limits.per == "group" else "other"
         return own_array(coupling_groups(family, self.shape, self.qubits, self.couplers))
 

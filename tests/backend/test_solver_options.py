@@ -124,10 +124,7 @@ def test_states_follow_the_chains(
         for v, chain in part.embedding.items():
             spins = {used[q] for q in chain}
             assert len(spins) == 1
-            if by is list:
-                wanted = state[chain[0]]
-            else:
-                wanted = state[v]
+            wanted = state[chain[0]] if by is list else state[v]
             (q, h) = max(((q, fields[q]) for q in chain), key=lambda pair: abs(pair[1]))
             flip = np.sign(arrived[q]) * np.sign(h) or 1.0
             turned |= flip < 0
