@@ -18,6 +18,7 @@ from qubo_attn.cli.inspect import draw, inspect
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.report import write_report
 from qubo_attn.cli.solve import solve
+from qubo_attn.cli.target import target_app
 
 app = typer.Typer(
     cls=Commands,
@@ -35,6 +36,7 @@ app.command("report")(write_report)
 app.command("bench")(bench)
 app.command("passes")(list_passes)
 app.add_typer(cache_app, name="cache")
+app.add_typer(target_app, name="target")
 
 
 def _version(asked: bool) -> None:
