@@ -72,6 +72,21 @@ def check_solver_options(
             _check_list(name, given[name], variables, properties.get("num_qubits"))
 
 
+def check_parts(parts: Iterable[tuple[Physical, Longs]], options: Mapping[str, Any]) -> None:
+    """Check that what is given by variables, or over qubits, serves every submission.
+
+    Args:
+        parts: chains and variables of each, as `on_qubits` takes them.
+        options: checked by `check_solver_options`.
+
+    Raises:
+        InputError: a state misses a variable or a qubit; names it.
+    """
+    given = {name: options[name] for name in _OF_QUBITS if options.get(name) is not None}
+    for physical, variables in parts if given else ():
+        on_qubits(physical, variables, given)
+
+
 def on_qubits(
     physical: Physical,
     variables: Longs,

@@ -17,6 +17,7 @@ import numpy as np
 from qubo_attn.backend.answers import check_answer, check_reads
 from qubo_attn.backend.bqm import physical_model
 from qubo_attn.backend.sampler_options import options_of
+from qubo_attn.backend.solver_options import on_qubits
 from qubo_attn.errors import DecodeError, SubmissionError
 from qubo_attn.jobs.transport import (
     DONE,
@@ -134,6 +135,11 @@ class SamplerTransport:
             else request.submission.bqm
         )
         keywords = dict(request.parameters)
+        if self.machine is not None:
+            part, properties = request.submission, getattr(self.machine, "properties", None)
+            keywords = on_qubits(
+                request.physical, part.variables, keywords, request.sign, properties
+            )
         if self._tells:
             keywords["num_reads"] = request.reads
         if request.seed is not None and "seed" in self._known:

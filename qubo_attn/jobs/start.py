@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qubo_attn.backend.sampler_options import check_seed
+from qubo_attn.backend.solver_options import check_parts
 from qubo_attn.common.checks import instance, number, shown, whole
 from qubo_attn.common.files import path_of, read_bytes
 from qubo_attn.common.keywords import named, names_of
@@ -63,6 +64,9 @@ def submit(
         check_seed(seed),
         options,
     )
+    if sizes.embedded:
+        placed = [(p.physical, p.variables) for p in compilation.submissions if p.physical]
+        check_parts(placed, options)
     calls = plan(compilation.submissions, sizes)
     check_budget(calls, settings.budget)
     journal: Journal = Memory()
@@ -198,7 +202,8 @@ def _created(
 ) -> Folder:
     """Return the journal of a new job, its artifact beside it."""
     check_free(folder)
-    options = {name: to_plain(name, value) for name, value in sizes.options.items()}
+    for name, value in sizes.options.items():
+        to_plain(name, value)
     storage.save(compilation, folder / ARTIFACT)
     head: Mapping[str, Any] = {
         "run": settings.run,
@@ -208,7 +213,7 @@ def _created(
         "reads": sizes.reads,
         "gauges": sizes.gauges,
         "seed": sizes.seed,
-        "options": to_plain("options", options),
+        "options": to_plain("options", sizes.options),
         "in_flight": settings.in_flight,
         "budget": settings.budget,
         "retry": {n: getattr(settings.retry, n) for n in ("tries", "pause", "longest")},

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, TypeVar
 
+from qubo_attn.backend.solver_options import on_qubits
 from qubo_attn.backend.wire import SolverOrder, physical_wire
-from qubo_attn.errors import TargetError
+from qubo_attn.errors import InputError, TargetError
 from qubo_attn.jobs.client_errors import PASSING, ask
 from qubo_attn.jobs.transport import (
     CANCELLED,
@@ -118,6 +119,8 @@ class WireTransport:
                 sent.append(place)
             except TargetError as error:
                 outcomes[place] = Refused(str(error), graph=True)
+            except InputError as error:
+                outcomes[place] = Refused(str(error))
         states = self._ask(lambda: self._problems.submit_problems(jobs), posts=True) if jobs else []
         if len(states) != len(jobs):
             raise Retryable(
@@ -137,15 +140,18 @@ class WireTransport:
 
         Raises:
             TargetError: a qubit or coupler in use is none of the solver's.
+            InputError: a state, an offset or a flux bias does not fit.
         """
         from dwave.cloud.api import models
 
-        physical = request.physical
+        physical, part = request.physical, request.submission
+        options = {"num_reads": request.reads, **request.parameters}
+        properties = self._solver.properties
         if self._order is None or self._order.target is not physical.target:
             self._order = SolverOrder.of(physical.target, self._solver)
         return models.ProblemJob(
             data=physical_wire(physical, request.offset, self._order),
-            params={"num_reads": request.reads, **request.parameters},
+            params=on_qubits(physical, part.variables, options, request.sign, properties),
             solver=self._solver.identity,
             type="ising",
             label=request.label,
@@ -198,7 +204,7 @@ class WireTransport:
         except ResourceNotFoundError:
             if len(ids) == 1:
                 return {ids[0]: Status(FAILED, f"{self.name} does not know this problem")}
-            return {id: status for each in ids for id, status in self._poll([each], hold).items()}
+            return {id: status for each in ids for id, status in self._poll([each], None).items()}
         states = {state.id: self._state(state) for state in listed}
         return {id: states.get(id, Status()) for id in ids}
 
@@ -212,7 +218,8 @@ class WireTransport:
         """Return the answer of a problem that is done.
 
         Raises:
-            Retryable: it cannot be fetched now, or what came does not read.
+            Retryable: it cannot be fetched now.
+            Unreadable: what came is no answer.
             Stopped: nobody may fetch it.
         """
         session = self._problems.session

@@ -22,7 +22,6 @@ from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
 from qubo_attn.machine.losses import draw_losses
 from qubo_attn.machine.readers import (
-    Machine,
     coupler_ends,
     ideal,
     qubit_numbers,
@@ -34,7 +33,7 @@ from qubo_attn.machine.sampler import machine_behind
 from qubo_attn.machine.timing import Timing
 from qubo_attn.machine.topology import GRIDS, check_graph, coupling_groups, ideal_graph
 from qubo_attn.machine.warmth import Warm
-from qubo_attn.machine.writers import write_json
+from qubo_attn.machine.writers import Written
 
 if TYPE_CHECKING:
     import dimod
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Target(Warm, Portable):
+class Target(Warm, Written, Portable):
     """A machine: which qubits and couplers work, and what ranges they take.
 
     Build one with `zephyr`, `pegasus`, `from_graph`, `from_json`, `from_sampler` or `all_to_all`.
@@ -217,19 +216,6 @@ class Target(Warm, Portable):
             f"{nearest(family, [*GRIDS, 'all-to-all'])}",
             target=name,
         )
-
-    def to_json(self, file: str | Path) -> None:
-        """Write the machine to a file that `from_json` reads.
-
-        Args:
-            file: path of the file; one that is there is replaced as a whole.
-
-        Raises:
-            InputError: the file cannot be written.
-            TargetError: a property, or the name of a qubit, is nothing that JSON holds.
-        """
-        fields = (getattr(self, name) for name in Machine._fields)
-        write_json(Machine(*fields), file)
 
     # -- variations ---------------------------------------------------------------------------
 

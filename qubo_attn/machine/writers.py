@@ -15,17 +15,33 @@ from qubo_attn.machine.readers import Machine
 from qubo_attn.machine.topology import GRIDS, ideal_graph
 
 
-def write_json(machine: Machine, file: str | Path) -> None:
-    """Write a machine to a file; see `qubo_attn.Target.to_json`.
+class Written:
+    """What writes a machine to a file."""
 
-    Raises:
-        InputError: the file cannot be written.
-        TargetError: a property, or the name of a qubit, is nothing that JSON holds.
-    """
-    path = path_of("file", file)
-    text = json.dumps(content_of(machine), allow_nan=False, indent=1)
-    with writing(path):
-        write_file(path, (text + "\n").encode())
+    def to_json(self, file: str | Path) -> None:
+        """Write the machine to a file that `Target.from_json` reads.
+
+        Args:
+            file: path of the file; one that is there is replaced as a whole.
+
+        Raises:
+            InputError: the file cannot be written.
+            TargetError: a property, or the name of a qubit, is nothing that JSON holds.
+
+        Example:
+            >>> import tempfile
+            >>> from qubo_attn import Target
+            >>> target = Target.zephyr(2, missing_qubits=0.1, seed=1)
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     target.to_json(f"{folder}/chip.json")
+            ...     Target.from_json(f"{folder}/chip.json").hash == target.hash
+            True
+        """
+        path = path_of("file", file)
+        content = content_of(Machine(*(getattr(self, name) for name in Machine._fields)))
+        text = json.dumps(content, allow_nan=False, indent=1)
+        with writing(path):
+            write_file(path, (text + "\n").encode())
 
 
 def content_of(machine: Machine) -> dict[str, Any]:
@@ -34,7 +50,7 @@ def content_of(machine: Machine) -> dict[str, Any]:
     A lattice is written by what it lacks, any other graph by its qubits and couplers.
 
     Raises:
-        TargetError: see `write_json`.
+        TargetError: a property, or the name of a qubit, is nothing that JSON holds.
 
     Example:
         >>> from qubo_attn.machine.readers import ideal

@@ -22,7 +22,8 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SolverApi]:
         file = tmp_path / "dwave.conf"
         file.write_text(
             f"[defaults]\nendpoint = {service.endpoint}\ntoken = {service.token}\n"
-            f"cache_home = {tmp_path}\n[any]\n[small]\nsolver = Ideal_pegasus_2\n[shut]\ntoken = none\n"
+            f"cache_home = {tmp_path}\n[any]\n[small]\nsolver = Ideal_pegasus_2\n"
+            "[shut]\ntoken = none\n"
         )
         monkeypatch.setenv("DWAVE_CONFIG_FILE", str(file))
         yield service

@@ -97,8 +97,7 @@ def _wires_are(
 ) -> None:
     """What arrives by the way of wires is what the client encodes, byte by byte."""
     requests = [
-        Request(part.index, f"wires/{part.index}", part, {"num_reads": 1})
-        for part in compiled.submissions
+        Request(part.index, f"wires/{part.index}", part, 1) for part in compiled.submissions
     ]
     for start in range(0, len(requests), way.batch):
         receipts = way.send(requests[start : start + way.batch])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dimod
@@ -280,3 +281,43 @@ def test_labels_and_cancelling(
     assert set(finished(way, ids)) == {"cancelled"}
     way.cancel(ids)  # what has ended stays as it is
     assert way.poll([], 1.0) == {}
+
+
+def test_options_by_variable_over_http(
+    api: SolverApi, sampler: DWaveSampler, compiled: qa.CompiledAttention, tmp_path: Path
+) -> None:
+    """States follow chains and gauges in every call, and when a job goes on."""
+    bits = np.random.default_rng(3).integers(0, 2, len(compiled.program)).tolist()
+    state, schedule = dict(enumerate(bits)), [[0, 1], [5, 0.4], [10, 1]]
+    job = compiled.submit(
+        sampler,
+        reads=8,
+        gauges=3,
+        seed=1,
+        in_flight=2,
+        folder=tmp_path / "job",
+        anneal_schedule=schedule,
+        initial_state=state,
+        anneal_offsets={0: 0.01},
+    )
+    next(job.as_completed())
+    job.cancel()
+    qa.resume(tmp_path / "job", sampler).result()
+    done = [p for p in api.problems.values() if p.status == "COMPLETED"]
+    assert len(done) == 3 * len(compiled.submissions)
+    signs = set()
+    for problem in done:
+        part = compiled.submissions[int(problem.label.split("/")[1]) // 3]
+        sent, offsets = problem.params["initial_state"], problem.params["anneal_offsets"]
+        for variable, chain in part.embedding.items():
+            (spin,) = {sent[q] for q in chain}
+            signs.add(spin * (2 * bits[variable] - 1))
+            assert {offsets[q] for q in chain} == {0.01 if variable == 0 else 0.0}
+    assert signs == {-1, 1}
+    with pytest.raises(qa.InputError, match="initial_state lacks variable 1"):
+        compiled.submit(sampler, anneal_schedule=schedule, initial_state={0: 1})
+    stopped = compiled.submit(sampler, reads=5, anneal_offsets={}).result()
+    assert stopped.answered.all()
+    with pytest.raises(qa.JobError, match=r"anneal offset 0.2 of qubit \d+") as raised:
+        compiled.submit(sampler, reads=5, anneal_offsets={0: 0.2}).result()
+    assert raised.value.code == "refused"

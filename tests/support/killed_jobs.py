@@ -3,7 +3,9 @@
 It loads everything once, on one thread, and forks a child for each job: the child begins it, is
 killed by SIGKILL after a random while, and another child goes on with it.
 
-    python tests/support/killed_jobs.py FOLDER ROUNDS SEED
+    python tests/support/killed_jobs.py FOLDER ROUNDS SEED [ENDPOINT TOKEN]
+
+With an endpoint the calls go over HTTP to a solver API there, through the real client.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dwave.system import DWaveSampler
 
 import qubo_attn as qa
 from tests.support.jobs import compiled_for, labels, service
@@ -48,23 +51,35 @@ def forked(work: Callable[[], None]) -> int:
     return child
 
 
-def go_on(folder: Path, compiled: qa.CompiledAttention) -> qa.Job:
+def way_to(folder: Path, web: list[str]) -> Any:
+    """Return a service of its own for each job, or the sampler of one for all of them."""
+    if not web:
+        return service(folder / "service", delay=DELAY)
+    endpoint, token = web
+    return DWaveSampler(endpoint=endpoint, token=token, cache_enabled=False)
+
+
+def go_on(folder: Path, compiled: qa.CompiledAttention, web: list[str]) -> qa.Job:
     """Begin a job, or go on with it where it was begun."""
-    way = service(folder / "service", delay=DELAY)
+    way = way_to(folder, web)
     if (folder / "job" / "job.json").exists():
         return qa.resume(folder / "job", way)
     return compiled.submit(way, reads=READS, in_flight=7, folder=folder / "job")
 
 
 def one_round(
-    folder: Path, compiled: qa.CompiledAttention, chance: random.Random, longest: float
+    folder: Path,
+    compiled: qa.CompiledAttention,
+    chance: random.Random,
+    longest: float,
+    web: list[str],
 ) -> dict[str, Any]:
     """Kill a job once or more often, finish it, and tell what became of it."""
     kills, kept, lost = 0, dict[int, str](), 0
     while True:
 
         def work() -> None:
-            result = go_on(folder, compiled).result()
+            result = go_on(folder, compiled, web).result()
             (folder / "result").write_text(digest(result))
 
         child = forked(work)
@@ -81,8 +96,10 @@ def one_round(
             kept = now
         if not os.WIFSIGNALED(status):
             break
-    sent = labels(service(folder / "service").taken())
+    # What a service on the web took, whoever runs it knows.
+    sent = [] if web else labels(service(folder / "service").taken())
     return {
+        "label": qa.resume(folder / "job").label,
         "kills": kills,
         "failed": os.WEXITSTATUS(status),
         "answers": len(kept),
@@ -92,14 +109,15 @@ def one_round(
     }
 
 
-def main(folder: str, rounds: str, seed: str) -> None:
+def main(folder: str, rounds: str, seed: str, *web: str) -> None:
     compiled, chance = compiled_for(), random.Random(int(seed))
     begun = time.monotonic()
-    right = go_on(Path(folder) / "right", compiled).result()
+    right = go_on(Path(folder) / "right", compiled, list(web)).result()
     longest = 1.1 * (time.monotonic() - begun)
     print(json.dumps({"right": digest(right)}))
     for number in range(int(rounds)):
-        print(json.dumps(one_round(Path(folder) / str(number), compiled, chance, longest)))
+        place = Path(folder) / str(number)
+        print(json.dumps(one_round(place, compiled, chance, longest, list(web))))
 
 
 if __name__ == "__main__":
