@@ -120,14 +120,17 @@ class Sparsify:
         # A level goes with its key.
         level, opener = gate_pairs(program)
         fixed[level[fixed[opener] & (value[opener] == 0)]] = True
-        idle, waste = _idle_levels(program, level[~fixed[level]])
-        fixed[idle] = True
         sparse_program, lift = fix(program, fixed, value)
+        number = np.cumsum(~fixed) - 1
+        idle, waste = _idle_levels(sparse_program, number[level[~fixed[level]]])
+        if idle.any():
+            sparse_program, step = fix(sparse_program, idle, np.zeros(len(idle)))
+            lift = lift.then(step)
         notes = (
             f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
             f"{(~stays & (state >= 0)).sum()} dropped",
             *_lost_mass(program, rows, stays),
-            *((f"{len(idle)} levels of no worth stay at 0",) if len(idle) else ()),
+            *((f"{idle.sum()} levels of no worth stay at 0",) if idle.any() else ()),
         )
         if proof is None:
             return Rewrite(sparse_program, lift, bound=waste, notes=notes)
@@ -212,22 +215,23 @@ def _sum(proof: Callable[[], float], waste: float) -> float:
     return proof() + waste
 
 
-def _idle_levels(program: Program, level: Longs) -> tuple[Longs, float]:
+def _idle_levels(program: Program, level: Longs) -> tuple[Bools, float]:
     """Return which levels cannot change an energy by more than rounding, and what they can add.
 
     Args:
-        program: before its constraints are priced.
-        level: int64, the levels that are looked at.
+        program: without the keys that go, before its constraints are priced.
+        level: int64, its levels.
     """
+    idle = np.zeros(len(program), bool)
     if not len(level):
-        return level, 0.0
+        return idle, 0.0
     o, upper = program.objective, program.variables.upper.astype(np.float64)
     pairs, n = np.abs(o.bias) * upper[o.i] * upper[o.j], len(program)
     worth = np.abs(o.linear) * upper + np.bincount(o.i, pairs, n)
     worth += np.bincount(o.j, np.where(o.i == o.j, 0.0, pairs), n)
     largest = np.zeros(int(program.components.max(initial=-1)) + 1)
     np.maximum.at(largest, program.components, worth)
-    idle = level[worth[level] <= _ROUNDING * largest[program.components[level]]]
+    idle[level] = worth[level] <= _ROUNDING * largest[program.components[level]]
     return idle, float(worth[idle].sum())
 
 

@@ -202,8 +202,11 @@ def _row_energies(program: Program, point: Floats, attention: Attention) -> Floa
     v, o = program.variables, program.objective
     row = v.head.astype(np.int64) * queries + v.query
     energies = np.bincount(row, weights=o.linear * point, minlength=heads * queries)
-    # A coupler between two rows is shared: half of it is each one's.
-    halves = 0.5 * o.bias * point[o.i] * point[o.j]
-    for end in (o.i, o.j):
-        energies = energies + np.bincount(row[end], weights=halves, minlength=heads * queries)
+    # Couplers of what is not zero count alone: late ones are worked out between those only. A
+    # coupler between two rows is shared: half of it is each one's.
+    there = np.flatnonzero(point)
+    terms, value, owner = o.among(there), point[there], row[there]
+    halves = 0.5 * terms.bias * value[terms.i] * value[terms.j]
+    for end in (terms.i, terms.j):
+        energies = energies + np.bincount(owner[end], weights=halves, minlength=heads * queries)
     return np.asarray(energies.reshape(heads, queries), dtype=np.float64)

@@ -10,10 +10,10 @@ from qubo_attn.common.arrays import Bools, Longs, own_array, segment_ids
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Output, SoftObjective
-from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.select import Budget, Select, SoftWeights
 from qubo_attn.frontend.sizes import check_scores
 from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
+from qubo_attn.ir.joined import joined
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.ties import Ties
@@ -201,44 +201,33 @@ def _objective(
     attention: Attention, groups: list[_Group], counts: Longs, leveled: Longs
 ) -> Quadratic:
     """Return the forms of all groups as one, over the variables of all rows."""
-    # What a head asks for decides, not whether any of its rows sees enough keys for levels.
-    if len(groups) == 1 and not _leveled_keys(groups[0].select):
-        return _form(attention, groups[0], counts, 0)
-    forms = [
-        _form(attention, group, counts[group.row_mask], _leveled_keys(group.select))
-        for group in groups
-    ]
+    if len(groups) == 1:
+        return _form(attention, groups[0], counts, leveled)
     row = segment_ids(attention.rows.ptr)
-    level = np.full(len(row), -1, np.int64)
-    level[leveled] = len(row) + np.arange(len(leveled))
-    linear = np.zeros(len(row) + len(leveled))
-    terms = []
-    for group, form in zip(groups, forms, strict=True):
-        place = np.flatnonzero(group.row_mask[row])
-        if _leveled_keys(group.select):
-            place = np.concatenate([place, level[place]])
-        linear[place[place >= 0]] = form.linear[place >= 0]
-        terms.append((place[form.i], place[form.j], form.bias))
-    i, j, bias = (np.concatenate(columns) for columns in zip(*terms, strict=True))
-    order = np.lexsort((j, i))
-    offset = sum(form.offset for form in forms)
-    return Quadratic(offset, linear, i[order], j[order], bias[order])
+    forms, places = [], []
+    for group in groups:
+        own = group.row_mask[row]
+        levels = own[leveled]
+        mine = (np.cumsum(own) - 1)[leveled[levels]]
+        forms.append(_form(attention, group, counts[group.row_mask], mine))
+        places.append(np.concatenate([np.flatnonzero(own), len(row) + np.flatnonzero(levels)]))
+    return joined(tuple(forms), tuple(places), len(row) + len(leveled))
 
 
-def _form(attention: Attention, group: _Group, counts: Longs, k: int) -> Quadratic:
-    """Return the form of a group over its entries and, with levels for k keys, all levels."""
+def _form(attention: Attention, group: _Group, counts: Longs, leveled: Longs) -> Quadratic:
+    """Return the form of a group over its entries and the levels of those that have one."""
     objective, select, _, rows = group
-    if not k and not objective.soft:
-        return objective.coefficients(attention, rows)
+    k = _leveled_keys(select)
+    # What a head asks for decides, not whether any of its rows sees enough keys for levels.
     if k:
-        weights = level_weights(rows, k, select.levels)
-        form = cast(Output, objective).leveled(attention, rows, *weights)
-    else:
-        # From real weights to levels: w = level / (sum of levels).
-        form = objective.coefficients(attention, rows)
-        step = (1.0 / counts)[segment_ids(rows.ptr)]
-        bias = form.bias * step[form.i] * step[form.j]
-        form = Quadratic(form.offset, form.linear * step, form.i, form.j, bias)
+        return cast(Output, objective).leveled(attention, rows, leveled, k, select.levels)
+    form = objective.coefficients(attention, rows)
+    if not objective.soft:
+        return form
+    # From real weights to levels: w = level / (sum of levels).
+    step = (1.0 / counts)[segment_ids(rows.ptr)]
+    bias = form.bias * step[form.i] * step[form.j]
+    form = Quadratic(form.offset, form.linear * step, form.i, form.j, bias)
     if select.levels > 1:
         return form
     # The square of a bit is the bit.

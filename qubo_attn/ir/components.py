@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Longs, own_array, pointers, segment_ids
+from qubo_attn.common.arrays import Longs, own_array, pointers
 from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.quadratic import Quadratic, Terms
 
@@ -13,14 +13,13 @@ from qubo_attn.ir.quadratic import Quadratic, Terms
 def components_of(objective: Quadratic, constraints: Constraints) -> Longs:
     """Return the independent component of each variable, numbered from 0.
 
-    Couplers that are worked out late are not worked out for this: each of them lies within a row.
+    Couplers that are worked out late are not worked out for this; see `Couplers.links`.
     """
     c, n = constraints, len(objective.linear)
     if isinstance(objective.couplers, Terms):
         ends = objective.i, objective.j
     else:
-        ptr = objective.couplers.ptr
-        ends = ptr[segment_ids(ptr)], np.arange(ptr[-1])
+        ends = objective.couplers.links
     u, v = np.concatenate([ends[0], c.var[c.ptr[c.row]]]), np.concatenate([ends[1], c.var])
     return own_array(kernels.connected_components(n, u, v))
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs, frozen_array, own_array
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs, frozen_array, own_array, segment_ids
 from qubo_attn.common.frozen import Columns, Portable
 from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.points import read_points
@@ -57,8 +57,13 @@ class Couplers(Protocol):
     """What the couplers of whole rows follow from; picklable, as programs go to other processes."""
 
     @property
-    def ptr(self) -> Longs:
-        """Where each row's variables start; every coupler lies within a row."""
+    def count(self) -> int:
+        """How many there are; there may be zeros among them."""
+        ...
+
+    @property
+    def links(self) -> tuple[Array, Array]:
+        """Pairs of variables that make the components that the couplers make."""
         ...
 
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
@@ -73,8 +78,8 @@ class Couplers(Protocol):
         ...
 
 
-class RowCouplers(ABC):
-    """Couplers of every pair of a row, of which much is known without them; see `Couplers`."""
+class RowPairs(ABC):
+    """Couplers of every pair of a row; see `Couplers`."""
 
     @property
     @abstractmethod
@@ -84,6 +89,21 @@ class RowCouplers(ABC):
     @abstractmethod
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         """Return the couplers between some variables, sorted; there may be zeros among them."""
+
+    @property
+    def count(self) -> int:
+        """Number of pairs."""
+        sizes = np.diff(self.ptr)
+        return int((sizes * (sizes - 1) // 2).sum())
+
+    @property
+    def links(self) -> tuple[Array, Array]:
+        """Each variable, and the first one of its row."""
+        return self.ptr[segment_ids(self.ptr)], np.arange(self.ptr[-1])
+
+
+class RowCouplers(RowPairs):
+    """Couplers of every pair of a row, of which much is known without them."""
 
     @abstractmethod
     def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
@@ -145,11 +165,8 @@ class Quadratic(Portable):
 
     @property
     def coupler_count(self) -> int:
-        """Number of couplers; of late ones that of all pairs of a row, which may hold zeros."""
-        if isinstance(self.couplers, Terms):
-            return len(self.couplers)
-        sizes = np.diff(self.couplers.ptr)
-        return int((sizes * (sizes - 1) // 2).sum())
+        """Number of couplers; there may be zeros among late ones."""
+        return len(self.couplers) if isinstance(self.couplers, Terms) else self.couplers.count
 
     @cached_property
     def terms(self) -> Terms:

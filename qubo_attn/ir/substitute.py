@@ -164,12 +164,7 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
     if np.bincount(constraints.var).max(initial=0) <= 1:
         return needed
     seen: dict[bytes, list[int]] = {}
-    # Only rows whose first variable stands in several can be double; there are few of those.
-    uses = np.bincount(constraints.var)
-    starts = constraints.ptr[:-1]
-    for r in np.flatnonzero(needed).tolist():
-        if uses[constraints.var[starts[r]]] == 1:
-            continue
+    for r in _alike(constraints, np.flatnonzero(needed)).tolist():
         entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
         key = constraints.var[entries].tobytes() + constraints.coef[entries].tobytes()
         twins = seen.setdefault(key, [])
@@ -184,6 +179,22 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
                 needed[twin] = False
         twins.append(r)
     return needed
+
+
+def _alike(constraints: Constraints, index: Longs) -> Longs:
+    """Return those of some constraints that have size, first and last variable with another.
+
+    Only these can be double; there are few.
+    """
+    start, stop = constraints.ptr[index], constraints.ptr[index + 1]
+    first, last = constraints.var[start].astype(np.int64), constraints.var[stop - 1]
+    order = np.lexsort((stop - start, last, first))
+    columns = first[order], last[order], (stop - start)[order]
+    same = np.logical_and.reduce([column[1:] == column[:-1] for column in columns])
+    alike = np.zeros(len(index), bool)
+    alike[1:] |= same
+    alike[:-1] |= same
+    return index[np.sort(order[alike])]
 
 
 def _check_agreement(named: Constraints, changed: Constraints, a: int, b: int) -> None:

@@ -18,9 +18,6 @@ from .coefficients import (
     distance_coefficients as distance_coefficients,
 )
 from .coefficients import (
-    leveled_coefficients as leveled_coefficients,
-)
-from .coefficients import (
     output_couplers as output_couplers,
 )
 from .coefficients import (
@@ -105,6 +102,11 @@ from .integers import (
 )
 from .leveled import LeveledColumns as LeveledColumns
 from .leveled import certify_leveled as certify_leveled
+from .leveled_form import ChosenEntries as ChosenEntries
+from .leveled_form import LeveledEntries as LeveledEntries
+from .leveled_form import LeveledTerms as LeveledTerms
+from .leveled_form import leveled_couplers as leveled_couplers
+from .leveled_form import leveled_fields as leveled_fields
 from .mending import mend_clique as mend_clique
 from .order import heaviest as heaviest
 from .order import lost_shares as lost_shares

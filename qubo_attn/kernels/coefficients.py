@@ -91,7 +91,7 @@ def _centre(key: Ints, values: Floats) -> Floats:
 
 
 @kernel
-def _dot(a: Floats, b: Floats) -> float:
+def dot(a: Floats, b: Floats) -> float:
     """Return ``a.b``: four sums side by side, each in the order of its features."""
     s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
     whole = len(a) - len(a) % 4
@@ -124,7 +124,7 @@ def output_linear(
     length = np.empty((heads, keys))
     for h in range(heads):
         for a in range(keys):
-            length[h, a] = _dot(centred[h, a], centred[h, a])
+            length[h, a] = dot(centred[h, a], centred[h, a])
     u = np.empty(d)
     for r in range(len(ptr) - 1):
         centre = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]])
@@ -139,15 +139,15 @@ def output_linear(
             else:
                 for f in range(d):
                     rest[f] += p * (vector[f] - centre[f])
-        offset[r] = _dot(rest, rest)
+        offset[r] = dot(rest, rest)
         for a in range(ptr[r], ptr[r + 1]):
             p, vector = mass[a], vectors[key[a]]
             if whole:
-                size, along = length[head[r], key[a]], _dot(vector, rest)
+                size, along = length[head[r], key[a]], dot(vector, rest)
             else:
                 for f in range(d):
                     u[f] = vector[f] - centre[f]
-                size, along = _dot(u, u), _dot(u, rest)
+                size, along = dot(u, u), dot(u, rest)
             linear[a] = p * (p * size - 2.0 * along)
     return offset, linear
 
@@ -230,58 +230,6 @@ def output_couplers(
                 i[t], j[t], bias[t] = start + a, start + b, factor * products[b]
                 t += 1
     return i, j, bias
-
-
-@kernel
-def leveled_coefficients(
-    ptr: Longs, mass: Floats, base: Floats, step: Floats, key: Ints, head: Ints, values: Floats
-) -> tuple[float, Floats, Ints, Ints, Floats]:
-    """Return ``|sum_i (p_i - base_i z_i - step_i x_i) u_i|^2``, u_i = v_i - vbar.
-
-    Variables are z_0 .. z_{n-1}, then x_0 .. x_{n-1}, n the number of entries; squares of x come
-    with the couplers, at ``i = j``. Returns offset, linear, i, j and bias, couplers sorted.
-    ``values`` has shape (H, K, d).
-    """
-    n, rows = ptr[-1], len(ptr) - 1
-    pairs = count_pairs(ptr)
-    terms = 4 * pairs + 2 * n
-    i, j, bias = np.empty(terms, np.int32), np.empty(terms, np.int32), np.empty(terms)
-    linear = np.empty(2 * n)
-    offset, t, late = 0.0, 0, 3 * pairs + n
-    d = values.shape[2]
-    for r in range(rows):
-        start, size = ptr[r], ptr[r + 1] - ptr[r]
-        u = np.empty((size, d))
-        for a in range(size):
-            u[a] = values[head[r], key[start + a]]
-        mean = np.zeros(d)
-        for a in range(size):
-            mean += u[a]
-        mean /= max(size, 1)
-        goal = np.zeros(d)
-        for a in range(size):
-            u[a] -= mean
-            goal += mass[start + a] * u[a]
-        offset += (goal * goal).sum()
-        gram = u @ u.T
-        for a in range(size):
-            e = start + a
-            dot = (u[a] * goal).sum()
-            linear[e] = base[e] * base[e] * gram[a, a] - 2.0 * base[e] * dot
-            linear[n + e] = -2.0 * step[e] * dot
-            for b in range(a + 1, size):
-                i[t], j[t], bias[t] = e, start + b, 2.0 * base[e] * base[start + b] * gram[a, b]
-                t += 1
-            for b in range(size):
-                i[t], j[t] = e, n + start + b
-                bias[t] = 2.0 * base[e] * step[start + b] * gram[a, b]
-                t += 1
-            for b in range(a, size):
-                i[late], j[late] = n + e, n + start + b
-                factor = 1.0 if a == b else 2.0
-                bias[late] = factor * step[e] * step[start + b] * gram[a, b]
-                late += 1
-    return offset, linear, i, j, bias
 
 
 @kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +14,29 @@ import qubo_attn as qa
 from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.quadratic import Quadratic, whole_rows
 
+HEADS: dict[str, dict[str, Any]] = {
+    "selection": {"objective": "selection"},
+    "redundancy": {"objective": "redundancy"},
+    "output": {"objective": "output"},
+    "levels": {"objective": "output", "select": qa.SoftWeights(k=2)},
+    "levels of one bit": {"objective": "output", "select": qa.SoftWeights(1, k=2)},
+}
 
-@pytest.mark.parametrize("objective", ["selection", "redundancy", "output"])
+
+def heads_of(kind: str) -> list[qa.Head]:
+    """Two heads of one kind, or one each of the first and the last two."""
+    kinds = ["output", "levels"] if kind == "mixed" else [kind, kind]
+    return [qa.Head(**{"select": qa.ExactlyK(2), **HEADS[name]}) for name in kinds]
+
+
+@pytest.mark.parametrize("objective", [*HEADS, "mixed"])
 def test_part_is_that_of_the_whole(objective: str) -> None:
     generator = np.random.default_rng(3)
     scores, vectors = generator.normal(size=(2, 6, 6)), generator.normal(size=(2, 6, 5))
     scores[:, np.triu_indices(6, 1)[0], np.triu_indices(6, 1)[1]] = -np.inf
     made = qa.compile(
         scores,
-        2,
-        select=qa.ExactlyK(2),
-        objective=objective,
+        heads_of(objective),
         values=vectors,
         keys=vectors,
         passes=(qa.Sparsify(slots=4), qa.InsertPenalties(relax=False)),
@@ -35,6 +48,9 @@ def test_part_is_that_of_the_whole(objective: str) -> None:
     copy = pickle.loads(pickle.dumps(made.stages[1].rewrite))
     assert len(first.objective) > 0
     first.verify()
+    assert first.objective.coupler_count == len(first.objective)
+    written = first.replace(objective=plain(first.objective))
+    assert np.array_equal(first.components, written.components)
     again = qa.Sparsify(slots=4).apply(first)
     assert np.array_equal(again.program.objective.bias, late.objective.bias)
     assert np.array_equal(again.program.objective.i, late.objective.i)
@@ -91,15 +107,13 @@ def test_whole_rows_are_told_from_parts_of_rows() -> None:
     assert whole_rows(plain(program.objective), rows) is None
 
 
-@pytest.mark.parametrize("objective", ["selection", "redundancy", "output"])
+@pytest.mark.parametrize("objective", HEADS)
 def test_programs_travel_without_their_couplers(objective: str) -> None:
     generator = np.random.default_rng(4)
     vectors = generator.normal(size=(1, 5, 3))
     made = qa.compile(
         generator.normal(size=(1, 3, 5)),
-        1,
-        select=qa.ExactlyK(2),
-        objective=objective,
+        heads_of(objective)[:1],
         values=vectors,
         keys=vectors,
         passes=(),
@@ -108,7 +122,8 @@ def test_programs_travel_without_their_couplers(objective: str) -> None:
     travelled = pickle.loads(pickle.dumps(made.program))
     assert travelled.objective.is_late
     priced = [
-        qa.InsertPenalties(relax=False).apply(program) for program in (made.program, travelled)
+        qa.BinarizeWeights().apply(qa.InsertPenalties(relax=False).apply(program).program)
+        for program in (made.program, travelled)
     ]
     assert priced[0].program.total().bias.tobytes() == priced[1].program.total().bias.tobytes()
     assert travelled.same(made.program)

@@ -232,10 +232,28 @@ def _attention(g: Generator) -> tuple[Any, ...]:
     return ptr, g.random(ptr[-1]), key.astype(np.int32), head.astype(np.int32), values
 
 
-@case
-def leveled_coefficients(g: Generator) -> tuple[Any, ...]:
+def _leveled(g: Generator) -> kernels.LeveledEntries:
     ptr, mass, *others = _attention(g)
-    return ptr, mass, g.random(len(mass)), g.random(len(mass)), *others
+    return kernels.LeveledEntries(ptr, mass, g.random(len(mass)), g.random(len(mass)), *others)
+
+
+@case
+def leveled_fields(g: Generator) -> tuple[Any, ...]:
+    return (_leveled(g),)
+
+
+@case
+def leveled_couplers(g: Generator) -> tuple[Any, ...]:
+    entries = _leveled(g)
+    n = len(entries.mass)
+    # Some entries without a selection, some without a level, some without either.
+    has = g.random((2, n)) < 0.7
+    number = (np.cumsum(has.ravel()) - 1).reshape(2, n)
+    number[~has] = -1
+    entry = np.flatnonzero(has.any(axis=0))
+    ptr = np.searchsorted(entry, entries.ptr)
+    chosen = kernels.ChosenEntries(ptr, entry, *number[:, entry])
+    return entries, chosen, bool(g.integers(2))
 
 
 @case

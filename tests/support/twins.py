@@ -118,21 +118,31 @@ def _vectors(ptr: Array, key: Array, head: Array, values: Array, centred: bool) 
 
 
 @twin
-def leveled_coefficients(
-    ptr: Array, mass: Array, base: Array, step: Array, key: Array, head: Array, values: Array
-) -> tuple[Any, ...]:
+def leveled_fields(entries: Any) -> tuple[Any, ...]:
+    ptr, mass, base, step, key, head, values = entries
     u, row = _vectors(ptr, key, head, values, True), row_of(ptr)
-    n = len(row)
-    g = np.concatenate([base[:, None] * u, step[:, None] * u])
-    rows = np.concatenate([row, row])
     goal = np.zeros((len(ptr) - 1, values.shape[2]))
     np.add.at(goal, row, mass[:, None] * u)
-    gram, same = g @ g.T, rows[:, None] == rows[None, :]
-    level = np.arange(2 * n) >= n
-    linear = np.where(level, 0, np.diag(gram)) - 2 * (g * goal[rows]).sum(axis=1)
-    i, j = np.nonzero(np.triu(same) & ((np.arange(2 * n)[:, None] < np.arange(2 * n)) | level))
-    bias = np.where(i == j, 1.0, 2.0) * gram[i, j]
-    return (goal**2).sum(), linear, i, j, bias
+    size, along = (u * u).sum(axis=1), (u * goal[row]).sum(axis=1)
+    selection = base**2 * size - 2 * base * along
+    return (goal**2).sum(axis=1), selection, -2 * step * along, step**2 * size
+
+
+@twin
+def leveled_couplers(entries: Any, chosen: Any, squares: bool) -> tuple[Any, ...]:
+    ptr, _, base, step, key, head, values = entries
+    u, row = _vectors(ptr, key, head, values, True), row_of(ptr)
+    variables = [(chosen.selection, base), (chosen.level, step)]
+    entry = np.concatenate([chosen.entry[number >= 0] for number, _ in variables])
+    factor = np.concatenate([by[chosen.entry[number >= 0]] for number, by in variables])
+    g, n = factor[:, None] * u[entry], len(entry)
+    i, j = np.nonzero(np.triu(row[entry][:, None] == row[entry]))
+    is_level = np.arange(n) >= (chosen.selection >= 0).sum()
+    keep = (i < j) | (is_level[i] & squares)
+    i, j = i[keep], j[keep]
+    bias = np.where(i == j, 1.0, 2.0) * (g @ g.T)[i, j]
+    late = is_level[i]
+    return i[~late], j[~late], bias[~late], i[late], j[late], bias[late]
 
 
 @twin

@@ -26,13 +26,13 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, segment_ids
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array, segment_ids
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.frontend.attention import Attention, Rows
-from qubo_attn.frontend.objectives.base import Objective, centred, needed, quadratic
-from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.frontend.objectives.base import Objective, centred, needed
+from qubo_attn.ir.quadratic import Quadratic, RowPairs
 
 
 @named_fields
@@ -75,27 +75,33 @@ class Output(Objective):
         offset, linear = by_rows(work, rows.ptr, SUMS)
         return Quadratic(float(offset.sum()), linear, couplers=products)
 
-    def leveled(self, attention: Attention, rows: Rows, base: Floats, step: Floats) -> Quadratic:
+    def leveled(
+        self, attention: Attention, rows: Rows, leveled: Longs, k: int, levels: int
+    ) -> Quadratic:
         """Return the form over selections and levels, all of the one before all of the other.
-
-        The product of a key's own selection and level is their level alone, as it is zero unless
-        the key is selected.
 
         Args:
             attention: checked input.
             rows: the rows.
-            base, step: weight of each entry at level 0, and of each level, from `level_weights`.
+            leveled: the entries that have a level.
+            k, levels: keys a row keeps, and the largest level of each.
         """
         values = needed(attention.values, "values", self.name)
-        return quadratic(
-            *kernels.leveled_coefficients(
-                rows.ptr, rows.mass, base, step, rows.key, rows.head, values
-            )
-        )
+        base, step = level_weights(rows, k, levels)
+        couplers = _Levels(rows, values, base, step, leveled, squares=levels > 1)
+
+        def work(part: slice) -> tuple[Floats, ...]:
+            return kernels.leveled_fields(couplers.entries(part))
+
+        offset, selection, level, square = by_rows(work, rows.ptr, SUMS)
+        # The square of a bit is the bit.
+        fields = level if levels > 1 else level + square
+        linear = np.concatenate([selection, fields[leveled]])
+        return Quadratic(float(offset.sum()), own_array(linear), couplers=couplers)
 
 
 @dataclass(frozen=True, eq=False)
-class _Products(Portable):
+class _Products(RowPairs, Portable):
     """The couplers ``2 w_i.w_j``."""
 
     rows: Rows
@@ -140,6 +146,73 @@ class _Products(Portable):
 
         i, j, bias = by_rows(work, chosen_ptr, SUMS)
         return i, j, bias
+
+
+@dataclass(frozen=True, eq=False)
+class _Levels(Portable):
+    """The couplers of selections and levels.
+
+    Attributes:
+        rows: the selections of their entries are the first variables.
+        values: shape (H, K, d).
+        base, step: weight of each entry at level 0, and of each level.
+        leveled: the entries that have a level, in order: these are the other variables.
+        squares: whether squares of levels are couplers.
+    """
+
+    rows: Rows
+    values: Floats
+    base: Floats
+    step: Floats
+    leveled: Longs
+    squares: bool
+
+    def entries(self, part: slice) -> kernels.LeveledEntries:
+        """Return some rows as kernels take them; their pointers count all entries."""
+        rows = self.rows
+        ptr, head = rows.ptr[part.start : part.stop + 1], rows.head[part]
+        return kernels.LeveledEntries(
+            ptr, rows.mass, self.base, self.step, rows.key, head, self.values
+        )
+
+    @property
+    def count(self) -> int:
+        """Number of pairs of a row, and of squares."""
+        ptr = self.rows.ptr
+        sizes = np.diff(ptr) + np.diff(np.searchsorted(self.leveled, ptr))
+        return int((sizes * (sizes - 1) // 2).sum()) + self.squares * len(self.leveled)
+
+    @property
+    def links(self) -> tuple[Array, Array]:
+        """Each variable, and the first selection of its row."""
+        first = self.rows.ptr[segment_ids(self.rows.ptr)]
+        first = np.concatenate([first, first[self.leveled]])
+        return first, np.arange(len(first))
+
+    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
+        """Return the couplers between some variables, sorted; there may be zeros among them."""
+        n = len(self.base)
+        place = np.arange(n + len(self.leveled))
+        if index is not None:
+            place = np.full(len(place), -1, np.int64)
+            place[index] = np.arange(len(index))
+        level = np.full(n, -1, np.int64)
+        level[self.leveled] = place[n:]
+        chosen = np.flatnonzero((place[:n] >= 0) | (level >= 0))
+        ptr = np.searchsorted(chosen, self.rows.ptr)
+        ends = chosen, place[chosen], level[chosen]
+
+        def work(part: slice) -> tuple[Array, ...]:
+            cut, some = slice(part.start, part.stop + 1), slice(ptr[part.start], ptr[part.stop])
+            own = kernels.ChosenEntries(ptr[cut] - ptr[part.start], *(end[some] for end in ends))
+            return kernels.leveled_couplers(self.entries(part), own, self.squares)
+
+        terms = kernels.LeveledTerms(*by_rows(work, ptr, SUMS))
+        return (
+            np.concatenate([terms.i, terms.level_i]),
+            np.concatenate([terms.j, terms.level_j]),
+            np.concatenate([terms.bias, terms.level_bias]),
+        )
 
 
 def level_weights(rows: Rows, k: int, levels: int) -> tuple[Floats, Floats]:

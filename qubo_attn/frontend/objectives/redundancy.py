@@ -21,7 +21,7 @@ from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective, centred, needed
 from qubo_attn.frontend.sizes import check_size
-from qubo_attn.ir.quadratic import Quadratic, rows_of
+from qubo_attn.ir.quadratic import Quadratic, RowPairs, rows_of
 
 
 @named_fields
@@ -70,7 +70,7 @@ class Redundancy(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class _Cosines(Portable):
+class _Cosines(RowPairs, Portable):
     """The couplers ``strength c_ij``."""
 
     rows: Rows
