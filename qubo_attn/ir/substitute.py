@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs, own_array
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs, own_array, pointers
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.quadratic import Quadratic, Terms
 from qubo_attn.ir.rows import cannot_hold
 
 if TYPE_CHECKING:
@@ -86,8 +86,25 @@ def _drop(form: Quadratic, source: Longs, constant: Floats, n: int) -> Quadratic
     return Quadratic(offset, linear, *(own_array(column) for column in terms))
 
 
+def _spread(form: Quadratic, lift: Lift) -> Quadratic:
+    """Give each variable of a form bits of its own; see `kernels.spread_terms`."""
+    n, squares = lift.n_after, np.zeros(lift.n_after)
+    own = np.repeat(np.arange(lift.n_before), np.diff(lift.indptr))
+    linear = np.zeros(n)
+    linear[lift.indices] = lift.data * form.linear[own]
+    first = pointers(np.bincount(form.i, minlength=lift.n_before))
+    terms = kernels.spread_terms(
+        lift.indptr, lift.indices, lift.data, first, form.i, form.j, form.bias, squares
+    )
+    couplers = Terms.nonzero(*terms, zeros=not terms[2].all())
+    return Quadratic(form.offset, own_array(linear + squares), couplers=couplers)
+
+
 def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
     """Change variables in a quadratic form; squares of bits fold into the linear part."""
+    disjoint = not lift.constant.any() and (lift.indices[1:] > lift.indices[:-1]).all()
+    if disjoint and (variables.upper == 1).all():
+        return _spread(form, lift)
     from scipy import sparse
 
     n_before, n_after = lift.n_before, lift.n_after

@@ -141,6 +141,7 @@ from .rows import (
     swap_costs as swap_costs,
 )
 from .settling import settle_bits as settle_bits
+from .spread import spread_terms as spread_terms
 from .steps import step_costs as step_costs
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel

@@ -33,13 +33,16 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
 from qubo_attn.kernels.certify import smallest_weight
-from qubo_attn.kernels.gated import good_point, move
+from qubo_attn.kernels.gated import good_point
+from qubo_attn.kernels.leveled_bound import held_by, relaxed_bound
 from qubo_attn.kernels.relaxation import convex_shift, plain_shift, to_unit
 from qubo_attn.kernels.rows import Adjacency, CountRows, load_row
 
 # A form of less curvature beside its fields, or prices so many times its range, are none: it is
 # priced by its range.
 _FLAT, _DEEP = 1e-9, 1e3
+# A relaxation may stop so near its best bound, as a share of T.
+_NEAR = 1e-3
 
 
 class LeveledColumns(NamedTuple):
@@ -82,6 +85,25 @@ class LeveledRows(NamedTuple):
 
 
 @kernel
+def _is_convex(matrix: Floats, more: float) -> bool:
+    """Return whether a matrix with ``more`` on its diagonal has a Cholesky factor."""
+    n = len(matrix)
+    factor = np.empty((n, n))
+    for a in range(n):
+        for b in range(a + 1):
+            total = matrix[a, b] + (more if a == b else 0.0)
+            for c in range(b):
+                total -= factor[a, c] * factor[b, c]
+            if a != b:
+                factor[a, b] = total / factor[b, b]
+            elif total <= 0.0:
+                return False
+            else:
+                factor[a, a] = np.sqrt(total)
+    return True
+
+
+@kernel
 def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Floats, Floats]:
     """Return a convex form that is nowhere above the given one on whole points of the box.
 
@@ -109,7 +131,8 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
     convex, size = matrix.copy(), np.abs(matrix).max()
     for a in range(n):
         convex[a, a] += 2.0 * shift[a]
-    least = np.linalg.eigvalsh(convex)[0]
+    # Where a factor shows that the form is convex but for rounding, its eigenvalues may rest.
+    least = 0.0 if _is_convex(convex, 1e-12 * size) else np.linalg.eigvalsh(convex)[0]
     if least < -1e-9 * size:
         off = matrix.copy()
         for a in range(n):
@@ -137,95 +160,6 @@ def _least_terms(matrix: Floats, fields: Floats, room: Ints) -> float:
         for b in range(a):
             total += min(matrix[a, b], 0.0) * room[a] * room[b]
     return total
-
-
-@kernel
-def _minorant(
-    x: Floats, gradient: Floats, fields: Floats, room: Ints, counted: Bools, gate: Longs, m: int
-) -> float:
-    """Return the least value of the linear minorant at ``x`` over the relaxation for m keys."""
-    n = len(x)
-    value, cost = 0.0, np.zeros(n)
-    for a in range(n):
-        value += 0.5 * x[a] * (fields[a] - gradient[a])
-        gain = min(gradient[a], 0.0) * room[a]
-        if counted[a]:
-            cost[a] += gradient[a]
-        elif gate[a] >= 0:
-            cost[gate[a]] += gain
-        else:
-            value += gain
-    return float(value + np.sort(cost[counted])[:m].sum())
-
-
-@kernel
-def _relax(
-    convex: Floats,
-    fields: Floats,
-    room: Ints,
-    counted: Bools,
-    gate: Longs,
-    m: int,
-    rounds: int,
-) -> float:
-    """Return a lower bound of the convex form with m keys, shut gates obeyed.
-
-    Levels go to their best value between zero and what their key allows; then a share of a key goes
-    from where it costs most to where it costs least, with an exact line search.
-    """
-    n = len(fields)
-    x, gradient = np.zeros(n), fields.copy()
-    share = m / counted.sum()
-    for a in range(n):
-        if counted[a]:
-            move(a, share, x, gradient, convex)
-    step, best = np.empty(n), -np.inf
-    for turn in range(rounds):
-        for a in range(n):
-            if not counted[a]:
-                top = room[a] * (x[gate[a]] if gate[a] >= 0 else 1.0)
-                goal = min(max(x[a] - gradient[a] / convex[a, a], 0.0), top)
-                move(a, goal - x[a], x, gradient, convex)
-                x[a] = goal
-        if turn % 4 == 3 or turn == rounds - 1:
-            best = max(best, _minorant(x, gradient, fields, room, counted, gate, m))
-        for _ in range(4):
-            # Along with a key its levels move: up to where they pay, down in proportion.
-            dear, cheap, high, low = -1, -1, -np.inf, np.inf
-            for a in range(n):
-                if counted[a]:
-                    up = down = gradient[a]
-                    for b in range(n):
-                        if gate[b] == a:
-                            up += min(gradient[b], 0.0) * room[b]
-                            if x[a] > 0.0:
-                                down += gradient[b] * x[b] / x[a]
-                    if x[a] > 1e-12 and down > high:
-                        high, dear = down, a
-                    if x[a] < 1.0 - 1e-12 and up < low:
-                        low, cheap = up, a
-            if dear < 0 or cheap < 0 or dear == cheap or high <= low:
-                break
-            step[:] = 0.0
-            step[cheap], step[dear] = 1.0, -1.0
-            for b in range(n):
-                if gate[b] == cheap and gradient[b] < 0.0:
-                    step[b] = room[b]
-                elif gate[b] == dear:
-                    step[b] = -x[b] / x[dear]
-            curve = 0.0
-            for a in range(n):
-                if step[a] != 0.0:
-                    for b in range(n):
-                        curve += step[a] * step[b] * convex[a, b]
-            length = min(x[dear], 1.0 - x[cheap])
-            if curve > 0.0:
-                length = min(length, (high - low) / curve)
-            for a in range(n):
-                if step[a] != 0.0:
-                    move(a, length * step[a], x, gradient, convex)
-                    x[a] = max(x[a], 0.0)
-    return best
 
 
 @kernel
@@ -277,6 +211,7 @@ def certify_leveled(
         reach = reach if reach > 0.0 else 1.0
         curved = np.abs(matrix).max() > _FLAT * np.abs(fields).max()
         convex, tilted, above, longest = matrix, fields, np.inf, np.inf
+        held = held_by(opener)
         if curved:
             convex, tilted = _convex(matrix, fields, room, opener)
             floor = 0.5 * (tilted @ np.linalg.solve(convex, -tilted))
@@ -307,7 +242,12 @@ def certify_leveled(
             tightened = False
             for m in (high, low):
                 if m >= 0 and not relaxed[m] and curved:
-                    bound = _relax(convex, tilted, room, is_key, opener, m, rounds) - noise
+                    bound = (
+                        relaxed_bound(
+                            convex, tilted, room, is_key, opener, held, m, rounds, _NEAR * above
+                        )
+                        - noise
+                    )
                     # What gates that are not obeyed can save; above is the T of the proof.
                     over = max(bound - (best[r] - above), 0.0)
                     if over > above and not by_range:

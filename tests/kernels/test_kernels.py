@@ -257,6 +257,19 @@ def leveled_couplers(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def spread_terms(g: Generator) -> tuple[Any, ...]:
+    ptr = ragged(g, 5, 4).astype(np.int32)
+    i, j = np.triu_indices(5)
+    kept = g.random(len(i)) < 0.7
+    i, j = i[kept].astype(np.int32), j[kept].astype(np.int32)
+    first = np.searchsorted(i, np.arange(6)).astype(np.int64)
+    var = np.sort(g.choice(ptr[-1] + 3, ptr[-1], replace=False)).astype(np.int32)
+    columns = frozen(ptr, np.int32), frozen(var, np.int32), frozen(g.normal(size=ptr[-1]))
+    terms = frozen(i, np.int32), frozen(j, np.int32), frozen(g.normal(size=len(i)))
+    return *columns, first, *terms, g.normal(size=ptr[-1] + 3)
+
+
+@case
 def distance_coefficients(g: Generator) -> tuple[Any, ...]:
     return _attention(g)
 

@@ -146,6 +146,29 @@ def leveled_couplers(entries: Any, chosen: Any, squares: bool) -> tuple[Any, ...
 
 
 @twin
+def spread_terms(
+    ptr: Array,
+    var: Array,
+    coef: Array,
+    first: Array,
+    i: Array,
+    j: Array,
+    bias: Array,
+    squares: Array,
+) -> tuple[Any, ...]:
+    n, bits = len(ptr) - 1, len(squares)
+    spread, form = np.zeros((n, bits)), np.zeros((n, n))
+    spread[row_of(ptr), var] = coef
+    form[i, j] = bias
+    whole = spread.T @ form @ spread
+    squares += np.diag(whole)
+    # Couplers there are where the variables behind two bits have a term.
+    there = (spread != 0).T.astype(float) @ (form != 0) @ (spread != 0)
+    u, v = np.nonzero(np.triu(there + there.T, 1))
+    return u, v, (whole + whole.T)[u, v]
+
+
+@twin
 def distance_coefficients(
     ptr: Array, mass: Array, key: Array, head: Array, values: Array
 ) -> tuple[Any, ...]:

@@ -220,10 +220,9 @@ def level_weights(rows: Rows, k: int, levels: int) -> tuple[Floats, Floats]:
 
     Rows of at most k keys have weights to themselves: softmax, and no levels.
     """
-    row = segment_ids(rows.ptr)
-    order = np.lexsort((-rows.mass, row))
-    heavy = np.arange(len(order)) - rows.ptr[row] < k
-    heavy_mass = np.bincount(row, weights=rows.mass[order] * heavy, minlength=len(rows))
+    row, count = segment_ids(rows.ptr), np.full(len(rows), k)
+    heavy = kernels.heaviest(rows.ptr, np.zeros(len(row), np.int8), rows.mass, count)
+    heavy_mass = np.bincount(row, weights=rows.mass * heavy, minlength=len(rows))
     rest = np.where(rows.sizes > k, np.maximum(1.0 - heavy_mass, 0.0), 0.0)
     step = 2.0 / (levels + 1) * np.minimum((rest / k)[row], rows.mass)
     return rows.mass - (3 * levels // 7) * step, step
