@@ -186,14 +186,16 @@ def _leveled(
         selected, levels: as sampled, same shape.
     """
     masses, levels = compiled.attention.softmax.copy(), levels.copy()
-    for head, select in enumerate(compiled.recipe.selects):
+    every, selects = compiled.attention.rows, compiled.recipe.selects
+    for select in dict.fromkeys(selects):
         if isinstance(select, SoftWeights) and select.k is not None:
-            rows = compiled.attention.rows
-            rows = rows.take(rows.head == head)
+            heads = np.array([other == select for other in selects])
+            rows = every if heads.all() else every.take(heads[every.head])
             base, step = level_weights(rows, select.k, select.levels)
-            query = rows.query[segment_ids(rows.ptr)]
-            masses[head, query, rows.key] = base + step * above[head, query, rows.key]
-            levels[head] = np.where(selected[head], masses[head], 0.0)
+            row = segment_ids(rows.ptr)
+            place = rows.head[row], rows.query[row], rows.key
+            masses[place] = base + step * above[place]
+            levels[heads] = np.where(selected[heads], masses[heads], 0.0)
     return masses, levels
 
 

@@ -40,12 +40,7 @@ def _add_gates(form: Quadratic, gates: Constraints) -> Quadratic:
     gate[row[opens]] = gates.var[opens]
     u, v = gates.var[~opens], gate[row[~opens]]
     paid = gates.weight[row[~opens]] * gates.coef[~opens]
-    i, j, bias = kernels.collect_couplers(
-        n,
-        np.concatenate([form.i, u]),
-        np.concatenate([form.j, v]),
-        np.concatenate([form.bias, -paid]),
-    )
+    i, j, bias = kernels.add_couplers(n, form.i, form.j, form.bias, (u, v, -paid))
     linear = form.linear + np.bincount(u, weights=paid, minlength=n)
     return Quadratic(form.offset, linear, i, j, bias)
 
