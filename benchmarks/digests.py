@@ -99,7 +99,7 @@ def measure(
     except qa.QuboAttnError as error:
         return {"error": f"{type(error).__name__}: {error}"}
     wires = [(name, wire[name]) for wire in map(dict, compiled.wires()) for name in WIRE]
-    result = compiled.solve(seed=seed, num_reads=READS, num_sweeps=SWEEPS)
+    result = compiled.solve("anneal", seed=seed, num_reads=READS, num_sweeps=SWEEPS)
     return {
         "wires": digest(wires),
         "certificates": digest(columns_of(compiled.certificates, PROOFS)),

@@ -33,7 +33,7 @@ def measure(
         values=values,
         target=target,
     )
-    result = compiled.solve(seed=seed)
+    result = compiled.solve("anneal", seed=seed)
     attention = compiled.attention
     chosen = top_k(attention.softmax, attention.visible, np.full(scores.shape[:2], keys))
 
@@ -53,7 +53,7 @@ def measure(
             objective="output",
             values=values,
             target=target,
-        ).solve(seed=seed)
+        ).solve("anneal", seed=seed)
         soft = {
             "soft": again.output_errors(attention).ravel().tolist(),
             "soft_feasible": again.feasible.ravel().astype(float).tolist(),

@@ -45,7 +45,7 @@ def measure(
     bare = qa.compile(scores, heads, **options).stages[0].program
 
     def facts(compiled: qa.CompiledAttention) -> dict[str, float]:
-        result, v = compiled.solve(seed=seed, num_sweeps=sweeps), bare.variables
+        result, v = compiled.solve("anneal", seed=seed, num_sweeps=sweeps), bare.variables
         point = result.selected[v.head, v.query, v.key].astype(float)
         loss = float(bare.objective.energies(point[None])[0])
         return {

@@ -113,7 +113,7 @@ def embedded(arrays: dict[str, np.ndarray], target: str, keys: int, queries: int
             target=target,
             passes=passes,
         )
-        values, result = compiled.coefficients, compiled.solve(seed=1)
+        values, result = compiled.coefficients, compiled.solve("anneal", seed=1)
         assert values is not None
         assert compiled.placement is not None
         between = values.physical[1][: len(values.wiring.plan.coupling_of)]

@@ -154,3 +154,5 @@ from .pipeline.pipeline import Pipeline as Pipeline
 from .pipeline.promises import validate as validate
 from .pipeline.rewrite import Rewrite as Rewrite
 from .report.page import stages_page as stages_page
+from .solving.local import LocalSolver as LocalSolver
+from .solving.solution import Solution as Solution

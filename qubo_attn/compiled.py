@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from qubo_attn.backend.sampler_options import check_options
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.common.checks import flag
@@ -19,10 +18,11 @@ from qubo_attn.common.keywords import named, names_of
 from qubo_attn.compilation import storage
 from qubo_attn.compilation.again import lower_again
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decode import check_decoding, decode
+from qubo_attn.decoding.decode import decode
 from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.result import AttentionResult
-from qubo_attn.decoding.sampling import Sampling, samples_of
+from qubo_attn.decoding.sampling import Sampling
+from qubo_attn.decoding.solve import solve
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.jobs.submits import Submits
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from qubo_attn.report.facts import Report
     from qubo_attn.report.schedule import Schedule
+    from qubo_attn.solving.local import LocalSolver
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +144,7 @@ class CompiledAttention(Submits):
 
     def solve(
         self,
-        sampler: dimod.Sampler | None = None,
+        sampler: dimod.Sampler | LocalSolver | str | None = None,
         *,
         seed: int | None = None,
         decoder: str | None = None,
@@ -155,13 +156,13 @@ class CompiledAttention(Submits):
         gauges: int = 0,
         **options: object,
     ) -> AttentionResult:
-        """Sample every submission and decode.
+        """Solve here, or sample every submission, and decode.
 
         Args:
-            sampler: any dimod sampler. One with a structure (a ``DWaveSampler``, a
-                ``MockDWaveSampler``), or a composite around one that does not embed itself, gets
-                embedded models, any other logical ones. None means local simulated annealing of
-                the logical models.
+            sampler: a `LocalSolver`, or the name of one of its methods; None means ``"auto"``:
+                rows at their proven optimum. Or any dimod sampler: one with a structure (a
+                ``DWaveSampler``, a ``MockDWaveSampler``), or a composite around one that does not
+                embed itself, gets embedded models, any other logical ones.
             seed: handed to the sampler where it takes one, plus the submission's number.
             decoder: see `decode`.
             before: called with each submission before it is sampled, to show progress.
@@ -179,11 +180,9 @@ class CompiledAttention(Submits):
                 with qubits or couplers that are gone; names the first.
             DecodeError: the sampler's answer does not belong to a submission; names it.
         """
-        check_decoding(decoder, repair, descend)
-        check_options(sampler, options, names_of(CompiledAttention.solve), len(self.program))
         way = Sampling(sampler, seed, options, chain_break_method, before, gauges)
-        samplesets = samples_of(self, way, multiplier_steps)
-        return self.decode(samplesets, decoder, repair=repair, descend=descend)
+        names = names_of(CompiledAttention.solve)
+        return solve(self, way, multiplier_steps, names, decoder, repair, descend)
 
     # -- again --------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ PASSES = (
 )  # fmt: skip
 CONSTRUCTORS = (
     *SELECTS, *OBJECTIVES, *PASSES, qa.Head, qa.Diversity, qa.Agreement, qa.Pipeline,
-    qa.EmbeddingCache, qa.SimulatedMachine, qa.Retry,
+    qa.EmbeddingCache, qa.LocalSolver, qa.SimulatedMachine, qa.Retry,
 )  # fmt: skip
 
 
@@ -92,9 +92,12 @@ def used(made: Any) -> None:
             compiled = compiled_with(passes=("insert-penalties", made))
         case qa.Canonicalize() | qa.Compress() | qa.DropCouplers() | qa.Sparsify():
             compiled = compiled_with(passes=(made, "insert-penalties"))
+        case qa.LocalSolver():
+            assert np.isfinite(compiled_with().solve(made).weights).all()
+            return
         case _:
             return
-    result = compiled.solve(seed=1, num_reads=2, num_sweeps=4)
+    result = compiled.solve("anneal", seed=1, num_reads=2, num_sweeps=4)
     assert np.isfinite(result.weights).all()
 
 
@@ -108,7 +111,7 @@ def subjects() -> dict[str, Any]:
     return {
         "compiled": compiled,
         "placed": placed,
-        "result": compiled.solve(seed=1),
+        "result": compiled.solve("anneal", seed=1),
         "stages": compiled.stages,
         "program": quantized.program,
         "answers": [dimod.RandomSampler().sample(p.bqm, num_reads=2)
@@ -133,7 +136,7 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
         return placed.schedule(**options)
 
     def sampled(**options: Any) -> object:
-        return compiled.solve(seed=1, **options)
+        return compiled.solve("anneal", seed=1, **options)
 
     def batch(**options: Any) -> list[qa.CompiledAttention]:
         return list(qa.compile_batch(**({"target": None} | options)))
@@ -265,8 +268,8 @@ def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
         "AttentionResult", "CallStatus", "CompiledAttention", "IntegerIsing", "Job", "JobStatus",
-        "Lift", "MachineUse", "Program", "QamaResult", "Rewrite", "SolverOrder", "Submission",
-        "Submissions", "Target", "Vectors",
+        "Lift", "MachineUse", "Program", "QamaResult", "Rewrite", "Solution", "SolverOrder",
+        "Submission", "Submissions", "Target", "Vectors",
     }  # fmt: skip
     errors = {name for name in exported if name.endswith("Error")}
     assert exported - records - errors == {made.__name__ for made in CONSTRUCTORS}

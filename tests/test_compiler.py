@@ -55,7 +55,7 @@ def test_two_arguments_are_enough(minilm: dict[str, np.ndarray]) -> None:
         "binarize-weights",
         "embed",
     ]
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.selected.sum(axis=-1).tolist() == [[8] * 10] * 12
     assert result.feasible.all()
     np.testing.assert_allclose(result.weights.sum(axis=-1), 1)
@@ -66,7 +66,7 @@ def test_result_shapes_and_the_residual_decoder(minilm: dict[str, np.ndarray]) -
     compiled = qa.compile(
         minilm["scores"], 12, select=qa.ExactlyK(3), objective="output", values=minilm["value"]
     )
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.selected.shape == result.weights.shape == (12, 10, 10)
     assert result.context is not None
     assert result.context.shape == minilm["value"].shape
@@ -91,7 +91,7 @@ def test_the_energy_of_a_row_is_its_squared_error(minilm: dict[str, np.ndarray])
         values=minilm["value"],
         target=None,
     )
-    result, attention = compiled.solve(seed=2), compiled.attention
+    result, attention = compiled.solve("anneal", seed=2), compiled.attention
     exact = attention.softmax @ attention.values
     error = ((result.context - exact) ** 2).sum(axis=-1)
     mean = attention.values.mean(axis=1, keepdims=True)
@@ -101,7 +101,7 @@ def test_the_energy_of_a_row_is_its_squared_error(minilm: dict[str, np.ndarray])
 
 def test_short_rows_are_capped_and_said_so(smollm2: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(smollm2["scores"], 9, select=qa.ExactlyK(4), target=None)
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     sizes = np.arange(1, 20)
     assert (result.selected.sum(axis=-1) == np.minimum(sizes, 4)).all()
     assert (result.capped == (sizes < 4)).all()
@@ -123,7 +123,7 @@ def test_padding_rows_come_back_as_zeros() -> None:
         mask=mask,
         target="zephyr:2",
     )
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert (result.weights[:, 1] == 0).all()
     assert (result.context[:, 1] == 0).all()
     assert result.empty.tolist() == [[False, True, False]] * 2
@@ -136,7 +136,7 @@ def test_padding_rows_come_back_as_zeros() -> None:
 def test_nothing_to_choose(shape: tuple[int, int, int]) -> None:
     compiled = qa.compile(np.zeros(shape), shape[0], target="zephyr:2")
     assert compiled.submissions == ()
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.selected.shape == shape
     assert result.selected.all()
     assert result.feasible.all()
@@ -144,14 +144,14 @@ def test_nothing_to_choose(shape: tuple[int, int, int]) -> None:
 
 
 def test_all_keys_masked_everywhere() -> None:
-    result = qa.compile(np.full((1, 2, 3), -np.inf), 1).solve(seed=1)
+    result = qa.compile(np.full((1, 2, 3), -np.inf), 1).solve("anneal", seed=1)
     assert result.empty.all()
     assert not result.weights.any()
 
 
 def test_one_hot_and_the_single_head_form() -> None:
     scores = np.random.default_rng(4).normal(size=(6, 7)) * 3
-    result = qa.compile(scores, 1, select=qa.OneHot(), target="pegasus:2").solve(seed=1)
+    result = qa.compile(scores, 1, select=qa.OneHot(), target="pegasus:2").solve("anneal", seed=1)
     assert (result.selected.sum(axis=-1) == 1).all()
     assert (result.selected[0].argmax(axis=-1) == scores.argmax(axis=-1)).mean() == 1
 
@@ -160,7 +160,7 @@ def test_heads_of_their_own() -> None:
     scores = np.random.default_rng(4).normal(size=(3, 4, 9))
     heads = [qa.Head(select=qa.ExactlyK(2)), qa.Head(select=qa.OneHot()), qa.Head()]
     compiled = qa.compile(scores, heads, select=qa.ExactlyK(5), target=None)
-    counts = compiled.solve(seed=1).selected.sum(axis=-1)
+    counts = compiled.solve("anneal", seed=1).selected.sum(axis=-1)
     assert counts.tolist() == [[2] * 4, [1] * 4, [5] * 4]
 
 
@@ -168,7 +168,7 @@ def test_heads_tied_by_name() -> None:
     scores = np.random.default_rng(4).normal(size=(3, 4, 9))
     heads = [qa.Head(tie="a"), qa.Head(), qa.Head(tie="a")]
     compiled = qa.compile(scores, heads, select=qa.ExactlyK(3), target=None)
-    chosen = compiled.solve(seed=1).selected
+    chosen = compiled.solve("anneal", seed=1).selected
     assert (chosen[0] == chosen[2]).all()
     assert len(compiled.program) == 2 * 4 * 9
 
@@ -228,7 +228,7 @@ def test_every_row_takes_its_own_best_read() -> None:
     scores = np.random.default_rng(7).normal(size=(1, 2, 5))
     compiled = qa.compile(scores, 1, select=qa.OneHot(), target=None)
     (part,) = compiled.submissions
-    best = compiled.solve(seed=1).selected[0]
+    best = compiled.solve("anneal", seed=1).selected[0]
     good, bad = best.copy(), best.copy()
     good[1], bad[0] = False, True  # one read serves row 0, the other row 1
     reads = np.stack([good.ravel(), bad.ravel()]).astype(np.int8)
@@ -281,7 +281,7 @@ def test_rebind_equals_a_fresh_compile(minilm: dict[str, np.ndarray]) -> None:
         assert a.bqm == b.bqm
         assert a.embedding == b.embedding
         assert a.embedded_bqm == b.embedded_bqm
-    x, y = again.solve(seed=3), fresh.solve(seed=3)
+    x, y = again.solve("anneal", seed=3), fresh.solve("anneal", seed=3)
     assert np.array_equal(x.weights, y.weights)
 
 
@@ -297,7 +297,7 @@ def test_rebind_with_another_mask_embeds_anew() -> None:
 
 
 def test_same_seed_same_bytes(minilm: dict[str, np.ndarray]) -> None:
-    a, b = (qa.compile(minilm["scores"], 12).solve(seed=9) for _ in range(2))
+    a, b = (qa.compile(minilm["scores"], 12).solve("anneal", seed=9) for _ in range(2))
     assert np.array_equal(a.selected, b.selected)
 
 
@@ -308,7 +308,7 @@ def test_all_to_all_needs_no_embedding() -> None:
     assert part.embedding == {}
     assert part.vartype == "BINARY"
     assert len(part.rows) == 4
-    assert compiled.solve(seed=1).feasible.all()
+    assert compiled.solve("anneal", seed=1).feasible.all()
     with pytest.raises(qa.DecodeError, match="without a structured target"):
         _ = part.embedded_bqm
 
@@ -338,6 +338,6 @@ def test_the_slot_bound_is_reported_and_holds() -> None:
     options = {"select": qa.ExactlyK(2), "objective": "output", "values": values, "target": None}
     few = qa.compile(scores, 1, slots=4, **options)
     every = qa.compile(scores, 1, slots=None, **options)
-    gap = few.solve(seed=1).energies.sum() - every.solve(seed=1).energies.sum()
+    gap = few.solve("anneal", seed=1).energies.sum() - every.solve("anneal", seed=1).energies.sum()
     assert -1e-9 <= gap <= few.bound + 1e-9
     assert every.bound == 0

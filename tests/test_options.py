@@ -137,7 +137,7 @@ def test_options_that_overflow_are_named(objective: Any, name: str) -> None:
 
 def test_large_options_that_do_not_overflow_are_taken() -> None:
     """With pair terms alone in charge, the pair of least product of scores is best."""
-    result = compiled(objective=qa.Selection(alpha=1e200), slots=None).solve(seed=1)
+    result = compiled(objective=qa.Selection(alpha=1e200), slots=None).solve("anneal", seed=1)
     products = SCORES[..., :, None] * SCORES[..., None, :]
     products[..., np.arange(8), np.arange(8)] = 0.0
     chosen = np.argwhere(result.selected).reshape(2, 2, 2, 3)[..., 2]
@@ -158,7 +158,7 @@ def test_chain_strengths_scale_with_the_couplings(scale: float) -> None:
 
 def test_counts_and_levels_have_limits() -> None:
     assert qa.ExactlyK(2**31 - 1).counts(np.array([5])) == 5
-    assert int(compiled(select=qa.ExactlyK(2**31 - 1)).solve(seed=1).selected.sum()) == 32
+    assert int(compiled(select=qa.ExactlyK(2**31 - 1)).solve("anneal", seed=1).selected.sum()) == 32
     for make in (qa.ExactlyK, qa.AtMostK, qa.Budget):
         with pytest.raises(qa.InputError, match="k must be a whole number from 1 to 2147483647"):
             make(2**62)
@@ -188,11 +188,13 @@ def test_chain_strengths_of_any_width(number: Any) -> None:
 
 
 def test_numpy_numbers_count_as_their_own() -> None:
-    plain = compiled(seed=3, slots=6).solve(seed=5, num_reads=4, multiplier_steps=1)
+    plain = compiled(seed=3, slots=6).solve("anneal", seed=5, num_reads=4, multiplier_steps=1)
     odd = qa.compile(
         SCORES, np.int8(2), select=qa.ExactlyK(np.uint16(2)), target=None, seed=np.uint64(3),
         slots=np.int16(6),
-    ).solve(seed=np.int64(5), num_reads=np.int32(4), multiplier_steps=np.int64(1))  # fmt: skip
+    ).solve(
+        "anneal", seed=np.int64(5), num_reads=np.int32(4), multiplier_steps=np.int64(1)
+    )  # fmt: skip
     assert np.array_equal(plain.selected, odd.selected)
     assert np.array_equal(plain.energies, odd.energies)
 
@@ -214,14 +216,14 @@ def test_numpy_numbers_count_as_their_own() -> None:
 )
 def test_odd_options_of_solve_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(qa.InputError, match=message):
-        compiled().solve(**options)
+        compiled().solve(**({"sampler": "anneal"} | options))
 
 
 def test_the_last_seed_serves_many_submissions() -> None:
     """Seeds of later submissions go on from 0."""
     many = qa.compile(RNG.normal(size=(1, 60, 16)), 1, select=qa.ExactlyK(4), target="zephyr:2")
     assert len(many.submissions) > 1
-    assert many.solve(seed=2**31 - 1).feasible.all()
+    assert many.solve("anneal", seed=2**31 - 1).feasible.all()
 
 
 @pytest.mark.parametrize("name", ["annealing_time", "readout_thermalization"])

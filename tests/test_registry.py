@@ -80,7 +80,7 @@ def test_it_is_listed_compiled_checked_reported_and_read_back(
     assert "drop-sink" in run("inspect", out)
     loaded = qa.load(out)
     assert spec(loaded.recipe.passes[0]) == "drop-sink{key=2}"
-    result = loaded.solve(seed=1)
+    result = loaded.solve("anneal", seed=1)
     assert result.feasible.all()
     assert not result.selected[..., 2].any()
     again = loaded.rebind(loaded.attention.logits * 0.9)
@@ -112,7 +112,9 @@ def test_it_keeps_the_promises_of_passes(minilm: dict[str, np.ndarray]) -> None:
     forbidden = np.zeros(scores.shape, bool)
     forbidden[..., 0] = True
     other = qa.compile(scores, 12, forbidden=forbidden, **options)
-    assert np.array_equal(named.solve(seed=2).selected, other.solve(seed=2).selected)
+    assert np.array_equal(
+        named.solve("anneal", seed=2).selected, other.solve("anneal", seed=2).selected
+    )
 
 
 @pytest.mark.usefixtures("documented")

@@ -161,7 +161,7 @@ def test_seeds_of_solve_are_checked_and_numpy_seeds_are_fine(tmp_path: Path) -> 
     )
     assert list(tmp_path.glob("*/*.packing"))
     with pytest.raises(qa.InputError, match="seed must be from 0"):
-        compiled.solve(seed=-1)
+        compiled.solve("anneal", seed=-1)
 
 
 def test_unknown_decoders_are_rejected_before_sampling() -> None:
@@ -201,7 +201,7 @@ def test_tiny_values_compile() -> None:
     compiled = qa.compile(
         SCORES, 2, select=qa.ExactlyK(3), objective="output", values=values, target="zephyr:3"
     )
-    assert compiled.solve(seed=1).selected.sum() == 18
+    assert compiled.solve("anneal", seed=1).selected.sum() == 18
 
 
 def test_compiled_kernels_stay_out_of_the_installation(tmp_path: Path) -> None:

@@ -59,6 +59,6 @@ def test_the_main_job(file: Path) -> None:
     compiled = qa.compile(
         scores, len(scores), select=qa.ExactlyK(4), objective="output", values=values
     )
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.feasible.mean() >= 0.99
     assert compiled.submissions

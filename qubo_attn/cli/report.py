@@ -18,8 +18,10 @@ def write_report(
     solve: Annotated[
         bool, typer.Option("--solve/--no-solve", help="Also solve it here, and show what came out.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="Seed of the local annealer.")] = 1,
-    reads: Annotated[int | None, typer.Option(help="Reads per submission.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of whatever is drawn at random.")] = 1,
+    reads: Annotated[
+        int | None, typer.Option(help="Reads per submission; the local solver then anneals.")
+    ] = None,
     tokens: Annotated[
         Path | None,
         typer.Option(
@@ -36,7 +38,8 @@ def write_report(
     compiled, out = qa.load(folder), path_of("--out", out)
     labels = None if tokens is None else read_tokens(path_of("--tokens", tokens))
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
-    result = compiled.solve(seed=seed, **options) if solve else None
+    sampler = None if reads is None else "anneal"
+    result = compiled.solve(sampler, seed=seed, **options) if solve else None
     compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)
     facts: dict[str, Any] = {
         "file": str(out),

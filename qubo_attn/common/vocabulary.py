@@ -18,3 +18,5 @@ CHAIN_BREAK_METHODS = ("majority", "discard", "minimise-energy")
 DECODERS = ("levels", "marginals", "renormalise", "residual")
 # Of model files; submissions alone are written as the last.
 FORMATS = ("bqm", "json", "qp")
+# Methods of the local solver.
+SOLVERS = ("auto", "exact", "anneal")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from qubo_attn.backend.unembed import MAJORITY
-from qubo_attn.common.arrays import Bools, Floats, segment_ids
+from qubo_attn.common.arrays import Bools, Bytes, Floats, segment_ids
 from qubo_attn.common.checks import flag, one_of
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decoders import check_decoder, weights_of
@@ -22,6 +23,7 @@ from qubo_attn.ir.columns import Role
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import gate_pairs
+from qubo_attn.solving.solution import Way
 
 if TYPE_CHECKING:
     import dimod
@@ -46,21 +48,61 @@ def decode(
         every=repair == "every",
         descends=descend and repair != "none",
     )
-    attention, first, lift = compiled.attention, compiled.stages[0].program, compiled.lift_to(0)
-    back = compiled.lift_between(0, number)
-    quality = _by_row(compiled, best, back)
-    # A block of several rows may have no read that holds all of them, and still hold some.
-    sampled = np.isfinite(quality.sampled)
-    feasible = sampled | feasible_rows(first, back.lift(best.raw), attention)[0]
-    point = back.lift(best.raw if repair == "none" else best.point)[0]
-    decoders = [decoder or objective.decoder for objective in compiled.recipe.objectives]
+    point = best.raw if repair == "none" else best.point
     # Marginals are means over all reads; the other decoders look at the best ones alone.
-    mean = point
-    if "marginals" in decoders:
-        mean = lift.lift(mean_read(compiled.program, parts))[0]
-        mean = np.clip(mean, 0, first.variables.upper)
-    selected, weights = _weights(compiled, point, mean, decoders)
+    mean = mean_read(compiled.program, parts) if needs_reads(compiled, decoder) else None
+    blocks = len(best.feasible)
+    ways = Ways(np.full(blocks, Way.SAMPLER, np.uint8), np.zeros(blocks, bool))
+    result = attention_of(compiled, best._replace(point=point), ways, decoder, mean)
+    return dataclasses.replace(result, chain_break_fraction=broken_share(parts))
+
+
+class Ways(NamedTuple):
+    """How the blocks of a program were solved, see `qubo_attn.solving.solution.Solution`."""
+
+    way: Bytes
+    proven: Bools
+
+
+def needs_reads(compiled: Compilation, decoder: str | None) -> bool:
+    """Return whether weights are means over reads, which a single point has none of."""
+    names = [decoder or objective.decoder for objective in compiled.recipe.objectives]
+    return "marginals" in names
+
+
+def attention_of(
+    compiled: Compilation,
+    best: Mended,
+    ways: Ways,
+    decoder: str | None,
+    mean: Floats | None = None,
+) -> AttentionResult:
+    """Return the attention behind a point of the program before prices and encodings.
+
+    Args:
+        compiled: what was solved.
+        best: the point; and the reads behind it, as sampled.
+        ways: how each block of it came about.
+        decoder: see `CompiledAttention.decode`.
+        mean: of all reads of the last program, for ``"marginals"``.
+    """
+    attention, first = compiled.attention, compiled.stages[0].program
+    back = compiled.lift_between(0, compiled.unpriced)
+    quality = _by_row(compiled, best, back)
+    point = back.lift(best.point)[0]
     holds = feasible_rows(first, point[None], attention)[0]
+    # A block of several rows may have no read that holds all of them, and still hold some.
+    feasible = np.isfinite(quality.sampled)
+    if best.raw is best.point:
+        feasible = feasible | holds
+    else:
+        feasible = feasible | feasible_rows(first, back.lift(best.raw), attention)[0]
+    decoders = [decoder or objective.decoder for objective in compiled.recipe.objectives]
+    means = point
+    if mean is not None:
+        means = np.clip(compiled.lift_to(0).lift(mean)[0], 0, first.variables.upper)
+    selected, weights = _weights(compiled, point, means, decoders)
+    way, proven = _ways_by_row(compiled, ways, back)
     return AttentionResult(
         selected=selected,
         weights=weights,
@@ -70,9 +112,11 @@ def decode(
         capped=compiled.capped.copy(),
         empty=np.asarray(~attention.visible.any(axis=-1)),
         energies=_row_energies(first, point, attention),
-        chain_break_fraction=broken_share(parts),
+        chain_break_fraction=0.0,
         reads=quality,
         answered=np.ones(attention.shape[:2], bool),
+        methods=Way.names(way),
+        proven=proven,
     )
 
 
@@ -104,12 +148,31 @@ def _by_row(compiled: Compilation, best: Mended, back: Lift) -> ReadQuality:
         return columns
 
     # Rows that the passes settled leave nothing to sample: any read is feasible.
+    unread = len(best.feasible) > 0 and bool(np.isnan(best.feasible).all())
     return ReadQuality(
-        spread(best.feasible, 1.0),
+        spread(best.feasible, np.nan if unread else 1.0),
         spread(best.sampled, 0.0),
         spread(best.mended, 0.0),
         spread(best.descended, 0.0),
     )
+
+
+def _ways_by_row(compiled: Compilation, ways: Ways, back: Lift) -> tuple[Bytes, Bools]:
+    """Return how the rows of the attention were solved: a row of several blocks, by the last way.
+
+    A row is proven where all of its blocks are.
+    """
+    first, shape = compiled.stages[0].program, compiled.attention.shape[:2]
+    component = compiled.stages[compiled.unpriced].program.components
+    held = np.diff(back.indptr) > 0
+    entry = back.indices[back.indptr[:-1][held]]
+    head, query = first.variables.head[held], first.variables.query[held]
+    way, proven = np.full(shape, Way.SETTLED, np.uint8), np.ones(shape, bool)
+    block, inside = component[entry], (head >= 0) & (query >= 0)
+    place = head[inside], query[inside]
+    np.maximum.at(way, place, ways.way[block[inside]])
+    np.logical_and.at(proven, place, ways.proven[block[inside]])
+    return way, proven
 
 
 def feasible_rows(program: Program, points: Floats, attention: Attention) -> Bools:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.checks import instance
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.errors import DecodeError, InputError
@@ -27,10 +27,12 @@ class ReadQuality(NamedTuple):
     """What the reads of each row were worth, and what the decoder added to them.
 
     Energies are the objective of the row, with all rows that a coupling or a tie joins to it,
-    penalties and constants excluded; infinite where no read holds the constraints.
+    penalties and constants excluded; infinite where no read holds the constraints. Rows that the
+    local solver solved have no reads: their share is NaN, and their energies here are infinite.
 
     Attributes:
-        feasible: float64, shape (H, Q), share of reads that hold the constraints as sampled.
+        feasible: float64, shape (H, Q), share of reads that hold the constraints as sampled; NaN
+            of rows without reads.
         sampled: float64, shape (H, Q), least energy of a feasible read: the sampler alone.
         repaired: float64, shape (H, Q), least energy once every read is repaired.
         descended: float64, shape (H, Q), least energy after descent; that of ``repaired`` without.
@@ -43,8 +45,14 @@ class ReadQuality(NamedTuple):
 
     @property
     def feasible_share(self) -> float:
-        """Share of all reads of all rows that are feasible as sampled; 1 without any row."""
-        return float(self.feasible.mean()) if self.feasible.size else 1.0
+        """Share of all reads of all rows that are feasible as sampled.
+
+        It is 1 without any row, and NaN where there are rows, and none of them has reads.
+        """
+        read = self.feasible[~np.isnan(self.feasible)]
+        if not read.size:
+            return float("nan") if self.feasible.size else 1.0
+        return float(read.mean())
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class MachineUse:
 
 @dataclass(frozen=True, eq=False)
 class AttentionResult:
-    """Attention as sampled.
+    """Attention as solved here, or as sampled.
 
     Attributes:
         selected: bool, shape (H, Q, K).
@@ -97,6 +105,11 @@ class AttentionResult:
             coupling across heads each row has half.
         chain_break_fraction: mean share of broken chains over all samples.
         reads: what the sampler alone gave, row by row, and what repair and descent added.
+        methods: text, shape (H, Q), how each row was solved: ``"exact"``, ``"swap"`` or
+            ``"anneal"`` here (see `LocalSolver`), ``"sampler"`` by reads of a sampler,
+            ``"settled"`` where passes left nothing to choose.
+        proven: bool, shape (H, Q): the row is at the optimum of the program that was compiled,
+            under its constraints; of a row with reads nothing is proven.
         answered: bool, shape (H, Q): the row's answer has come; rows without one select nothing,
             weigh nothing, and have no energy (NaN).
         machine: problems and machine time; None where the samples came from elsewhere.
@@ -122,6 +135,8 @@ class AttentionResult:
     chain_break_fraction: float
     reads: ReadQuality
     answered: Bools
+    methods: Array
+    proven: Bools
     machine: MachineUse | None = None
 
     @property
@@ -210,15 +225,25 @@ class AttentionResult:
         """Return what the sampler gave, and what was added to it."""
         if not self.answered.any():
             return []
+        names = np.unique(self.methods[self.answered]).tolist()
+        here = [name for name in ("exact", "swap", "anneal") if name in names]
+        lines = []
+        if here:
+            rows = [f"{int((self.methods == name).sum())} by {name!r}" for name in here]
+            proven = int((self.proven & np.isin(self.methods, here)).sum())
+            lines = [f"rows solved here: {', '.join(rows)}; {proven} proven optimal"]
         reads = ReadQuality(*(column[self.answered] for column in self.reads))
+        if not np.isfinite(reads.feasible).any() or not {"anneal", "sampler"} & {*names}:
+            return lines
         # Rows that no read can be brought to have neither.
         close = 1e-9 * np.where(np.isfinite(reads.repaired), np.abs(reads.repaired), 0.0)
         better = int((reads.repaired + close < reads.sampled).sum())
         lower = int((reads.descended + close < reads.repaired).sum())
-        return [
+        lines.append(
             f"{reads.feasible_share:.2%} of reads feasible as sampled; repair of other reads "
-            f"bettered {better} rows, descent {lower} more",
-        ]
+            f"bettered {better} rows, descent {lower} more"
+        )
+        return lines
 
     def _unmet(self) -> list[str]:
         """Return which rows broke their constraints even once mended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from qubo_attn.backend.sample import sample_all
 from qubo_attn.backend.sampler_options import check_seed
@@ -17,16 +17,32 @@ from qubo_attn.errors import InputError
 if TYPE_CHECKING:
     import dimod
 
+    from qubo_attn.solving.local import LocalSolver
+
 
 class Sampling(NamedTuple):
     """How submissions are sampled; see `CompiledAttention.solve`."""
 
-    sampler: dimod.Sampler | None
+    sampler: dimod.Sampler | LocalSolver | str | None
     seed: int | None
     options: dict[str, object]
     chain_break_method: str
     before: Callable[[Submission], None] | None
     gauges: int
+
+
+def check_sampling(way: Sampling, multiplier_steps: int) -> tuple[int, int, int | None]:
+    """Check how to sample, before anything is done; return rounds, gauges and seed.
+
+    Raises:
+        InputError: an argument is none that `CompiledAttention.solve` takes; names it.
+    """
+    steps = whole("multiplier_steps", multiplier_steps, 0, MOST_STEPS)
+    gauges, seed = whole("gauges", way.gauges), check_seed(way.seed)
+    check_method(way.chain_break_method)
+    if way.before is not None and not callable(way.before):
+        raise InputError(f"before must be a function, not {shown(way.before)}", argument="before")
+    return steps, gauges, seed
 
 
 def samples_of(
@@ -42,17 +58,15 @@ def samples_of(
     Raises:
         InputError, SubmissionError, DecodeError: see `CompiledAttention.solve`.
     """
-    steps = whole("multiplier_steps", multiplier_steps, 0, MOST_STEPS)
-    gauges, seed = whole("gauges", way.gauges), check_seed(way.seed)
-    check_method(way.chain_break_method)
-    if way.before is not None and not callable(way.before):
-        raise InputError(f"before must be a function, not {shown(way.before)}", argument="before")
+    steps, gauges, seed = check_sampling(way, multiplier_steps)
 
     def sample(round_: Compilation, step: int) -> list[dimod.SampleSet]:
         parts = round_.submissions
         first = None if seed is None else seed + step * len(parts)
         method, before = way.chain_break_method, way.before
-        return sample_all(parts, way.sampler, first, way.options, method, before, gauges)
+        # The local solver, by whatever name, has been told apart before.
+        sampler = cast("dimod.Sampler | None", way.sampler)
+        return sample_all(parts, sampler, first, way.options, method, before, gauges)
 
     samplesets = sample(compilation, 0)
     return refine(compilation, samplesets, sample, steps) if steps else samplesets

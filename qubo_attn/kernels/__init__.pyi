@@ -140,6 +140,10 @@ from .rows import (
 from .rows import (
     swap_costs as swap_costs,
 )
+from .searching import Minorants as Minorants
+from .searching import OptionRows as OptionRows
+from .searching import SearchedRows as SearchedRows
+from .searching import search_rows as search_rows
 from .settling import settle_bits as settle_bits
 from .spread import spread_terms as spread_terms
 from .steps import step_costs as step_costs

@@ -51,7 +51,7 @@ def test_zeros_and_ties(scores: list[float]) -> None:
             same(part)
     else:
         with pytest.warns(UserWarning, match="All bqm biases are zero"):
-            compiled.solve(seed=1)
+            compiled.solve("anneal", seed=1)
 
 
 def test_a_range_that_is_given_stays() -> None:

@@ -332,7 +332,9 @@ def test_models_that_are_handed_out_are_copies() -> None:
     for _ in range(2):
         assert keys(compiled.solve(scaling, num_reads=25)) == BEST.tolist()
     assert scaling.sent == [part.embedded_bqm] * 6  # three calls each time
-    np.testing.assert_array_equal(compiled.solve(seed=1).weights, fresh.solve(seed=1).weights)
+    np.testing.assert_array_equal(
+        compiled.solve("anneal", seed=1).weights, fresh.solve("anneal", seed=1).weights
+    )
 
 
 def test_arrays_that_are_handed_out_are_read_only() -> None:
@@ -350,9 +352,9 @@ def test_arrays_that_are_handed_out_are_read_only() -> None:
     ):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     result.capped[...] = True
-    assert not compiled.solve(seed=1).capped.any()
+    assert not compiled.solve("anneal", seed=1).capped.any()
     for h in compiled.hardware_arrays():
         h[...] = 7.0
     assert compiled.hardware_arrays()[0].max() < 7.0

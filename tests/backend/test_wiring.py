@@ -59,7 +59,7 @@ def use(compiled: qa.CompiledAttention, order: qa.SolverOrder) -> list[weakref.r
     part = compiled.submissions[0]
     part.wire(order)
     part.validate(reads=10)
-    compiled.solve(seed=1, num_reads=2)
+    compiled.solve("anneal", seed=1, num_reads=2)
     return [weakref.ref(thing) for thing in (compiled, compiled.program, compiled.coefficients)]
 
 

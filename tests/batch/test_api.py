@@ -126,7 +126,7 @@ def test_two_processes_give_the_same_bytes(
         assert_same(mine, theirs)
     # Both were on their way before the placement of either was known.
     assert found[1].placement is found[3].placement
-    one, other = found[-1].solve(seed=1), expected[-1].solve(seed=1)
+    one, other = found[-1].solve("anneal", seed=1), expected[-1].solve("anneal", seed=1)
     np.testing.assert_array_equal(one.selected, other.selected)
     np.testing.assert_array_equal(one.energies, other.energies)
 

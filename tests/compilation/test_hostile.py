@@ -84,7 +84,7 @@ def test_columns_are_checked_whatever_their_checksum(
 ) -> None:
     rewrite_array(folder, array, change)
     with pytest.raises(qa.QuboAttnError, match=reason):
-        qa.load(folder).solve(seed=1, num_reads=1)
+        qa.load(folder).solve("anneal", seed=1, num_reads=1)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ SHAPES = ("rows", "causal", "pairs")
 def outcome(compiled: qa.CompiledAttention) -> list[bytes] | str:
     """Return what sampling gives; what cannot be sampled says why."""
     try:
-        result = compiled.solve(seed=1, num_reads=5)
+        result = compiled.solve("anneal", seed=1, num_reads=5)
     except qa.QuboAttnError as error:
         return f"{type(error).__name__}: {error}"
     return [array.tobytes() for array in (result.weights, result.selected, result.energies)]
@@ -115,7 +115,7 @@ def test_hard_attention_of_a_causal_file_on_the_command_line(tmp_path: Path) -> 
     with np.load(file) as arrays:
         scores = arrays["scores"]
     best = np.where(np.tri(19, dtype=bool), scores, -np.inf).argmax(axis=-1)
-    selected = qa.load(out).solve(seed=1).selected
+    selected = qa.load(out).solve("anneal", seed=1).selected
     assert selected.sum() == 9 * 19
     assert (selected.argmax(axis=-1) == best).all()
     solved = CliRunner().invoke(app, ["solve", out, "--json"])

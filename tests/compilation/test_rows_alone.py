@@ -176,7 +176,7 @@ def test_the_local_sampler_finds_the_best_of_every_scale(
     values = generator.normal(size=(3, 5, 3)) * np.array(scales)[:, None, None]
     found = qa.compile(
         scores, 3, values=values, select=select, objective="output", target=None
-    ).solve(seed=1)
+    ).solve("anneal", seed=1)
     for head, query in np.ndindex(3, 3):
         own = slice(head, head + 1)
         row = qa.compile(
@@ -204,7 +204,7 @@ def test_a_row_of_large_numbers_takes_no_digits_from_the_next() -> None:
             target=None,
         )
         assert compiled.stages[0].program.constraints.rhs[1] == 4
-        weights = compiled.solve(seed=1).weights[0, 1]
+        weights = compiled.solve("anneal", seed=1).weights[0, 1]
         np.testing.assert_array_equal(weights, [0.75, 0.25, 0.0])
 
 

@@ -206,5 +206,7 @@ def test_rows_of_two_keys_load_again(tmp_path: Path) -> None:
     made.save(tmp_path)
     loaded = qa.load(tmp_path)
     assert loaded.certificates.weight.tolist() == made.certificates.weight.tolist()
-    assert loaded.solve(seed=1).selected.tolist() == [[[True, False]]]
-    assert np.array_equal(loaded.solve(seed=1).weights, made.solve(seed=1).weights)
+    assert loaded.solve("anneal", seed=1).selected.tolist() == [[[True, False]]]
+    assert np.array_equal(
+        loaded.solve("anneal", seed=1).weights, made.solve("anneal", seed=1).weights
+    )

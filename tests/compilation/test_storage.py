@@ -34,7 +34,7 @@ def test_round_trip(target: str | None, tmp_path: Path, minilm: dict[str, np.nda
     for a, b in zip(loaded.submissions, compiled.submissions, strict=True):
         assert a.bqm == b.bqm
         assert a.embedding == b.embedding
-    x, y = loaded.solve(seed=3), compiled.solve(seed=3)
+    x, y = loaded.solve("anneal", seed=3), compiled.solve("anneal", seed=3)
     assert np.array_equal(x.weights, y.weights)
     assert loaded.bound == compiled.bound
     assert not list(tmp_path.glob("**/*.pkl"))

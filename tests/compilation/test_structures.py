@@ -47,7 +47,7 @@ def assert_same(one: qa.CompiledAttention, other: qa.CompiledAttention) -> None:
         for name, column in a.lift.arrays().items():
             assert np.array_equal(column, b.lift.arrays()[name])
     assert one.wires() == other.wires()
-    x, y = one.solve(seed=1, num_reads=2), other.solve(seed=1, num_reads=2)
+    x, y = one.solve("anneal", seed=1, num_reads=2), other.solve("anneal", seed=1, num_reads=2)
     for name in ("selected", "weights", "feasible", "capped", "empty", "energies", "context"):
         assert np.array_equal(getattr(x, name), getattr(y, name))
 
@@ -125,7 +125,7 @@ def test_what_the_next_batch_must_have_is_its_own(options: Batch) -> None:
     flags = {"required": [0, 0, 0, 0, 0, 0, 1], "forbidden": [0, 1, 0, 0, 0, 0, 0]}
     again = first.rebind(longer, **flags)
     assert_same(again, qa.compile(longer, 2, **flags, **options))
-    selected = again.solve(seed=1).selected
+    selected = again.solve("anneal", seed=1).selected
     assert selected[..., 6].all()
     assert not selected[..., 1].any()
     values = random.normal(size=(2, 6, 3))

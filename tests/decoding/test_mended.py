@@ -207,7 +207,7 @@ def test_rows_that_contradict_themselves_are_named() -> None:
         passes=(PairUp(), qa.InsertPenalties()),  # type: ignore[arg-type]
         target=None,
     )
-    result = compiled.solve(num_reads=50, seed=1)
+    result = compiled.solve("anneal", num_reads=50, seed=1)
     worth = result.reads
     assert worth.feasible[0].tolist() == [1.0, 0.0]
     assert np.isinf([worth.sampled[0, 1], worth.repaired[0, 1], worth.descended[0, 1]]).all()

@@ -39,8 +39,8 @@ def test_constraints_cost_no_couplers(minilm: dict[str, np.ndarray]) -> None:
 def test_some_rows_without_proof_become_feasible(minilm: dict[str, np.ndarray]) -> None:
     compiled = compiled_rows(minilm)
     options = {"seed": 3, "num_reads": 16}
-    before = compiled.solve(**options)
-    after = compiled.solve(multiplier_steps=6, **options)
+    before = compiled.solve("anneal", **options)
+    after = compiled.solve("anneal", multiplier_steps=6, **options)
     proven = {tuple(map(int, label[5:-1].split(","))) for label in compiled.certificates.labels}
     unproven = [(h, q) for h in range(4) for q in range(10) if (h, q) not in proven]
     won = [row for row in unproven if after.feasible[row] and not before.feasible[row]]
@@ -49,14 +49,14 @@ def test_some_rows_without_proof_become_feasible(minilm: dict[str, np.ndarray]) 
     # Reads of earlier rounds are kept, so what was found stays found, or gets better.
     assert not lost
     assert (after.energies[before.feasible] <= before.energies[before.feasible] + 1e-9).all()
-    again = compiled.solve(multiplier_steps=6, **options)
+    again = compiled.solve("anneal", multiplier_steps=6, **options)
     assert np.array_equal(again.selected, after.selected)
 
 
 def test_on_a_machine_only_fields_change(minilm: dict[str, np.ndarray]) -> None:
     compiled = compiled_rows(minilm, target="zephyr:3", heads=1)
     seen: list[qa.Submission] = []
-    compiled.solve(seed=1, multiplier_steps=1, before=seen.append, num_reads=4)
+    compiled.solve("anneal", seed=1, multiplier_steps=1, before=seen.append, num_reads=4)
     first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
     assert len(first) == len(second) > 0
     for a, b in zip(first, second, strict=True):
@@ -71,7 +71,7 @@ def test_without_linear_rows_nothing_is_sampled_again() -> None:
     program = qa.compile(scores, 1, select=qa.ExactlyK(2), passes=passes, target=None)
     assert not linear_rows(program.program).any()
     count: list[qa.Submission] = []
-    program.solve(seed=0, multiplier_steps=5, before=count.append)
+    program.solve("anneal", seed=0, multiplier_steps=5, before=count.append)
     assert len(count) == 1
 
 
@@ -81,7 +81,7 @@ def test_whole_coefficients_cannot_move(minilm: dict[str, np.ndarray]) -> None:
         minilm["scores"][:1], 1, select=qa.ExactlyK(4), passes=passes, target=None
     )
     with pytest.raises(qa.PassError, match="whole steps of quantize"):
-        compiled.solve(seed=0, multiplier_steps=1)
+        compiled.solve("anneal", seed=0, multiplier_steps=1)
 
 
 @pytest.mark.parametrize("steps", [-1, 1.5])
@@ -89,7 +89,7 @@ def test_steps_are_counted(steps: object) -> None:
     compiled = qa.compile(np.zeros((1, 1, 4)), 1, target=None)
     message = "multiplier_steps must be a whole number from 0 to 10000"
     with pytest.raises(qa.InputError, match=message):
-        compiled.solve(multiplier_steps=steps)
+        compiled.solve("anneal", multiplier_steps=steps)
 
 
 def test_bounds_compose_over_moved_energies(minilm: dict[str, np.ndarray]) -> None:

@@ -106,7 +106,7 @@ def test_one_hot_weights_have_the_order_that_serves() -> None:
     compiled = qa.compile([[1.0, 0.5, 0.2]], 1, select=soft, objective="sparsemax", target=None)
     names = [stage.name for stage in compiled.stages]
     assert names.index("binarize-weights") < names.index("insert-penalties")
-    np.testing.assert_array_equal(compiled.solve(seed=1).weights[0, 0], [0.75, 0.25, 0.0])
+    np.testing.assert_array_equal(compiled.solve("anneal", seed=1).weights[0, 0], [0.75, 0.25, 0.0])
     with pytest.raises(qa.PassError, match=r"put binarize-weights\{encoding=one-hot\} before it"):
         qa.compile(
             [[1.0, 0.5, 0.2]],

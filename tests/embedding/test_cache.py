@@ -176,7 +176,7 @@ def test_a_changed_machine_gets_its_packing_repaired(tmp_path: Path) -> None:
     report = again.report()
     assert report.cache["repaired"] == 1
     assert "repaired after changes of the machine" in str(report)
-    assert again.solve(seed=1).feasible.all()
+    assert again.solve("anneal", seed=1).feasible.all()
     # A later process finds the repaired packing, and its report still says so.
     later = qa.EmbeddingCache(tmp_path)
     text = str(compiled(later, changed).report())

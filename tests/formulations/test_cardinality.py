@@ -214,7 +214,7 @@ def test_domain_walls_end_to_end(minilm: dict[str, np.ndarray], cache: qa.Embedd
     assert len(compiled.program) == 120 * 9
     assert compiled.placement.chain_lengths.max() == 1
     assert [len(part.rows) for part in compiled.submissions] == [120]
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.feasible.all()
     assert (result.selected.argmax(-1) == scores.argmax(-1)).mean() > 0.98
     again = compiled.rebind(scores[:, :, ::-1])
@@ -247,7 +247,7 @@ def test_rows_of_several_sizes_share_a_programming(cache: qa.EmbeddingCache) -> 
     )
     assert len(compiled.submissions) == 1
     assert set(compiled.submissions[0].rows) == set(product(range(2), range(1, 9)))
-    assert compiled.solve(seed=0).feasible.all()
+    assert compiled.solve("anneal", seed=0).feasible.all()
 
 
 def test_selections_of_the_same_size_agree() -> None:

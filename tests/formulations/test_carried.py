@@ -58,7 +58,7 @@ def test_a_key_with_all_the_mass_is_selected() -> None:
         target=None,
     )
     for seed in range(4):
-        result = compiled.solve(seed=seed)
+        result = compiled.solve("anneal", seed=seed)
         assert result.selected[0, 0].tolist() == [True, False]
         assert result.weights[0, 0].tolist() == [1.0, 0.0]
         np.testing.assert_allclose(result.context[0, 0], [1, 1], atol=1e-12)

@@ -96,7 +96,7 @@ def test_tie_is_said_once() -> None:
 def test_unknown_decoders_are_named() -> None:
     compiled = qa.compile(GOOD, 2, target=None)
     with pytest.raises(qa.InputError, match="unknown decoder 'softmax'; one of levels, marginals"):
-        compiled.solve(seed=1, decoder="softmax")
+        compiled.solve("anneal", seed=1, decoder="softmax")
 
 
 def test_errors_keep_their_facts() -> None:

@@ -150,7 +150,7 @@ def test_real_heads_part_or_agree(smollm2: dict[str, np.ndarray]) -> None:
         compiled = qa.compile(
             smollm2["scores"], 9, select=qa.ExactlyK(3), coupling=coupling, **options
         )
-        result = compiled.solve(seed=1, num_reads=20)
+        result = compiled.solve("anneal", seed=1, num_reads=20)
         np.testing.assert_allclose(result.energies, naive_row_energies(compiled, result), atol=1e-8)
         assert result.feasible.all()
         return share(result.selected, pairs), result
@@ -214,7 +214,7 @@ def test_again_saved_and_placed(tmp_path: Path, smollm2: dict[str, np.ndarray]) 
     assert compiled.certificates.recheck() == []
     assert compiled.placement is not None
     assert np.bincount(compiled.placement.component).tolist() == [12] * 22
-    assert compiled.solve(seed=1).feasible.all()
+    assert compiled.solve("anneal", seed=1).feasible.all()
     compiled.save(tmp_path)
     loaded = qa.load(tmp_path)
     assert loaded.recipe.couplings == compiled.recipe.couplings
@@ -250,7 +250,7 @@ def test_budgets_may_be_coupled(smollm2: dict[str, np.ndarray]) -> None:
         compiled = qa.compile(
             smollm2["scores"], 9, values=smollm2["value"], coupling=coupling, **options
         )
-        result = compiled.solve(seed=1)
+        result = compiled.solve("anneal", seed=1)
         assert result.feasible.all()
         kept.append(share(result.selected.any(axis=1)[::3], [(0, 1), (1, 2)]))
     assert kept[1] < kept[0]

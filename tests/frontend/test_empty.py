@@ -65,7 +65,7 @@ def test_every_verb_of_attention_with_nothing_to_choose(
         rows = each.report(prove=True).rows
         assert rows["all"] == rows["empty"] == heads * queries
         assert not each.schedule(10).calls
-        result = each.solve(seed=1)
+        result = each.solve("anneal", seed=1)
         assert result.selected.shape == result.weights.shape == scores.shape
         assert not result.weights.any()
         assert result.empty.all()
@@ -88,7 +88,7 @@ def test_every_verb_of_attention_with_nothing_to_choose(
 def test_a_batch_may_have_choices_after_one_that_had_none() -> None:
     compiled = qa.compile(np.full((1, 2, 3), -np.inf), 1, select=qa.OneHot(), target="zephyr:2")
     scores = np.array([[[1.0, 3.0, 2.0], [-1e9, -1e9, 0.0]]])
-    selected = compiled.rebind(scores).solve(seed=1).selected
+    selected = compiled.rebind(scores).solve("anneal", seed=1).selected
     assert selected.tolist() == [[[False, True, False], [False, False, True]]]
 
 

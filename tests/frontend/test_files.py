@@ -44,7 +44,7 @@ def test_a_file_of_the_formats_own_package_reads() -> None:
     assert np.array_equal(arrays["scores"], whole["scores"][:2, :4].astype(np.float16))
     assert np.array_equal(arrays["values"], whole["value"][:2, :, :4])
     compiled = qa.compile(heads=2, select=qa.ExactlyK(3), objective="output", target=None, **arrays)
-    assert compiled.solve(seed=1).feasible.all()
+    assert compiled.solve("anneal", seed=1).feasible.all()
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_rows_of_lowest_numbers_see_nothing(lowest: Any) -> None:
     assert not attention.visible.any()
     assert attention.hidden_by_value == 4
     compiled = qa.compile(lowest[None], 1, select=qa.OneHot(), target=None)
-    assert compiled.solve(seed=1).empty.all()
+    assert compiled.solve("anneal", seed=1).empty.all()
 
 
 def test_rows_of_other_low_numbers_are_rows_like_any() -> None:
@@ -117,7 +117,7 @@ def test_masks_of_every_form(mask: Any, tmp_path: Path) -> None:
     first = qa.compile(GOOD, 2, mask=mask, select=qa.OneHot(), target=None)
     assert np.array_equal(first.attention.logits, WANTED)
     assert first.attention.hidden_by_value == 0
-    assert not first.solve(seed=1).selected[:, 0, 3:].any()
+    assert not first.solve("anneal", seed=1).selected[:, 0, 3:].any()
     # Masks of a compilation serve the batches after it, those of a loaded one too.
     first.save(tmp_path)
     plain = qa.compile(GOOD, 2, select=qa.OneHot(), target=None)
@@ -220,7 +220,7 @@ def test_flags_of_every_form(name: str) -> None:
     wanted[:, :, 1] = True
     for flags in ([0, 1, 0, 0, 0], wanted[0], wanted.astype(np.int64), wanted.astype(float)):
         compiled = qa.compile(GOOD, 2, select=qa.ExactlyK(2), target=None, **{name: flags})
-        selected = compiled.solve(seed=1).selected
+        selected = compiled.solve("anneal", seed=1).selected
         assert (selected[:, :, 1] == (name == "required")).all()
         assert np.array_equal(getattr(compiled.attention, name), wanted)
 

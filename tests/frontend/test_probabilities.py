@@ -56,7 +56,7 @@ def test_ready_probabilities_compile_as_logits(
     mean = np.bincount(row, gap) / rows.sizes
     np.testing.assert_allclose(gap, mean[row], atol=1e-9)
     assert (objective == "hard") == bool(np.abs(mean).max() > 1e-6)
-    one, other = (each.solve(seed=3) for each in (ours, theirs))
+    one, other = (each.solve("anneal", seed=3) for each in (ours, theirs))
     np.testing.assert_array_equal(one.selected, other.selected)
     np.testing.assert_allclose(one.weights, other.weights, atol=1e-12)
 
@@ -76,7 +76,7 @@ def test_shared_files_in_single_precision() -> None:
         gap = np.subtract(scores, ready, out=np.zeros(ready.shape), where=seen)
         mean = gap.sum(-1, keepdims=True) / seen.sum(-1, keepdims=True)
         np.testing.assert_allclose(gap, np.where(seen, mean, 0.0), atol=1e-4)
-        one, other = (compiled(s, values, "hard").solve(seed=3) for s in (ready, scores))
+        one, other = (compiled(s, values, "hard").solve("anneal", seed=3) for s in (ready, scores))
         np.testing.assert_array_equal(one.selected, other.selected)
 
 
@@ -96,7 +96,7 @@ def test_rows_that_see_nothing_and_shares_that_vanish() -> None:
     scores = qa.from_attentions((layer,))
     np.testing.assert_array_equal(scores[0, :2], [[-np.inf, -np.inf], [0.0, -np.inf]])
     assert np.isfinite(scores[0, 2]).all()
-    result = qa.compile(scores, 1, select=qa.OneHot(), target=None).solve(seed=0)
+    result = qa.compile(scores, 1, select=qa.OneHot(), target=None).solve("anneal", seed=0)
     assert result.empty[0].tolist() == [True, False, False]
 
 

@@ -56,7 +56,7 @@ def test_budgets_of_a_head() -> None:
     assert (error.head, error.keys) == (0, (0, 2, 4))
     alone = qa.TieVariables(queries=True)
     compiled = qa.compile(SCORES, 4, select=qa.Budget(2), required=required, tie=alone, target=None)
-    kept = compiled.solve(seed=1).selected.any(axis=1)
+    kept = compiled.solve("anneal", seed=1).selected.any(axis=1)
     assert kept[0].tolist() == [True, False, False, False, True]
     assert kept[1, 2]
 
@@ -69,7 +69,7 @@ def test_a_budget_of_all_heads() -> None:
     )
     tied = qa.TieVariables(PAIRS.groups, queries=True)
     compiled = qa.compile(SCORES, 4, select=budget, required=required, tie=tied, target=None)
-    assert compiled.solve(seed=1).selected.any(axis=1)[::2].sum() == 3
+    assert compiled.solve("anneal", seed=1).selected.any(axis=1)[::2].sum() == 3
     fails(
         "all heads together may keep 1 keys, but 2 are required",
         select=qa.Budget(1, over="all"),
@@ -106,7 +106,7 @@ def test_soft_ties_require_nothing_of_other_heads() -> None:
         tie=tie,
         target=None,
     )
-    chosen = compiled.solve(seed=1).selected
+    chosen = compiled.solve("anneal", seed=1).selected
     assert chosen[0, 1, 2]
     assert not chosen[1, 1, 2]
 
@@ -119,4 +119,4 @@ def test_soft_weights_cannot_be_required() -> None:
         **options,
     )
     compiled = qa.compile(SCORES, 4, forbidden=keys((2, 0, 4)), target=None, **options)
-    assert compiled.solve(seed=1).weights[2, 0, 4] == 0
+    assert compiled.solve("anneal", seed=1).weights[2, 0, 4] == 0

@@ -41,7 +41,7 @@ def test_scores_whose_sums_overflow_are_named(objective: str) -> None:
 def test_large_and_small_scores_select_as_others_do(objective: object, scale: float) -> None:
     scores, keys = np.array([[[3.0, 1.0, 2.0]]]) * scale, [[[1.0], [2.0], [0.0]]]
     how = {"objective": objective, "keys": keys, "select": qa.OneHot(), "target": None}
-    result = qa.compile(scores, 1, **how).solve(seed=1)
+    result = qa.compile(scores, 1, **how).solve("anneal", seed=1)
     assert result.selected[0, 0].tolist() == [True, False, False]
 
 

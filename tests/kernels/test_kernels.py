@@ -681,7 +681,9 @@ ABOVE = {
 
 
 # Beside a slow reference or an enumeration, in the tests of what calls them.
-ELSEWHERE = {"block_chances", "mend_counts", "mend_reads", "settle_bits", "warm_weights"}
+ELSEWHERE = {
+    "block_chances", "mend_counts", "mend_reads", "search_rows", "settle_bits", "warm_weights",
+}  # fmt: skip
 
 
 def test_every_kernel_has_a_twin() -> None:

@@ -218,7 +218,7 @@ def test_properties_that_are_none(properties: object) -> None:
     """A working graph is enough."""
     sampler = SimpleNamespace(nodelist=[0, 1, 2], edgelist=[(0, 1), (1, 2)], properties=properties)
     compiled = qa.compile([[2.0, 1.0]], 1, select=qa.OneHot(), target=sampler)
-    assert compiled.solve(seed=1).selected.tolist() == [[[True, False]]]
+    assert compiled.solve("anneal", seed=1).selected.tolist() == [[[True, False]]]
 
 
 @pytest.mark.parametrize(

@@ -193,4 +193,4 @@ def test_walls_are_left_out_where_nothing_is_constrained() -> None:
     for state in enumeration.ground_states(compiled.program):
         point = tuple(compiled.lift_to(0).lift([state])[0].astype(int).tolist())
         assert enumeration.energy(first, point) == pytest.approx(best, abs=1e-12)
-    assert compiled.solve(seed=1).selected[0, 0].tolist() == [True, False, True, False]
+    assert compiled.solve("anneal", seed=1).selected[0, 0].tolist() == [True, False, True, False]

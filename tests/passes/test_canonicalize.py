@@ -63,7 +63,7 @@ def test_required_and_forbidden_keys() -> None:
     compiled = qa.compile(
         scores, 2, select=qa.ExactlyK(3), required=required, forbidden=forbidden, target=None
     )
-    chosen = compiled.solve(seed=1).selected
+    chosen = compiled.solve("anneal", seed=1).selected
     assert chosen[:, :, 0].all()
     assert not chosen[1, :, 5].any()
     assert (chosen.sum(axis=-1) == 3).all()
@@ -178,7 +178,7 @@ def test_every_required_and_forbidden_key_of_small_rows(name: str) -> None:
                 compiled()
             continue
         best = min(allowed, key=lambda z: -logits[z].sum())
-        chosen = compiled().solve(seed=1, num_reads=8, num_sweeps=64).selected[0, 0]
+        chosen = compiled().solve("anneal", seed=1, num_reads=8, num_sweeps=64).selected[0, 0]
         assert chosen.tolist() == best.tolist()
         wanted += 1
     assert wanted > 30
@@ -196,7 +196,7 @@ def test_tied_heads_with_a_bound_and_a_count() -> None:
             objective="hard",
             target=None,
         )
-        return list(compiled.solve(seed=1).selected[1, 0])
+        return list(compiled.solve("anneal", seed=1).selected[1, 0])
 
     assert chosen(qa.AtMostK(2), qa.AtMostK(1)) == [True, False, False]
     assert chosen(qa.ExactlyK(1), qa.AtMostK(2)) == [True, False, False]
@@ -219,5 +219,5 @@ def test_soft_weights_of_forbidden_keys_go_to_the_others(levels: int) -> None:
             forbidden=forbidden,
             target=None,
         )
-        weights = compiled.solve(seed=1).weights[0, 0]
+        weights = compiled.solve("anneal", seed=1).weights[0, 0]
         np.testing.assert_allclose(weights, [0.0] + [1 / (keys - 1)] * (keys - 1), atol=1e-12)

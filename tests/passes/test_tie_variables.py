@@ -71,7 +71,7 @@ def test_queries_tie_too(smollm2: dict[str, np.ndarray], minilm: dict[str, np.nd
     )
     assert len(compiled.program) == 12 * 10
     assert len(compiled.program.constraints) == 12
-    chosen = compiled.solve(seed=1).selected
+    chosen = compiled.solve("anneal", seed=1).selected
     assert (chosen == chosen[:, :1]).all()
 
 
@@ -87,7 +87,7 @@ def test_grouped_query_attention(smollm2: dict[str, np.ndarray]) -> None:
         target=None,
         tie=tie,
     )
-    chosen = compiled.solve(seed=1).selected
+    chosen = compiled.solve("anneal", seed=1).selected
     for group in tie.groups:
         assert (chosen[list(group)] == chosen[group[0]]).all()
 
@@ -168,8 +168,8 @@ def test_found_groups_of_real_heads(smollm2: dict[str, np.ndarray]) -> None:
     assert len(notes) == len(groups) + 2
     assert notes[0].startswith(f"heads {'+'.join(map(str, groups[0]))} overlap by 0.")
     assert notes[-1].startswith("the optimum rises by ")
-    apart = qa.compile(smollm2["scores"], 9, **options).solve(seed=1).energies.sum()
-    rise = compiled.solve(seed=1).energies.sum() - apart
+    apart = qa.compile(smollm2["scores"], 9, **options).solve("anneal", seed=1).energies.sum()
+    rise = compiled.solve("anneal", seed=1).energies.sum() - apart
     assert 0 < rise <= compiled.stages[1].rewrite.prove()
     assert given.stages[1].rewrite.prove() == 0.0
 
@@ -266,7 +266,7 @@ def test_soft_ties_of_real_heads(smollm2: dict[str, np.ndarray]) -> None:
             target=None,
             tie=tie,
         )
-        result = compiled.solve(seed=1)
+        result = compiled.solve("anneal", seed=1)
         assert result.feasible.all()
         chosen = result.selected
         shares.append((chosen[::3] & chosen[1::3]).sum() + (chosen[1::3] & chosen[2::3]).sum())
@@ -298,7 +298,7 @@ def test_groups_and_queries_together(
     assert groups
     alone = 9 - sum(map(len, groups)) + len(groups)
     assert len(compiled.program) == 19 * (9 if strength else alone)
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.feasible.all()
     kept = result.selected.any(axis=1)
     assert kept.sum(axis=-1).tolist() == [6] * 9
@@ -326,7 +326,7 @@ def test_budgets_count_keys_that_only_some_tied_heads_see() -> None:
     first = compiled.stages[0].program
     assert [first.constraints.label(r) for r in range(len(first.constraints))] == ["budget[0,*,*]"]
     assert len(compiled.stages[1].program) == 4
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.selected.any(axis=(0, 1)).sum() == 3
     seen = scores > -np.inf
     assert (result.selected == (result.selected.any(axis=(0, 1)) & seen)).all()

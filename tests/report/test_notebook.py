@@ -20,7 +20,7 @@ def compiled(minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache) -> qa.Comp
 
 
 def test_things_show_themselves_in_a_notebook(compiled: qa.CompiledAttention) -> None:
-    result = compiled.solve(seed=1, num_reads=2)
+    result = compiled.solve("anneal", seed=1, num_reads=2)
     things = (
         compiled,
         compiled.program,
@@ -66,7 +66,7 @@ def test_labels_are_escaped() -> None:
 
 def test_plots_show_given_and_selected(compiled: qa.CompiledAttention, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    result, file = compiled.solve(seed=1, num_reads=2), tmp_path / "heads.png"
+    result, file = compiled.solve("anneal", seed=1, num_reads=2), tmp_path / "heads.png"
     figure = result.plot(compiled.attention, heads=[2, 0], file=file)
     assert file.read_bytes()[:8] == PNG
     titles = [axes.get_title() for axes in figure.axes]
@@ -87,4 +87,4 @@ def test_without_matplotlib_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(qa.MissingExtraError, match=r"pip install qubo-attn\[plot\]"):
-        compiled.solve(seed=1, num_reads=2).plot()
+        compiled.solve("anneal", seed=1, num_reads=2).plot()

@@ -69,7 +69,7 @@ def compiled(market: dict[str, np.ndarray], cache: qa.EmbeddingCache) -> qa.Comp
 
 @pytest.fixture(scope="module")
 def result(compiled: qa.CompiledAttention) -> qa.AttentionResult:
-    return compiled.solve(seed=1, num_reads=8)
+    return compiled.solve("anneal", seed=1, num_reads=8)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,9 @@ def test_the_same_compilation_gives_the_same_bytes(
     market: dict[str, np.ndarray],
 ) -> None:
     again = compiled.rebind(market["scores"], values=market["value"])
-    second = again.html(again.solve(seed=1, num_reads=8), tokens=market["tokens"].tolist())
+    second = again.html(
+        again.solve("anneal", seed=1, num_reads=8), tokens=market["tokens"].tolist()
+    )
     # A placement that is taken over says so in its notes; nothing else may differ.
     gone = r"<ul class=\"notes\"><li>[^<]*(submissions|taken over)</li></ul>"
     assert re.sub(gone, "", same_run(second)) == re.sub(gone, "", same_run(page))
@@ -256,7 +258,7 @@ def test_every_kind_of_compilation_has_a_page(
         options["values"] = minilm["value"][:3, :9]
     scores[:, 3] = scores[:, 3] if name == "tied queries" else -np.inf
     compiled = qa.compile(scores, 3, **options)
-    for result in (None, compiled.solve(seed=1, num_reads=4)):
+    for result in (None, compiled.solve("anneal", seed=1, num_reads=4)):
         read = check(compiled.html(result))
         assert ("outcome" in read.ids) == (result is not None)
         assert ("chip" in read.ids) == (
@@ -271,9 +273,9 @@ def test_every_kind_of_compilation_has_a_page(
 def test_odd_shapes(shape: tuple[int, int, int]) -> None:
     scores = np.random.default_rng(0).normal(size=shape)
     compiled = qa.compile(scores, shape[0], select=qa.ExactlyK(2), target=None)
-    check(compiled.html(compiled.solve(seed=1, num_reads=2)))
+    check(compiled.html(compiled.solve("anneal", seed=1, num_reads=2)))
     blind = qa.compile(np.full(shape, -np.inf), shape[0], select=qa.ExactlyK(2), target=None)
-    assert "sees any key" in check(blind.html(blind.solve(seed=1))).text
+    assert "sees any key" in check(blind.html(blind.solve("anneal", seed=1))).text
 
 
 def test_couplers_that_nobody_wrote_stay_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:

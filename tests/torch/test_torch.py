@@ -205,7 +205,7 @@ def test_hard_selection_is_the_compiled_one(name: str, objective: str) -> None:
         values=values,
         target=None,
     )
-    result = compiled.solve(seed=5)
+    result = compiled.solve("anneal", seed=5)
     how = Annealing(qa.ExactlyK(4), objective=objective, seed=5)
     scores = torch.from_numpy(data["scores"]).double()
     found = annealed_attention(scores, torch.from_numpy(values).double(), how)
@@ -234,7 +234,7 @@ def test_projections_that_do_nothing_give_the_files_logits() -> None:
         values=data["value"],
         target=None,
     )
-    result = compiled.solve(seed=0)
+    result = compiled.solve("anneal", seed=0)
     np.testing.assert_array_equal(layer.result.selected, result.selected)
     np.testing.assert_allclose(weights[0].detach().numpy(), result.weights, atol=1e-5)
     ours = context.detach().numpy().reshape(tokens, heads, width).transpose(1, 0, 2)
@@ -286,7 +286,7 @@ def test_energies_are_the_compiled_ones(objective: Any) -> None:
     compiled = qa.compile(
         data["scores"], 9, select=qa.ExactlyK(3), objective=objective, values=values, target=None
     )
-    result = compiled.solve(seed=1, num_reads=4)
+    result = compiled.solve("anneal", seed=1, num_reads=4)
     scores = torch.from_numpy(data["scores"]).double()
     selected = torch.from_numpy(result.selected)
     energies = score_energies(scores, selected, objective, torch.from_numpy(values)).sum(-1)
@@ -857,7 +857,7 @@ def test_probabilities_of_a_model_compile(dtype: Any) -> None:
     assert np.array_equal(scores == -np.inf, np.broadcast_to(mask.numpy(), scores.shape))
     np.testing.assert_allclose(np.exp(scores), weights[2].detach().double().numpy(), rtol=1e-12)
     compiled = qa.compile(scores, 2, select=qa.ExactlyK(2), target=None)
-    assert compiled.solve(seed=1).feasible.all()
+    assert compiled.solve("anneal", seed=1).feasible.all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -126,7 +126,7 @@ def test_levels_lower_the_error_of_real_rows(minilm: dict[str, np.ndarray]) -> N
         compiled = qa.compile(
             scores, 4, select=select, objective="output", values=values, target="zephyr:6"
         )
-        result = compiled.solve(seed=1)
+        result = compiled.solve("anneal", seed=1)
         assert result.feasible.all()
         found.append(float(result.output_errors(compiled.attention).mean()))
         square = (result.context - compiled.attention.softmax @ compiled.attention.values) ** 2
@@ -162,7 +162,7 @@ def test_values_of_any_size_are_priced(scale: float) -> None:
     )
     assert np.isfinite(compiled.program.constraints.weight).all()
     assert compiled.certificates.recheck() == []
-    assert compiled.solve(seed=1).selected.sum() == 2
+    assert compiled.solve("anneal", seed=1).selected.sum() == 2
 
 
 def test_required_keys_are_keys_and_not_their_levels() -> None:
@@ -174,7 +174,7 @@ def test_required_keys_are_keys_and_not_their_levels() -> None:
     compiled = qa.compile(
         scores, 1, select=qa.SoftWeights(k=2), required=wanted, forbidden=barred, **options
     )
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.selected[0, 0, 4]
     assert not result.selected[0, 0, scores.argmax()]
     assert compiled.certificates.recheck() == []
@@ -217,7 +217,7 @@ def test_unit_scale_gives_out_as_many_levels_as_it_says() -> None:
         target=None,
     )
     assert compiled.stages[0].program.constraints.rhs.tolist() == [4]
-    np.testing.assert_allclose(compiled.solve(seed=1).weights, 0.25)
+    np.testing.assert_allclose(compiled.solve("anneal", seed=1).weights, 0.25)
 
 
 @pytest.mark.parametrize(

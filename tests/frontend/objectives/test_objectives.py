@@ -122,4 +122,7 @@ def test_values_of_keys_that_no_query_sees_take_no_digits(value: float) -> None:
     np.testing.assert_array_equal(
         odd.stages[0].program.objective.linear, plain.stages[0].program.objective.linear
     )
-    assert odd.solve(seed=1).context[0, 0, 0] == plain.solve(seed=1).context[0, 0, 0]
+    assert (
+        odd.solve("anneal", seed=1).context[0, 0, 0]
+        == plain.solve("anneal", seed=1).context[0, 0, 0]
+    )

@@ -89,7 +89,7 @@ def test_levels_decode_to_weights(minilm: dict[str, np.ndarray]) -> None:
         slots=8,
         target="zephyr:6",
     )
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     assert result.feasible.mean() > 0.99
     np.testing.assert_allclose(result.weights.sum(axis=-1), 1)
     exact = np.apply_along_axis(simplex, 2, minilm["scores"].astype(float))
@@ -237,7 +237,7 @@ def test_at_most_k_keeps_what_pays() -> None:
             target="zephyr:2",
             passes=(qa.Sparsify(slots=16), qa.InsertPenalties(at_most=slack)),
         )
-        result = compiled.solve(seed=1)
+        result = compiled.solve("anneal", seed=1)
         assert result.selected[0, 0].tolist() == [True, False, True, False, True]
         assert not result.capped.any()
 
@@ -246,7 +246,7 @@ def test_unconstrained_keeps_what_pays() -> None:
     scores = np.random.default_rng(0).normal(size=(2, 3, 6))
     result = qa.compile(
         scores, 2, select=qa.Unconstrained(), objective="hard", target="zephyr:2"
-    ).solve(seed=1)
+    ).solve("anneal", seed=1)
     assert (result.selected == (scores > 0)).all()
 
 
@@ -272,7 +272,7 @@ def test_key_value_budgets_on_causal_heads(over: str, smollm2: dict[str, np.ndar
     assert labels == (
         ["budget[*,*,*]"] if over == "all" else [f"budget[{h},*,*]" for h in (0, 3, 6)]
     )
-    result = compiled.solve(seed=1)
+    result = compiled.solve("anneal", seed=1)
     kept = result.selected.any(axis=1)
     for group in tie.groups:
         assert (kept[list(group)] == kept[group[0]]).all()
@@ -284,7 +284,9 @@ def test_key_value_budgets_on_causal_heads(over: str, smollm2: dict[str, np.ndar
 
 def test_budgets_without_ties_count_selections() -> None:
     scores = np.random.default_rng(0).normal(size=(2, 3, 4))
-    result = qa.compile(scores, 2, select=qa.Budget(5), objective="hard", target=None).solve(seed=1)
+    result = qa.compile(scores, 2, select=qa.Budget(5), objective="hard", target=None).solve(
+        "anneal", seed=1
+    )
     assert result.selected.sum(axis=(1, 2)).tolist() == [5, 5]
     for head in range(2):
         best = np.sort(scores[head].ravel())[-5:]

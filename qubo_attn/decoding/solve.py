@@ -1,0 +1,118 @@
+"""Attention solved here, without reads of a sampler."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from qubo_attn.backend.sampler_options import check_options
+from qubo_attn.common.arrays import Bools
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.decoding.decode import Ways, attention_of, check_decoding, decode, needs_reads
+from qubo_attn.decoding.mended import Mended, mend
+from qubo_attn.decoding.reads import read_parts
+from qubo_attn.decoding.result import AttentionResult
+from qubo_attn.decoding.sampling import Sampling, check_sampling, samples_of
+from qubo_attn.errors import InputError
+from qubo_attn.solving.local import LocalSolver
+from qubo_attn.solving.solution import Solution, Way
+
+
+def local_solver(sampler: object) -> LocalSolver | None:
+    """Return the local solver that is asked for, by None or a method's name too; None for others.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    if sampler is None or isinstance(sampler, str):
+        return LocalSolver(sampler or "auto")
+    return sampler if isinstance(sampler, LocalSolver) else None
+
+
+def _method(solver: LocalSolver, options: dict[str, object], reads: bool) -> str:
+    """Return how a local solver works: by annealing where reads are needed, and it may.
+
+    Raises:
+        InputError: it draws no reads, and they are needed or options are about them.
+    """
+    method = solver.method
+    if method == "anneal":
+        return method
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        name = given[0]
+        raise InputError(
+            f"{name} is an option of annealing, and method {method!r} of the local solver draws no "
+            f"reads: solve('anneal', {name}=...) anneals",
+            argument=name,
+        )
+    if reads and method != "auto":
+        raise InputError(
+            f"method {method!r} of the local solver draws no reads, which multiplier steps and the "
+            "decoder 'marginals' are about: solve('anneal') does",
+            argument="sampler",
+        )
+    return "anneal" if reads else method
+
+
+def solve(
+    compiled: Compilation,
+    way: Sampling,
+    multiplier_steps: int,
+    names: list[str],
+    decoder: str | None,
+    repair: str,
+    descend: bool,
+) -> AttentionResult:
+    """Solve here, or sample and decode; see `CompiledAttention.solve`.
+
+    Args:
+        compiled: what to solve.
+        way: the sampler, and how it is called.
+        multiplier_steps, decoder, repair, descend: see `CompiledAttention.solve`.
+        names: other names that an unknown option may have meant.
+    """
+    check_decoding(decoder, repair, descend)
+    solver = local_solver(way.sampler)
+    called = way.sampler if solver is None else None
+    check_options(called, way.options, names, len(compiled.program))
+    seed = check_sampling(way, multiplier_steps)[2]
+    if solver is None:
+        samplesets = samples_of(compiled, way, multiplier_steps)
+        return decode(compiled, samplesets, decoder, repair=repair, descend=descend)
+    reads = multiplier_steps > 0 or needs_reads(compiled, decoder)
+    method = _method(solver, way.options, reads)
+    way = way._replace(sampler=None, seed=solver.seed if seed is None else seed)
+    if method == "anneal":
+        samplesets = samples_of(compiled, way, multiplier_steps)
+        result = decode(compiled, samplesets, decoder, repair=repair, descend=descend)
+        read = np.where(result.methods == "sampler", "anneal", result.methods)
+        return dataclasses.replace(result, methods=read)
+    solution = solver.solve(compiled.stages[compiled.unpriced].program)
+    left = solution.way == Way.SETTLED
+    best = _unread(solution)
+    if left.any():
+        best = _annealed(compiled, way, best, left, descend)
+        solution.way[left] = Way.ANNEAL
+    return attention_of(compiled, best, Ways(solution.way, solution.proven), decoder)
+
+
+def _unread(solution: Solution) -> Mended:
+    """Return a solution as what is decoded, without any reads."""
+    point, endless = solution.point[None], np.full(len(solution.way), np.inf)
+    return Mended(point, point, np.full(len(endless), np.nan), endless, endless, endless)
+
+
+def _annealed(
+    compiled: Compilation, way: Sampling, best: Mended, left: Bools, descend: bool
+) -> Mended:
+    """Return what is decoded once blocks that are left have been annealed."""
+    number = compiled.unpriced
+    program, lift = compiled.stages[number].program, compiled.lift_to(number)
+    parts = list(read_parts(compiled.submissions, samples_of(compiled, way, 0)))
+    read = mend(program, lift, parts, every=True, descends=descend)
+    var = left[program.components]
+    points = [np.where(var, new, old) for new, old in zip(read[:2], best[:2], strict=True)]
+    figures = [np.where(left, new, old) for new, old in zip(read[2:], best[2:], strict=True)]
+    return Mended(*points, *figures)

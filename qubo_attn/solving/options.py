@@ -1,0 +1,134 @@
+"""Blocks of a program that are one row of options: see `qubo_attn.kernels.searching`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Bools, Ints, Longs, pointers, segment_ids
+from qubo_attn.ir.blocks import without_gates
+from qubo_attn.ir.columns import Constraints, Kind, Sense
+from qubo_attn.ir.program import Program
+
+# Options and weight of a row beyond which its tables alone are large.
+_MOST_OPTIONS, _MOST_WEIGHT = 256, 1024
+
+
+class OptionBlocks(NamedTuple):
+    """Blocks that are rows of options.
+
+    Attributes:
+        block: int64, which blocks.
+        rows: the same as rows.
+    """
+
+    block: Longs
+    rows: kernels.OptionRows
+
+
+def option_blocks(program: Program) -> OptionBlocks:
+    """Return the blocks of a program that are one row of options each.
+
+    Such a block has one constraint besides its gates, or none: a sum of all variables that are
+    behind no gate, with whole coefficients. A bit opens the gate of one level at most.
+
+    Args:
+        program: before its constraints are priced.
+    """
+    c, owner = without_gates(program)
+    block, upper = program.components, program.variables.upper
+    count = int(block.max(initial=-1)) + 1
+    held, fit = _levels(program)
+    behind = np.zeros(len(program), bool)
+    behind[held[held >= 0]] = True
+    items = np.bincount(block[~behind], minlength=count)
+    size = np.bincount(
+        block[~behind], np.where(held >= 0, upper[held] + 1, upper)[~behind], minlength=count
+    )
+    good = (np.bincount(block, ~fit, count) == 0) & (size <= _MOST_OPTIONS)
+    good &= np.bincount(owner, minlength=count) <= 1
+    good &= np.bincount(owner, ~_plain(c, items[owner], behind), count) == 0
+    unit = np.zeros(len(program), np.int64)
+    unit[c.var] = c.coef.clip(0, _MOST_WEIGHT)
+    total, equal = items.astype(np.int64), np.zeros(count, bool)
+    total[owner] = c.rhs.clip(0, _MOST_WEIGHT)
+    equal[owner] = c.sense == Sense.EQ
+    chosen = np.flatnonzero(good)
+    var = np.flatnonzero(good[block] & ~behind)
+    var = var[np.argsort(block[var], kind="stable")]
+    return OptionBlocks(chosen, _rows(var, held, upper, unit, (block, chosen, total, equal)))
+
+
+def _levels(program: Program) -> tuple[Longs, Bools]:
+    """Return the level that each bit lets be above zero, -1 for none, and what is a row's so far.
+
+    What is not: variables of gates over several, of bits with several gates, and of gates that
+    bind more than they open.
+    """
+    c, upper = program.constraints, program.variables.upper
+    held, fit = np.full(len(program), -1, np.int64), np.ones(len(program), bool)
+    if not c.gated:
+        return held, fit
+    gates = c.take(c.kind == Kind.GATE)
+    row, opens = gates.row, gates.coef < 0
+    simple = (np.diff(gates.ptr) == 2) & (np.bincount(row, opens, len(gates)) == 1)
+    simple &= (gates.rhs == 0) & (gates.sense == Sense.LE)
+    pair = simple[row]
+    bit, level = gates.var[opens & pair], gates.var[~opens & pair]
+    room = -gates.coef[opens & pair] / gates.coef[~opens & pair]
+    wide = (room >= upper[level]) & (upper[bit] == 1)
+    uses = np.bincount(gates.var, minlength=len(program))
+    wide &= (uses[bit] == 1) & (uses[level] == 1)
+    fit[gates.var] = False
+    held[bit[wide]] = level[wide]
+    fit[bit[wide]] = fit[level[wide]] = True
+    return held, fit
+
+
+def _plain(c: Constraints, items: Longs, behind: Bools) -> Bools:
+    """Return which constraints sum up all of a block's items, each a whole number of times."""
+    good = np.bincount(c.row, (c.coef < 1) | (c.coef != np.rint(c.coef)), len(c)) == 0
+    good &= np.bincount(c.row, behind[c.var] | (c.coef > _MOST_WEIGHT), len(c)) == 0
+    good &= (c.rhs == np.rint(c.rhs)) & (c.rhs >= 0) & (c.rhs <= _MOST_WEIGHT)
+    return np.asarray(good & (np.diff(c.ptr) == items))
+
+
+def _rows(
+    var: Longs,
+    held: Longs,
+    upper: Ints,
+    unit: Longs,
+    blocks: tuple[Longs, Longs, Longs, Bools],
+) -> kernels.OptionRows:
+    """Return rows of options, of each item the largest values first.
+
+    Args:
+        var: the items, block by block.
+        held: the level behind each variable; upper: largest values.
+        unit: what one unit of each variable weighs; 0 where options weigh 1 each.
+        blocks: the block of each variable; which blocks; total and sense of each block.
+    """
+    block, chosen, total, equal = blocks
+    level = held[var]
+    count = np.where(level >= 0, upper[level] + 1, upper[var])
+    option = segment_ids(pointers(count))
+    back = pointers(count)[option + 1] - np.arange(len(option))  # 1 for the last of an item
+    first, second = var[option], level[option]
+    value = np.where(second >= 0, 1, back)
+    above = np.where(second >= 0, back - 1, 0)
+    where = block[first]
+    starts = pointers(np.bincount(block[var], minlength=len(total)))
+    sizes = np.bincount(where, minlength=len(total))
+    return kernels.OptionRows(
+        pointers(sizes[chosen]),
+        (option - starts[where]).astype(np.int32),
+        first.astype(np.int32),
+        value.astype(np.int32),
+        second.astype(np.int32),
+        above.astype(np.int32),
+        np.maximum(unit[first] * value, 1),
+        total[chosen],
+        equal[chosen],
+    )

@@ -1,0 +1,168 @@
+"""The local solver against the enumeration of every point."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import qubo_attn as qa
+from qubo_attn import kernels
+from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
+from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.solving.options import option_blocks
+from tests.support.strategies import programs
+from tests.support.twins import interpreted
+
+# Values of few bits: sums of them are exact, so ties are ties.
+EXACT = st.integers(-3, 3).map(float)
+
+
+def optima(program: Program) -> tuple[float, list[int]] | None:
+    """Return the least objective, and of its points the one that the rule takes; None for none."""
+    ranges = [range(int(upper), -1, -1) for upper in program.variables.upper]
+    points = np.array(list(product(*ranges)))
+    points = points[program.feasible(points)]
+    if not len(points):
+        return None
+    energies = program.objective.energies(points) - program.objective.offset
+    best = energies.min()
+    return float(best), points[np.flatnonzero(energies <= best + 1e-9)[0]].tolist()
+
+
+@st.composite
+def option_programs(draw: st.DrawFn) -> Program:
+    """One row of every kind: exactly or at most k keys, with levels behind some, or a sum."""
+    n, kind = draw(st.integers(1, 5)), draw(st.sampled_from(["free", "count", "levels", "sum"]))
+    held = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if kind == "levels" else []
+    levels = [v for v, has in enumerate(held) if has]
+    total = n + len(levels)
+    upper = np.ones(total, np.int64)
+    if kind == "sum":
+        upper[:] = draw(st.lists(st.integers(1, 3), min_size=n, max_size=n))
+    upper[n:] = draw(st.integers(1, 3))
+    reach = int(upper[:n].sum())
+    rows = [] if kind == "free" else [(list(range(n)), draw(st.integers(0, reach)))]
+    sense = draw(st.sampled_from([Sense.EQ, Sense.LE]))
+    constraints = [
+        Constraints.over(
+            np.array([0, n]), np.arange(n), sense=sense, rhs=rhs, kind=Kind.PICK, head=0, query=0
+        )
+        for _, rhs in rows
+    ]
+    constraints += [
+        Constraints.over(
+            np.array([0, 2]), np.array([v, n + t]), np.array([-float(upper[n + t]), 1.0]),
+            sense=Sense.LE, rhs=0, kind=Kind.GATE, head=0, query=0,
+        )
+        for t, v in enumerate(levels)
+    ]  # fmt: skip
+    i, j = np.triu_indices(total)
+    some = (i != j) | (upper[i] > 1)
+    bias = np.array(draw(st.lists(EXACT, min_size=int(some.sum()), max_size=int(some.sum()))))
+    linear = draw(st.lists(EXACT, min_size=total, max_size=total))
+    used = bias != 0
+    role = np.where(np.arange(total) < n, Role.SELECT, Role.WEIGHT)
+    columns = Variables(
+        head=np.zeros(total), query=np.zeros(total), key=np.r_[np.arange(n), levels],
+        bit=np.full(total, -1), upper=upper, role=role, mass=np.full(total, np.nan),
+    )  # fmt: skip
+    form = Quadratic(draw(EXACT), linear, i[some][used], j[some][used], bias[used])
+    return Program(columns, form, Constraints.concatenate(constraints))
+
+
+@given(option_programs())
+@settings(max_examples=150)
+def test_rows_of_options_reach_the_optimum_and_the_rule_breaks_ties(program: Program) -> None:
+    solution, expected = qa.LocalSolver().solve(program), optima(program)
+    # A row of several blocks may hold, or fail, in each of them.
+    if expected is None or not solution.proven.all():
+        assert not solution.proven.all()
+        return
+    assert solution.energy.sum() == pytest.approx(expected[0], abs=1e-9)
+    assert solution.point.tolist() == expected[1]
+    assert np.array_equal(solution.bound, solution.energy)
+    assert set(solution.methods) == {"exact"}
+
+
+@given(programs(heads=3, weights=True))
+@settings(max_examples=100)
+def test_what_is_proven_is_the_optimum_of_its_block(program: Program) -> None:
+    solution, block = qa.LocalSolver().solve(program), program.components
+    best = optima(program)
+    if best is None:
+        return
+    least = program.objective.energies([best[1]])[0]
+    point = np.where(solution.proven[block], solution.point, best[1])
+    assert program.feasible([point]).all()
+    assert program.objective.energies([point])[0] == pytest.approx(least, abs=1e-9)
+
+
+@pytest.mark.parametrize("k", [4, 8])
+@pytest.mark.parametrize("objective", ["output", "selection", "redundancy"])
+def test_real_rows_are_proven_and_equal_enumeration(
+    minilm: dict[str, np.ndarray], objective: str, k: int
+) -> None:
+    given_ = {"output": {"values": minilm["value"][:2]}, "redundancy": {"keys": minilm["key"][:2]}}
+    compiled = qa.compile(
+        minilm["scores"][:2], 2, select=qa.ExactlyK(k), objective=objective, slots=16,
+        target=None, **given_.get(objective, {}),
+    )  # fmt: skip
+    result, program = compiled.solve(), compiled.stages[compiled.unpriced].program
+    assert result.proven.all()
+    assert set(np.unique(result.methods)) <= {"exact", "settled"}
+    solution, block = qa.LocalSolver("exact").solve(program), program.components
+    dense = np.zeros((len(program), len(program)))
+    dense[program.objective.i, program.objective.j] = program.objective.bias
+    dense += dense.T
+    for number in np.unique(block)[::9]:
+        var = np.flatnonzero(block == number)
+        n = len(var)
+        chosen = np.array(list(product([0, 1], repeat=n)))
+        chosen = chosen[chosen.sum(axis=1) == k]
+        assert len(chosen) == comb(n, k)
+        form = dense[np.ix_(var, var)]
+        energies = chosen @ program.objective.linear[var]
+        energies = energies + 0.5 * np.einsum("mi,ij,mj->m", chosen, form, chosen)
+        assert solution.energy[number] == pytest.approx(energies.min(), rel=1e-9)
+        assert solution.point[var].tolist() == chosen[energies.argmin()].tolist()
+
+
+def test_equal_scores_keep_the_first_keys() -> None:
+    compiled = qa.compile(np.ones((1, 3, 7)), 1, select=qa.ExactlyK(3), target=None)
+    assert compiled.solve().selected.tolist() == [[[True] * 3 + [False] * 4] * 3]
+
+
+def test_the_search_under_the_interpreter(minilm: dict[str, np.ndarray]) -> None:
+    compiled = qa.compile(
+        minilm["scores"][:1, :3, :8], 1, select=qa.SoftWeights(2, k=2), objective="output",
+        values=minilm["value"][:1, :8], target=None,
+    )  # fmt: skip
+    program = compiled.stages[compiled.unpriced].program
+    rows, objective = option_blocks(program).rows, program.objective
+    for low in (-np.inf, -100.0):
+        arguments = (
+            rows, objective.linear, objective.squares(), objective.adjacency(),
+            kernels.Minorants(np.full(3, low), np.full(len(rows.item), -50.0)), 1e9, 10**9,
+        )  # fmt: skip
+        searched = kernels.search_rows(*arguments)
+        expected = interpreted(kernels.search_rows)(*arguments)
+        assert searched.proven.all()
+        for mine, theirs in zip(searched, expected, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_rows_beyond_the_limits_are_named() -> None:
+    rows = qa.compile(
+        np.linspace(0, 1, 40)[None, None], 1, select=qa.ExactlyK(20), slots=None, target=None
+    )
+    program = rows.stages[rows.unpriced].program
+    assert not qa.LocalSolver().solve(program).proven.any()
+    with pytest.raises(qa.InputError, match=r"the block of x\[0,0,0\] is too large") as error:
+        qa.LocalSolver("exact").solve(program)
+    assert (error.value.head, error.value.query) == (0, 0)
