@@ -11,6 +11,15 @@ read is repaired, and after one-exchange descent; the output error as decoded by
 optimum's, and that of top-k with the same decoder. ``random_*`` decodes coin flips so: what
 the decoder does alone.
 
+Repair proper takes single steps until a row's constraints hold (`optimum_repaired`); `decode` then
+has the best read descend by steps and exchanges, unless told otherwise (`optimum_descended`).
+
+``rank_feasible`` and ``rank_optimum`` are rank correlations over rows: of the chances that
+``compiled.precision()`` states with the shares of reads, mean over all machines; ``ceiling_*`` are
+those of one half of the machines with the other, which no prediction without errors can pass by
+much. ``margins`` groups the rows of each route by the gap between the optimum and the lowest
+infeasible point, in temperatures: rows, reads feasible, reads that are the optimum.
+
     python benchmarks/warm.py --data DIR --target FILE --machine simulated --json
 """
 
@@ -20,7 +29,9 @@ import argparse
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import dimod
 import numpy as np
@@ -51,8 +62,30 @@ def selections(size: int, count: int) -> np.ndarray:
     return bits
 
 
-def optima(program: Program) -> Iterator[tuple[int, int, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield head, query, variables, best selection and all energies of each row."""
+class Best(NamedTuple):
+    """What is best in a row, by enumeration.
+
+    Attributes:
+        head, query: of the row; var: its variables.
+        bits: the best selection; energy: its objective; width: range of that of all selections.
+        least: least objective of any choice of k - 2 to k + 2 keys; -2 to +2 are ``SHIFTS``.
+    """
+
+    head: int
+    query: int
+    var: np.ndarray
+    bits: np.ndarray
+    energy: float
+    width: float
+    least: np.ndarray
+
+
+SHIFTS = np.arange(-2, 3)
+ROUTES = ("ours", "ocean", "ocean_rows", "random")
+
+
+def optima(program: Program) -> Iterator[Best]:
+    """Yield what is best in each row."""
     c, o = program.constraints, program.objective
     owner = np.full(len(program), -1)
     owner[c.var] = c.row
@@ -63,12 +96,26 @@ def optima(program: Program) -> Iterator[tuple[int, int, np.ndarray, np.ndarray,
         inside = np.flatnonzero(owner[o.i] == row)
         square = np.zeros((len(var), len(var)))
         square[place[o.i[inside]], place[o.j[inside]]] = o.bias[inside]
-        bits = selections(len(var), int(c.rhs[row]))
-        energies = bits @ o.linear[var] + ((bits @ square) * bits).sum(axis=1)
-        yield c.head[row], c.query[row], var, bits[energies.argmin()], energies
+        least = np.full(len(SHIFTS), np.inf)
+        for number, shift in enumerate(SHIFTS):
+            count = int(c.rhs[row]) + int(shift)
+            if not 0 <= count <= len(var):
+                continue
+            bits = selections(len(var), count)
+            energies = bits @ o.linear[var] + ((bits @ square) * bits).sum(axis=1)
+            least[number] = energies.min()
+            if shift == 0:
+                best, width = bits[energies.argmin()], float(np.ptp(energies))
+        energy = float(least[SHIFTS == 0][0])
+        yield Best(int(c.head[row]), int(c.query[row]), var, best, energy, width, least)
 
 
-def ocean_models(program: Program, factor: float | None) -> list[dimod.BinaryQuadraticModel]:
+def largest_bias(model: dimod.BinaryQuadraticModel) -> float:
+    """Return the largest coefficient of a model, whatever its sign."""
+    return float(max(map(abs, [*model.linear.values(), *model.quadratic.values()])))
+
+
+def ocean_models(program: Program, factor: float) -> list[dimod.BinaryQuadraticModel]:
     """Return each row as Ocean lowers it: objective and an equality, through ``cqm_to_bqm``."""
     c, o, models = program.constraints, program.objective, []
     owner = np.full(len(program), -1)
@@ -81,37 +128,48 @@ def ocean_models(program: Program, factor: float | None) -> list[dimod.BinaryQua
         objective.add_quadratic_from(zip(o.i[inside], o.j[inside], o.bias[inside], strict=True))
         model = dimod.ConstrainedQuadraticModel.from_bqm(objective)
         model.add_constraint([(v, 1) for v in var], "==", rhs=int(c.rhs[row]))
-        largest = max(map(abs, [*objective.linear.values(), *objective.quadratic.values()]))
-        options = {} if factor is None else {"lagrange_multiplier": factor * largest}
-        models.append(dimod.cqm_to_bqm(model, **options)[0].change_vartype("SPIN", inplace=False))
+        weight = factor * largest_bias(objective)
+        whole = dimod.cqm_to_bqm(model, lagrange_multiplier=weight)[0]
+        models.append(whole.change_vartype("SPIN", inplace=False))
     return models
 
 
-def ocean(compiled: qa.CompiledAttention, *, by_row: bool) -> list[dimod.BinaryQuadraticModel]:
-    """Return Ocean's embedded models of a compilation, on its own chains, within all ranges."""
+# Penalties in units of the largest bias: the default of `cqm_to_bqm`, and what suits warm machines.
+FACTORS = {False: 10.0, True: 1.0}
+
+
+def ocean(
+    compiled: qa.CompiledAttention, *, by_row: bool
+) -> tuple[list[dimod.BinaryQuadraticModel], np.ndarray]:
+    """Return Ocean's embedded models of a compilation, on its own chains, within all ranges.
+
+    Also returns the energy of each row per hardware unit.
+    """
     program = unpriced(compiled)
-    models = ocean_models(program, 1.0 if by_row else None)
+    models = ocean_models(program, FACTORS[by_row])
+    scales = np.ones(len(models))
     target, embedded = compiled.recipe.target, []
     assert target is not None
     graph = target.graph()
     for part in compiled.submissions:
         carried = set(part.variables.tolist())
-        mine = [model for model in models if set(model.variables) <= carried]
-        groups = mine if by_row else [dimod.BinaryQuadraticModel("SPIN")]
-        if not by_row:
-            for model in mine:
-                groups[0].update(model)
+        mine = [row for row, model in enumerate(models) if set(model.variables) <= carried]
+        together = [[row] for row in mine] if by_row else [mine]
         whole = dimod.BinaryQuadraticModel("SPIN")
-        for model in groups:
+        for rows in together:
+            model = dimod.BinaryQuadraticModel("SPIN")
+            for row in rows:
+                model.update(models[row])
             chains = {v: part.embedding[v] for v in model.variables}
             qubits = {q for chain in chains.values() for q in chain}
             structure = EmbeddedStructure(graph.subgraph(qubits).edges, chains)
             strength = uniform_torque_compensation(model)
             physical = embed_bqm(model, structure, chain_strength=strength)
-            physical.scale(1.0 / used(target, physical))
+            scales[rows] = used(target, physical)
+            physical.scale(1.0 / scales[rows[0]])
             whole.update(physical)
         embedded.append(whole)
-    return embedded
+    return embedded, scales
 
 
 def used(target: qa.Target, model: dimod.BinaryQuadraticModel) -> float:
@@ -120,6 +178,31 @@ def used(target: qa.Target, model: dimod.BinaryQuadraticModel) -> float:
     h, (i, j, bias), _ = model.to_numpy_vectors(labels)
     qubit = np.searchsorted(target.qubits, labels)
     return range_use(target, qubit, h, target.coupler_numbers(qubit[i], qubit[j]), bias)
+
+
+def biases(program: Program) -> list[float]:
+    """Return the largest coefficient of the objective of each row."""
+    c, o = program.constraints, program.objective
+    owner = np.full(len(program), -1)
+    owner[c.var] = c.row
+    largest = np.zeros(len(c))
+    np.maximum.at(largest, owner[c.var], np.abs(o.linear[c.var]))
+    np.maximum.at(largest, owner[o.i], np.abs(o.bias))
+    return largest.tolist()
+
+
+def prices(compiled: qa.CompiledAttention) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight and slope of each row of our compilation."""
+    c = compiled.stages[compiled.unpriced + 1].program.constraints
+    return c.weight, c.slope
+
+
+def gaps(rows: list[Best], weight: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Return how far the lowest infeasible point of each row lies above its optimum."""
+    price = weight[:, None] * SHIFTS**2 + slope[:, None] * SHIFTS
+    energy = np.array([row.least for row in rows]) + price
+    gap: np.ndarray = energy[:, SHIFTS != 0].min(axis=1) - energy[:, SHIFTS == 0].min(axis=1)
+    return gap
 
 
 def unpriced(compiled: qa.CompiledAttention) -> Program:
@@ -148,16 +231,15 @@ def measure(
         target=options.target,
     )
     attention, target = compiled.attention, compiled.recipe.target
-    best, span, where = [], [], []
+    assert target is not None
+    rows = list(optima(unpriced(compiled)))
     exact = np.zeros(attention.shape, bool)
     variables = unpriced(compiled).variables
-    for head, query, var, bits, energies in optima(unpriced(compiled)):
-        exact[head, query, variables.key[var[bits > 0]]] = True
-        best.append(float(energies.min()))
-        span.append(np.ptp(energies))
-        where.append((head, query))
-    head, query = np.array(where).T
-    least, close = np.array(best), 1e-9 * np.array(span) + 1e-300
+    for row in rows:
+        exact[row.head, row.query, variables.key[row.var[row.bits > 0]]] = True
+    head, query = np.array([(row.head, row.query) for row in rows]).T
+    least = np.array([row.energy for row in rows])
+    close = 1e-9 * np.array([row.width for row in rows]) + 1e-300
 
     def output_errors(selected: np.ndarray) -> np.ndarray:
         weights = weights_of("residual", attention.softmax, selected, attention.visible)
@@ -167,13 +249,23 @@ def measure(
 
     columns: dict[str, list[float]] = defaultdict(list)
     top = top_k(attention.softmax, attention.visible, np.full(attention.shape[:2], keys))
+    columns["rows_of_file"] = [len(rows)]
     columns["error_exact"] = output_errors(exact).tolist()
     columns["error_topk"] = output_errors(top).tolist()
-    models = {
-        "ours": [part.embedded_bqm for part in compiled.submissions],
-        "ocean": ocean(compiled, by_row=False),
-        "ocean_rows": ocean(compiled, by_row=True),
-    }
+    precision = compiled.precision()
+    place = np.full(attention.shape[:2], -1)
+    place[precision.head, precision.query] = np.arange(len(precision.head))
+    place = place[head, query]
+    for name in ("feasible", "optimum"):
+        columns[f"predicted_{name}"] = getattr(precision, name)[place].tolist()
+    models = {"ours": [part.embedded_bqm for part in compiled.submissions]}
+    margins = {"ours": gaps(rows, *prices(compiled)) / precision.temperature[place]}
+    for name, by_row in (("ocean", False), ("ocean_rows", True)) if not options.ours else ():
+        models[name], scales = ocean(compiled, by_row=by_row)
+        weight = np.array([FACTORS[by_row] * bias for bias in biases(unpriced(compiled))])
+        temperature = machine_options.get("temperature", target.temperature)
+        margins[name] = gaps(rows, weight, 0.0 * weight) / (temperature * scales)
+    lift = compiled.lift_to(compiled.unpriced)
 
     def decode(name: str, samplesets: list[dimod.SampleSet]) -> None:
         result = compiled.decode(samplesets, descend=True)
@@ -186,6 +278,15 @@ def measure(
         plain = compiled.decode(samplesets)
         columns[f"{name}_error"] += plain.output_errors(attention)[head, query].tolist()
         columns[f"{name}_broken"].append(result.chain_break_fraction)
+        bits = np.zeros((len(samplesets[0]), len(compiled.program)), np.int8)
+        for part, sampleset in zip(compiled.submissions, samplesets, strict=True):
+            bits[:, part.variables] = part.read(sampleset).samples
+        points = lift.lift(bits)
+        columns[f"{name}_optimum_reads"] += [
+            float((points[:, row.var] == row.bits).all(axis=1).mean()) for row in rows
+        ]
+        if name in margins:
+            columns[f"{name}_margins"] += margins[name].tolist()
 
     for seed in range(options.seeds):
         machine = qa.SimulatedMachine(target, seed=seed, **machine_options)
@@ -197,6 +298,8 @@ def measure(
                     for number, part in enumerate(parts)
                 ],
             )
+        if options.ours:
+            continue
         flips = np.random.default_rng(seed)
         decode(
             "random",
@@ -223,6 +326,8 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3, help="machines, each with its own errors")
     options.add_argument("--errors", type=float, default=1.0, help="times the machine's own")
     options.add_argument("--temperature", type=float, help="the machine's own where left out")
+    options.add_argument("--stated", action="store_true", help="the target states it as well")
+    options.add_argument("--ours", action="store_true", help="leave out the other routes")
     options.add_argument("--files", help="part of their names; all of 16 to 66 tokens without")
     chosen = options.parse_args()
     target = qa.Target.of(chosen.target)
@@ -233,6 +338,9 @@ def main() -> None:
     }
     if chosen.temperature is not None:
         machine["temperature"] = chosen.temperature
+        if chosen.stated:
+            stated = {**target.properties, "temperature": chosen.temperature}
+            chosen.target = replace(target, properties=stated)
     pooled: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for model, path, arrays in attention_files(Path(chosen.data)):
         tokens = arrays["scores"].shape[2]
@@ -243,10 +351,15 @@ def main() -> None:
             pooled[model][name] += column
         line = {name: round(float(np.nanmean(column)), 4) for name, column in columns.items()}
         print(path.stem, line, flush=True)
-    finish({model: summary(columns) for model, columns in pooled.items()}, chosen.json)
+    finish(
+        {model: summary(columns, chosen.seeds) for model, columns in pooled.items()}, chosen.json
+    )
 
 
-def summary(columns: dict[str, list[float]]) -> dict[str, float]:
+EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 1e9)
+
+
+def summary(columns: dict[str, list[float]], seeds: int) -> dict[str, Any]:
     """Return the pooled figures of a model, under the names that the module describes."""
     names = {
         "feasible_reads": "feasible_reads",
@@ -256,14 +369,52 @@ def summary(columns: dict[str, list[float]]) -> dict[str, float]:
         "optimum_descended": "optimum_descended",
         "error": "error",
     }
-    figures = {"rows": float(len(columns["error_topk"]))}
-    for route in ("ours", "ocean", "ocean_rows", "random"):
+    routes = [name for name in ROUTES if f"{name}_error" in columns]
+    figures: dict[str, Any] = {"rows": float(len(columns["error_topk"]))}
+    for route in routes:
         prefix = "" if route == "ours" else f"{route}_"
         for name, column in names.items():
             figures[prefix + name] = float(np.nanmean(columns[f"{route}_{column}"]))
     for name in ("error_exact", "error_topk"):
         figures[name] = float(np.nanmean(columns[name]))
-    return {name: round(figure, 4) for name, figure in figures.items()}
+    for name, column in (("feasible", "ours_feasible_reads"), ("optimum", "ours_optimum_reads")):
+        shares = by_machine(columns, column, seeds)
+        figures[f"rank_{name}"] = rank(np.array(columns[f"predicted_{name}"]), shares.mean(axis=0))
+        if seeds > 1:
+            halves = shares[::2].mean(axis=0), shares[1::2].mean(axis=0)
+            figures[f"ceiling_{name}"] = rank(*halves)
+    rounded = {name: round(figure, 4) for name, figure in figures.items()}
+    measured = [route for route in routes if route != "random"]
+    return rounded | {"margins": {route: by_margin(columns, route) for route in measured}}
+
+
+def by_machine(columns: dict[str, list[float]], name: str, seeds: int) -> np.ndarray:
+    """Return a column of shares, one line for each machine; files follow each other in it."""
+    parts, sizes, start = [], columns["rows_of_file"], 0
+    for size in map(int, sizes):
+        part = np.array(columns[name][start : start + seeds * size])
+        parts.append(part.reshape(seeds, size))
+        start += seeds * size
+    return np.concatenate(parts, axis=1)
+
+
+def rank(one: np.ndarray, other: np.ndarray) -> float:
+    """Return Spearman's rank correlation."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(one, other).statistic)
+
+
+def by_margin(columns: dict[str, list[float]], route: str) -> list[list[float]]:
+    """Return rows grouped by margin: median margin, rows, reads feasible, reads the optimum."""
+    margin = np.array(columns[f"{route}_margins"])
+    shares = [np.array(columns[f"{route}_{name}"]) for name in ("feasible_reads", "optimum_reads")]
+    group, lines = np.digitize(margin, EDGES), []
+    for number in np.unique(group).tolist():
+        inside = group == number
+        means = [float(share[inside].mean()) for share in shares]
+        lines.append([float(np.median(margin[inside])), int(inside.sum()), *means])
+    return [[round(figure, 4) for figure in line] for line in lines]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,14 @@
 """Precision: what a warm machine returns of every row, and what its errors do to it.
 
-Reads are taken to follow Boltzmann's law of the logical model at the machine's temperature, all
-chains whole: exact for blocks of up to `EXACT` bits; for others from one good state and all states
-one step from it (one bit changed, or a one exchanged for a zero). Errors of coefficients are not in
-these chances; they stand beside the temperature.
+A read is taken to come about in two steps. Bits whose chains have several qubits freeze first: such
+a chain turns over a barrier of twice its strength, which takes too long below `FREEZE` times the
+strength, in units of a field. They follow Boltzmann's law of the logical model at that temperature,
+or at the machine's where it is hotter. Bits of one qubit then settle beside them by the same law at
+the machine's own temperature. Errors of coefficients and broken chains are not in these chances;
+errors stand beside the temperature.
+
+The sums are exact for blocks of up to `EXACT` bits; for others they go over one good state and all
+states one step from it (one bit changed, or a one exchanged for a zero).
 """
 
 from __future__ import annotations
@@ -14,19 +19,26 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.coefficients import Coefficients
-from qubo_attn.common.arrays import Array, Floats, Ints, Longs, segment_ids
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs, csr_rows, segment_ids
 from qubo_attn.common.checks import share
+from qubo_attn.common.threads import by_rows, rows_at
 from qubo_attn.errors import InputError
 from qubo_attn.ir.blocks import blocks_of, form_of, limits
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 
-EXACT = 10
-# A row of which a smaller share of reads is feasible drowns in the machine's warmth.
+EXACT = 16
+# Freezing temperature per unit of chain strength: about 2 / ln(22,000), by `benchmarks/warm.py`.
+FREEZE = 0.2
+# States that a quick answer sums over, some tenths of a second.
+QUICK = 1 << 22
+# A row of which a smaller share of reads is feasible drowns in the machine's heat.
 DROWNS = 0.05
 # States that the search for a good one starts from.
 _STARTS = 8
+# Bits of a part that a thread of its own works on.
+_PART = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +49,9 @@ class Precision:
         submission: int64, the submission that carries each row.
         head, query: int64, of the row (of the first one where a group is tied); -1 where a problem
             belongs to no single one.
-        feasible: float64, chance that a read of the row holds its constraints.
-        optimum: float64, chance that a read of the row is its optimum.
+        feasible: float64, chance that a read of the row holds its constraints; NaN where a report
+            of many rows leaves it out.
+        optimum: float64, chance that a read of the row is its optimum; likewise.
         temperature: float64, the machine's temperature in units of the row's objective.
         error: float64, standard deviation of what errors do to a key's coefficient, likewise.
 
@@ -77,7 +90,9 @@ class Precision:
         return np.maximum(reads, 1)
 
 
-def precision(program: Program, values: Coefficients, open_: Program, lift: Lift) -> Precision:
+def precision(
+    program: Program, values: Coefficients, open_: Program, lift: Lift, quick: bool = False
+) -> Precision:
     """Return what to expect of every component; see `CompiledAttention.precision`.
 
     Args:
@@ -85,41 +100,96 @@ def precision(program: Program, values: Coefficients, open_: Program, lift: Lift
         values: its coefficients on the machine.
         open_: the program before prices and encodings, whose constraints must hold.
         lift: from ``program`` to it.
+        quick: where there are many rows, give the chances of some, spread evenly over all.
     """
     placement, target = values.wiring.placement, values.wiring.placement.target
     component = placement.component
-    count = int(component.max(initial=-1)) + 1
+    sizes = np.bincount(component)
+    count = len(sizes)
     # Stable: the first of each component is its lowest variable of a head.
     owned = np.argsort(program.variables.head < 0, kind="stable")
     first = np.full(count, -1, np.int64)
     first[component[owned[::-1]]] = owned[::-1]
-    form = form_of(program.total(), program.variables.upper)
-    rules, owner = _rules(open_, lift, component)
     unit = target.temperature * values.scale
-    blocks = blocks_of(component, owner)
-    state = _good_state(form, component, blocks)
-    chances = kernels.block_chances(state, unit, blocks, form, rules, EXACT)
-    lengths = np.bincount(component, placement.chain_lengths, count) / np.bincount(component)
+    states = float((2.0 ** np.minimum(sizes, EXACT)).sum())
+    chosen = np.arange(0, count, int(np.ceil(states / QUICK)) if quick and count else 1)
+    chances = np.full((2, count), np.nan)
+    chances[:, chosen] = _chances(program, values, _rules(open_, lift, component), chosen)
+    lengths = np.bincount(component, placement.chain_lengths, count) / sizes
     # A key's coefficient is twice a spin's field; a chain adds up the errors of its qubits.
     error = 2.0 * target.errors.field * np.sqrt(lengths) * values.scale
     return Precision(
         placement.submission[first],
         program.variables.head[first].astype(np.int64),
         program.variables.query[first].astype(np.int64),
-        chances.feasible,
-        chances.optimum,
+        chances[0],
+        chances[1],
         unit,
         error,
     )
 
 
+def _chances(
+    program: Program, values: Coefficients, rules: tuple[kernels.Limits, Longs], chosen: Longs
+) -> kernels.Chances:
+    """Return the chances of some components.
+
+    Args:
+        program, values: see `precision`.
+        rules: see `_rules`.
+        chosen: which components.
+    """
+    placement, (must, owner) = values.wiring.placement, rules
+    form = form_of(program.total(), program.variables.upper)
+    free = placement.chain_lengths < 2
+    heat = kernels.Temperatures(
+        placement.target.temperature * values.scale, frozen_at(values), free
+    )
+    every = blocks_of(placement.component, owner)
+    ptr, entries = csr_rows(every.ptr, chosen)
+    row_ptr, row_entries = csr_rows(every.row_ptr, chosen)
+    var, row = every.var[entries], every.row[row_entries]
+    var = var[np.lexsort((~free[var], segment_ids(ptr)))]
+    point = np.zeros(len(program), np.int32)
+    if (np.diff(ptr) > EXACT).any():
+        whole = kernels.Blocks(ptr, var, row_ptr, row)
+        point = _good_state(form, placement.component, whole)
+
+    def work(some: slice) -> kernels.Chances:
+        own_ptr, own = rows_at(ptr, some)
+        own_row_ptr, own_rows = rows_at(row_ptr, some)
+        part = kernels.Blocks(own_ptr, var[own], own_row_ptr, row[own_rows])
+        warm = heat._replace(cold=heat.cold[chosen[some]], hot=heat.hot[chosen[some]])
+        return kernels.block_chances(point, warm, part, form, must, EXACT)
+
+    return kernels.Chances(*by_rows(work, ptr, _PART))
+
+
+def frozen_at(values: Coefficients) -> Floats:
+    """Return the temperature of each component's chains of several qubits, in program energy.
+
+    That at which they freeze, or the machine's where it is hotter.
+    """
+    placement = values.wiring.placement
+    component, long = placement.component, placement.chain_lengths > 1
+    count = len(values.scale)
+    chains = np.bincount(component, long, count)
+    strength = np.bincount(component, values.strength * long, count) / np.maximum(chains, 1)
+    return values.scale * np.maximum(placement.target.temperature, FREEZE * strength)
+
+
 def _good_state(form: kernels.Form, component: Longs, blocks: kernels.Blocks) -> Ints:
-    """Return a state that no step and no exchange improves, the best of several starts on."""
+    """Return a state that no step and no exchange improves, the best of several starts on.
+
+    Args:
+        form: the program; component: the block of each variable.
+        blocks: those that need one; others end where they start.
+    """
     n, linear, couplers = len(form.linear), form.linear + form.square, form.couplers
     starts = np.random.default_rng(0).integers(0, 2, (n, _STARTS), dtype=np.int32)
     starts[:, 0] = 0
     end = segment_ids(couplers.ptr)
-    energies = np.empty((_STARTS, len(blocks.ptr) - 1))
+    energies = np.empty((_STARTS, int(component.max(initial=-1)) + 1))
     for m in range(_STARTS):
         bits = starts[:, m]
         # Each coupler stands in the adjacency twice.

@@ -200,8 +200,14 @@ class Compilation(Portable):
             return np.zeros((0, 0)), np.zeros((0, 0))
         return self._programmings.arrays(solver)
 
-    def precision(self) -> Precision:
+    def precision(self, quick: bool = False) -> Precision:
         """Return what a warm machine returns of every row: chances of one read.
+
+        A row of 16 bits takes some milliseconds.
+
+        Args:
+            quick: look at some rows where there are many, spread evenly; the chances of the others
+                are NaN. Reports do.
 
         Raises:
             PassError: it was compiled without a structured target.
@@ -209,7 +215,8 @@ class Compilation(Portable):
         if self.coefficients is None:
             raise PassError("precision is that of a machine; compile for a structured target")
         open_ = self.stages[self.unpriced].program
-        return precision(self.program, self.coefficients, open_, self.lift_to(self.unpriced))
+        lift = self.lift_to(self.unpriced)
+        return precision(self.program, self.coefficients, open_, lift, quick)
 
     def reads_for(self, chance: float) -> Longs:
         """Return how many reads of each submission show the optimum of each of its rows.

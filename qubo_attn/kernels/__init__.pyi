@@ -9,6 +9,8 @@ from .certify import RelaxedRows as RelaxedRows
 from .certify import certify_rows as certify_rows
 from .chains import chain_bounds as chain_bounds
 from .chains import outside_couplings as outside_couplings
+from .chances import Chances as Chances
+from .chances import Temperatures as Temperatures
 from .chances import block_chances as block_chances
 from .check import whole_copies as whole_copies
 from .coefficients import (

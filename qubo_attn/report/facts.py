@@ -34,8 +34,10 @@ class Report:
         submissions: of each submission: variables, couplers, rows, qubits, longest chain; on a
             machine also ``auto_scale`` (what the machine's auto-scaling would divide by), lowest
             and highest chain strength, ``below_bound`` (chains that an optimum may break, as far as
-            is proved), ``feasible`` and ``optimum`` (chances of one read of its median row),
-            ``drowning`` (head and query of rows that are hardly ever feasible), calls and time.
+            is proved), ``looked_at`` (rows whose chances were worked out: all, unless there are
+            many), ``feasible`` and ``optimum`` (chances of one read of the median one of these;
+            None without any), ``drowning`` (head and query of those that are hardly ever feasible),
+            calls and time.
         target: name of the machine; None without one.
         chains: number of chains of each length.
         cache: folder and counts of the embedding cache; empty without one.
@@ -114,18 +116,26 @@ def _machine_lines(part: dict[str, Any]) -> list[str]:
     return [
         f"auto-scale {part['auto_scale']:.3f}, chain strength {low:.3g} to {high:.3g} "
         f"({part['below_bound']} of {part['variables']} chains not above the proved bound), "
-        f"a read of its median row is feasible with chance {part['feasible']:.2f}, optimal with "
-        f"{part['optimum']:.2f}; {_drowning(part)}",
+        f"{_chances(part)}",
         *([f"rows hotter than asked: {_listed(part['hotter'])}"] if part["hotter"] else []),
         f"{calls_text(part['calls'])}{time_text(part['milliseconds'])}",
     ]
 
 
-def _drowning(part: dict[str, Any]) -> str:
-    """Return which rows the machine's warmth drowns, and what would help."""
+def _chances(part: dict[str, Any]) -> str:
+    """Return what to expect of a read, which rows the warmth drowns, and what would help."""
+    looked = part["looked_at"]
+    if not looked:
+        return "too many rows to say what a read of each gives: see precision()"
+    text = (
+        f"a read of its median row is feasible with chance {part['feasible']:.2f}, optimal with "
+        f"{part['optimum']:.2f}; "
+    )
+    if looked < part["rows"]:
+        text += f"of {looked} rows looked at, "
     if not part["drowning"]:
-        return "no row drowns"
-    return (
+        return text + "no row drowns"
+    return text + (
         f"rows that drown: {_listed(part['drowning'])} (under {DROWNS:.0%} of reads feasible: "
         "fewer slots, shorter chains or another k would help)"
     )
@@ -172,7 +182,7 @@ def submission_facts(
     parts = compilation.submissions
     if compilation.placement is None:
         return tuple(_submission(part) for part in parts), {}
-    plan, precision = schedule(compilation, reads), compilation.precision()
+    plan, precision = schedule(compilation, reads), compilation.precision(quick=True)
     machine = {
         "reads": plan.reads,
         "calls": len(plan.calls),
@@ -228,16 +238,18 @@ def _ready(
     """Return facts of a submission on its machine."""
     assert part.physical is not None
     of_part = precision.submission == part.index
+    known = of_part & np.isfinite(precision.feasible)
     strength = part.physical.strength
-    drowning = np.flatnonzero(of_part & (precision.feasible < DROWNS))
+    drowning = np.flatnonzero(known & (precision.feasible < DROWNS))
     long = np.diff(part.physical.chain_ptr) > 1
     proved = np.array(list(part.chain_bound.values()))
     return {
         "auto_scale": part.auto_scale,
         "chain_strength": [float(strength.min()), float(strength.max())],
         "below_bound": int((long & (strength <= proved)).sum()),
-        "feasible": float(np.median(precision.feasible[of_part])),
-        "optimum": float(np.median(precision.optimum[of_part])),
+        "looked_at": int(known.sum()),
+        "feasible": float(np.median(precision.feasible[known])) if known.any() else None,
+        "optimum": float(np.median(precision.optimum[known])) if known.any() else None,
         "drowning": _names(precision, drowning),
         "hotter": _names(precision, np.flatnonzero(of_part & hotter)),
         "calls": [call.reads for call in calls],

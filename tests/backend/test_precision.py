@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import dimod
 import numpy as np
 import pytest
+from scipy import stats
 
 import qubo_attn as qa
 
@@ -23,7 +25,7 @@ def compiled(minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache) -> qa.Comp
 
 
 def enumerated(compiled: qa.CompiledAttention, row: int) -> tuple[float, float]:
-    """Chances of a feasible read and of the optimum, by Boltzmann's law of the logical model."""
+    """Chances of a feasible read and of the optimum, setting by setting of the long chains."""
     component = compiled.placement.component
     part = compiled.submissions[int(compiled.precision().submission[row])]
     ids = set(np.flatnonzero(component == row).tolist())
@@ -33,13 +35,24 @@ def enumerated(compiled: qa.CompiledAttention, row: int) -> tuple[float, float]:
     samples = dimod.ExactSolver().sample(model)
     target = compiled.recipe.target
     assert target is not None
-    weights = np.exp(-(samples.record.energy - samples.record.energy.min()) / target.temperature)
-    weights /= weights.sum()
-    keep = (samples.record.sample > 0).sum(axis=1)
-    good = keep == 3
-    least = samples.record.energy[good].min()
-    optimal = good & (samples.record.energy <= least + 1e-9)
-    return float(weights[good].sum()), float(weights[optimal].sum())
+    energy, ones = samples.record.energy, (samples.record.sample > 0).sum(axis=1)
+    good = ones == 3
+    optimal = good & (energy <= energy[good].min() + 1e-9)
+    long = np.array([len(part.embedding[v]) > 1 for v in samples.variables])
+    strength = compiled.coefficients.strength[np.array(samples.variables)]
+    hot = max(target.temperature, 0.2 * strength[long].mean())
+    settings: dict[bytes, list[int]] = {}
+    for state, sample in enumerate(samples.record.sample[:, long]):
+        settings.setdefault(sample.tobytes(), []).append(state)
+    first = np.exp(-(energy - energy.min()) / hot)
+    feasible = optimum = 0.0
+    for states in settings.values():
+        share = first[states].sum() / first.sum()
+        then = np.exp(-(energy[states] - energy[states].min()) / target.temperature)
+        then /= then.sum()
+        feasible += share * then[good[states]].sum()
+        optimum += share * then[optimal[states]].sum()
+    return float(feasible), float(optimum)
 
 
 def test_small_rows_have_the_chances_of_all_states(compiled: qa.CompiledAttention) -> None:
@@ -48,6 +61,23 @@ def test_small_rows_have_the_chances_of_all_states(compiled: qa.CompiledAttentio
         feasible, optimum = enumerated(compiled, row)
         assert table.feasible[row] == pytest.approx(feasible, rel=1e-6)
         assert table.optimum[row] == pytest.approx(optimum, rel=1e-6)
+
+
+def test_ties_and_rows_of_single_qubits_follow_boltzmann(cache: qa.EmbeddingCache) -> None:
+    """Without chains nothing freezes; equal optima count together."""
+    compiled = qa.compile(
+        [[[0.1, 0.1, 0.0]]], 1, select=qa.OneHot(), target="zephyr:2", cache=cache
+    )
+    target, table = compiled.recipe.target, compiled.precision()
+    assert target is not None
+    assert (compiled.placement.chain_lengths == 1).all()
+    form, sums = compiled.program.total(), {}
+    for bits in itertools.product((0, 1), repeat=3):
+        energy = form.energies(np.array([bits], float))[0]
+        sums[bits] = float(np.exp(-energy / table.temperature[0]))
+    whole, good = sum(sums.values()), [sums[bits] for bits in sums if sum(bits) == 1]
+    assert table.feasible[0] == pytest.approx(sum(good) / whole, rel=1e-9)
+    assert table.optimum[0] == pytest.approx(sum(sorted(good)[1:]) / whole, rel=1e-9)
 
 
 def test_large_rows_have_about_those_chances(
@@ -61,6 +91,46 @@ def test_large_rows_have_about_those_chances(
     steps = compiled.precision()
     assert np.corrcoef(exact.optimum, steps.optimum)[0, 1] > 0.9
     assert np.corrcoef(exact.feasible, steps.feasible)[0, 1] > 0.7
+
+
+def test_a_quick_answer_looks_at_some_rows(
+    compiled: qa.CompiledAttention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qubo_attn.backend import precision
+
+    whole = compiled.precision()
+    assert np.array_equal(compiled.precision(quick=True).feasible, whole.feasible)
+    monkeypatch.setattr(precision, "QUICK", int((2.0**10) * len(whole.feasible) / 4))
+    some = compiled.precision(quick=True)
+    known = np.isfinite(some.feasible)
+    assert 0 < known.sum() < len(known)
+    assert np.array_equal(some.feasible[known], whole.feasible[known])
+    assert np.array_equal(np.isfinite(some.optimum), known)
+    assert np.array_equal(some.temperature, whole.temperature)
+    report = compiled.report()
+    assert sum(part["looked_at"] for part in report.submissions) == known.sum()
+    assert " rows looked at, " in str(report)
+    assert f"(of {len(known)}; all would take long)" in compiled.html()
+
+
+def test_rows_that_the_machine_finds_hard_are_told_apart(
+    minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache
+) -> None:
+    """Predicted chances rank rows as a simulated machine's shares of reads do."""
+    compiled = qa.compile(
+        minilm["scores"],
+        12,
+        select=qa.ExactlyK(4),
+        objective="output",
+        values=minilm["value"],
+        target="zephyr:12",
+        cache=cache,
+    )
+    machine = qa.SimulatedMachine(compiled.recipe.target, seed=1)
+    result = compiled.solve(machine, num_reads=100, seed=1)
+    table = compiled.precision()
+    share = result.reads.feasible[table.head, table.query]
+    assert stats.spearmanr(table.feasible, share).statistic > 0.5
 
 
 def test_every_row_is_named_once(compiled: qa.CompiledAttention) -> None:

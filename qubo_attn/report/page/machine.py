@@ -36,18 +36,21 @@ def chains_section(lengths: Longs) -> str:
 
 def precision_section(compilation: Compilation) -> str:
     """Return the chance that a read of each row is its optimum, and which rows drown."""
-    precision = compilation.precision()
-    good = int((precision.feasible >= DROWNS).sum())
+    precision = compilation.precision(quick=True)
+    known = np.isfinite(precision.feasible)
+    feasible, optimum = precision.feasible[known], precision.optimum[known]
+    good = int((feasible >= DROWNS).sum())
+    some = "" if known.all() else f" (of {count(len(known))}; all would take long)"
     lead = (
         "A machine is warm: it returns good selections often, not always. The chance of a read "
         "follows from Boltzmann's law at the machine's temperature and the distance, in units of "
         "it, between the best selection and its neighbours. "
-        f"<b>{count(good)} of {plural(len(precision.feasible), 'row')}</b> give a feasible read "
+        f"<b>{count(good)} of {plural(len(feasible), 'row')}</b>{some} give a feasible read "
         f"at least once in {1 / DROWNS:.0f}; a read of the median row is feasible with chance "
-        f"{np.median(precision.feasible):.2f}. Fewer slots, shorter chains or another number of "
+        f"{np.median(feasible):.2f}. Fewer slots, shorter chains or another number of "
         "keys help rows that drown."
     )
-    plot = histogram(precision.optimum, "Rows by the chance that a read is the optimum", "chance")
+    plot = histogram(optimum, "Rows by the chance that a read is the optimum", "chance")
     return section("precision", "What a warm machine returns", lead, plot)
 
 
