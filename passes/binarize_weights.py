@@ -91,17 +91,19 @@ class BinarizeWeights:
                 "themselves; put binarize-weights{encoding=one-hot} before it"
             )
         upper = program.variables.upper
-        kinds = list(zip(encoding.tolist(), upper.tolist(), strict=True))
-        table = {kind: coefficients(*kind) for kind in set(kinds)}
-        parts = [table[kind] for kind in kinds]
-        counts = np.array([len(part) for part in parts])
+        kinds, kind = _kinds(encoding, upper)
+        table = [np.asarray(coefficients(*each), np.float64) for each in kinds]
+        sizes = np.array([len(part) for part in table])
+        counts = sizes[kind]
         ptr = pointers(counts)
         source = np.repeat(np.arange(len(program)), counts)
+        bit = np.arange(len(source)) - ptr[source]
         wide = upper[source] > 1
-        place = np.where(wide, np.arange(len(source)) - ptr[source], -1)
+        place = np.where(wide, bit, -1)
         variables = _bits(program.variables, source, place)
+        data = np.concatenate(table)[pointers(sizes)[kind[source]] + bit]
         matrix = sparse.csr_array(
-            (np.concatenate(parts), np.arange(len(source)), ptr), shape=(len(program), len(source))
+            (data, np.arange(len(source)), ptr), shape=(len(program), len(source))
         )
         matrix.eliminate_zeros()
         lift = Lift.of_matrix(matrix, np.zeros(len(program)))
@@ -136,6 +138,19 @@ class BinarizeWeights:
             return embedded_qubits(Cardinality.DENSE, bits, 1, self.topology)
 
         return cheapest(program.variables.upper, program.components, qubits)
+
+
+def _kinds(encoding: Array, upper: Array) -> tuple[list[tuple[str, int]], Longs]:
+    """Return the pairs of an encoding and a largest value, and which one each variable has."""
+    kinds: list[tuple[str, int]] = []
+    kind, rest = np.zeros(len(upper), np.int64), np.ones(len(upper), bool)
+    while rest.any():
+        first = int(rest.argmax())
+        same = (encoding == encoding[first]) & (upper == upper[first])
+        kind[same] = len(kinds)
+        kinds.append((str(encoding[first]), int(upper[first])))
+        rest &= ~same
+    return kinds, kind
 
 
 def _bits(variables: Variables, source: Longs, place: Longs) -> Variables:
