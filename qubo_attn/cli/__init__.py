@@ -15,6 +15,7 @@ from qubo_attn.cli.cache import cache_app
 from qubo_attn.cli.compile import compile_file
 from qubo_attn.cli.console import Commands
 from qubo_attn.cli.inspect import draw, inspect
+from qubo_attn.cli.jobs import job_app, submit
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.report import write_report
 from qubo_attn.cli.solve import solve
@@ -30,11 +31,13 @@ app = typer.Typer(
 )
 app.command("compile")(compile_file)
 app.command("solve")(solve)
+app.command("submit")(submit)
 app.command("inspect")(inspect)
 app.command("draw")(draw)
 app.command("report")(write_report)
 app.command("bench")(bench)
 app.command("passes")(list_passes)
+app.add_typer(job_app, name="job")
 app.add_typer(cache_app, name="cache")
 app.add_typer(target_app, name="target")
 

@@ -47,7 +47,6 @@ def solve(
     import numpy as np
 
     import qubo_attn as qa
-    from qubo_attn.common.files import path_of, writing
     from qubo_attn.report.facts import machine_text
 
     compiled = qa.load(folder)
@@ -68,12 +67,7 @@ def solve(
             **options,
         )
     if out is not None:
-        file = path_of("--out", out)
-        arrays = {"selected": result.selected, "weights": result.weights}
-        if result.context is not None:
-            arrays["context"] = result.context
-        with writing(file), file.open("wb") as stream:  # a name without .npz is kept as it is
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+        write_result(out, result)
     facts = solution_facts(compiled, result)
     lines = [str(result)]
     lines += [
@@ -85,6 +79,24 @@ def solve(
         facts["machine"] = compiled.report(1000 if reads is None else reads).machine
         lines.append(f"a machine would take {machine_text(facts['machine'])}")
     tell(as_json, facts, "\n".join(lines))
+
+
+def write_result(out: Path, result: AttentionResult) -> None:
+    """Write what was selected, and how it weighs, to an archive of arrays.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    import numpy as np
+
+    from qubo_attn.common.files import path_of, writing
+
+    file = path_of("--out", out)
+    arrays = {"selected": result.selected, "weights": result.weights}
+    if result.context is not None:
+        arrays["context"] = result.context
+    with writing(file), file.open("wb") as stream:  # a name without .npz is kept as it is
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
 def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict[str, Any]:

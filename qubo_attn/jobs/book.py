@@ -63,6 +63,17 @@ class Book:
         """Return the calls that a sampler has taken and not answered."""
         return [p for p in self.of(SENT) if p.machine == line.name]
 
+    def under_way(self, line: Line) -> list[str]:
+        """Return the problems of a sampler that are under way, those looked for that are unclear.
+
+        Raises:
+            TransportError: the service does not say.
+        """
+        ids = [p.id for p in self.flying(line)]
+        unclear = [self.label(p) for p in self.of(SENDING) if p.machine == line.name]
+        taken = line.transport.find(self.settings.run) if unclear else {}
+        return ids + [taken[label] for label in unclear if label in taken]
+
     def note(self, *changes: tuple[Progress, Mapping[str, Any]]) -> None:
         """Keep changes of calls in the journal, then take them over."""
         self.journal.note([{"call": p.call.number, **event} for p, event in changes])
@@ -241,6 +252,6 @@ def misfits(book: Book, machines: Sequence[Line]) -> list[tuple[Progress, Submis
     lost = []
     for p in book.of(NEW):
         errors = [line.misfit(book.work, p.call) for line in machines]
-        if errors[0] is not None and all(errors):
+        if all(errors) and errors and errors[0] is not None:
             lost.append((p, errors[0]))
     return lost

@@ -35,7 +35,7 @@ from qubo_attn.machine.target import Target
 _WAIT, _SHORTEST, _LONGEST = 1.0, 0.01, 1.0
 # How often an answer that does not read is fetched before its call is sent anew.
 _FETCHES = 2
-# What a repair returns: the calls that stand for some that no machine takes any more.
+# Returns calls in the place of some that no machine takes any more.
 Repair = Callable[[Target, list[Progress]], list[Call]]
 
 
@@ -43,7 +43,7 @@ class Engine:
     """Runs the calls of a job.
 
     Args:
-        book: how they stand; lines: the samplers that pull from the queue.
+        book, lines: how they stand, and the samplers that pull from the queue.
         before: called with each submission before it is sent first; None for nothing.
         repair: returns calls of today's graph; None where a call that no machine takes is an error.
         unsure: whether calls may have been sent of which the journal does not tell any more.
@@ -60,29 +60,27 @@ class Engine:
         self.book, self.lines, self._unsure = book, list(lines), unsure
         self._before, self._repair = before, repair
         self._shown = set[tuple[int, int]]()
-        self._machines: list[str | None] = []
         self._idle = _SHORTEST
 
     # -- what a job asks -----------------------------------------------------------------------
 
-    def run(self) -> Iterator[int]:
+    def run(self, sending: bool = True) -> Iterator[int]:
         """Go on until nothing is left to do; yield the number of every call that is done.
+
+        Args:
+            sending: whether calls are sent; else those are waited for that are under way.
 
         Raises:
             JobError: a call was refused, failed too often, or cannot be paid; nobody answers.
             SubmissionError: a submission fits no machine, and may not be repaired.
             KeyboardInterrupt: what no machine has begun is cancelled, and a note says how to go on.
         """
-        try:
-            if self.book.of(NEW, SENDING, SENT):
+        with self._interruptible():
+            left = (NEW, SENDING, SENT) if sending else (SENDING, SENT)
+            while self.book.of(*left):
                 self.look()
-            while self.book.of(NEW, SENDING, SENT):
-                yield from self.step()
+                yield from self.step(sending)
             self.book.raise_failed()
-        except KeyboardInterrupt as error:
-            self._interrupt()
-            error.add_note(self.book.kept())
-            raise
 
     def look(self) -> None:
         """Ask every machine for its graph of today, once, and see who takes what.
@@ -96,22 +94,25 @@ class Engine:
                 if line.ready and line.look() and self._unsure:
                     line.looked = self.book.adopt(line)
             self._check_alive()
-            if any(line.alive and not line.looked for line in self.lines):
+            if not any(line.ready for line in unknown):
                 self._pause()
         self._check_machines()
 
-    def step(self) -> list[int]:
+    def step(self, sending: bool = True) -> list[int]:
         """Send what there is room for, once, and collect what has come.
+
+        Args:
+            sending: whether anything is sent.
 
         Returns:
             Numbers of the calls that are done now.
         """
         self._settle()
         self._check_machines()
-        sent = self._send()
+        sent = sending and self._send()
         done = self._collect()
         self._check_alive()
-        if not self.book.of(SENDING, SENT):
+        if sending and not self.book.of(SENDING, SENT):
             self.book.raise_failed()
             self.book.check_budget()
         if sent or done:
@@ -123,10 +124,11 @@ class Engine:
     def send(self) -> None:
         """Send a first wave, unless a sampler computes while it is called."""
         if all(line.transport.batch > 1 for line in self.lines):
-            self.look()
-            self._settle()
-            self._send()
-            self._check_alive()
+            with self._interruptible():
+                self.look()
+                self._settle()
+                self._send()
+                self._check_alive()
 
     def cancel(self) -> None:
         """Cancel what no machine has begun; calls that run go on, the others are new again.
@@ -139,12 +141,11 @@ class Engine:
             ids = [p.id for p in flying]
             if not ids or not line.alive:
                 continue
-            told = line.cancel(ids)
-            states = line.states(ids, 0.0) if told else {}
+            if not line.cancel(ids):
+                raise self.book.stopped(line)
+            states = line.states(ids, 0.0)
             gone = [p for p in flying if states.get(p.id) == CANCELLED]
             self.book.note(*((p, {"state": NEW, "reason": CANCELLED}) for p in gone))
-            if not told:
-                raise self.book.stopped(line)
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -179,19 +180,18 @@ class Engine:
 
     def _post(self, line: Line, chosen: list[Progress]) -> None:
         """Send some calls, and note what came of each."""
-        requests, sending = [], []
+        sending = []
         for p in chosen:
             part = p.call.version, p.call.submission
             if self._before is not None and part not in self._shown:
                 self._shown.add(part)
                 self._before(self.book.work.submission(p.call))
-            event = {"state": SENDING, "tries": p.tries + 1, "machine": line.name, "id": ""}
-            sending.append((p, event))
+            event = {"state": SENDING, "tries": p.tries + 1, "machine": line.name}
+            sending.append((p, event | {"id": ""}))
         self.book.note(*sending)
         requests = [self.book.request(p) for p in chosen]
-        outcomes: Sequence[Receipt | TransportError]
         try:
-            outcomes = line.transport.send(requests)
+            outcomes: Sequence[Receipt | TransportError] = line.transport.send(requests)
         except Retryable as error:
             line.fail("send", error)
             if not error.unclear:
@@ -203,6 +203,8 @@ class Engine:
         else:
             line.well("send")
         pairs = list(zip(chosen, outcomes, strict=True))
+        graphs = {receipt.graph_id for receipt in outcomes if isinstance(receipt, Receipt)}
+        line.looked = line.looked and graphs <= {"", line.transport.graph_id}
         self.book.note(
             *(
                 (p, {"state": SENT, "id": receipt.id, "graph": receipt.graph_id})
@@ -274,6 +276,7 @@ class Engine:
                     if state == SOLVED:
                         self._fetch(line, p, come)
                     else:
+                        line.looked = False  # the machine may have changed
                         self.book.again(p, state)
             finally:
                 self.book.keep(list(come.values()))
@@ -303,24 +306,16 @@ class Engine:
     # -- samplers ------------------------------------------------------------------------------
 
     def _check_machines(self) -> None:
-        """Replace calls that no machine takes by calls of submissions repaired for today's.
-
-        Looked at again whenever a machine has changed or is gone.
-        """
+        """Replace calls that no machine takes by calls of submissions repaired for today's."""
         machines = [line for line in self.lines if line.alive]
-        now = [None if m.target is None else m.target.hash for m in machines]
-        if now == self._machines or not machines:
-            return
-        lost = misfits(self.book, machines)
-        if lost:
+        if lost := misfits(self.book, machines):
             calls, error = [p for p, _ in lost], lost[0][1]
             target = machines[0].target
-            if self._repair is None or target is None or error.facts.get("code") == "logical":
+            if self._repair is None or target is None or error.facts["code"] == "logical":
                 raise error
             self.book.progress += map(Progress, self._repair(target, calls))
-            gone = {"state": REPLACED, "reason": "a qubit or coupler in use is gone"}
+            gone = {"state": REPLACED, "reason": "a qubit or coupler is gone"}
             self.book.note(*((p, gone) for p in calls))
-        self._machines = now
 
     def _check_alive(self) -> None:
         """Raise where no sampler is of any use."""
@@ -336,10 +331,16 @@ class Engine:
         self.book.settings.retry.sleep(self._idle)
         self._idle = min(2 * self._idle, _LONGEST)
 
-    def _interrupt(self) -> None:
-        """Cancel what no machine has begun, and ask nobody what came of it: resuming will."""
-        for line in self.lines:
-            if line.alive and (flying := self.book.flying(line)):
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """On Ctrl-C cancel what no machine has begun; what came of it resuming will find out."""
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            for line in self.lines:
                 with contextlib.suppress(TransportError):
-                    line.transport.cancel([p.id for p in flying])
-        self.book.journal.note([{"event": "interrupted"}])
+                    if ids := self.book.under_way(line):
+                        line.transport.cancel(ids)
+            self.book.journal.note([{"event": "interrupted"}])
+            error.add_note(self.book.kept())
+            raise

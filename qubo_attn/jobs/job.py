@@ -87,8 +87,16 @@ class Job:
         passed = self._book.settings.retry.clock() - self._begun
         return JobStatus.of(self._book.progress, passed / came if came else None)
 
-    def as_completed(self) -> Iterator[CallStatus]:
+    @property
+    def how_to_go_on(self) -> str:
+        """How many answers are kept, where, and how to go on."""
+        return self._book.kept()
+
+    def as_completed(self, *, sending: bool = True) -> Iterator[CallStatus]:
         """Go on with the job, and yield every call as its answer comes.
+
+        Args:
+            sending: whether calls are sent; else those are waited for that are under way.
 
         Raises:
             JobError: a call was refused or failed too often, the budget is used, or no sampler is
@@ -105,7 +113,7 @@ class Job:
                 **self._book.facts(),
             )
         try:
-            for number in self._engine.run():
+            for number in self._engine.run(flag("sending", sending)):
                 yield CallStatus.of(self._book.progress[number])
         except GeneratorExit:  # whoever asked has enough for now
             raise

@@ -274,6 +274,30 @@ def test_the_graph_changes_during_a_job(compiled: qa.CompiledAttention, tmp_path
     assert same(again.result(partial=True), result)
 
 
+def test_the_graph_changes_while_calls_are_under_way(
+    compiled: qa.CompiledAttention, tmp_path: Path
+) -> None:
+    """The machine takes the calls, loses a qubit, and fails those that need it."""
+    way, target = service(tmp_path / "s"), compiled.recipe.target
+    part = compiled.submissions[15]
+    lost = part.embedding[int(part.variables[0])][0]
+    touched = [
+        p.index
+        for p in compiled.submissions
+        if lost in {q for c in p.embedding.values() for q in c}
+    ]
+    job = compiled.submit(way, reads=READS, folder=tmp_path / "j")
+    for index in touched:
+        (way.folder / "failed" / job.status().ids[index]).touch()
+    way._target = target.without([lost], [])
+    way._way.machine = way._way.sampler = qa.SimulatedMachine(way._target, seed=3)
+    result = job.result()
+    assert result.answered.all()
+    calls = job.status().calls
+    assert [call.submission for call in calls if call.state == "replaced"] == touched
+    assert all(call.state == "done" for call in calls[20:])
+
+
 def test_a_logical_model_never_goes_to_a_machine(tmp_path: Path) -> None:
     way = service(tmp_path / "s")
     with pytest.raises(qa.SubmissionError, match="without a structured target"):
