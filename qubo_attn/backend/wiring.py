@@ -155,7 +155,7 @@ class Wiring:
         within = self._ends[len(plan.coupling_of) :][np.argsort(chain, kind="stable")]
         return _Links(
             variable,
-            pointers(placement.chain_lengths[variable]),
+            own_array(pointers(placement.chain_lengths[variable])),
             pointers(np.bincount(chain, minlength=len(variable))),
             # Contiguous copies: the kernel is compiled for such arrays.
             within[:, 0].copy(),

@@ -31,7 +31,7 @@ from qubo_attn.formulations.recheck import Claims, proven
 from qubo_attn.ir.columns import Constraints
 from qubo_attn.ir.program import Program
 
-STEPS = 40
+STEPS = 24
 
 
 _PER_ROW = ("index", "weight", "slope", "margin", "method", "upper")

@@ -46,12 +46,13 @@ A row need not be priced by a square of its sum:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Floats, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
 from qubo_attn.common.threads import SUMS, by_rows
 from qubo_attn.formulations.walls import reach
 from qubo_attn.ir.columns import Constraints
@@ -93,11 +94,24 @@ class StepCosts(NamedTuple):
 
 def step_costs(program: Program, rows: Constraints) -> StepCosts:
     """Return the cost of a step up and of a step down of each row; see `kernels.step_costs`."""
-    o, counted = program.objective, rows.counted
-    columns = o.linear, program.variables.upper, o.squares(), o.adjacency()
-    return StepCosts(
-        *by_rows(lambda part: kernels.step_costs(counted.part(part), *columns), rows.ptr, SUMS)
-    )
+    o, upper, sizes = program.objective, program.variables.upper, np.diff(rows.ptr)
+    few = (sizes <= kernels.FEW_BITS) & (rows.rhs > 0.5) & (rows.rhs < kernels.FEW_KEPT + 0.5)
+    few &= rows.rhs < sizes - 0.5
+    few[rows.row[upper[rows.var] > 1]] = False
+    columns = o.linear, upper, o.squares(), o.adjacency()
+    up, down = np.empty(len(rows)), np.empty(len(rows))
+    for kernel, chosen in ((kernels.step_costs_of_few, few), (kernels.step_costs, ~few)):
+        if chosen.any():
+            part = rows if chosen.all() else rows.take(chosen)
+            up[chosen], down[chosen] = _step_costs(kernel, part, columns)
+    return StepCosts(up, down)
+
+
+def _step_costs(
+    kernel: Callable[..., tuple[Floats, Floats]], rows: Constraints, columns: tuple[Any, ...]
+) -> tuple[Array, ...]:
+    """Return the costs of rows that a kernel works out, in parts side by side."""
+    return by_rows(lambda part: kernel(rows.counted.part(part), *columns), rows.ptr, SUMS)
 
 
 def step_scale(costs: StepCosts, usual: Floats) -> Floats:

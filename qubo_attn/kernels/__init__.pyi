@@ -148,7 +148,10 @@ from .searching import SearchedRows as SearchedRows
 from .searching import search_rows as search_rows
 from .settling import settle_bits as settle_bits
 from .spread import spread_terms as spread_terms
+from .steps import FEW_BITS as FEW_BITS
+from .steps import FEW_KEPT as FEW_KEPT
 from .steps import step_costs as step_costs
+from .steps import step_costs_of_few as step_costs_of_few
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel
 from .unembedding import (

@@ -17,6 +17,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.kernels._jit import kernel
+from qubo_attn.kernels.order import longest_row
 from qubo_attn.kernels.relaxation import (
     convex_shift,
     good_selection,
@@ -85,17 +86,6 @@ def smallest_weight(k: int, need: Floats) -> tuple[float, float, int, int]:
 
 
 @kernel
-def _raise_bounds(constant: float, slopes: Floats, order: Floats, bounds: Floats) -> None:
-    """Raise the bounds on F(m), for every m, to those of a minorant."""
-    order[:] = slopes
-    sort_in_place(order)
-    total = constant
-    for m in range(1, len(slopes)):
-        total += order[m - 1]
-        bounds[m] = max(bounds[m], total)
-
-
-@kernel
 def certify_rows(
     rows: CountRows, linear: Floats, couplers: Adjacency, margin: Floats, steps: int
 ) -> RelaxedRows:
@@ -111,55 +101,68 @@ def certify_rows(
         steps: gradient steps of a relaxation.
     """
     ptr, var, count = rows
-    size = len(count)
+    size, longest = len(count), longest_row(ptr)
     slot = np.full(len(linear), -1, np.int64)
     weight, slope, upper = np.zeros(size), np.zeros(size), np.zeros(size)
-    lower = np.zeros(ptr[size] + size)
-    witness = np.zeros(ptr[size], np.uint8)
+    lower = np.empty(ptr[size] + size)
+    witness = np.empty(ptr[size], np.uint8)
+    need, stage = np.empty(longest + 1), np.empty(longest + 1, np.int64)
     for r in range(size):
         members = var[ptr[r] : ptr[r + 1]]
         n, k = len(members), count[r]
+        local, inverse, points = np.empty((n, n)), np.empty((n, n)), np.empty((n + 1, n))
+        fields, importance, slopes = np.empty(n), np.ones(n), np.empty(n)
         for s in range(n):
             slot[members[s]] = s
-        local = np.empty((n, n))
+            fields[s] = linear[members[s]]
         load_row(members, slot, couplers, local)
-        fields = linear[members].copy()
         unit = to_unit(local, fields)
-        room = margin[r] / unit
-        upper[r] = good_selection(local, fields, k, witness[ptr[r] : ptr[r + 1]])
-        start = ptr[r] + r
-        bounds = lower[start : start + n + 1]
-        bounds[:] = sorted_bounds(local, fields)
-        coupled = np.abs(local).max() > max(1e-14 * np.abs(fields).max(), 1e-140)
-        rounding = 1e-12 * (np.abs(fields).sum() + np.abs(local).sum())
-        need, x, slopes, order = np.empty(n + 1), np.empty(n), np.empty(n), np.empty(n)
-        plain, first_shift, inverse = np.empty(0), np.empty(0), np.empty((n, n))
-        relaxed = np.zeros(n + 1, np.bool_)
-        while True:
-            for m in range(n + 1):
-                need[m] = upper[r] - bounds[m] + room + rounding
-            weight[r], slope[r], above, below = smallest_weight(k, need)
-            tightened = False
-            # Without couplers sorting is exact, as it is for no key and for all; and below a weight
-            # of zero there is nothing to gain.
-            for m in (above, below):
-                if not coupled or weight[r] == 0.0 or not 0 < m < n or relaxed[m]:
-                    continue
-                if len(plain) == 0:
-                    plain = plain_shift(local, inverse)
-                    first_shift = convex_shift(local, plain, inverse, np.ones(n))
-                x[:] = m / n
-                constant = relax(local, fields, first_shift, m, steps, x, slopes)
-                _raise_bounds(constant, slopes, order, bounds)
-                # The shift costs most where x lies between its ends.
-                other = convex_shift(local, plain, inverse, x * (1.0 - x) + 0.02)
-                constant = relax(local, fields, other, m, steps, x, slopes)
-                _raise_bounds(constant, slopes, order, bounds)
-                relaxed[m], tightened = True, True
-            if not tightened:
-                break
-        bounds *= unit
-        weight[r], slope[r], upper[r] = weight[r] * unit, slope[r] * unit, upper[r] * unit
+        total, most_field, most_coupler = 0.0, 0.0, 0.0
         for s in range(n):
             slot[members[s]] = -1
+            total += abs(fields[s])
+            most_field = max(most_field, abs(fields[s]))
+            for u in range(n):
+                total += abs(local[s, u])
+                most_coupler = max(most_coupler, abs(local[s, u]))
+        best = good_selection(local, fields, k, witness[ptr[r] : ptr[r + 1]])
+        bounds = sorted_bounds(local, fields)
+        room = margin[r] / unit + 1e-12 * total
+        # How far the bound at each count is tightened: 2 is as tight as it gets. Sorting is exact
+        # for no key, for all, and without couplers.
+        coupled = most_coupler > max(1e-14 * most_field, 1e-140)
+        for m in range(n + 1):
+            stage[m] = 0 if coupled and 0 < m < n else 2
+        plain, even = fields, fields
+        if coupled:
+            plain = plain_shift(local, inverse)
+            even = convex_shift(local, plain, inverse, importance)
+        while True:
+            for m in range(n + 1):
+                need[m] = best - bounds[m] + room
+            weight[r], slope[r], above, below = smallest_weight(k, need[: n + 1])
+            # Below a weight of zero there is nothing to gain.
+            m = above if below < 0 or (above >= 0 and stage[above] <= stage[below]) else below
+            if weight[r] == 0.0 or m < 0 or stage[m] == 2:
+                break
+            x, shift = points[m], even
+            if stage[m] == 0:
+                for s in range(n):
+                    x[s] = m / n
+            else:
+                # The shift costs most where x lies between its ends.
+                for s in range(n):
+                    importance[s] = x[s] * (1.0 - x[s]) + 0.02
+                shift = convex_shift(local, plain, inverse, importance)
+            stage[m] += 1
+            # The first point only has to tell the shift where it lies.
+            total = relax(local, fields, shift, m, steps * stage[m] // 2, x, slopes)
+            # A minorant bounds F of every count.
+            sort_in_place(slopes)
+            for t in range(1, n):
+                total += slopes[t - 1]
+                bounds[t] = max(bounds[t], total)
+        weight[r], slope[r], upper[r] = weight[r] * unit, slope[r] * unit, best * unit
+        for m in range(n + 1):
+            lower[ptr[r] + r + m] = bounds[m] * unit
     return RelaxedRows(weight, slope, upper, lower, witness)

@@ -20,19 +20,19 @@ def outside_couplings(ends: Array, coupling: Floats, size: int) -> Floats:
 
 
 @kernel
-def _is_connected(n: int, start: int, link_u: Longs, link_v: Longs) -> bool:
-    """Return whether some links join the ``n`` qubits from ``start`` on."""
+def _is_connected(n: int, start: int, first: int, last: int, link_u: Longs, link_v: Longs) -> bool:
+    """Return whether links ``first`` to ``last`` join the ``n`` qubits from ``start`` on."""
     reached = np.zeros(n, np.bool_)
     reached[0] = True
-    grown = True
-    while grown:
-        grown = False
-        for e in range(len(link_u)):
+    count, before = 1, 0
+    while before < count < n:
+        before = count
+        for e in range(first, last):
             u, v = link_u[e] - start, link_v[e] - start
             if reached[u] != reached[v]:
                 reached[u] = reached[v] = True
-                grown = True
-    return bool(reached.all())
+                count += 1
+    return count == n
 
 
 @kernel
@@ -72,7 +72,7 @@ def chain_bounds(
             h_sum += abs(field[p])
         first, last = link_ptr[c], link_ptr[c + 1]
         if n > exact:
-            connected = _is_connected(n, start, link_u[first:last], link_v[first:last])
+            connected = _is_connected(n, start, first, last, link_u, link_v)
             bounds[c] = (x_all + h_sum) / 2.0 if connected else np.inf
             continue
         # Sides in Gray-code order: one qubit changes sides at a time, the last never does.

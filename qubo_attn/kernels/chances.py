@@ -204,8 +204,10 @@ def block_chances(
             pair = _of_all(members, rows, heat, b, state, form, limits)
         else:
             for t in range(len(members)):
-                if point[members[t]] != 0:
-                    move(members[t], 1, state, form, limits)
+                # A number, not a constant, for which `move` would be compiled once more.
+                step = point[members[t]] - 2 * state.x[members[t]]
+                if step != 0:
+                    move(members[t], step, state, form, limits)
             pair = _of_steps(members, heat, b, cross, state, form, limits)
         feasible[b], optimum[b] = pair
     return Chances(feasible, optimum)

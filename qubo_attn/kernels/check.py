@@ -36,12 +36,13 @@ def whole_copies(ptr: Longs, qubit: Longs, chains: int, edges: Array, graph: Wor
                 owner[qubit[p]] = c
     stack = np.empty(qubits, np.int64)
     reached = np.zeros(qubits, np.bool_)
-    met = np.empty((chains, chains), np.bool_)
+    met = np.zeros((chains, chains), np.bool_)
     for copy in range(copies):
         if not whole[copy]:
             continue
-        met[:] = False
         for c in range(chains):
+            for other in range(chains):
+                met[c, other] = False
             chain = copy * chains + c
             top, seen = 1, 1
             stack[0] = qubit[ptr[chain]]

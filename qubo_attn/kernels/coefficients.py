@@ -75,19 +75,25 @@ def redundancy_couplers(
 
 
 @kernel
-def _centre(key: Ints, values: Floats) -> Floats:
-    """Return the mean of the ``values``, shape (K, d), of a row's keys; none, of a row of all.
+def _centre(start: int, stop: int, key: Ints, values: Floats, mean: Floats) -> bool:
+    """Fill in the mean of the ``values``, shape (K, d), of a row's keys; not of a row of all.
 
     The values are those about their own mean, so that of all of them is zero.
+
+    Returns:
+        Whether the row has all keys.
     """
-    if len(key) == len(values):
-        return np.empty(0)
-    mean = np.zeros(values.shape[1])
-    for a in range(len(key)):
+    if stop - start == len(values):
+        return True
+    for f in range(len(mean)):
+        mean[f] = 0.0
+    for a in range(start, stop):
         vector = values[key[a]]
         for f in range(len(mean)):
             mean[f] += vector[f]
-    return mean / max(len(key), 1)
+    for f in range(len(mean)):
+        mean[f] /= max(stop - start, 1)
+    return False
 
 
 @kernel
@@ -125,30 +131,27 @@ def output_linear(
     for h in range(heads):
         for a in range(keys):
             length[h, a] = dot(centred[h, a], centred[h, a])
-    u = np.empty(d)
+    u, rest, centre = np.empty(d), np.empty(d), np.empty(d)
     for r in range(len(ptr) - 1):
-        centre = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]])
-        whole = len(centre) == 0
-        vectors = centred[head[r]] if whole else values[head[r]]
-        rest = np.zeros(d)
+        own, middle = values[head[r]], centred[head[r]]
+        whole = _centre(ptr[r], ptr[r + 1], key, own, centre)
+        for f in range(d):
+            rest[f] = 0.0
         for a in range(ptr[r], ptr[r + 1]):
-            p, vector = mass[a], vectors[key[a]]
+            p, about, vector = mass[a], middle[key[a]], own[key[a]]
             if whole:
                 for f in range(d):
-                    rest[f] += p * vector[f]
+                    rest[f] += p * about[f]
             else:
                 for f in range(d):
                     rest[f] += p * (vector[f] - centre[f])
         offset[r] = dot(rest, rest)
         for a in range(ptr[r], ptr[r + 1]):
-            p, vector = mass[a], vectors[key[a]]
-            if whole:
-                size, along = length[head[r], key[a]], dot(vector, rest)
-            else:
-                for f in range(d):
-                    u[f] = vector[f] - centre[f]
-                size, along = dot(u, u), dot(u, rest)
-            linear[a] = p * (p * size - 2.0 * along)
+            p, about, vector = mass[a], middle[key[a]], own[key[a]]
+            for f in range(d):
+                u[f] = about[f] if whole else vector[f] - centre[f]
+            size = length[head[r], key[a]] if whole else dot(u, u)
+            linear[a] = p * (p * size - 2.0 * dot(u, rest))
     return offset, linear
 
 
@@ -197,32 +200,30 @@ def output_couplers(
     pairs = count_pairs(chosen_ptr)
     i, j, bias = np.empty(pairs, np.int32), np.empty(pairs, np.int32), np.empty(pairs)
     d = values.shape[2]
+    centre = np.empty(d)
     t = 0
     for r in range(len(ptr) - 1):
         start, n = chosen_ptr[r], chosen_ptr[r + 1] - chosen_ptr[r]
         if n < 2:
             continue
-        centre = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]])
-        whole = len(centre) == 0
+        whole = _centre(ptr[r], ptr[r + 1], key, values[head[r]], centre)
         w = np.empty((n, d))
         # Turned, so that the products of one key with all later ones add up side by side.
         turned = np.empty((d, n))
         for a in range(n):
             e = chosen[start + a]
+            p, about, vector = mass[e], centred[head[r], key[e]], values[head[r], key[e]]
             row = w[a]
-            if whole:
-                row[:] = centred[head[r], key[e]]
-            else:
-                vector, p = values[head[r], key[e]], mass[e]
-                for f in range(d):
-                    row[f] = p * (vector[f] - centre[f])
+            for f in range(d):
+                row[f] = about[f] if whole else p * (vector[f] - centre[f])
             for f in range(d):
                 turned[f, a] = row[f]
         products = np.empty(n)
         for a in range(n):
             low = (a + 1) // 8 * 8
             later = products[low:]
-            later[:] = 0.0
+            for b in range(len(later)):
+                later[b] = 0.0
             add_products(w[a], turned, low, later)
             twice = 2.0 * mass[chosen[start + a]] if whole else 2.0
             for b in range(a + 1, n):

@@ -107,7 +107,9 @@ def squares_on(
 @kernel
 def ising_fields(linear: Floats, i: Ints, j: Ints, bias: Floats) -> Floats:
     """Return the fields h of the spin form of a binary form; its couplings are ``bias / 4``."""
-    h = linear / 2.0
+    h = np.empty(len(linear))
+    for v in range(len(h)):
+        h[v] = linear[v] / 2.0
     for t in range(len(bias)):
         quarter = bias[t] / 4.0
         h[i[t]] += quarter
@@ -139,7 +141,9 @@ def squared_fields(
         for e in range(ptr[r], ptr[r + 1]):
             paid = weight[r] * coef[e] * (coef[e] - 2.0 * rhs[r])
             added[var[e]] += paid + slope[r] * coef[e]
-    return linear + added
+    for v in range(len(linear)):
+        added[v] = linear[v] + added[v]
+    return added
 
 
 @kernel

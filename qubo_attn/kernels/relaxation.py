@@ -17,6 +17,12 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.kernels._jit import kernel
 
+# How fast slack falls, a sweep.
+_FALL = 0.3
+# What a diagonal has to spare over the largest row before it is lightened; how far all shifts of a
+# row are lightened as one, and how far each: slack of an entry, as shares of the largest row.
+_ROOM, _EVEN, _LAST = 0.05, 0.1, 3e-4
+
 
 @kernel
 def to_unit(local: Floats, fields: Floats) -> float:
@@ -28,12 +34,18 @@ def to_unit(local: Floats, fields: Floats) -> float:
     Returns:
         The power; 1 where nothing was divided.
     """
-    largest = max(np.abs(local).max(), np.abs(fields).max())
+    n, largest = len(fields), 0.0
+    for s in range(n):
+        largest = max(largest, abs(fields[s]))
+        for u in range(n):
+            largest = max(largest, abs(local[s, u]))
     if largest == 0.0 or 1e-12 < largest < 1e12 or not largest < np.inf:
         return 1.0
     unit = math.ldexp(1.0, 2 * ((math.frexp(largest)[1] - 1) // 2))
-    local /= unit
-    fields /= unit
+    for s in range(n):
+        fields[s] /= unit
+        for u in range(n):
+            local[s, u] /= unit
     return unit
 
 
@@ -41,8 +53,10 @@ def to_unit(local: Floats, fields: Floats) -> float:
 def good_selection(local: Floats, fields: Floats, k: int, chosen: Array) -> float:
     """Return the objective of a good selection of k keys: greedy, then best exchanges."""
     n = len(fields)
-    cost = fields.copy()
-    chosen[:] = 0
+    cost = np.empty(n)
+    for s in range(n):
+        cost[s] = fields[s]
+        chosen[s] = 0
     total = 0.0
     for _ in range(k):
         best = -1
@@ -87,92 +101,54 @@ def sort_in_place(values: Floats) -> None:
 def sorted_bounds(local: Floats, fields: Floats) -> Floats:
     """Return lower bounds on F(m): each chosen key meets the m - 1 couplers least for it."""
     n = len(fields)
-    ordered = np.empty((n, max(n - 1, 1)))
+    # The couplers of every key in order, least first: a column each, so that one step serves all.
+    ranked, passed = np.empty((n, n)), np.empty(n)
     for s in range(n):
-        t = 0
-        for u in range(n):
-            if u != s:
-                ordered[s, t] = local[s, u]
-                t += 1
-        sort_in_place(ordered[s, :t])
-    bounds = np.zeros(n + 1)
-    shares, part = fields.copy(), np.empty(n)
+        for a in range(n):
+            ranked[s, a] = np.inf
+            passed[a] = local[s, a]
+        passed[s] = np.inf
+        # Those there rise where the newcomer is less; it sinks to its place.
+        for t in range(s + 1):
+            for a in range(n):
+                low, high = min(passed[a], ranked[t, a]), max(passed[a], ranked[t, a])
+                ranked[t, a], passed[a] = low, high
+    bounds, shares, order = np.zeros(n + 1), passed, np.empty(n, np.int64)
+    for a in range(n):
+        shares[a], order[a] = fields[a], a
     for m in range(1, n + 1):
         if m > 1:
-            for s in range(n):
-                shares[s] += 0.5 * ordered[s, m - 2]
-        part[:] = shares
-        sort_in_place(part)
-        bounds[m] = part[:m].sum()
+            for a in range(n):
+                shares[a] += 0.5 * ranked[m - 2, a]
+        # By insertion; the order of one count is nearly that of the next.
+        for a in range(1, n):
+            key, b = order[a], a
+            while b > 0 and shares[order[b - 1]] > shares[key]:
+                order[b] = order[b - 1]
+                b -= 1
+            order[b] = key
+        for t in range(m):
+            bounds[m] += shares[order[t]]
     return bounds
 
 
 @kernel
-def _project(point: Floats, m: int, out: Floats) -> None:
-    """Project onto ``0 <= x <= 1, sum x = m``: Newton on the shift, kept within a bracket."""
-    n = len(point)
-    low, high = point[0] - 1.0, point[0]
-    mean = 0.0
-    for s in range(n):
-        low, high = min(low, point[s] - 1.0), max(high, point[s])
-        mean += point[s]
-    shift = min(max((mean - m) / n, low), high)
-    for _ in range(40):
-        total, inner = 0.0, 0
-        for s in range(n):
-            value = point[s] - shift
-            if value >= 1.0:
-                total += 1.0
-            elif value > 0.0:
-                total += value
-                inner += 1
-        if abs(total - m) < 1e-12 * n:
-            break
-        if total > m:
-            low = shift
-        else:
-            high = shift
-        if inner > 0:
-            shift += (total - m) / inner
-        if inner == 0 or not low < shift < high:
-            shift = 0.5 * (low + high)
-    for s in range(n):
-        out[s] = min(max(point[s] - shift, 0.0), 1.0)
-
-
-@kernel
-def plain_shift(local: Floats, inverse: Floats) -> Floats:
-    """Return one shift for all keys that makes ``local / 2`` plus it convex, with room to spare.
-
-    ``inverse`` is filled with the inverse of the shifted matrix.
-    """
-    n = len(local)
-    values = np.linalg.eigvalsh(local)
-    size = max(values[-1], -values[0])
-    shift = np.full(n, max(-0.5 * values[0], 0.0) + 0.25 * size)
-    matrix = 0.5 * local
-    for s in range(n):
-        matrix[s, s] = shift[s]
-    inverse[:] = np.linalg.inv(matrix)
-    return shift
-
-
-@kernel
-def _lightest(shift: Floats, inverse: Floats, importance: Floats, t: float, sweeps: int) -> None:
-    """Lighten a shift in place: minimise ``importance . shift - t log det`` for falling t.
+def _lightest(shift: Floats, inverse: Floats, importance: Floats, t: float, last: float) -> None:
+    """Lighten a shift in place: minimise ``importance . shift - t log det`` for t falling to last.
 
     One entry after another: the slack of entry s is one over the inverse's diagonal, and its best
     value is ``t / importance[s]``. ``inverse`` is kept up to date.
     """
     n = len(shift)
     column = np.empty(n)
-    for _ in range(sweeps):
-        t *= 0.3
+    while t > last:
+        t *= _FALL
         for s in range(n):
             change = t / importance[s] - 1.0 / inverse[s, s]
             shift[s] += change
             factor = change / (1.0 + change * inverse[s, s])
-            column[:] = inverse[s]
+            for a in range(n):
+                column[a] = inverse[s, a]
             for a in range(n):
                 share = factor * column[a]
                 for b in range(n):
@@ -180,22 +156,36 @@ def _lightest(shift: Floats, inverse: Floats, importance: Floats, t: float, swee
 
 
 @kernel
-def _is_convex(local: Floats, shift: Floats, slack: float) -> bool:
-    """Return whether ``local / 2`` plus the shift less ``slack`` has a Cholesky factor."""
-    n = len(shift)
-    factor = np.empty((n, n))
+def plain_shift(local: Floats, inverse: Floats) -> Floats:
+    """Return a shift that makes ``local / 2`` plus it convex, with room to spare.
+
+    It starts where the diagonal outweighs the rows, and is lightened evenly a little. ``inverse``
+    is filled with the inverse of the shifted matrix.
+    """
+    n, size = len(local), 0.0
+    shift, even = np.empty(n), np.ones(n)
     for a in range(n):
-        for b in range(a + 1):
-            total = 0.5 * local[a, b] if a != b else shift[a] - slack
-            for c in range(b):
-                total -= factor[a, c] * factor[b, c]
-            if a != b:
-                factor[a, b] = total / factor[b, b]
-            elif total <= 0.0:
-                return False
-            else:
-                factor[a, a] = np.sqrt(total)
-    return True
+        shift[a] = 0.0
+        for b in range(n):
+            inverse[a, b] = 0.5 * local[a, b]
+            shift[a] += abs(inverse[a, b])
+        size = max(size, shift[a])
+    for a in range(n):
+        shift[a] += _ROOM * size
+        inverse[a, a] = shift[a]
+    # Elimination in place; with such a diagonal no pivot is looked for.
+    for p in range(n):
+        pivot = 1.0 / inverse[p, p]
+        inverse[p, p] = 1.0
+        for b in range(n):
+            inverse[p, b] *= pivot
+        for a in range(n):
+            factor = inverse[a, p] if a != p else 0.0
+            inverse[a, p] = 0.0 if a != p else inverse[a, p]
+            for b in range(n):
+                inverse[a, b] -= factor * inverse[p, b]
+    _lightest(shift, inverse, even, size, _EVEN * size)
+    return shift
 
 
 @kernel
@@ -207,19 +197,66 @@ def convex_shift(local: Floats, start: Floats, inverse: Floats, importance: Floa
         start, inverse: what `plain_shift` returned and filled; not changed.
         importance: how much each entry of the shift costs, above 0.
     """
-    shift, work = start.copy(), inverse.copy()
-    size = 0.0
-    for s in range(len(shift)):
-        size = max(size, start[s])
-    _lightest(shift, work, importance, size, 7)
-    # Rounding may leave a trace of negative curvature; a factor, or the eigenvalue, proves it gone.
-    shift += 1e-12 * size
-    if not _is_convex(local, shift, 1e-13 * size):
-        matrix = 0.5 * local
-        for s in range(len(shift)):
-            matrix[s, s] = shift[s]
-        shift += max(-np.linalg.eigvalsh(matrix)[0], 0.0) * (1.0 + 1e-9) + 1e-12 * size
+    n, size = len(start), 0.0
+    shift, work = np.empty(n), np.empty((n, n))
+    for a in range(n):
+        shift[a], total = start[a], 0.0
+        for b in range(n):
+            work[a, b] = inverse[a, b]
+            total += abs(0.5 * local[a, b])
+        size = max(size, total)
+    _lightest(shift, work, importance, _FALL * _FALL * size, _LAST * size)
+    # Rounding may leave a trace of negative curvature; a Cholesky factor of what is a little less
+    # proves it gone.
+    more, convex = 1e-12 * size, False
+    while not convex and more < size:
+        convex = True
+        for a in range(n):
+            shift[a] += more
+            for b in range(a + 1):
+                total = 0.5 * local[a, b] if a != b else shift[a] - 0.1 * more
+                for c in range(b):
+                    total -= work[a, c] * work[b, c]
+                if a != b:
+                    work[a, b] = total / work[b, b]
+                else:
+                    convex = convex and total > 0.0
+                    work[a, a] = math.sqrt(max(total, 1e-300))
+        more *= 2.0
     return shift
+
+
+@kernel
+def _multiplier(point: Floats, pace: Floats, m: int, start: float) -> float:
+    """Return the number c for which ``point - c pace``, held within 0 and 1, adds up to m.
+
+    Newton's method from ``start``, kept within a bracket.
+    """
+    n = len(point)
+    low, high, at = -np.inf, np.inf, start
+    for _ in range(40):
+        total, slope = 0.0, 0.0
+        for s in range(n):
+            value = point[s] - at * pace[s]
+            total += min(max(value, 0.0), 1.0)
+            slope += pace[s] if 0.0 < value < 1.0 else 0.0
+        # Any point gives a bound; this is close enough for a good one.
+        if abs(total - m) < 1e-9 * n:
+            break
+        if total > m:
+            low = at
+        else:
+            high = at
+        at = at + (total - m) / slope if slope > 0.0 else np.inf
+        if not low < at < high:
+            if low == -np.inf or high == np.inf:
+                first, last = np.inf, -np.inf
+                for s in range(n):
+                    first = min(first, (point[s] - 1.0) / pace[s])
+                    last = max(last, point[s] / pace[s])
+                low, high = max(low, first), min(high, last)
+            at = 0.5 * (low + high)
+    return at
 
 
 @kernel
@@ -235,7 +272,8 @@ def relax(
     """Return the constant of a minorant that is good at m keys, and fill its ``slopes``.
 
     Accelerated projected gradient over ``sum x = m, 0 <= x <= 1`` looks for the point of the best
-    tangent, from ``x`` on, and leaves it there.
+    tangent, from ``x`` on, and leaves it there. Every key has a pace of its own: the sum of its row
+    of the form's matrix, without signs, bounds the curvature that it meets.
 
     Args:
         local, fields, shift: the row, made convex by the shift.
@@ -245,42 +283,44 @@ def relax(
         slopes: filled.
     """
     n = len(fields)
-    steep = 0.0
+    pace, y = np.empty(n), np.empty(n)
     for s in range(n):
         total = 2.0 * shift[s]
         for u in range(n):
             total += abs(local[s, u])
-        steep = max(steep, total)
-    y, new, part = x.copy(), x.copy(), np.empty(n)
-    gradient = np.empty(n)
-    momentum, best, constant = 1.0, -np.inf, 0.0
+        pace[s] = 1.0 / total
+        y[s] = x[s]
+    momentum, at = 1.0, 0.0
     for step in range(steps + 1):
-        at = y if step < steps else x
         for s in range(n):
-            total = fields[s] - shift[s] + 2.0 * shift[s] * at[s]
-            for u in range(n):
-                total += local[s, u] * at[u]
-            gradient[s] = total
-        if step % 8 == 0 or step == steps:
-            value = 0.0
+            slopes[s] = fields[s] - shift[s] + 2.0 * shift[s] * y[s]
+        for u in range(0, n - 3, 4):
+            y0, y1, y2, y3 = y[u], y[u + 1], y[u + 2], y[u + 3]
             for s in range(n):
-                # The form's value is half of x.(gradient + linear part).
-                value += 0.5 * at[s] * (fields[s] - shift[s] - gradient[s])
-            part[:] = gradient
-            sort_in_place(part)
-            bound = value + part[:m].sum()
-            if bound > best:
-                best, constant = bound, value
-                slopes[:] = gradient
+                slopes[s] += (
+                    local[u, s] * y0
+                    + local[u + 1, s] * y1
+                    + local[u + 2, s] * y2
+                    + local[u + 3, s] * y3
+                )
+        for u in range(n - n % 4, n):
+            for s in range(n):
+                slopes[s] += local[u, s] * y[u]
         if step == steps:
             break
         for s in range(n):
-            part[s] = y[s] - gradient[s] / steep
-        _project(part, m, new)
-        later = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum * momentum))
-        ratio = (momentum - 1.0) / later
+            y[s] -= slopes[s] * pace[s]
+        at = _multiplier(y, pace, m, at)
+        later = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * momentum * momentum))
+        # The last step ends at the point itself: no momentum.
+        ratio = (momentum - 1.0) / later if step < steps - 1 else 0.0
         for s in range(n):
-            y[s] = new[s] + ratio * (new[s] - x[s])
-            x[s] = new[s]
+            new = min(max(y[s] - at * pace[s], 0.0), 1.0)
+            y[s] = new + ratio * (new - x[s])
+            x[s] = new
         momentum = later
+    constant = 0.0
+    for s in range(n):
+        # The form's value is half of x.(gradient + linear part).
+        constant += 0.5 * y[s] * (fields[s] - shift[s] - slopes[s])
     return constant

@@ -1,4 +1,11 @@
-"""Costs of one corrective step in rows that add up to too little, or to too much."""
+"""Costs of one corrective step in rows that add up to too little, or to too much.
+
+Below its count k, a row's other variables add up to at most k - 1. The variable that is raised may
+be picked; those at their largest value cannot be, and their largest values add up to at most k - 1,
+so the cheapest variables are passed over only so far. Likewise above k, where at least k lie on the
+others, and only variables above zero can be lowered. For bits this reads: the k-th cheapest
+addition and the (n - k)-th cheapest removal.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,109 @@ from qubo_attn.kernels.order import kth_smallest, longest_row
 from qubo_attn.kernels.rows import Adjacency, CountRows
 
 # Rows of bits up to this size that keep at most so many have all their bits looked at side by side.
-_SIZE, _KEPT = 64, 16
+FEW_BITS, FEW_KEPT = 64, 16
+
+
+@kernel
+def _sink(values: Floats, sign: float, best: Floats, count: int) -> None:
+    """Fill ``best`` with the ``count`` largest of the values times ``sign``, largest first."""
+    for t in range(count):
+        best[t] = -np.inf
+    for s in range(len(values)):
+        value = sign * values[s]
+        # Those in ``best`` fall; each newcomer sinks to its place, and the least drops out.
+        for t in range(count):
+            high, low = max(value, best[t]), min(value, best[t])
+            best[t], value = high, low
+
+
+@kernel
+def _best(values: Floats, sign: float, count: int, room: Floats) -> float:
+    """Return the largest sum of ``count`` of the values times ``sign``."""
+    _sink(values, sign, room, count)
+    total = 0.0
+    for t in range(count):
+        total += room[t]
+    return total
+
+
+@kernel
+def step_costs_of_few(
+    rows: CountRows, linear: Floats, upper: Ints, square: Floats, couplers: Adjacency
+) -> tuple[Floats, Floats]:
+    """Return what `step_costs` does, of rows of few bits that keep some of them and not all.
+
+    Args:
+        rows: at most ``FEW_BITS`` bits each, of which at most ``FEW_KEPT`` are kept.
+        linear, upper, square, couplers: see `step_costs`.
+    """
+    ptr, var, count = rows
+    first, neighbour, value = couplers
+    slot = np.full(len(linear), -1, np.int64)
+    raised, lowered = np.empty(len(count)), np.empty(len(count))
+    for r in range(len(count)):
+        members = var[ptr[r] : ptr[r + 1]]
+        n, k = len(members), count[r]
+        # Transposed, so that the same step of each bit is one vector.
+        local, ranked = np.zeros((n, n)), np.zeros((k, n))
+        up, down, passed = np.empty(n), np.empty(n), np.empty(n)
+        most, least, below = np.zeros(n), np.zeros(n), np.zeros(n)
+        for s in range(n):
+            slot[members[s]] = s
+        for a in range(n):
+            v = members[a]
+            high, low = 0.0, 0.0
+            for e in range(first[v], first[v + 1]):
+                s = slot[neighbour[e]]
+                if s >= 0:
+                    local[s, a] = value[e]
+                else:
+                    high += max(value[e], 0.0) * upper[neighbour[e]]
+                    low += min(value[e], 0.0) * upper[neighbour[e]]
+            up[a] = linear[v] + square[v] + high
+            down[a] = -linear[v] - square[v] - low
+        # A bit costs most to add with the largest sum of at most k - 1 couplers, and to remove with
+        # the smallest of at least k.
+        for s in range(n):
+            slot[members[s]] = -1
+            for a in range(n):
+                passed[a] = local[s, a]
+                least[a] += min(passed[a], 0.0)
+                below[a] += 1.0 if passed[a] < 0.0 else 0.0
+            # Those ranked fall; each newcomer sinks to its place, and the last drops out.
+            for t in range(k - 1):
+                for a in range(n):
+                    high, low = max(passed[a], ranked[t, a]), min(passed[a], ranked[t, a])
+                    ranked[t, a], passed[a] = high, low
+        fewest = np.inf
+        for a in range(n):
+            fewest = min(fewest, below[a])
+            for t in range(k - 1):
+                most[a] += ranked[t, a]
+        if fewest < k:
+            # All below zero, and of the k smallest those above it.
+            for t in range(k):
+                for a in range(n):
+                    ranked[t, a] = np.inf
+            for s in range(n):
+                for a in range(n):
+                    passed[a] = local[s, a]
+                passed[s] = np.inf
+                for t in range(k):
+                    for a in range(n):
+                        high, low = max(passed[a], ranked[t, a]), min(passed[a], ranked[t, a])
+                        ranked[t, a], passed[a] = low, high
+            for a in range(n):
+                for t in range(k):
+                    least[a] += max(ranked[t, a], 0.0)
+        for a in range(n):
+            up[a] += most[a]
+            down[a] -= least[a]
+        _sink(up, -1.0, passed, k)
+        raised[r] = -passed[k - 1]
+        _sink(down, 1.0, passed, k + 1)
+        lowered[r] = passed[k]
+    return raised, lowered
 
 
 @kernel
@@ -40,78 +149,6 @@ def _extremes(values: Floats, most: int, least: int, room: Floats) -> tuple[floa
         else:
             largest = _best(values, 1.0, most, room)
     return largest, smallest
-
-
-@kernel
-def _best(values: Floats, sign: float, count: int, room: Floats) -> float:
-    """Return the largest sum of ``count`` of the values times ``sign``."""
-    _sink(values, sign, room[:count])
-    return float(room[:count].sum())
-
-
-@kernel
-def _sink(values: Floats, sign: float, best: Floats) -> None:
-    """Fill ``best`` with the largest of the values times ``sign``, largest first."""
-    best[:] = -np.inf
-    for s in range(len(values)):
-        value = sign * values[s]
-        # Those in ``best`` fall; each newcomer sinks to its place, and the least drops out.
-        for t in range(len(best)):
-            high, low = max(value, best[t]), min(value, best[t])
-            best[t], value = high, low
-
-
-@kernel
-def _extremes_of_all(
-    local: Floats, k: int, room: Floats, value: Floats, largest: Floats, smallest: Floats
-) -> None:
-    """Fill in what `_extremes` gives of each row of a symmetric matrix, at most k - 1, at least k.
-
-    All of them at once: the same step of each is one vector.
-
-    Args:
-        local: shape (n, n).
-        k: from 1.
-        room, value: overwritten, shapes (2 k - 1, n) and (n,).
-        largest, smallest: filled, shape (n,).
-    """
-    n = len(local)
-    room[:], largest[:], smallest[:], value[:] = 0.0, 0.0, 0.0, 0.0
-    for s in range(n):
-        column = local[s]
-        for a in range(n):
-            smallest[a] += min(column[a], 0.0)
-            value[a] += 1.0 if column[a] < 0.0 else 0.0
-    enough = value.min() >= k
-    best = room[: k - 1]
-    for s in range(n):
-        # Those in the room fall; each newcomer sinks to its place, and the last drops out.
-        value[:] = local[s]
-        value[s] = 0.0
-        for t in range(k - 1):
-            ranked = best[t]
-            for a in range(n):
-                high, low = max(value[a], ranked[a]), min(value[a], ranked[a])
-                ranked[a], value[a] = high, low
-    for t in range(k - 1):
-        for a in range(n):
-            largest[a] += best[t, a]
-    if enough:
-        return
-    # All below zero, and of the k smallest those above it.
-    least = room[k - 1 :]
-    least[:] = np.inf
-    for s in range(n):
-        value[:] = local[s]
-        value[s] = np.inf
-        for t in range(k):
-            ranked = least[t]
-            for a in range(n):
-                high, low = max(value[a], ranked[a]), min(value[a], ranked[a])
-                ranked[a], value[a] = low, high
-    for t in range(k):
-        for a in range(n):
-            smallest[a] += max(least[t, a], 0.0)
 
 
 @kernel
@@ -158,12 +195,6 @@ def step_costs(
 ) -> tuple[Floats, Floats]:
     """Bound what one corrective unit step costs in a row that adds up to too little, or too much.
 
-    Below its count k, a row's other variables add up to at most k - 1. The variable that is raised
-    may be picked; those at their largest value cannot be, and their largest values add up to at
-    most k - 1, so the cheapest variables are passed over only so far. Likewise above k, where at
-    least k lie on the others, and only variables above zero can be lowered. For bits this reads:
-    the k-th cheapest addition and the (n - k)-th cheapest removal.
-
     Args:
         rows: the rows and what each adds up to.
         linear, upper: of each variable; square: the coefficient of its square, 0 for bits.
@@ -179,8 +210,6 @@ def step_costs(
     raised, lowered = np.full(len(count), -np.inf), np.full(len(count), -np.inf)
     longest = longest_row(ptr)
     # Made once for all rows: to ask for memory takes longer than to look at a short row.
-    most_few = min(longest, _SIZE)
-    matrix, ranked = np.empty(most_few**2), np.empty((2 * _KEPT - 1) * most_few)
     every = np.empty(6 * longest)
     for r in range(len(count)):
         members = var[ptr[r] : ptr[r + 1]]
@@ -193,23 +222,18 @@ def step_costs(
             slot[members[s]] = s
             full += upper[members[s]]
         bits = full == n
-        few = bits and n <= _SIZE and 0 < k < min(n, _KEPT + 1)
         for a in range(n):
             v = members[a]
             high, low = 0.0, 0.0
-            row = matrix[a * n : (a + 1) * n] if few else values
-            row[:] = 0.0
+            values[:] = 0.0
             for e in range(first[v], first[v + 1]):
                 s = slot[neighbour[e]]
                 if s >= 0:
-                    row[s] = value[e]
+                    values[s] = value[e]
                 else:
                     high += max(value[e], 0.0) * upper[neighbour[e]]
                     low += min(value[e], 0.0) * upper[neighbour[e]]
-            if few:
-                # All of them at once, below.
-                most[a], least[a] = 0.0, 0.0
-            elif bits:
+            if bits:
                 # The last value takes the place of this key itself, which is zero.
                 values[a] = values[n - 1]
                 most[a], least[a] = _extremes(values[: n - 1], max(k - 1, 0), k, scratch)
@@ -225,19 +249,6 @@ def step_costs(
             down[a] = -linear[v] - min(steep, flat) - low - least[a]
         for s in range(n):
             slot[members[s]] = -1
-        if few:
-            local = matrix[: n * n].reshape(n, n)
-            _extremes_of_all(
-                local, k, ranked[: (2 * k - 1) * n].reshape(2 * k - 1, n), values, most, least
-            )
-            for a in range(n):
-                up[a] += most[a]
-                down[a] -= least[a]
-            # Short and without branches, which would be as good as random.
-            _sink(up, -1.0, scratch[:k])
-            _sink(down, 1.0, values[: k + 1])
-            raised[r], lowered[r] = -scratch[k - 1], values[k]
-            continue
         if bits:
             if k > 0:
                 raised[r] = kth_smallest(up, min(k, n))

@@ -157,24 +157,19 @@ def warm_weights(
         for s in range(n):
             slot[members[s]] = s
         local, outside, fields = np.empty((n, n)), np.zeros((n, 2)), np.empty(n)
+        square, most, top = np.empty(n), np.empty(n), np.empty(n)
         load_row(members, slot, couplers, local)
         for s in range(n):
-            fields[s] = linear[members[s]]
+            v = members[s]
+            fields[s], square[s], most[s] = linear[v], form.square[v], form.upper[v]
+            top[s] = warmth.top[v]
             for e in range(couplers.ptr[members[s]], couplers.ptr[members[s] + 1]):
                 if slot[couplers.neighbour[e]] < 0:
                     outside[s, 0] += abs(couplers.value[e])
                     outside[s, 1] += couplers.value[e]
         for s in range(n):
             slot[members[s]] = -1
-        row = _Row(
-            local,
-            outside,
-            fields,
-            form.square[members],
-            form.upper[members].astype(np.float64),
-            warmth.top[members],
-            k,
-        )
+        row = _Row(local, outside, fields, square, most, top, k)
         start, need = ptr[r] + r, np.empty(n + 1)
         margin, weight, slope, scale = floor[r], 0.0, 0.0, 0.0
         for _ in range(_ROUNDS):

@@ -424,6 +424,17 @@ def step_costs(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def step_costs_of_few(g: Generator) -> tuple[Any, ...]:
+    counted, linear, upper, couplers, _ = _choice(g, wide=False)
+    sizes = np.diff(counted.ptr)
+    few = np.flatnonzero((counted.keep > 0) & (counted.keep < sizes))
+    keep, ptr = counted.keep[few], np.r_[0, np.cumsum(sizes[few])]
+    var = [counted.var[counted.ptr[r] : counted.ptr[r + 1]] for r in few]
+    rows = kernels.CountRows(ptr, np.concatenate([counted.var[:0], *var]), keep)
+    return rows, linear, upper, g.normal(size=len(linear)), couplers
+
+
+@case
 def common_steps(g: Generator) -> tuple[Any, ...]:
     block = g.integers(0, 3, 9)
     value = g.integers(-6, 7, 9) / 4.0

@@ -414,6 +414,11 @@ def step_costs(
 
 
 @twin
+def step_costs_of_few(*arguments: Any) -> Any:
+    return step_costs(*arguments)
+
+
+@twin
 def sums_before(ptr: Array, values: Array) -> Array:
     rows = [values[a:b] for a, b in pairwise(ptr)]
     return np.concatenate([np.cumsum(np.r_[0.0, row])[:-1] for row in rows] or [values])
