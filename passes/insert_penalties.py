@@ -46,7 +46,7 @@ from qubo_attn.formulations.proofs import step_costs, step_scale
 from qubo_attn.formulations.slack import add_slack
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
-from qubo_attn.formulations.warm import warmed
+from qubo_attn.formulations.warm import asked_margin, warmed
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -93,8 +93,7 @@ class InsertPenalties:
             share of 0.05.
         at_most: what upper bounds get: ``"unary"`` slack (the default: coefficients of one size),
             ``"binary"`` slack (fewer bits), or ``"unbalanced"`` (no bits, no promise).
-        relax: try the convex relaxation besides step costs; smaller weights, for about a
-            third of a millisecond a row.
+        relax: try the convex relaxation besides step costs: smaller weights, but slower.
         linear: price dense rows that keep exactly k by a slope alone, A = 0, proven or not: no
             couplers. Rows without proof promise nothing; ``solve(multiplier_steps=)`` moves their
             slopes.
@@ -248,11 +247,12 @@ class InsertPenalties:
         note = ""
         # Where the temperature says how much is enough, this only tells a row without any
         # objective from its infeasible points.
-        share = 1e-3 if self.is_warm else self.share
-        margin = share * step_scale(costs, usual_sizes(program, index, size))
-        proof = certify(program, index, margin, relax=self.relax, form=shape, costs=costs)
+        scale = step_scale(costs, usual_sizes(program, index, size))
+        margin = (1e-3 if self.is_warm else self.share) * scale
+        asked = asked_margin(margin, scale, shape) if self.is_warm else margin
+        proof = certify(program, index, asked, relax=self.relax, form=shape, costs=costs)
         if self.is_warm:
-            warmth = cast(float, self.temperature)
+            proof, warmth = replace(proof, margin=margin), cast(float, self.temperature)
             proof, note = warmed(proof, costs, self.topology, warmth, self.aim)
             margin = proof.margin
         if not self.linear:

@@ -34,6 +34,11 @@ _OF_SHAPES = 4.0
 _SHARES = {Method.WALLS: 0.125, Method.SWITCHES: 0.5}
 
 
+# Margin for which bounds are tightened before the temperature's is known, as a share of the largest
+# cost of a step: about what machines of today ask for.
+_ASKED = 0.1
+
+
 class Ranges(NamedTuple):
     """Largest coefficients that a machine takes, as numbers above zero.
 
@@ -48,6 +53,18 @@ class Ranges(NamedTuple):
 
 RANGES = {"zephyr": Ranges(6.0, 1.0, 2.0), "pegasus": Ranges(4.0, 1.0, 2.0)}
 _PLAIN = Ranges(1.0, 1.0, 1.0)
+
+
+def asked_margin(margin: Floats, scale: Floats, form: Array) -> Floats:
+    """Return the margin for which bounds are tightened: that of dense rows is found from them.
+
+    Args:
+        margin: least margin of each row.
+        scale: largest cost of a corrective step of each row.
+        form: the `Cardinality` of each row.
+    """
+    dense = form == Cardinality.DENSE
+    return np.asarray(np.where(dense, np.maximum(margin, _ASKED * scale), margin))
 
 
 def warmed(
