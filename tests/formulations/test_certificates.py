@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn import kernels
 from qubo_attn.formulations.certificates import Certificates, certify
+from qubo_attn.formulations.proofs import step_costs
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.program import build_program
 from qubo_attn.kernels.certify import smallest_weight
@@ -180,3 +182,16 @@ def test_rows_of_whole_numbers(seed: int) -> None:
     qa.validate(program, rewrite)
     assert rewrite.certificates is not None
     assert rewrite.certificates.recheck(exact=True) == []
+
+
+def test_steps_of_small_and_other_rows_go_to_their_places() -> None:
+    """Rows of few bits have a kernel of their own; the costs are those of the general one."""
+    scores = np.random.default_rng(5).normal(size=(2, 3, 20))
+    attention = Attention.check(scores, 2, values=np.random.default_rng(6).normal(size=(2, 20, 4)))
+    for k in (3, 17, 20):
+        select = qa.AtMostK(k) if k == 20 else qa.ExactlyK(k)
+        program = build_program(attention, (qa.Output(),) * 2, (select, qa.ExactlyK(2)))
+        rows, o = program.constraints, program.objective
+        upper = program.variables.upper
+        general = kernels.step_costs(rows.counted, o.linear, upper, o.squares(), o.adjacency())
+        np.testing.assert_allclose(step_costs(program, rows), general, rtol=1e-12)
