@@ -65,12 +65,16 @@ class Newcomer:
         return "".join(told)
 
     def run(self, command: list[str]) -> str:
-        """Run one command in the clone."""
+        """Run one command in the clone; return what it printed."""
+        return self.streams(command)[0]
+
+    def streams(self, command: list[str]) -> tuple[str, str]:
+        """Run one command in the clone; return standard output and standard error."""
         result = subprocess.run(
             command, cwd=self.clone, env=self.env, capture_output=True, text=True, check=False
         )
         assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-        return result.stdout
+        return result.stdout, result.stderr
 
 
 def _commands(block: Block) -> list[list[str]]:
@@ -102,3 +106,23 @@ def test_the_path_of_a_newcomer(tmp_path: Path) -> None:
     code = "import qubo_attn; print(qubo_attn.__file__)"
     where = newcomer.run(["python", "-I", "-c", code])
     assert Path(where.strip()).is_relative_to(newcomer.site)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the README's commands are a shell's")
+def test_a_first_run_says_that_it_compiles_and_a_second_compiles_nothing(tmp_path: Path) -> None:
+    newcomer = Newcomer(tmp_path)
+    kernels = tmp_path / "kernels"
+    newcomer.env |= {"NUMBA_CACHE_DIR": str(kernels), "QUBO_ATTN_CACHE": str(tmp_path / "kept")}
+    install, *commands = _commands(blocks(ROOT / "README.md")[0])
+    newcomer.run(install)
+    before: set[Path] = set()
+    for command in commands:
+        _, told = newcomer.streams(command)
+        *lines, last = told.splitlines()
+        assert {line.split(":")[0] for line in lines} == {"compiling kernels, once"}
+        kept = set(kernels.rglob("*.nbc"))
+        assert last.startswith(f"kernels compiled: {len(kept - before)}, in ")
+        before = kept
+    for command in commands:
+        assert newcomer.streams(command)[1] == ""
+    assert set(kernels.rglob("*.nbc")) == before

@@ -20,6 +20,7 @@ from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.report import write_report
 from qubo_attn.cli.solve import solve
 from qubo_attn.cli.target import target_app
+from qubo_attn.cli.warm import warm
 
 app = typer.Typer(
     cls=Commands,
@@ -37,6 +38,7 @@ app.command("draw")(draw)
 app.command("report")(write_report)
 app.command("bench")(bench)
 app.command("passes")(list_passes)
+app.command("warm")(warm)
 app.add_typer(job_app, name="job")
 app.add_typer(cache_app, name="cache")
 app.add_typer(target_app, name="target")

@@ -44,7 +44,8 @@ class _Line:
         if self._shown and self._terminal:
             self._write("\r\x1b[K")
         if self._told:
-            self._write(f"compiled {self._count} kernels in {self._seconds:.0f} s; they are kept\n")
+            spent = f"{self._count}, in {self._seconds:.0f} s"
+            self._write(f"kernels compiled: {spent}; they are kept\n")
 
     @property
     def _count(self) -> int:

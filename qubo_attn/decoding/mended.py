@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, csr_rows
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, csr_rows, read_only
 from qubo_attn.common.threads import SUMS, by_rows
 from qubo_attn.decoding.reads import PartReads
 from qubo_attn.ir.blocks import blocks_of, form_of, gates_of, limits_of, without_gates
@@ -109,7 +109,7 @@ class _Blocks(NamedTuple):
         """Mend the reads of blocks that are one count of bits each, rows side by side."""
         c, row = self.constraints, self.all.row[self.all.row_ptr[part.block]]
         keep, equal = c.rhs[row].astype(np.int64), c.sense[row] == Sense.EQ
-        rows = kernels.CountBlocks(part.ptr, part.var.astype(np.int32), keep, equal)
+        rows = kernels.CountBlocks(part.ptr, read_only(part.var.astype(np.int32)), keep, equal)
         reads, source, form = part.reads, part.lift.sources, self.form
         assert source is not None
         bits = kernels.BitReads(reads.bits, reads.weight, reads.column[source])
@@ -177,7 +177,9 @@ def _whole(parts: Iterable[PartReads], lift: Lift, component: Longs) -> Iterator
     entry = component[np.repeat(np.arange(lift.n_before), np.diff(lift.indptr))]
     blocks = int(component.max(initial=-1)) + 1
     joined = kernels.connected_components(
-        len(parts) + blocks, part_of[lift.indices], len(parts) + entry
+        len(parts) + blocks,
+        part_of[lift.indices].astype(np.int32),
+        (len(parts) + entry).astype(np.int32),
     )
     group, group_of = joined[: len(parts)], joined[len(parts) :]
     # A block without any variable left is fixed; it goes with the first part.

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import numba
 from numba import config
 from numba.core import compiler, serialize
+from numba.core.types.misc import unliteral
 from numba.extending import is_jitted
 
 from qubo_attn.common.compiling import compilations
@@ -44,6 +45,9 @@ def kernel(function: F) -> F:
     compiled = numba.njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=inner)(function)
     if is_jitted(compiled):  # NUMBA_DISABLE_JIT leaves the function as it is
         compiled._cache = KeptCode(function)
+        template = compiled.get_call_template
+        # A number that a kernel hands to another as it stands is no reason to compile it once more.
+        compiled.get_call_template = lambda types, names: template([*map(unliteral, types)], names)
         if inner:
             compiled._insert, compiled._compile_for_args = _ignore, _refuse
     return cast(F, compiled)
@@ -68,9 +72,9 @@ class KeptCode:
     starts with the checksum of the rest; one that is damaged counts as missing and is replaced.
 
     This class and `kernel` alone use what Numba does not document: ``Dispatcher._cache``,
-    ``_insert`` and ``_compile_for_args``, ``CompileResult._reduce`` and ``_rebuild``,
-    ``serialize.dumps`` and ``codegen.magic_tuple``. Where they are gone, nothing is kept and
-    `warn_unkept` says so.
+    ``_insert``, ``_compile_for_args`` and ``get_call_template``, ``CompileResult._reduce`` and
+    ``_rebuild``, ``serialize.dumps`` and ``codegen.magic_tuple``. Where those of `KeptCode` are
+    gone, nothing is kept and `warn_unkept` says so.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:

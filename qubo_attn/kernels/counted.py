@@ -261,6 +261,9 @@ def mend_counts(
     point = np.zeros(len(rows.var), np.int32)
     feasible, sampled = np.zeros(count), np.full(count, np.inf)
     mended, descended = np.full(count, np.inf), np.full(count, np.inf)
+    holds, total = np.zeros(count, np.bool_), 0
+    for m in range(most):
+        total += reads.weight[m]
     best, ones = np.zeros(count, np.int64), np.zeros(widest + 1, np.int64)
     slots = 4
     while slots < 2 * most:
@@ -269,7 +272,6 @@ def mend_counts(
     kinds = _Kinds(
         np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.bool_), np.zeros(most)
     )
-    total = float(max(reads.weight.sum(), 1))
     for r in range(count):
         members = rows.var[rows.ptr[r] : rows.ptr[r + 1]]
         n, k = len(members), rows.keep[r]
@@ -281,7 +283,10 @@ def mend_counts(
         for s in range(n):
             slot[members[s]] = -1
             base[s] = linear[members[s]]
-            size += abs(base[s]) + np.abs(local[s]).sum()
+            reach = 0.0
+            for t in range(n):
+                reach += abs(local[s, t])
+            size += abs(base[s]) + reach
             columns[s] = reads.column[members[s]]
         field, row = np.empty(n), _Row(columns, base, local, k, rows.equal[r])
         different = _kinds(reads, columns, table, masks, kinds)
@@ -314,15 +319,19 @@ def mend_counts(
                 break
             energy += least
             if down >= 0:
-                field -= local[ones[down]]
+                v = ones[down]
+                for s in range(n):
+                    field[s] -= local[v, s]
                 _drop(ones, c, down)
                 c -= 1
             if up >= 0:
-                field += local[up]
+                for s in range(n):
+                    field[s] += local[up, s]
                 _insert(ones, c, up)
                 c += 1
         descended[r] = energy
+        feasible[r] /= max(total, 1)
+        holds[r] = mended[r] < np.inf
         for t in range(c):
             point[rows.ptr[r] + ones[t]] = 1
-    holds = np.isfinite(mended)
-    return MendedReads(point, best, holds, feasible / total, sampled, mended, descended)
+    return MendedReads(point, best, holds, feasible, sampled, mended, descended)

@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 
 import qubo_attn as qa
 from qubo_attn.cli import app, console
+from qubo_attn.common.compiling import compilations
 from tests.conftest import ROOT
 
 FILE = str(ROOT / "fixtures" / "attention" / "minilm_d02_L1_n10.npz")
 COMMANDS = [
     (), ("compile",), ("solve",), ("inspect",), ("draw",), ("report",), ("bench",), ("passes",),
-    ("submit",), ("job",), ("job", "status"), ("job", "wait"), ("job", "resume"),
+    ("warm",), ("submit",), ("job",), ("job", "status"), ("job", "wait"), ("job", "resume"),
     ("job", "cancel"), ("job", "decode"), ("cache",), ("cache", "ls"), ("cache", "verify"),
     ("cache", "clear"), ("cache", "export"), ("cache", "import"), ("cache", "warm"),
 ]  # fmt: skip
@@ -192,6 +193,14 @@ def test_version() -> None:
 def test_json_holds_no_numbers_that_json_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     console.tell(True, {"a": [float("nan"), (float("inf"), 1.5)]}, "")
     assert json.loads(capsys.readouterr().out) == {"a": [None, [None, 1.5]]}
+
+
+def test_warm_leaves_nothing_to_compile(compiled: str) -> None:
+    run("warm")
+    before = compilations.finished
+    assert json.loads(run("warm", "--json"))["kernels"] == before
+    run("solve", compiled)
+    assert compilations.finished == before
 
 
 def test_no_progress_bar_where_no_terminal_is(compiled: str) -> None:

@@ -44,7 +44,7 @@ def test_a_pipe_gets_plain_lines(
         told.end()
     first, last = stream.getvalue().splitlines()
     assert re.fullmatch(r"compiling kernels, once: \d so far, 0 s", first)
-    assert last == "compiled 2 kernels in 0 s; they are kept"
+    assert last == "kernels compiled: 2, in 0 s; they are kept"
 
 
 def test_a_pipe_gets_nothing_where_nothing_is_compiled(
@@ -69,4 +69,4 @@ def test_a_terminal_has_one_line_that_goes(
         step("embed")
         wait_for(stream, "compiling: embed, 2 of 2")
     *_, last = stream.getvalue().split("\r\x1b[K")
-    assert last == "compiled 1 kernels in 0 s; they are kept\n"
+    assert last == "kernels compiled: 1, in 0 s; they are kept\n"

@@ -169,6 +169,12 @@ def test_a_folder_that_takes_nothing_is_told_once(tmp_path: Path) -> None:
     assert warning.startswith(f"kernels cannot be kept in {blocked / 'qubo-attn'} (")
 
 
+def test_numbers_as_they_stand_take_no_kernel_of_their_own() -> None:
+    """`drop_couplers` hands 127 to `_next_level` first, then what that returns."""
+    heaviest(np.array([0, 3]), np.array([1, 0, 0], np.int8), np.ones(3), np.array([2]))
+    assert not any("Literal" in str(types) for types in _next_level.overloads)  # type: ignore[attr-defined]
+
+
 def test_inner_kernels_are_none_to_call() -> None:
     """Python has no way into them: that takes a tenth of the time to compile."""
     heaviest(np.array([0, 2]), np.zeros(2, np.int8), np.ones(2), np.ones(1, np.int64))
