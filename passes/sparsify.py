@@ -39,12 +39,14 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs
 from qubo_attn.common.checks import flag, several, share, whole
+from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import by_rows
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.proofs import move_costs
 from qubo_attn.ir.columns import Constraints, Sense
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import bit_rows, gate_pairs, open_rows
 from qubo_attn.ir.substitute import fix
 from qubo_attn.pipeline.pipeline import UNPRICED, WHOLE_ROWS, Fact
@@ -54,6 +56,8 @@ from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 SIZES = (4, 6, 8, 12, 16, 24, 32, 48, 64)
 # Energies of a block are rounded by a few of these shares of its largest coefficients.
 _ROUNDING = float(np.finfo(np.float64).eps)
+# Couplers that a proof holds at once.
+_AT_ONCE = 2_000_000
 
 
 @named_fields
@@ -112,7 +116,7 @@ class Sparsify:
         state = self._decided(program, rows)
         stays = self._stays(program, rows, state)
         # The proof reads every coupler, the rest only those that stay: it is made on request.
-        proof = None if stays.all() else partial(_loss, program, rows, stays)
+        proof = None if stays.all() else partial(_loss_by_parts, program, rows, stays)
         leaves = (state != 0) | ~stays
         var = rows.var[leaves]
         fixed, value = np.zeros(len(program), bool), np.zeros(len(program))
@@ -179,6 +183,32 @@ def _nucleus(rows: Constraints, order: Longs, mass: Floats, share: float) -> Lon
     row, before = rows.row, kernels.sums_before(rows.ptr, mass[order])
     total = np.bincount(row, weights=mass, minlength=len(rows))
     return np.bincount(row[before < share * total[row]], minlength=len(rows))
+
+
+def _loss_by_parts(program: Program, rows: Constraints, stays: Bools) -> float:
+    """Return what `_loss` does, with few of the couplers at hand at once where they are late."""
+    if not program.objective.is_late or program.objective.coupler_count <= _AT_ONCE:
+        return _loss(program, rows, stays)
+    component = program.components
+    sizes = np.bincount(component).astype(np.float64)
+    part, loss = np.cumsum(sizes * sizes / 2) // _AT_ONCE, 0.0
+    for number in np.unique(part):
+        inside = part[component] == number
+        own = inside[rows.var[rows.ptr[:-1]]]
+        place = np.cumsum(inside) - 1
+        some = rows.take(own)
+        some = replaced(some, var=place[some.var])
+        loss += _loss(_part(program, inside), some, stays[own[rows.row]])
+    return loss
+
+
+def _part(program: Program, inside: Bools) -> Program:
+    """Return the program of some components alone."""
+    c, o, index = program.constraints, program.objective, np.flatnonzero(inside)
+    mine = c.take(inside[c.var[c.ptr[:-1]]])
+    form = Quadratic(0.0, o.linear[index], couplers=o.among(index))
+    constraints = replaced(mine, var=(np.cumsum(inside) - 1)[mine.var])
+    return Program(program.variables.take(index), form, constraints)
 
 
 def _loss(program: Program, rows: Constraints, stays: Bools) -> float:

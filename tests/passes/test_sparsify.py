@@ -152,6 +152,25 @@ def test_the_bound_is_not_vacuous() -> None:
     assert 0 < rise <= rewrite.prove() < 100
 
 
+@pytest.mark.parametrize("select", [qa.ExactlyK(2), qa.SoftWeights(k=2)])
+def test_a_proof_by_parts_is_that_of_the_whole(
+    select: qa.ExactlyK | qa.SoftWeights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(5)
+    scores = np.where(np.tri(9, dtype=bool), generator.normal(size=(2, 9, 9)), -np.inf)
+    values = generator.normal(size=(2, 9, 4))
+    found = []
+    for most in (10**9, 100):
+        monkeypatch.setattr("qubo_attn.passes.sparsify._AT_ONCE", most)
+        compiled = qa.compile(
+            scores, 2, select=select, objective="output", values=values, slots=4, target=None
+        )
+        assert compiled.stages[0].program.objective.is_late
+        found.append(compiled.stages[1].rewrite.prove())
+    assert found[0] > 0
+    assert found[1] == pytest.approx(found[0], rel=1e-12)
+
+
 def test_rows_without_a_choice_are_fixed() -> None:
     program = Program.parse(ROW.replace("== 2", "== 4"))
     rewrite = qa.Sparsify().apply(program)
