@@ -180,6 +180,21 @@ class Wiring:
         )
         return bounds
 
+    def leaks(self, fields: Floats, couplings: Floats) -> Floats:
+        """Return what a background susceptibility of one adds to the field of each variable.
+
+        A qubit gets ``J h`` over each of its couplings, h the field at the other end, those within
+        chains included; a chain adds up what its qubits get.
+
+        Args:
+            fields, couplings: float64, physical, of all submissions, in hardware units.
+        """
+        u, v = self._ends.T
+        total = np.bincount(u, couplings * fields[v], len(fields))
+        total = total + np.bincount(v, couplings * fields[u], len(fields))
+        count = len(self.placement.component)
+        return np.asarray(np.bincount(self.plan.field_of, total, count), np.float64)
+
     def range_shares(self, fields: Floats, couplings: Floats) -> Floats:
         """Return the largest share of any range that each component's coefficients use.
 

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import qubo_attn as qa
+from qubo_attn.machine.simulated import susceptible
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +146,26 @@ def test_every_row_is_named_once(compiled: qa.CompiledAttention) -> None:
         names.add(name)
     assert len(names) == len(table.feasible)
     assert table.temperature == pytest.approx(0.115 * compiled.coefficients.scale)
+
+
+def test_leaks_are_those_of_the_simulated_machine(compiled: qa.CompiledAttention) -> None:
+    """Fields that leak over couplings, chains included, per key of each row."""
+    table, target = compiled.precision(), compiled.recipe.target
+    assert target is not None
+    squares = np.zeros(len(table.leak))
+    for part in compiled.submissions:
+        physical = part.physical
+        assert physical is not None
+        fields, couplings = np.zeros(len(target.qubits)), np.zeros(len(target.couplers))
+        fields[physical.qubit], couplings[physical.coupler] = physical.h, physical.j
+        leaks, _ = susceptible(target, fields, couplings, target.susceptibility)
+        of_chain = np.bincount(physical.chain_of[physical.chain_qubit], leaks[physical.chain_qubit])
+        component = compiled.placement.component[part.variables]
+        np.add.at(squares, component, of_chain**2)
+    sizes = np.bincount(compiled.placement.component)
+    wanted = 2 * np.sqrt(squares / sizes) * compiled.coefficients.scale
+    assert table.leak == pytest.approx(wanted)
+    assert (table.leak > 0).all()
 
 
 def test_reads_for_a_chance(compiled: qa.CompiledAttention) -> None:
