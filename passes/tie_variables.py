@@ -29,6 +29,7 @@ from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.tying import check_rows, find_groups, price_differences, tie_bound
+from qubo_attn.ir.columns import Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.substitute import substitute
@@ -97,8 +98,8 @@ class TieVariables:
         groups = (tuple(np.flatnonzero(owner == kv).tolist()) for kv in np.unique(owner))
         return cls(tuple(group for group in groups if len(group) > 1), queries, strength=strength)
 
-    def resolved(self, program: Program) -> Ties:
-        """Return the ties, with groups found in ``program`` where they are not given.
+    def resolved(self, variables: Variables) -> Ties:
+        """Return the ties, with groups found among ``variables`` where they are not given.
 
         Raises:
             PassError: groups are to be found and a key carries no softmax mass.
@@ -106,7 +107,6 @@ class TieVariables:
         soft = self.strength is not None
         if self.overlap is None:
             return Ties(self.groups, self.queries, soft)
-        variables = program.variables
         groups, notes = find_groups(variables, self.overlap, self.k, queries=self.queries)
         return Ties(groups, self.queries, soft, notes)
 
@@ -121,7 +121,7 @@ class TieVariables:
             PassError: rows that no one selection serves; names head, query and key.
             InfeasibleError: tied rows that are to keep different numbers of keys.
         """
-        ties = self.resolved(program) if ties is None else ties
+        ties = self.resolved(program.variables) if ties is None else ties
         check_rows(program, ties)
         leader = ties.leaders(program.variables)
         tied, lift = _merge(program, leader)

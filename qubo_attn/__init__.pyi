@@ -11,6 +11,7 @@ from .compiled import load as load
 from .compiler import compile as compile
 from .decoding.result import AttentionResult as AttentionResult
 from .decoding.result import MachineUse as MachineUse
+from .decoding.result import Rounds as Rounds
 from .decoding.temperature import effective_temperature as effective_temperature
 from .decoding.temperature import row_temperatures as row_temperatures
 from .embedding.cache import EmbeddingCache as EmbeddingCache
@@ -70,6 +71,9 @@ from .frontend.objectives import (
     Hard as Hard,
 )
 from .frontend.objectives import (
+    Layer as Layer,
+)
+from .frontend.objectives import (
     LeastSquares as LeastSquares,
 )
 from .frontend.objectives import (
@@ -77,6 +81,9 @@ from .frontend.objectives import (
 )
 from .frontend.objectives import (
     Redundancy as Redundancy,
+)
+from .frontend.objectives import (
+    Renormalised as Renormalised,
 )
 from .frontend.objectives import (
     Selection as Selection,

@@ -21,8 +21,8 @@ from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decode import decode
 from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.result import AttentionResult
+from qubo_attn.decoding.rounds import in_rounds
 from qubo_attn.decoding.sampling import Sampling
-from qubo_attn.decoding.solve import solve
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.jobs.submits import Submits
 
@@ -154,6 +154,7 @@ class CompiledAttention(Submits):
         repair: str = "every",
         descend: bool = True,
         gauges: int = 0,
+        rounds: int | None = None,
         **options: object,
     ) -> AttentionResult:
         """Solve here, or sample every submission, and decode.
@@ -171,6 +172,8 @@ class CompiledAttention(Submits):
                 linear penalties move towards feasible reads (`InsertPenalties` with ``linear``).
             repair, descend: see `decode`.
             gauges: spin reversals that the reads of a machine are spread over; none when 0.
+            rounds: most rounds of `Renormalised`, each a rebind from the best selection so far; as
+                many as the objective says when None. ``result.rounds`` says what they proved.
             **options: further keywords of the sampler, e.g. ``num_reads=100``; a sampler that takes
                 ``num_reads`` is told 32 without it.
 
@@ -182,7 +185,7 @@ class CompiledAttention(Submits):
         """
         way = Sampling(sampler, seed, options, chain_break_method, before, gauges)
         names = names_of(CompiledAttention.solve)
-        return solve(self, way, multiplier_steps, names, decoder, repair, descend)
+        return in_rounds(self, way, multiplier_steps, names, rounds, decoder, repair, descend)
 
     # -- again --------------------------------------------------------------------------------
 
@@ -200,7 +203,8 @@ class CompiledAttention(Submits):
         """Compile the next batch the same way; nothing is embedded where its structure was met.
 
         Queries and keys may be more or fewer: rows with as many slots are one structure. The result
-        equals a fresh `qubo_attn.compile` of the batch, bit for bit; see docs/reuse_embeddings.md.
+        equals a fresh `qubo_attn.compile` of the batch, bit for bit (docs/reuse_embeddings.md); where
+        backgrounds are carried, one that is given this one's ``carried``.
 
         Args:
             scores: logits of the next batch, of as many heads.

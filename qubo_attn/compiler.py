@@ -42,6 +42,8 @@ def compile(
     kv_head: ArrayLike | None = None,
     required: ArrayLike | None = None,
     forbidden: ArrayLike | None = None,
+    output_projection: ArrayLike | None = None,
+    carried: ArrayLike | None = None,
     tie: TieVariables | None = None,
     coupling: Coupling | Sequence[Coupling] | None = None,
     slots: int | Literal["auto"] | None = "auto",
@@ -66,7 +68,9 @@ def compile(
             window. A row with fewer visible keys keeps all of them, and the result says so.
         objective: ``"selection"`` (the default, as it needs nothing but scores), ``"redundancy"``
             (needs ``keys``), ``"output"`` (needs ``values``; the one to use where they are at
-            hand), or an objective with options.
+            hand), ``"renormalised"`` (needs ``values``; where whatever takes the mask renormalises,
+            as caches do), ``"layer"`` (needs ``values`` and ``output_projection``), or an objective
+            with options.
         values: value vectors, shape (heads, keys, d).
         keys: key vectors, shape (heads, keys, d).
         mask: bools, or zeros and ones, true where visible; or floats that are added, 0 where
@@ -75,6 +79,10 @@ def compile(
             ``keys`` come once per key/value head.
         required, forbidden: bools, or zeros and ones, of such a shape: keys that each row must
             keep, or must not.
+        output_projection: W_O, shape (heads, d, model) or (model, heads * d): errors of outputs are
+            then measured behind it, where the model feels them.
+        carried: what earlier batches leave to carried backgrounds (`Output`): ``carried`` of the
+            compilation before, shape (heads, d + 1). `CompiledAttention.rebind` hands it on.
         tie: shared selections, e.g. ``TieVariables.from_kv_head(kv_head)``; none by default.
         coupling: heads that pay for keeping the same key of a query, or gain by it, e.g.
             ``Diversity(0.5)``, or several, such as
@@ -146,5 +154,7 @@ def prepare(
         kv_head=complete["kv_head"],
         required=complete["required"],
         forbidden=complete["forbidden"],
+        output_projection=complete["output_projection"],
+        carried=complete["carried"],
     )
     return attention, recipe_of(heads, attention.shape[0], complete)

@@ -49,7 +49,8 @@ NEEDED: dict[Any, dict[str, Any]] = {
 }
 SELECTS = (qa.ExactlyK, qa.AtMostK, qa.OneHot, qa.Unconstrained, qa.Budget, qa.SoftWeights)
 OBJECTIVES = (
-    qa.Boltzmann, qa.Hard, qa.LeastSquares, qa.Output, qa.Redundancy, qa.Selection, qa.Sparsemax,
+    qa.Boltzmann, qa.Hard, qa.Layer, qa.LeastSquares, qa.Output, qa.Redundancy, qa.Renormalised,
+    qa.Selection, qa.Sparsemax,
 )  # fmt: skip
 PASSES = (
     qa.BinarizeWeights, qa.Canonicalize, qa.Compress, qa.DropCouplers, qa.Embed,

@@ -23,7 +23,9 @@ RawItem: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
 _END: Any = object()
 # What an item may hold, and which options of `compile` are arrays like those.
 _COLUMNS = ("scores", "values", "keys", "mask")
-_ARRAYS = ("values", "keys", "mask", "kv_head", "required", "forbidden")
+_ARRAYS = (
+    "values", "keys", "mask", "kv_head", "required", "forbidden", "output_projection", "carried",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

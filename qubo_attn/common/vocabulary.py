@@ -7,7 +7,8 @@ completes them without loading anything else.
 from __future__ import annotations
 
 OBJECTIVES = (
-    "selection", "redundancy", "output", "hard", "boltzmann", "least_squares", "sparsemax",
+    "selection", "redundancy", "output", "renormalised", "layer", "hard", "boltzmann",
+    "least_squares", "sparsemax",
 )  # fmt: skip
 ENCODINGS = ("arithmetic", "binary", "bounded", "domain-wall", "one-hot", "unary")
 CARDINALITIES = ("dense", "network", "grid", "auto")

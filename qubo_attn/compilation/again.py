@@ -28,6 +28,7 @@ def lower_again(earlier: Compilation, scores: ArrayLike, **given: ArrayLike | No
     recipe, old = earlier.recipe, earlier.attention
     kept = {"mask": recipe.mask, "required": old.required, "forbidden": old.forbidden}
     arrays = given | {name: kept[name] for name in kept if given[name] is None}
+    arrays |= {"output_projection": old.projection, "carried": earlier.carried}
     try:
         attention = Attention.check(
             scores, old.shape[0], kv_head=recipe.kv_head, earlier=old, **arrays

@@ -57,7 +57,7 @@ def _labels(group: str, size: str) -> dict[str, Column]:
     return {f"{group}.{name}": column._replace(shape=(size,)) for name, column in _LABEL.items()}
 
 
-# h heads, q queries, k keys; d, e features of values and keys.
+# h heads, q queries, k keys; d, e features of values and keys, model those of a layer.
 ATTENTION = {
     "logits": Column("f8", ("H", "Q", "K"), -np.inf),
     "values": Column("f8", ("H", "K", "d"), needed=False),
@@ -65,6 +65,8 @@ ATTENTION = {
     "required": Column("b1", ("H", "Q", "K"), needed=False),
     "forbidden": Column("b1", ("H", "Q", "K"), needed=False),
     "missing": Column("b1", (2, "H", "K"), needed=False),
+    "projection": Column("f8", ("H", "d", "model"), needed=False),
+    "carried": Column("f8", ("H", "d+1"), needed=False),
 }
 # n variables, t couplers, r constraints with c entries.
 PROGRAM = {

@@ -16,6 +16,7 @@ from qubo_attn.backend.wire import SolverOrder, WireData
 from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common.arrays import Bools, Floats, Longs, own_array
 from qubo_attn.common.frozen import Portable
+from qubo_attn.compilation.backgrounds import backgrounds_of, carried_of
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.structures import Structures
 from qubo_attn.embedding.placement import Placement, Plan
@@ -119,6 +120,23 @@ class Compilation(Portable):
         capped = np.zeros((heads, queries), bool)
         capped[rows.head, rows.query] = rows.sizes < wanted[rows.head]
         return own_array(capped)
+
+    @cached_property
+    def backgrounds(self) -> Floats | None:
+        """What stands for the keys that rows do not keep, shape (H, Q, d).
+
+        None where that is the mean value of the row's keys in every head; see `Output`.
+        """
+        return backgrounds_of(self)
+
+    @cached_property
+    def carried(self) -> Floats | None:
+        """What this batch leaves to carried backgrounds of the next, shape (H, d + 1).
+
+        Sums of values, and their mass, of this batch and all before it; what it was given where no
+        background is carried.
+        """
+        return carried_of(self)
 
     # -- on the machine -----------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from qubo_attn.common import memory
+from qubo_attn.compilation.backgrounds import settled, ties_of
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.structures import Structures
@@ -38,6 +39,7 @@ def lower(
         EmbeddingError: a row does not fit the target; says how many keys would.
         PassError: a pass cannot run.
     """
+    recipe = settled(recipe, attention)
     names = "+".join(dict.fromkeys(objective.name for objective in recipe.objectives))
     start = time.perf_counter()
     program, ties, notes = objective_program(recipe, attention)
@@ -56,9 +58,8 @@ def objective_program(
     recipe: Recipe, attention: Attention
 ) -> tuple[Program, Ties, tuple[str, ...]]:
     """Return the program before any pass, the ties of its heads, and notes on it."""
-    program = build_program(attention, recipe.objectives, recipe.selects)
-    tying = next((step for step in recipe.passes if isinstance(step, TieVariables)), None)
-    ties = Ties() if tying is None else tying.resolved(program)
+    ties = ties_of(recipe, attention)
+    program = build_program(attention, recipe.objectives, recipe.selects, ties)
     program = add_budgets(program, recipe.selects, ties)
     program = add_required(program, attention, ties)
     program, notes = couple(program, recipe.couplings, attention.shape[0], ties)

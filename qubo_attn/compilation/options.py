@@ -46,6 +46,8 @@ class Options(TypedDict, total=False):
     kv_head: ArrayLike | None
     required: ArrayLike | None
     forbidden: ArrayLike | None
+    output_projection: ArrayLike | None
+    carried: ArrayLike | None
     tie: passes.TieVariables | None
     coupling: Coupling | Sequence[Coupling] | None
     slots: int | Literal["auto"] | None

@@ -62,7 +62,9 @@ from qubo_attn.pipeline.rewrite import Rewrite
 FACTS = "artifact.json"
 ARRAYS = "arrays.npz"
 _INSIDE = "facts"  # the array that holds the facts, as text
-_ATTENTION = ("logits", "values", "keys", "required", "forbidden", "missing")
+_ATTENTION = (
+    "logits", "values", "keys", "required", "forbidden", "missing", "projection", "carried",
+)  # fmt: skip
 _PROVEN = ("index", "margin", "method", "upper", "lower", "witness")
 _PLACED = ("submission", "component", "chain_ptr", "chain_qubit")
 

@@ -12,7 +12,7 @@ from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.common.arrays import Bools, Bytes, Floats, segment_ids
 from qubo_attn.common.checks import flag, one_of
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decoders import check_decoder, weights_of
+from qubo_attn.decoding.decoders import check_decoder, context_of, weights_of
 from qubo_attn.decoding.mended import REPAIRS, Mended, mend
 from qubo_attn.decoding.reads import broken_share, mean_read, read_parts
 from qubo_attn.decoding.result import AttentionResult, ReadQuality
@@ -103,21 +103,36 @@ def attention_of(
         means = np.clip(compiled.lift_to(0).lift(mean)[0], 0, first.variables.upper)
     selected, weights = _weights(compiled, point, means, decoders)
     way, proven = _ways_by_row(compiled, ways, back)
+    background = residual_background(compiled, decoders)
     return AttentionResult(
         selected=selected,
         weights=weights,
-        context=None if attention.values is None else weights @ attention.values,
+        context=None
+        if attention.values is None
+        else context_of(weights, attention.values, background),
         feasible=feasible,
         repaired=holds & ~feasible,
         capped=compiled.capped.copy(),
         empty=np.asarray(~attention.visible.any(axis=-1)),
-        energies=_row_energies(first, point, attention),
+        energies=row_energies(first, point, attention),
         chain_break_fraction=0.0,
         reads=quality,
         answered=np.ones(attention.shape[:2], bool),
         methods=Way.names(way),
         proven=proven,
+        background=background,
     )
+
+
+def residual_background(compiled: Compilation, decoders: Sequence[str]) -> Floats | None:
+    """Return what weights of each row leave to a background, shape (H, Q, d).
+
+    None where the weights say all; zeros in heads whose decoder is not ``"residual"``.
+    """
+    if compiled.backgrounds is None or "residual" not in decoders:
+        return None
+    heads = np.array([name == "residual" for name in decoders])
+    return np.where(heads[:, None, None], compiled.backgrounds, 0.0)
 
 
 def check_decoding(decoder: str | None, repair: str, descend: bool) -> None:
@@ -218,6 +233,7 @@ def _weights(
         above = _by_key(compiled, point, extra)
         masses, levels = _leveled(compiled, above, selected, levels)
     means = _by_key(compiled, mean, choices)
+    background = compiled.backgrounds is not None
     weights = np.zeros(attention.shape)
     for name in dict.fromkeys(decoders):
         heads = np.array([other == name for other in decoders])
@@ -227,6 +243,7 @@ def _weights(
             selected[heads],
             attention.visible[heads],
             (means if name == "marginals" else levels)[heads],
+            background=background,
         )
     return selected, weights
 
@@ -262,7 +279,8 @@ def _leveled(
     return masses, levels
 
 
-def _row_energies(program: Program, point: Floats, attention: Attention) -> Floats:
+def row_energies(program: Program, point: Floats, attention: Attention) -> Floats:
+    """Return the objective of each row at a point, constants excluded, shape (H, Q)."""
     heads, queries, _ = attention.shape
     v, o = program.variables, program.objective
     row = v.head.astype(np.int64) * queries + v.query

@@ -1,8 +1,10 @@
 """Decoders: the attention weights of selected keys.
 
 * ``renormalise``: ``w_i = z_i p_i / sum_j z_j p_j``, softmax over the selected keys alone.
-* ``residual``: the selected terms about the mean value of all the row's keys,
-  ``vbar + sum_i z_i p_i (v_i - vbar)``; as weights ``z_i p_i + (1 - sum_j z_j p_j) / n``.
+* ``residual``: the selected terms about the row's background, ``b + sum_i z_i p_i (v_i - b)``. With
+  the mean value of all the row's keys as b, as weights: ``z_i p_i + (1 - sum_j z_j p_j) / n``. Any
+  other background is no value of a key, and weights are those of the selected keys alone,
+  ``z_i p_i``; `context_of` adds ``(1 - sum_j z_j p_j) b``.
 * ``levels``: ``w_i = level_i / sum_j level_j``, the sampled soft weights.
 * ``marginals``: ``w_i = <level_i>``, the mean over all samples.
 """
@@ -23,6 +25,8 @@ def weights_of(
     selected: Bools,
     visible: Bools,
     levels: Floats | None = None,
+    *,
+    background: bool = False,
 ) -> Floats:
     """Return attention weights of selected keys; rows that see no key get zeros.
 
@@ -31,6 +35,7 @@ def weights_of(
         softmax: float64, shape (H, Q, K).
         selected, visible: bool, shape (H, Q, K).
         levels: float64, shape (H, Q, K): sampled levels, or their mean for ``"marginals"``.
+        background: whether ``"residual"`` has a background other than the mean.
 
     Raises:
         InputError: no decoder has that name.
@@ -47,12 +52,31 @@ def weights_of(
         count = selected.sum(axis=-1, keepdims=True)
         even = np.divide(selected, count, out=np.zeros_like(chosen), where=count > 0)
         return np.asarray(np.divide(chosen, mass, out=even, where=mass > 0))
+    if decoder == "residual" and background:
+        return chosen
     if decoder == "residual":
         size = visible.sum(axis=-1, keepdims=True)
         share = np.divide(1.0 - mass, size, out=np.zeros_like(mass), where=size > 0)
         return chosen + np.where(visible, share, 0.0)
     check_decoder(decoder)
     raise InputError(f"decoder {decoder!r} needs sampled levels", decoder=decoder)
+
+
+def context_of(weights: Floats, values: Floats, background: Floats | None) -> Floats:
+    """Return the context of weights, shape (H, Q, d): what they leave is the background's.
+
+    Args:
+        weights: shape (H, Q, K); values: shape (H, K, d).
+        background: shape (H, Q, d), or None where weights say all. Rows of zeros add nothing.
+
+    Example:
+        >>> context_of(np.array([[[0.5, 0.0]]]), np.array([[[2.0], [1.0]]]), np.array([[[4.0]]]))
+        array([[[3.]]])
+    """
+    context: Floats = weights @ values
+    if background is None:
+        return context
+    return np.asarray(context + (1.0 - weights.sum(axis=-1, keepdims=True)) * background)
 
 
 def check_decoder(decoder: str) -> None:

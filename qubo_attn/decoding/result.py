@@ -12,7 +12,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.checks import instance
-from qubo_attn.decoding.decoders import weights_of
+from qubo_attn.decoding.decoders import context_of, weights_of
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
 
@@ -90,6 +90,46 @@ class MachineUse:
 
 
 @dataclass(frozen=True, eq=False)
+class Rounds:
+    """What Dinkelbach's rounds proved, row by row; see `Renormalised`.
+
+    Errors are renormalised ones, relative, behind the output projection where there is one. Rows of
+    other objectives, and rows that see no key, are NaN and False.
+
+    Attributes:
+        count: rounds that were sampled.
+        start: float64, shape (H, Q), error of the selection to be bettered.
+        error: float64, shape (H, Q), error of the selection returned; never above ``start`` in a
+            row of its own. Tied rows are bettered together.
+        better: bool, shape (H, Q): the error is proven smaller than that of the start.
+        optimal: bool, shape (H, Q): no selection within the row's slots has a smaller one, proven.
+        searched: bool, shape (H, Q): the exact search that proves it gave the selection, not the
+            samples; nowhere where rows are sampled or annealed.
+    """
+
+    count: int
+    start: Floats
+    error: Floats
+    better: Bools
+    optimal: Bools
+    searched: Bools
+
+    @property
+    def states(self) -> np.ndarray:
+        """``"optimal"``, ``"better"`` than the start, or ``"not improved"``; shape (H, Q)."""
+        improved = np.where(self.better, "better", "not improved")
+        states = np.where(self.optimal, "optimal", improved)
+        return np.where(np.isnan(self.start), "", states)
+
+    def __str__(self) -> str:
+        rows = int(np.isfinite(self.start).sum())
+        return (
+            f"{self.count} rounds: {int(self.better.sum())} of {rows} rows proven better than the "
+            f"start, {int(self.optimal.sum())} proven optimal within their slots"
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class AttentionResult:
     """Attention as solved here, or as sampled.
 
@@ -113,6 +153,9 @@ class AttentionResult:
         answered: bool, shape (H, Q): the row's answer has come; rows without one select nothing,
             weigh nothing, and have no energy (NaN).
         machine: problems and machine time; None where the samples came from elsewhere.
+        background: float64, shape (H, Q, d): what the weights of a row leave, ``1 - sum w``, has
+            this value in the context; None where the weights say all. See `Output`.
+        rounds: what the rounds of `Renormalised` proved of each row; None without.
 
     Example:
         >>> import qubo_attn as qa
@@ -138,6 +181,8 @@ class AttentionResult:
     methods: Array
     proven: Bools
     machine: MachineUse | None = None
+    background: Floats | None = None
+    rounds: Rounds | None = None
 
     @property
     def feasible_share(self) -> float:
@@ -157,6 +202,31 @@ class AttentionResult:
         if self.context is None:
             raise DecodeError("output errors need values; compile with values=")
         return relative_errors(self.context, instance("attention", attention, Attention))
+
+    def layer_errors(self, attention: Attention, *, absolute: bool = False) -> Floats:
+        """Return the error of the layer's output per query, behind the output projection.
+
+        Args:
+            attention: ``compiled.attention``, with an output projection.
+            absolute: the length itself, not its share of the full output's.
+
+        Returns:
+            float64, shape (Q,); NaN where no head sees a key.
+
+        Raises:
+            DecodeError: there are no values, or no output projection.
+            InputError: it is no attention.
+        """
+        instance("attention", attention, Attention)
+        if self.context is None or attention.projection is None:
+            raise DecodeError("layer errors need values= and output_projection= of compile")
+        exact = attention.softmax @ _values(attention)
+        gap, whole = (
+            np.linalg.norm(np.einsum("hqd,hde->qe", x, attention.projection), axis=-1)
+            for x in (self.context - exact, exact)
+        )
+        gap = gap if absolute else gap / np.where(whole > 0, whole, 1.0)
+        return np.where(attention.visible.any(axis=(0, 2)), gap, np.nan)
 
     def plot(
         self,
@@ -214,6 +284,7 @@ class AttentionResult:
             f"{self.chain_break_fraction:.2%} of chains broken",
             *self._worth(),
             *self._unmet(),
+            *([] if self.rounds is None else [str(self.rounds)]),
         ]
         if not self.answered.all():
             lines.insert(1, f"{int((~self.answered).sum())} rows not answered yet")
@@ -273,7 +344,19 @@ def _values(attention: Attention) -> Floats:
     return attention.values
 
 
-def selection_errors(decoder: str, selected: Bools, attention: Attention) -> Floats:
-    """Return the relative output error of a selection, shape (H, Q, K), as a decoder weighs it."""
-    weights = weights_of(decoder, attention.softmax, selected, attention.visible)
-    return relative_errors(weights @ _values(attention), attention)
+def selection_errors(
+    decoder: str, selected: Bools, attention: Attention, background: Floats | None = None
+) -> Floats:
+    """Return the relative output error of a selection, shape (H, Q, K), as a decoder weighs it.
+
+    Args:
+        decoder: ``"renormalise"`` or ``"residual"``.
+        selected: bool, shape (H, Q, K).
+        attention: checked input, with values.
+        background: of ``"residual"``, shape (H, Q, d); the mean value when None.
+    """
+    own = background if decoder == "residual" else None
+    weights = weights_of(
+        decoder, attention.softmax, selected, attention.visible, background=own is not None
+    )
+    return relative_errors(context_of(weights, _values(attention), own), attention)

@@ -9,7 +9,7 @@ from qubo_attn.backend.sample import sample_all
 from qubo_attn.backend.sampler_options import check_seed
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import check_method
-from qubo_attn.common.checks import shown, whole
+from qubo_attn.common.checks import MOST_SEED, shown, whole
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.multipliers import MOST_STEPS, refine
 from qubo_attn.errors import InputError
@@ -29,6 +29,12 @@ class Sampling(NamedTuple):
     chain_break_method: str
     before: Callable[[Submission], None] | None
     gauges: int
+
+    def later(self, number: int, compilation: Compilation) -> Sampling:
+        """Return how a later round of that number is sampled: with seeds of its own."""
+        if self.seed is None or not number:
+            return self
+        return self._replace(seed=(self.seed + number * len(compilation.submissions)) % MOST_SEED)
 
 
 def check_sampling(way: Sampling, multiplier_steps: int) -> tuple[int, int, int | None]:

@@ -30,6 +30,7 @@ from qubo_attn.frontend.hidden import (
     read_flags,
     read_mask,
 )
+from qubo_attn.frontend.projection import metric_of, read_carried, read_projection
 from qubo_attn.frontend.vectors import VECTORS, read_owners, read_vectors
 
 
@@ -46,6 +47,9 @@ class Attention(Portable):
             vector was not finite; it is zero here.
         hidden_by_value: how many keys of all rows are hidden by a finite logit, see
             `qubo_attn.frontend.hidden`.
+        projection: float64, shape (H, d, model), or None: the output projection of each head.
+        carried: float64, shape (H, d + 1), or None: what earlier batches leave to a carried
+            background, see `qubo_attn.frontend.background`.
     """
 
     logits: Floats
@@ -55,6 +59,8 @@ class Attention(Portable):
     forbidden: Bools | None = None
     missing: Bools | None = None
     hidden_by_value: int = 0
+    projection: Floats | None = None
+    carried: Floats | None = None
 
     @classmethod
     def check(
@@ -68,6 +74,8 @@ class Attention(Portable):
         kv_head: ArrayLike | None = None,
         required: ArrayLike | None = None,
         forbidden: ArrayLike | None = None,
+        output_projection: ArrayLike | None = None,
+        carried: ArrayLike | None = None,
         earlier: Attention | None = None,
     ) -> Attention:
         """Check and convert the arguments of `qubo_attn.compile`.
@@ -82,6 +90,8 @@ class Attention(Portable):
             kv_head: int, shape (H,), the key/value head of each query head.
             required, forbidden: bools, or zeros and ones, of such a shape: keys that must be kept,
                 or not.
+            output_projection: see `qubo_attn.frontend.projection.read_projection`.
+            carried: see `qubo_attn.frontend.background`; shape (H, d + 1).
             earlier: checked before; its vectors serve where None are given.
 
         Raises:
@@ -105,6 +115,8 @@ class Attention(Portable):
             must_not,
             own_array(missing) if missing.any() else None,
             by_value,
+            read_projection(output_projection, of_values),
+            read_carried(carried, of_values),
         )
 
     def as_given(self, name: str) -> Floats | None:
@@ -133,6 +145,22 @@ class Attention(Portable):
         weights = np.exp(self.logits - top)
         total = weights.sum(axis=-1, keepdims=True)
         return own_array(np.divide(weights, total, out=weights, where=total > 0))
+
+    @cached_property
+    def measured(self) -> Floats | None:
+        """Values whose lengths and products are those after the output projection.
+
+        The values themselves without a projection; shape (H, K, at most d) with one.
+        """
+        if self.values is None or self.projection is None:
+            return self.values
+        return own_array(self.values @ self.metric)
+
+    @cached_property
+    def metric(self) -> Floats:
+        """What takes values to `measured`, shape (H, d, min(d, model)); see `metric_of`."""
+        assert self.projection is not None
+        return metric_of(self.projection)
 
     @cached_property
     def rows(self) -> Rows:
@@ -165,6 +193,8 @@ class Rows(Portable):
         ptr: int64, keys of row r are ``ptr[r]:ptr[r + 1]``.
         key: int32; logit, mass: float64, one entry per visible key.
         head, query: int32, one entry per row.
+        start: bool, one entry per visible key, or None: the selection that an objective starts
+            from, where one does.
     """
 
     ptr: Longs
@@ -173,6 +203,7 @@ class Rows(Portable):
     query: Ints
     logit: Floats
     mass: Floats
+    start: Bools | None = None
 
     def __post_init__(self) -> None:
         for array in (self.ptr, self.key, self.head, self.query, self.logit, self.mass):
@@ -200,6 +231,7 @@ class Rows(Portable):
             query=self.query[mask],
             logit=self.logit[entries],
             mass=self.mass[entries],
+            start=None if self.start is None else self.start[entries],
         )
 
 

@@ -12,6 +12,7 @@ from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Output, SoftObjective
 from qubo_attn.frontend.select import Budget, Select, SoftWeights
 from qubo_attn.frontend.sizes import check_scores
+from qubo_attn.frontend.start import needs_start, with_start
 from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
 from qubo_attn.ir.joined import joined
 from qubo_attn.ir.program import Program
@@ -20,7 +21,10 @@ from qubo_attn.ir.ties import Ties
 
 
 def build_program(
-    attention: Attention, objectives: tuple[Objective, ...], selects: tuple[Select, ...]
+    attention: Attention,
+    objectives: tuple[Objective, ...],
+    selects: tuple[Select, ...],
+    ties: Ties | None = None,
 ) -> Program:
     """Return the program of the rows, each by itself.
 
@@ -30,6 +34,8 @@ def build_program(
     Args:
         attention: checked input.
         objectives, selects: one per head.
+        ties: of heads and queries, if any: tied rows start from one selection, where an objective
+            starts from any.
 
     Raises:
         InputError: an objective and a select that do not go together; names them.
@@ -37,6 +43,8 @@ def build_program(
     _check_pairs(objectives, selects)
     rows = attention.rows
     leveled = _leveled_entries(rows, selects)
+    if needs_start(objectives):
+        rows = with_start(attention, objectives, selects, ties or Ties())
     groups = _groups(rows, objectives, selects)
     counts = np.empty(len(rows), np.int64)
     for group in groups:
@@ -50,6 +58,11 @@ def build_program(
         form,
         Constraints.concatenate([_picks(rows, selects, counts), _gates(rows, selects, leveled)]),
     )
+
+
+def row_variables(attention: Attention, selects: tuple[Select, ...]) -> Variables:
+    """Return the variables of `build_program`, whatever the objectives are."""
+    return _variables(attention.rows, selects, _leveled_entries(attention.rows, selects))
 
 
 def add_budgets(program: Program, selects: tuple[Select, ...], ties: Ties) -> Program:

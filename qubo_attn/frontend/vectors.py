@@ -85,7 +85,7 @@ def read_vectors(
         missing = np.asarray(odd.any(axis=-1))
         array = np.where(missing[..., None], 0.0, array)
     if name == "values":
-        _check_squares(array)
+        check_squares(array)
     return own_array(np.ascontiguousarray(array)), missing
 
 
@@ -135,15 +135,24 @@ def _largest(values: Floats) -> float:
     return float(LARGEST**0.5 / (2.0 * max(keys, 1) * max(width, 1) ** 0.5))
 
 
-def _check_squares(values: Floats) -> None:
-    """Reject values whose squares overflow when they are added up."""
+def check_squares(values: Floats, name: str = "values") -> None:
+    """Reject vectors whose squares overflow when they are added up.
+
+    Args:
+        values: shape (H, K, d).
+        name: what they are, for the message.
+
+    Raises:
+        InputError: names the head and the key.
+    """
     largest = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
-    if largest > _largest(values):
-        head, key, feature = first_place(np.abs(values) == largest)
+    if not largest <= _largest(values):
+        bad = ~(np.abs(values) < largest)
+        head, key, feature = first_place(bad)
         raise InputError(
-            f"values[{head},{key},{feature}] is {values[head, key, feature]:g}: squares of the "
-            "values overflow when they are added up; scale the values",
-            argument="values",
+            f"{name}[{head},{key},{feature}] is {values[head, key, feature]:g}: squares of the "
+            f"values overflow when they are added up; scale {name}",
+            argument="values" if name == "values" else "output_projection",
             head=head,
             key=key,
         )

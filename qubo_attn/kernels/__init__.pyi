@@ -5,6 +5,21 @@ from .blocks import Limits as Limits
 from .blocks import MendedReads as MendedReads
 from .blocks import SampledReads as SampledReads
 from .board import Copies as Copies
+from .centred import (
+    centred_couplers as centred_couplers,
+)
+from .centred import (
+    centred_linear as centred_linear,
+)
+from .centred import (
+    kept_errors as kept_errors,
+)
+from .centred import (
+    layer_couplers as layer_couplers,
+)
+from .centred import (
+    row_outputs as row_outputs,
+)
 from .certify import RelaxedRows as RelaxedRows
 from .certify import certify_rows as certify_rows
 from .chains import chain_bounds as chain_bounds
@@ -122,6 +137,8 @@ from .physical import fill_physical as fill_physical
 from .physical import place_values as place_values
 from .planning import match_couplers as match_couplers
 from .ranges import range_shares as range_shares
+from .ratios import LeastRatios as LeastRatios
+from .ratios import least_ratios as least_ratios
 from .regrowing import regrow_clique as regrow_clique
 from .repairing import mend_reads as mend_reads
 from .rows import (

@@ -1,8 +1,9 @@
 """Terms of ``output`` where kept keys have levels: ``|sum (p_i - b_i z_i - s_i x_i) u_i|^2``.
 
-u_i is the value of key i about the mean of its row's keys. Selections z come first, row after row,
-then the levels x of the entries that have one. Fields are worked out for all entries, couplers
-between some variables alone: nearly all of a row's keys go before anything is priced.
+u_i is the value of key i about a centre: the mean of its row's keys, or one of the row's own.
+Selections z come first, row after row, then the levels x of the entries that have one. Fields are
+worked out for all entries, couplers between some variables alone: nearly all of a row's keys go
+before anything is priced.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class LeveledEntries(NamedTuple):
         base, step: weight of each entry at level 0, and of each level.
         key: of each entry; head: of each row.
         values: shape (H, K, d).
+        centre: of each row, shape (rows, d); without any row, the mean value of each row's keys.
     """
 
     ptr: Longs
@@ -34,6 +36,7 @@ class LeveledEntries(NamedTuple):
     key: Ints
     head: Ints
     values: Floats
+    centre: Floats
 
 
 class ChosenEntries(NamedTuple):
@@ -62,9 +65,13 @@ class LeveledTerms(NamedTuple):
 
 
 @kernel
-def _mean(key: Ints, values: Floats) -> Floats:
-    """Return the mean of the ``values``, shape (K, d), of a row's keys."""
+def _centre(key: Ints, values: Floats, centre: Floats, r: int) -> Floats:
+    """Return the centre of row r: its own, or the mean of the ``values``, (K, d), of its keys."""
     mean = np.zeros(values.shape[1])
+    if len(centre) > 0:
+        for f in range(len(mean)):
+            mean[f] = centre[r, f]
+        return mean
     for a in range(len(key)):
         vector = values[key[a]]
         for f in range(len(mean)):
@@ -80,13 +87,13 @@ def leveled_fields(entries: LeveledEntries) -> tuple[Floats, Floats, Floats, Flo
 
     And the coefficient of the square of its level.
     """
-    ptr, mass, base, step, key, head, values = entries
+    ptr, mass, base, step, key, head, values, centre = entries
     rows, n, d = len(ptr) - 1, ptr[-1] - ptr[0], values.shape[2]
     offset, selection, level, square = np.empty(rows), np.empty(n), np.empty(n), np.empty(n)
     u = np.empty(d)
     for r in range(rows):
         vectors = values[head[r]]
-        mean, goal = _mean(key[ptr[r] : ptr[r + 1]], vectors), np.zeros(d)
+        mean, goal = _centre(key[ptr[r] : ptr[r + 1]], vectors, centre, r), np.zeros(d)
         for e in range(ptr[r], ptr[r + 1]):
             vector, p = vectors[key[e]], mass[e]
             for f in range(d):
@@ -112,7 +119,7 @@ def leveled_couplers(entries: LeveledEntries, chosen: ChosenEntries, squares: bo
         chosen: some of them.
         squares: whether squares of levels are couplers, at ``i = j``; of bits, they are fields.
     """
-    ptr, _, base, step, key, head, values = entries
+    ptr, _, base, step, key, head, values, centre = entries
     count, level_count, most = 0, 0, 0
     for r in range(len(ptr) - 1):
         z, x = 0, 0
@@ -131,7 +138,7 @@ def leveled_couplers(entries: LeveledEntries, chosen: ChosenEntries, squares: bo
         start, n = chosen.ptr[r], chosen.ptr[r + 1] - chosen.ptr[r]
         if n == 0:
             continue
-        mean = _mean(key[ptr[r] : ptr[r + 1]], values[head[r]])
+        mean = _centre(key[ptr[r] : ptr[r + 1]], values[head[r]], centre, r)
         for a in range(n):
             vector = values[head[r], key[chosen.entry[start + a]]]
             for f in range(d):

@@ -232,9 +232,48 @@ def _attention(g: Generator) -> tuple[Any, ...]:
     return ptr, g.random(ptr[-1]), key.astype(np.int32), head.astype(np.int32), values
 
 
-def _leveled(g: Generator) -> kernels.LeveledEntries:
+@case
+def row_outputs(g: Generator) -> tuple[Any, ...]:
+    return _attention(g)
+
+
+@case
+def kept_errors(g: Generator) -> tuple[Any, ...]:
     ptr, mass, *others = _attention(g)
-    return kernels.LeveledEntries(ptr, mass, g.random(len(mass)), g.random(len(mass)), *others)
+    mass[: ptr[1]] *= g.integers(2)
+    return ptr, mass, *others, g.normal(size=(len(ptr) - 1, 3)), g.random(len(mass)) < 0.5
+
+
+@case
+def centred_linear(g: Generator) -> tuple[Any, ...]:
+    ptr, *others = _attention(g)
+    rows = len(ptr) - 1
+    return ptr, *others, *g.normal(size=(2, rows, 3)), *g.random((2, rows))
+
+
+@case
+def centred_couplers(g: Generator) -> tuple[Any, ...]:
+    ptr, *others = _attention(g)
+    rows = len(ptr) - 1
+    return ptr, *others, g.normal(size=(rows, 3)), *g.random((2, rows))
+
+
+@case
+def layer_couplers(g: Generator) -> tuple[Any, ...]:
+    n = int(g.integers(1, 12))
+    group = g.integers(0, 3, n)
+    ptr = np.cumsum(np.r_[0, np.bincount(group, minlength=3)])
+    key, head = g.integers(0, 5, n).astype(np.int32), g.integers(0, 2, n).astype(np.int32)
+    values, row = frozen(g.normal(size=(2, 5, 3))), g.integers(0, 4, n)
+    order = np.argsort(group, kind="stable")
+    return ptr, order, g.random(n), key, head, values, g.normal(size=(4, 3)), row
+
+
+def _leveled(g: Generator) -> kernels.LeveledEntries:
+    ptr, mass, key, head, values = _attention(g)
+    centre = g.normal(size=((len(ptr) - 1) * int(g.integers(2)), 3))
+    base, step = g.random((2, len(mass)))
+    return kernels.LeveledEntries(ptr, mass, base, step, key, head, values, centre)
 
 
 @case
@@ -693,7 +732,8 @@ ABOVE = {
 
 # Beside a slow reference or an enumeration, in the tests of what calls them.
 ELSEWHERE = {
-    "block_chances", "mend_counts", "mend_reads", "search_rows", "settle_bits", "warm_weights",
+    "block_chances", "least_ratios", "mend_counts", "mend_reads", "search_rows", "settle_bits",
+    "warm_weights",
 }  # fmt: skip
 
 

@@ -160,7 +160,7 @@ def test_found_groups_of_real_heads(smollm2: dict[str, np.ndarray]) -> None:
     }
     tie = qa.TieVariables(overlap=0.75, k=4)
     compiled = qa.compile(smollm2["scores"], 9, tie=tie, **options)
-    groups = tie.resolved(compiled.stages[0].program).groups
+    groups = tie.resolved(compiled.stages[0].program.variables).groups
     assert groups
     given = qa.compile(smollm2["scores"], 9, tie=qa.TieVariables(groups), **options)
     assert compiled.program.same(given.program)
@@ -214,7 +214,7 @@ def test_heads_that_see_different_keys_are_not_grouped() -> None:
     scores = np.tile(np.arange(6.0), (3, 2, 1))
     scores[1, 1, 0] = -np.inf
     program = qa.compile(scores, 3, select=qa.OneHot(), target=None).stages[0].program
-    assert qa.TieVariables(overlap=0.5, k=2).resolved(program).groups == ((0, 2),)
+    assert qa.TieVariables(overlap=0.5, k=2).resolved(program.variables).groups == ((0, 2),)
 
 
 def test_found_groups_need_masses() -> None:
@@ -294,7 +294,7 @@ def test_groups_and_queries_together(
         slots=None,
         tie=tie,
     )
-    groups = tie.resolved(compiled.stages[0].program).groups
+    groups = tie.resolved(compiled.stages[0].program.variables).groups
     assert groups
     alone = 9 - sum(map(len, groups)) + len(groups)
     assert len(compiled.program) == 19 * (9 if strength else alone)

@@ -117,10 +117,76 @@ def _vectors(ptr: Array, key: Array, head: Array, values: Array, centred: bool) 
     return own
 
 
+def _about(ptr: Array, key: Array, head: Array, values: Array, centre: Array) -> Array:
+    """Values about a centre of each row, or about their mean."""
+    if not len(centre):
+        return _vectors(ptr, key, head, values, True)
+    return np.asarray(_vectors(ptr, key, head, values, False) - centre[row_of(ptr)])
+
+
+@twin
+def row_outputs(ptr: Array, mass: Array, key: Array, head: Array, values: Array) -> Array:
+    outputs = np.zeros((len(ptr) - 1, values.shape[2]))
+    np.add.at(outputs, row_of(ptr), mass[:, None] * values[head[row_of(ptr)], key])
+    return outputs
+
+
+@twin
+def kept_errors(
+    ptr: Array, mass: Array, key: Array, head: Array, values: Array, centre: Array, kept: Array
+) -> tuple[Array, Array]:
+    square, held = np.full(len(centre), np.inf), np.zeros(len(centre))
+    for r, (a, b) in enumerate(pairwise(ptr)):
+        own = np.flatnonzero(kept[a:b]) + a
+        held[r] = mass[own].sum()
+        if len(own):
+            weight = mass[own] / held[r] if held[r] > 0 else np.full(len(own), 1 / len(own))
+            square[r] = ((weight @ values[head[r], key[own]] - centre[r]) ** 2).sum()
+    return square, held
+
+
+@twin
+def centred_linear(
+    ptr: Array, mass: Array, key: Array, head: Array, values: Array, centre: Array, *rest: Array
+) -> Array:
+    row, (goal, shift, scale) = row_of(ptr), rest
+    u = values[head[row], key] - centre[row]
+    inner = mass * ((u * u).sum(axis=1) - shift[row]) - 2 * (u * goal[row]).sum(axis=1)
+    return np.asarray(scale[row] * mass * inner)
+
+
+@twin
+def centred_couplers(
+    ptr: Array, mass: Array, key: Array, head: Array, values: Array, centre: Array, *rest: Array
+) -> tuple[Array, Array, Array]:
+    row, (i, j), (shift, scale) = row_of(ptr), pairs(ptr), rest
+    u = values[head[row], key] - centre[row]
+    product = (u[i] * u[j]).sum(axis=1) - shift[row[i]]
+    return i, j, 2 * scale[row[i]] * mass[i] * mass[j] * product
+
+
+@twin
+def layer_couplers(
+    ptr: Array,
+    variable: Array,
+    mass: Array,
+    key: Array,
+    head: Array,
+    values: Array,
+    centre: Array,
+    row: Array,
+) -> tuple[Array, Array, Array]:
+    w = mass[:, None] * (values[head, key] - centre[row])
+    group = np.zeros(len(variable), np.int64)
+    group[variable] = row_of(ptr)
+    i, j = np.nonzero(np.triu(group[:, None] == group, 1))
+    return i, j, 2 * (w[i] * w[j]).sum(axis=1)
+
+
 @twin
 def leveled_fields(entries: Any) -> tuple[Any, ...]:
-    ptr, mass, base, step, key, head, values = entries
-    u, row = _vectors(ptr, key, head, values, True), row_of(ptr)
+    ptr, mass, base, step, key, head, values, centre = entries
+    u, row = _about(ptr, key, head, values, centre), row_of(ptr)
     goal = np.zeros((len(ptr) - 1, values.shape[2]))
     np.add.at(goal, row, mass[:, None] * u)
     size, along = (u * u).sum(axis=1), (u * goal[row]).sum(axis=1)
@@ -130,8 +196,8 @@ def leveled_fields(entries: Any) -> tuple[Any, ...]:
 
 @twin
 def leveled_couplers(entries: Any, chosen: Any, squares: bool) -> tuple[Any, ...]:
-    ptr, _, base, step, key, head, values = entries
-    u, row = _vectors(ptr, key, head, values, True), row_of(ptr)
+    ptr, _, base, step, key, head, values, centre = entries
+    u, row = _about(ptr, key, head, values, centre), row_of(ptr)
     variables = [(chosen.selection, base), (chosen.level, step)]
     entry = np.concatenate([chosen.entry[number >= 0] for number, _ in variables])
     factor = np.concatenate([by[chosen.entry[number >= 0]] for number, by in variables])

@@ -11,9 +11,11 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.objectives.base import Objective, SoftObjective
 from qubo_attn.frontend.objectives.boltzmann import Boltzmann
 from qubo_attn.frontend.objectives.hard import Hard
+from qubo_attn.frontend.objectives.layer import Layer
 from qubo_attn.frontend.objectives.least_squares import LeastSquares
 from qubo_attn.frontend.objectives.output import Output
 from qubo_attn.frontend.objectives.redundancy import Redundancy
+from qubo_attn.frontend.objectives.renormalised import Renormalised
 from qubo_attn.frontend.objectives.selection import Selection
 from qubo_attn.frontend.objectives.sparsemax import Sparsemax
 
@@ -21,10 +23,12 @@ __all__ = [
     "OBJECTIVES",
     "Boltzmann",
     "Hard",
+    "Layer",
     "LeastSquares",
     "Objective",
     "Output",
     "Redundancy",
+    "Renormalised",
     "Selection",
     "SoftObjective",
     "Sparsemax",
@@ -34,9 +38,11 @@ __all__ = [
 OBJECTIVES: dict[str, type[Objective]] = {
     "boltzmann": Boltzmann,
     "hard": Hard,
+    "layer": Layer,
     "least_squares": LeastSquares,
     "output": Output,
     "redundancy": Redundancy,
+    "renormalised": Renormalised,
     "selection": Selection,
     "sparsemax": Sparsemax,
 }

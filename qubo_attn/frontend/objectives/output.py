@@ -1,10 +1,12 @@
 """Output: the k keys whose kept terms reproduce the attention output best.
 
-    minimise  | sum_i (1 - z_i) w_i |^2,   w_i = p_i (v_i - vbar)
+    minimise  | sum_i (1 - z_i) w_i |^2,   w_i = p_i (v_i - b)
 
-with p = softmax(s) over the row's keys and vbar their mean value. Decoded by ``residual``,
-``vbar + sum_i z_i w_i``, the energy is exactly the squared error of the row's output. With
-G = W W^T it is linear ``G_ii - 2 w_i.sum_j w_j`` and quadratic ``2 G_ij``.
+with p = softmax(s) over the row's keys and b the row's background, by default their mean value
+(see `qubo_attn.frontend.background`). Decoded by ``residual``, ``b + sum_i z_i w_i``, the energy is
+exactly the squared error of the row's output. With G = W W^T it is linear ``G_ii - 2 w_i.sum_j
+w_j`` and quadratic ``2 G_ij``. With an output projection W_O lengths and products are those after
+it: ``G = W M W^T``, ``M = W_O W_O^T``.
 
 With `SoftWeights` of k keys, a kept key has a level x_i in 0..L as well, and weighs
 
@@ -21,9 +23,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array, segment_ids
@@ -31,7 +34,15 @@ from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.frontend.background import (
+    Background,
+    is_carried,
+    is_mean,
+    read_background,
+    row_backgrounds,
+)
 from qubo_attn.frontend.objectives.base import Objective, centred, needed
+from qubo_attn.frontend.objectives.centred import CentredProducts
 from qubo_attn.ir.quadratic import Quadratic, RowPairs
 
 
@@ -39,6 +50,17 @@ from qubo_attn.ir.quadratic import Quadratic, RowPairs
 @dataclass(frozen=True)
 class Output(Objective):
     """Smallest squared error of the attention output; needs the value vectors.
+
+    Attributes:
+        background: what stands for the keys that a row does not keep, in the energy and in the
+            ``residual`` decoder: ``"mean"``, the mean value of the keys it sees; ``"carried"``,
+            the mean of what other queries did not keep, see `qubo_attn.frontend.background`;
+            ``"auto"``, whichever serves each head better on the first batch; one of the first two
+            for each head; or vectors, shape (heads, d) or (heads, queries, d), kept as nested
+            tuples.
+
+    Raises:
+        InputError: the background is none of these.
 
     Example:
         Key 0 is the heaviest, but what is left out cancels better where key 1 is kept:
@@ -56,13 +78,26 @@ class Output(Objective):
         array([False,  True, False])
     """
 
+    background: str | ArrayLike = "mean"
+
     name: ClassVar[str] = "output"
     decoder: ClassVar[str] = "residual"
     soft: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "background", read_background(self.background))
+
+    @property
+    def starts(self) -> bool:
+        """Whether rows need a start, whose rest a background is made of."""
+        return is_carried(cast(Background, self.background))
+
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
-        values = needed(attention.values, "values", self.name)
+        values = needed(attention.measured, "values", self.name)
+        given = cast(Background, self.background)
+        if not is_mean(given):
+            return centred_form(attention, rows, measured_backgrounds(attention, rows, given))
         products = _Products(rows, values, np.asarray(attention.visible.any(axis=1)))
         # Only differences matter: about their mean, rows that see every key need no mean.
         middle = products.centred
@@ -86,9 +121,13 @@ class Output(Objective):
             leveled: the entries that have a level.
             k, levels: keys a row keeps, and the largest level of each.
         """
-        values = needed(attention.values, "values", self.name)
+        values = needed(attention.measured, "values", self.name)
         base, step = level_weights(rows, k, levels)
-        couplers = _Levels(rows, values, base, step, leveled, squares=levels > 1)
+        given = cast(Background, self.background)
+        centre = np.zeros((0, values.shape[2]))
+        if not is_mean(given):
+            centre = measured_backgrounds(attention, rows, given)
+        couplers = _Levels(rows, values, base, step, leveled, centre, squares=levels > 1)
 
         def work(part: slice) -> tuple[Floats, ...]:
             return kernels.leveled_fields(couplers.entries(part))
@@ -98,6 +137,33 @@ class Output(Objective):
         fields = level if levels > 1 else level + square
         linear = np.concatenate([selection, fields[leveled]])
         return Quadratic(float(offset.sum()), own_array(linear), couplers=couplers)
+
+
+def measured_backgrounds(attention: Attention, rows: Rows, given: Background) -> Floats:
+    """Return the background of each row as `Attention.measured` has values, shape (rows, e)."""
+    centre = row_backgrounds(attention, rows, given)
+    if attention.projection is None:
+        return centre
+    return np.ascontiguousarray(np.einsum("rd,rde->re", centre, attention.metric[rows.head]))
+
+
+def centred_form(attention: Attention, rows: Rows, centre: Floats) -> Quadratic:
+    """Return the form of ``output`` with a background for each row, shape (rows, e)."""
+    values = attention.measured
+    assert values is not None
+
+    def work(part: slice) -> tuple[Floats, ...]:
+        ptr, entries = rows_at(rows.ptr, part)
+        columns = ptr, rows.mass[entries], rows.key[entries], rows.head[part], values
+        goal = kernels.row_outputs(*columns) - centre[part]
+        flat = np.zeros(len(goal)), np.ones(len(goal))
+        linear = kernels.centred_linear(*columns, centre[part], goal, *flat)
+        return np.einsum("rd,rd->r", goal, goal), linear
+
+    offset, linear = by_rows(work, rows.ptr, SUMS)
+    flat = np.zeros(len(rows)), np.ones(len(rows))
+    couplers = CentredProducts(rows, values, centre, *flat)
+    return Quadratic(float(offset.sum()), linear, couplers=couplers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +223,7 @@ class _Levels(Portable):
         values: shape (H, K, d).
         base, step: weight of each entry at level 0, and of each level.
         leveled: the entries that have a level, in order: these are the other variables.
+        centre: see `kernels.LeveledEntries`.
         squares: whether squares of levels are couplers.
     """
 
@@ -165,15 +232,16 @@ class _Levels(Portable):
     base: Floats
     step: Floats
     leveled: Longs
+    centre: Floats
     squares: bool
 
     def entries(self, part: slice) -> kernels.LeveledEntries:
         """Return some rows as kernels take them; their pointers count all entries."""
         rows = self.rows
         ptr, head = rows.ptr[part.start : part.stop + 1], rows.head[part]
-        return kernels.LeveledEntries(
-            ptr, rows.mass, self.base, self.step, rows.key, head, self.values
-        )
+        centre = self.centre[part] if len(self.centre) else self.centre
+        columns = rows.mass, self.base, self.step, rows.key, head, self.values
+        return kernels.LeveledEntries(ptr, *columns, centre)
 
     @property
     def count(self) -> int:
