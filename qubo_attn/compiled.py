@@ -203,8 +203,8 @@ class CompiledAttention(Submits):
         """Compile the next batch the same way; nothing is embedded where its structure was met.
 
         Queries and keys may be more or fewer: rows with as many slots are one structure. The result
-        equals a fresh `qubo_attn.compile` of the batch, bit for bit (docs/reuse_embeddings.md); where
-        backgrounds are carried, one that is given this one's ``carried``.
+        equals a fresh `qubo_attn.compile` of the batch, bit for bit (docs/reuse_embeddings.md);
+        where backgrounds are carried, one that is given this one's ``carried``.
 
         Args:
             scores: logits of the next batch, of as many heads.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from qubo_attn.frontend.program import row_variables
 from qubo_attn.frontend.start import with_start
 from qubo_attn.ir.ties import Ties
 from qubo_attn.passes import TieVariables
-
-if TYPE_CHECKING:
-    from qubo_attn.compilation.compilation import Compilation
 
 
 def ties_of(recipe: Recipe, attention: Attention) -> Ties:
@@ -49,9 +46,8 @@ def settled(recipe: Recipe, attention: Attention) -> Recipe:
     return dataclasses.replace(recipe, objectives=objectives)
 
 
-def backgrounds_of(compilation: Compilation) -> Floats | None:
+def backgrounds_of(recipe: Recipe, attention: Attention) -> Floats | None:
     """Return the background of each row; see `Compilation.backgrounds`."""
-    attention, recipe = compilation.attention, compilation.recipe
     given = [_given(objective) for objective in recipe.objectives]
     if attention.values is None or all(map(is_mean, given)):
         return None
@@ -64,9 +60,8 @@ def backgrounds_of(compilation: Compilation) -> Floats | None:
     return own_array(table)
 
 
-def carried_of(compilation: Compilation) -> Floats | None:
+def carried_of(recipe: Recipe, attention: Attention) -> Floats | None:
     """Return what a batch leaves to the next; see `Compilation.carried`."""
-    attention, recipe = compilation.attention, compilation.recipe
     carries = any(is_carried(_given(objective)) for objective in recipe.objectives)
     if attention.values is None or not carries:
         return attention.carried

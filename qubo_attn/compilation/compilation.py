@@ -127,7 +127,7 @@ class Compilation(Portable):
 
         None where that is the mean value of the row's keys in every head; see `Output`.
         """
-        return backgrounds_of(self)
+        return backgrounds_of(self.recipe, self.attention)
 
     @cached_property
     def carried(self) -> Floats | None:
@@ -136,7 +136,7 @@ class Compilation(Portable):
         Sums of values, and their mass, of this batch and all before it; what it was given where no
         background is carried.
         """
-        return carried_of(self)
+        return carried_of(self.recipe, self.attention)
 
     # -- on the machine -----------------------------------------------------------------------
 

@@ -1,16 +1,6 @@
 """The least ratio ``z'N z / z'D z`` of a row over its selections, by branch and bound.
 
-N is the Gram matrix of n vectors ``p_i (v_i - o)`` and ``z'D z = (p.z)^2``. Whether a ratio below t
-exists is asked of ``|Uz|^2 - t (p.z)^2``: of its sign alone, so it may be divided by ``y = p.z``.
-Let ``N - diag(e)`` be positive semidefinite, e >= 0. On bits ``z'N z = z'(N - diag(e)) z + e.z``,
-and in a part of the search where y is at most Y, ``e.z >= (e.z) y / Y``. So
-
-    h(z) = z'(N - diag(e)) z / y + e.z / Y - t y
-
-bounds the sought value, divided by y, from below. The first term is a quadratic over a linear form,
-which is convex; h is convex and homogeneous, so at any point its gradient g gives ``h(z) >= g.z``
-for every selection: the keys taken, and the smallest gradients of those that are open, bound a part
-of the search. ``e_i = c N_ii`` with c the least eigenvalue of N scaled to a unit diagonal.
+`qubo_attn.kernels.ratio_bounds` says how parts of the search are bounded.
 """
 
 from __future__ import annotations
@@ -21,10 +11,17 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, Ints, Longs
 from qubo_attn.kernels._jit import kernel
-
-# What a value must fall below zero to count, where those of a row are about 1.
-_ROUNDING = 1e-9
-_OUT, _IN, _OPEN = 0, 1, 2
+from qubo_attn.kernels.ratio_bounds import (
+    IN,
+    OPEN,
+    OUT,
+    ROUNDING,
+    even_part,
+    fix_keys,
+    largest_mass,
+    lower_bound,
+    set_point,
+)
 
 
 class LeastRatios(NamedTuple):
@@ -57,171 +54,6 @@ def _ratio(gram: Floats, mass: Floats, z: Bools) -> tuple[float, float]:
 
 
 @kernel
-def _even_part(gram: Floats) -> Floats:
-    """Return e >= 0 with ``gram - diag(e)`` positive semidefinite: a share of the diagonal."""
-    n = len(gram)
-    unit = np.eye(n)
-    for i in range(n):
-        for j in range(n):
-            if i != j and gram[i, i] > 0.0 and gram[j, j] > 0.0:
-                unit[i, j] = gram[i, j] / np.sqrt(gram[i, i] * gram[j, j])
-    least = max(np.linalg.eigvalsh(unit)[0] - 1e-9, 0.0)
-    e = np.empty(n)
-    for i in range(n):
-        e[i] = least * gram[i, i]
-    return e
-
-
-@kernel
-def _sort_open(slope: Floats, state: Longs, order: Longs) -> int:
-    """Fill in the open keys by rising slope; return how many there are."""
-    count = 0
-    for i in range(len(slope)):
-        if state[i] == _OPEN:
-            j = count
-            while j > 0 and slope[order[j - 1]] > slope[i]:
-                order[j] = order[j - 1]
-                j -= 1
-            order[j] = i
-            count += 1
-    return count
-
-
-@kernel
-def _set_point(state: Longs, open_: int, left: int, x: Floats) -> None:
-    """Move open entries so that they add up to ``left``, and set the others."""
-    total = 0.0
-    for i in range(len(x)):
-        if state[i] == _OPEN:
-            total += x[i]
-        else:
-            x[i] = 1.0 if state[i] == _IN else 0.0
-    short = left - total
-    for i in range(len(x)):
-        if state[i] == _OPEN and short > 0.0:
-            x[i] += short * (1.0 - x[i]) / (open_ - total)
-        elif state[i] == _OPEN and total > 0.0:
-            x[i] *= left / total
-
-
-@kernel
-def _largest_mass(mass: Floats, falling: Longs, state: Longs, left: int) -> float:
-    """Return the most mass that a selection of this part can have."""
-    most, count = 0.0, 0
-    for i in falling:
-        if state[i] == _IN:
-            most += mass[i]
-        elif state[i] == _OPEN and count < left:
-            most += mass[i]
-            count += 1
-    return most
-
-
-@kernel
-def _step(curve: float, bend: float, square: float, held: float, mass: float, flat: float) -> float:
-    """Return the step along a direction at which h is least: ``(A + 2 B s + C s^2) / y + flat s``.
-
-    Args:
-        curve, bend, square: C, B and A of the form.
-        held, mass: y, and how y changes by a step of 1.
-        flat: the linear part.
-    """
-    if abs(mass) < 1e-12 * held:
-        return -(2.0 * bend / held + flat) * held / (2.0 * curve) if curve > 1e-300 else np.inf
-    slope = curve / (mass * mass) + flat / mass
-    top = square - 2.0 * bend * held / mass + curve * held * held / (mass * mass)
-    if slope <= 1e-300 or top <= 0.0:
-        return np.inf
-    return float((np.sqrt(top / slope) - held) / mass)
-
-
-@kernel
-def _bound(
-    matrix: Floats,
-    e: Floats,
-    mass: Floats,
-    most: float,
-    state: Longs,
-    left: int,
-    x: Floats,
-    slope: Floats,
-    order: Longs,
-) -> float:
-    """Return a lower bound on h over a part of the search; fill in slopes and their order.
-
-    Pairs of open keys exchange weight from x on, largest slopes against smallest.
-    """
-    n = len(mass)
-    form, square, held = np.zeros(n), 0.0, 0.0
-    for i in range(n):
-        for j in range(n):
-            form[i] += matrix[i, j] * x[j]
-        square += form[i] * x[i]
-        held += mass[i] * x[i]
-    bound = -np.inf
-    for sweep in range(10):
-        if held <= 0.0:
-            return -np.inf
-        here = 0.0
-        for i in range(n):
-            ratio = square / (held * held) + 1.0
-            slope[i] = 2.0 * form[i] / held - ratio * mass[i] + e[i] / most
-            here += slope[i] * x[i]
-        count, bound = _sort_open(slope, state, order), 0.0
-        for i in range(n):
-            bound += slope[i] if state[i] == _IN else 0.0
-        for t in range(left):
-            bound += slope[order[t]]
-        gap = here - bound
-        if bound >= -_ROUNDING or gap < 1e-9 or gap < -0.1 * here or sweep == 9:
-            break
-        low, high, moves = 0, count - 1, 0
-        while low < high and moves < 6:
-            i, j = order[low], order[high]
-            if x[i] >= 1.0 - 1e-12:
-                low += 1
-                continue
-            if x[j] <= 1e-12:
-                high -= 1
-                continue
-            low, high = low + 1, high - 1
-            change = mass[i] - mass[j]
-            ratio = square / (held * held) + 1.0
-            fall = 2.0 * (form[i] - form[j]) / held - ratio * change + (e[i] - e[j]) / most
-            if fall >= -1e-12:
-                continue
-            bend, curve = form[i] - form[j], matrix[i, i] + matrix[j, j] - 2.0 * matrix[i, j]
-            flat = (e[i] - e[j]) / most - change
-            size = _step(curve, bend, square, held, change, flat)
-            size = max(min(size, 1.0 - x[i], x[j]), 0.0)
-            x[i] += size
-            x[j] -= size
-            held += size * change
-            square += 2.0 * size * bend + size * size * curve
-            for a in range(n):
-                form[a] += size * (matrix[a, i] - matrix[a, j])
-            moves += 1
-        if moves == 0:
-            break
-    return bound
-
-
-@kernel
-def _fix(bound: float, slope: Floats, order: Longs, count: int, left: int, state: Longs) -> int:
-    """Take in, or leave out, open keys that no better selection has otherwise; return how many."""
-    last_in, first_out, fixed = slope[order[left - 1]], slope[order[left]], 0
-    for t in range(count):
-        i = order[t]
-        if t < left and bound + first_out - slope[i] >= -_ROUNDING:
-            state[i] = _IN
-            fixed += 1
-        elif t >= left and bound + slope[i] - last_in >= -_ROUNDING:
-            state[i] = _OUT
-            fixed += 1
-    return fixed
-
-
-@kernel
 def _search(
     gram: Floats, mass: Floats, taken: Bools, k: int, room: int, met: Bools
 ) -> tuple[int, int]:
@@ -238,14 +70,14 @@ def _search(
         1 where one was found, 0 where there is none, -1 where the room ended; and the room left.
     """
     n = len(mass)
-    e = _even_part(gram)
+    e = even_part(gram)
     matrix = gram.copy()
     for i in range(n):
         matrix[i, i] -= e[i]
     falling = np.argsort(-mass, kind="mergesort")
-    state, x = np.full((n + 2, n), _OPEN), np.full((n + 2, n), k / n)
+    state, x = np.full((n + 2, n), OPEN), np.full((n + 2, n), k / n)
     for i in range(n):
-        state[0, i] = _IN if taken[i] else _OPEN
+        state[0, i] = IN if taken[i] else OPEN
     pick, turn = np.zeros(n + 2, np.int64), np.zeros(n + 2, np.int64)
     slope, order = np.empty(n), np.empty(n, np.int64)
     depth, fresh = 0, True
@@ -259,35 +91,35 @@ def _search(
             while True:
                 open_, left = 0, k
                 for i in range(n):
-                    open_ += now[i] == _OPEN
-                    left -= now[i] == _IN
+                    open_ += now[i] == OPEN
+                    left -= now[i] == IN
                 if left < 0 or left > open_:
                     closed = True
                     break
                 if left == 0 or left == open_:
                     for i in range(n):
-                        met[i] = now[i] == _IN or (now[i] == _OPEN and left > 0)
-                    if _ratio(gram, mass, met)[0] < 1.0 - _ROUNDING:
+                        met[i] = now[i] == IN or (now[i] == OPEN and left > 0)
+                    if _ratio(gram, mass, met)[0] < 1.0 - ROUNDING:
                         return 1, room
                     closed = True
                     break
-                most = _largest_mass(mass, falling, now, left)
+                most = largest_mass(mass, falling, now, left)
                 if most <= 0.0:
                     closed = True
                     break
-                _set_point(now, open_, left, point)
-                bound = _bound(matrix, e, mass, most, now, left, point, slope, order)
-                if bound >= -_ROUNDING:
+                set_point(now, open_, left, point)
+                bound = lower_bound(matrix, e, mass, most, now, left, point, slope, order)
+                if bound >= -ROUNDING:
                     closed = True
                     break
-                if _fix(bound, slope, order, open_, left, now) == 0:
+                if fix_keys(bound, slope, order, open_, left, now) == 0:
                     break
             if closed:
                 depth, fresh = depth - 1, False
                 continue
             best = -1.0
             for i in range(n):
-                if now[i] == _OPEN:
+                if now[i] == OPEN:
                     worth = (min(point[i], 1.0 - point[i]) + 1e-3) * np.sqrt(gram[i, i])
                     if worth > best:
                         best, pick[depth] = worth, i
@@ -295,7 +127,7 @@ def _search(
         if turn[depth] == 2:
             depth, fresh = depth - 1, False
             continue
-        first = _IN if point[pick[depth]] > 0.5 else _OUT
+        first = IN if point[pick[depth]] > 0.5 else OUT
         for i in range(n):
             state[depth + 1, i], x[depth + 1, i] = now[i], point[i]
         state[depth + 1, pick[depth]] = first if turn[depth] == 0 else 1 - first
