@@ -9,9 +9,9 @@ from .batch.api import compile_batch as compile_batch
 from .compiled import CompiledAttention as CompiledAttention
 from .compiled import load as load
 from .compiler import compile as compile
+from .decoding.proven import Rounds as Rounds
 from .decoding.result import AttentionResult as AttentionResult
 from .decoding.result import MachineUse as MachineUse
-from .decoding.result import Rounds as Rounds
 from .decoding.temperature import effective_temperature as effective_temperature
 from .decoding.temperature import row_temperatures as row_temperatures
 from .embedding.cache import EmbeddingCache as EmbeddingCache

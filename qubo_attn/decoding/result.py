@@ -13,6 +13,7 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.checks import instance
 from qubo_attn.decoding.decoders import context_of, weights_of
+from qubo_attn.decoding.proven import Rounds
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
 
@@ -87,46 +88,6 @@ class MachineUse:
         calls = f"{self.programmings} call{'s' * (self.programmings != 1)}"
         time = "" if self.access is None else f", {1000 * self.access:.1f} ms of machine time"
         return f"{calls} of {', '.join(self.solvers) or 'no sampler'}{time}"
-
-
-@dataclass(frozen=True, eq=False)
-class Rounds:
-    """What Dinkelbach's rounds proved, row by row; see `Renormalised`.
-
-    Errors are renormalised ones, relative, behind the output projection where there is one. Rows of
-    other objectives, and rows that see no key, are NaN and False.
-
-    Attributes:
-        count: rounds that were sampled.
-        start: float64, shape (H, Q), error of the selection to be bettered.
-        error: float64, shape (H, Q), error of the selection returned; never above ``start`` in a
-            row of its own. Tied rows are bettered together.
-        better: bool, shape (H, Q): the error is proven smaller than that of the start.
-        optimal: bool, shape (H, Q): no selection within the row's slots has a smaller one, proven.
-        searched: bool, shape (H, Q): the exact search that proves it gave the selection, not the
-            samples; nowhere where rows are sampled or annealed.
-    """
-
-    count: int
-    start: Floats
-    error: Floats
-    better: Bools
-    optimal: Bools
-    searched: Bools
-
-    @property
-    def states(self) -> np.ndarray:
-        """``"optimal"``, ``"better"`` than the start, or ``"not improved"``; shape (H, Q)."""
-        improved = np.where(self.better, "better", "not improved")
-        states = np.where(self.optimal, "optimal", improved)
-        return np.where(np.isnan(self.start), "", states)
-
-    def __str__(self) -> str:
-        rows = int(np.isfinite(self.start).sum())
-        return (
-            f"{self.count} rounds: {int(self.better.sum())} of {rows} rows proven better than the "
-            f"start, {int(self.optimal.sum())} proven optimal within their slots"
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,8 @@ from qubo_attn.compilation.lower import lower
 from qubo_attn.decoding.decode import row_energies
 from qubo_attn.decoding.decoders import context_of, weights_of
 from qubo_attn.decoding.optimal import searched
-from qubo_attn.decoding.result import AttentionResult, ReadQuality, Rounds
+from qubo_attn.decoding.proven import Rounds
+from qubo_attn.decoding.result import AttentionResult, ReadQuality
 from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.decoding.solve import local_solver, solve
 from qubo_attn.frontend.attention import Attention
