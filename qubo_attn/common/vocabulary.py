@@ -20,4 +20,4 @@ DECODERS = ("levels", "marginals", "renormalise", "residual")
 # Of model files; submissions alone are written as the last.
 FORMATS = ("bqm", "json", "qp")
 # Methods of the local solver.
-SOLVERS = ("auto", "exact", "anneal")
+SOLVERS = ("auto", "exact", "swap", "anneal")

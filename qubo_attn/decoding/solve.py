@@ -89,6 +89,7 @@ def solve(
         result = decode(compiled, samplesets, decoder, repair=repair, descend=descend)
         read = np.where(result.methods == "sampler", "anneal", result.methods)
         return dataclasses.replace(result, methods=read)
+    solver = dataclasses.replace(solver, seed=way.seed)
     solution = solver.solve(compiled.stages[compiled.unpriced].program)
     left = solution.way == Way.SETTLED
     best = _unread(solution)

@@ -5,6 +5,7 @@ from .blocks import Limits as Limits
 from .blocks import MendedReads as MendedReads
 from .blocks import SampledReads as SampledReads
 from .board import Copies as Copies
+from .bounding import bound_rows as bound_rows
 from .centred import (
     centred_couplers as centred_couplers,
 )
@@ -169,6 +170,8 @@ from .steps import FEW_BITS as FEW_BITS
 from .steps import FEW_KEPT as FEW_KEPT
 from .steps import step_costs as step_costs
 from .steps import step_costs_of_few as step_costs_of_few
+from .swapping import SwappedBlocks as SwappedBlocks
+from .swapping import swap_blocks as swap_blocks
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel
 from .unembedding import (

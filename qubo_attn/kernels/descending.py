@@ -23,7 +23,7 @@ _STEPS = 8
 
 
 @kernel
-def _both_hold(u: int, v: int, excess: Floats, limits: Limits) -> bool:
+def both_hold(u: int, v: int, excess: Floats, limits: Limits) -> bool:
     """Return whether all constraints of u and v hold once u rises and v falls by one."""
     good = True
     for w, step in ((u, 1.0), (v, -1.0)):
@@ -84,7 +84,7 @@ def descend(
                 cost = rise + fall_cost(v, state, form, gates) - cross[v]
                 for g in range(gates.ptr[v], gates.ptr[v + 1]):
                     cost -= x[gates.held[g]] * cross[gates.held[g]]
-                if cost < least and _both_hold(u, v, excess, limits):
+                if cost < least and both_hold(u, v, excess, limits):
                     least, up, down = cost, u, v
             for e in range(first[u], first[u + 1]):
                 cross[neighbour[e]] = 0.0

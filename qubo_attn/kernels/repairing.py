@@ -35,7 +35,7 @@ _STRIDES = 1024
 
 
 @kernel
-def _violation(rows: Longs, excess: Floats, equal: Bools) -> float:
+def violation(rows: Longs, excess: Floats, equal: Bools) -> float:
     """Return by how much the constraints of a block fail."""
     total = 0.0
     for t in range(len(rows)):
@@ -44,7 +44,7 @@ def _violation(rows: Longs, excess: Floats, equal: Bools) -> float:
 
 
 @kernel
-def _mend(
+def mend_state(
     members: Longs, left: float, state: State, form: Form, limits: Limits, gates: Gates
 ) -> float:
     """Step until the constraints of a block hold or no step helps; return what is left."""
@@ -118,7 +118,7 @@ def _load(
 
 
 @kernel
-def _set(
+def set_state(
     levels: Ints, members: Longs, rows: Longs, state: State, form: Form, limits: Limits
 ) -> None:
     """Set a block to given levels."""
@@ -169,9 +169,9 @@ def mend_reads(
             for t in range(len(rows)):
                 state.excess[rows[t]] = -limits.rhs[rows[t]]
             unchanged = _load(reads, m, members, state, form, limits, gates)
-            left = _violation(rows, state.excess, limits.equal)
+            left = violation(rows, state.excess, limits.equal)
             as_sampled = unchanged and left <= ZERO
-            left = _mend(members, left, state, form, limits, gates)
+            left = mend_state(members, left, state, form, limits, gates)
             energy = objective_of(members, state, form)
             if as_sampled:
                 feasible[b] += reads.weight[m]
@@ -191,7 +191,7 @@ def mend_reads(
             continue
         descended[b] = least
         if descends:
-            _set(point[blocks.ptr[b] : blocks.ptr[b + 1]], members, rows, state, form, limits)
+            set_state(point[blocks.ptr[b] : blocks.ptr[b + 1]], members, rows, state, form, limits)
             descend(members, cross, state, form, limits, gates)
             descended[b] = objective_of(members, state, form)
             for t in range(len(members)):

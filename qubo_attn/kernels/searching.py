@@ -92,7 +92,7 @@ class SearchedRows(NamedTuple):
 
 
 @kernel
-def _order_items(item: Ints, slope: Floats, ordered: bool, order: Longs, end: Longs) -> None:
+def order_items(item: Ints, slope: Floats, ordered: bool, order: Longs, end: Longs) -> None:
     """Fill in the options by the least slope of their items, and where each one's item ends.
 
     Args:
@@ -142,7 +142,7 @@ def _count(weight: Longs, end: Longs, total: int, equal: bool) -> float:
 
 
 @kernel
-def _reach(weight: Longs, slope: Floats, end: Longs, equal: bool, least: Floats) -> None:
+def reach(weight: Longs, slope: Floats, end: Longs, equal: bool, least: Floats) -> None:
     """Fill in the least sum of slopes from each place on, for every weight that is left.
 
     It is infinite where no options make up the weight.
@@ -245,7 +245,7 @@ def search_rows(
     square: Floats,
     couplers: Adjacency,
     minorants: Minorants,
-    most_states: float,
+    most_states: Floats,
     most_steps: int,
 ) -> SearchedRows:
     """Return the best selection of each row that has few enough, or a minorant.
@@ -257,8 +257,8 @@ def search_rows(
         rows: the rows.
         linear, square, couplers: the objective over all variables.
         minorants: of the rows; they order the items, where there is one.
-        most_states: rows of more selections and without a minorant are left out.
-        most_steps: choices after which a row's search ends unproven.
+        most_states: of each row; one of more selections and without a minorant is left out.
+        most_steps: choices after which the search of a row with a minorant ends unproven.
     """
     count = len(rows.total)
     chosen, energy = np.zeros(len(rows.item), np.uint8), np.full(count, np.inf)
@@ -271,17 +271,17 @@ def search_rows(
         slope, weight = np.zeros(m), np.empty(m, np.int64)
         constant = minorants.constant[r]
         bounded = constant > -np.inf
-        _order_items(
+        order_items(
             rows.item[base : base + m], minorants.slope[base : base + m], bounded, order, end
         )
         for p in range(m):
             weight[p] = rows.weight[base + order[p]]
             if bounded:
                 slope[p] = minorants.slope[base + order[p]]
-        if not bounded and _count(weight, end, total, equal) > most_states:
+        if not bounded and _count(weight, end, total, equal) > most_states[r]:
             continue
         least = np.empty((m + 1, total + 1))
-        _reach(weight, slope, end, equal, least)
+        reach(weight, slope, end, equal, least)
         bound[r] = constant + least[0, total]
         own, pair = np.empty(m), np.empty((m, m))
         size = _load(rows, r, order, linear, square, couplers, value, own, pair)
@@ -295,7 +295,7 @@ def search_rows(
         if total == 0 or not equal:
             best = 0.0
         d, steps = 0, 0
-        while d >= 0 and steps < most_steps:
+        while d >= 0 and (steps < most_steps or not bounded):
             rest, p, down = left[d], place[d], -1
             here, floor = spent[d], low[d]
             while p < m and down < 0:

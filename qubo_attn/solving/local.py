@@ -14,9 +14,11 @@ from qubo_attn.errors import InputError
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.solving.exact import solve_exactly
 from qubo_attn.solving.solution import Solution
+from qubo_attn.solving.swaps import improve
 
-# Choices of a search that take a few hundredths of a second.
-_STEPS = 1_000_000
+# Choices of a search: as many as take a few hundredths of a second and, where every block must be
+# proven, some seconds.
+_STEPS, _ALL_STEPS = 1_000_000, 200_000_000
 
 
 @named_fields
@@ -26,16 +28,18 @@ class LocalSolver:
 
     `CompiledAttention.solve` uses it where it is given no sampler. Rows do not depend on each
     other unless a constraint or a coupler joins them, so each block of joined rows is solved alone.
-    A row of few selections is searched from end to end, which proves its optimum. Of optima that
-    are equal up to rounding it takes the one with the larger value at the first variable in which
-    they differ: the earlier key.
+    A row of few selections is searched from end to end, and one of more by a bound that leaves
+    branches out; both prove its optimum. Of optima that are equal up to rounding a search takes the
+    one with the larger value at the first variable in which they differ: the earlier key.
 
     Attributes:
-        method: ``"exact"``: every block must be proven; ``"anneal"``: simulated annealing of the
-            QUBO, penalties and all, to see what becomes of it; ``"auto"``: exact where a block can
-            be proven, annealing where not.
-        seed: of annealing.
-        steps: choices after which the search of a block gives up, at least 1.
+        method: ``"exact"``: every block must be proven; ``"swap"``: annealing by exchanges that
+            never leave the constraints; ``"anneal"``: simulated annealing of the QUBO, penalties
+            and all, to see what becomes of it; ``"auto"``: exact where a block can be proven, swap
+            where not, and anneal where greedy steps meet no point that holds all constraints.
+        seed: of swap and anneal; swap takes 0 for None.
+        steps: choices after which the search of a block gives up, at least 1; a million when None,
+            and 200 times as many where every block must be proven.
 
     Example:
         >>> import qubo_attn as qa
@@ -47,7 +51,7 @@ class LocalSolver:
 
     method: str = "auto"
     seed: int | None = None
-    steps: int = _STEPS
+    steps: int | None = None
 
     # Names of the methods; `CompiledAttention.solve` takes one in place of a solver.
     methods: ClassVar[tuple[str, ...]] = SOLVERS
@@ -56,7 +60,8 @@ class LocalSolver:
         one_of("method", self.method, SOLVERS)
         if self.seed is not None:
             object.__setattr__(self, "seed", whole("seed", self.seed))
-        object.__setattr__(self, "steps", whole("steps", self.steps, least=1))
+        if self.steps is not None:
+            object.__setattr__(self, "steps", whole("steps", self.steps, least=1))
 
     def solve(self, program: Program) -> Solution:
         """Solve a program block by block.
@@ -65,8 +70,8 @@ class LocalSolver:
             program: any program; what its constraints are priced at does not matter.
 
         Returns:
-            A point, and what is known of it. With ``"auto"`` blocks that it cannot solve are left
-            at zero.
+            A point, and what is known of it. Blocks for which no point is met that holds their
+            constraints are left at zero.
 
         Raises:
             InputError: ``method`` is ``"exact"`` and a block is not proven; names its first
@@ -85,17 +90,29 @@ class LocalSolver:
         """
         if self.method == "anneal":
             raise InputError("annealing takes a QUBO, not a program", argument="method")
-        solution = solve_exactly(
-            unpriced(program) if program.constraints.priced.any() else program, self.steps
-        )
-        if self.method == "exact" and not solution.proven.all():
-            block = int(np.flatnonzero(~solution.proven)[0])
-            variable = int(np.flatnonzero(program.components == block)[0])
-            raise InputError(
-                f"the block of {program.label(variable)} is too large to prove its optimum within "
-                f"{self.steps:,} steps; method='auto' takes what it can get",
-                argument="method",
-                head=int(program.variables.head[variable]),
-                query=int(program.variables.query[variable]),
-            )
+        if program.constraints.priced.any():
+            program = unpriced(program)
+        if self.method == "swap":
+            solution = Solution.nothing(program)
+        else:
+            steps = self.steps or (_ALL_STEPS if self.method == "exact" else _STEPS)
+            solution = solve_exactly(program, steps)
+        if solution.proven.all():
+            return solution
+        if self.method == "exact":
+            raise _unproven(program, solution, steps)
+        improve(program, solution, ~solution.proven, self.seed or 0)
         return solution
+
+
+def _unproven(program: Program, solution: Solution, steps: int) -> InputError:
+    """Return the error of a block that must be proven and is not."""
+    block = int(np.flatnonzero(~solution.proven)[0])
+    variable = int(np.flatnonzero(program.components == block)[0])
+    return InputError(
+        f"the block of {program.label(variable)} is too large to prove its optimum within "
+        f"{steps:,} steps; method='auto' takes what it can get",
+        argument="method",
+        head=int(program.variables.head[variable]),
+        query=int(program.variables.query[variable]),
+    )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Ints, Longs, pointers, segment_ids
+from qubo_attn.common.arrays import Bools, Ints, Longs, csr_rows, pointers, segment_ids
 from qubo_attn.ir.blocks import without_gates
 from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.program import Program
@@ -26,6 +26,18 @@ class OptionBlocks(NamedTuple):
 
     block: Longs
     rows: kernels.OptionRows
+
+    def take(self, index: Longs) -> OptionBlocks:
+        """Return some of the blocks."""
+        rows = self.rows
+        ptr, entries = csr_rows(rows.ptr, index)
+        columns = (rows.item, rows.first, rows.level, rows.second, rows.above)
+        item, first, level, second, above = (column[entries] for column in columns)
+        part = kernels.OptionRows(
+            ptr, item, first, level, second, above, rows.weight[entries], rows.total[index],
+            rows.equal[index],
+        )  # fmt: skip
+        return OptionBlocks(self.block[index], part)
 
 
 def option_blocks(program: Program) -> OptionBlocks:

@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Bytes, Floats
+from qubo_attn.ir.program import Program
 
 
 class Way(IntEnum):
@@ -57,6 +58,18 @@ class Solution:
     proven: Bools
     energy: Floats
     bound: Floats
+
+    @classmethod
+    def nothing(cls, program: Program) -> Solution:
+        """Return what is known of a program before anything is solved."""
+        count = int(program.components.max(initial=-1)) + 1
+        return cls(
+            np.zeros(len(program)),
+            np.full(count, Way.SETTLED, np.uint8),
+            np.zeros(count, bool),
+            np.full(count, np.inf),
+            np.full(count, -np.inf),
+        )
 
     @property
     def methods(self) -> Array:

@@ -15,6 +15,7 @@ from qubo_attn import kernels
 from qubo_attn.ir.columns import Constraints, Kind, Role, Sense, Variables
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.solving import exact
 from qubo_attn.solving.options import option_blocks
 from tests.support.strategies import programs
 from tests.support.twins import interpreted
@@ -148,7 +149,8 @@ def test_the_search_under_the_interpreter(minilm: dict[str, np.ndarray]) -> None
     for low in (-np.inf, -100.0):
         arguments = (
             rows, objective.linear, objective.squares(), objective.adjacency(),
-            kernels.Minorants(np.full(3, low), np.full(len(rows.item), -50.0)), 1e9, 10**9,
+            kernels.Minorants(np.full(3, low), np.full(len(rows.item), -50.0)),
+            np.full(3, 1e9), 10**9,
         )  # fmt: skip
         searched = kernels.search_rows(*arguments)
         expected = interpreted(kernels.search_rows)(*arguments)
@@ -157,12 +159,86 @@ def test_the_search_under_the_interpreter(minilm: dict[str, np.ndarray]) -> None
             np.testing.assert_array_equal(mine, theirs)
 
 
+@given(option_programs(), st.integers(1, 40))
+@settings(max_examples=60)
+def test_bounds_lie_nowhere_above(program: Program, steps: int) -> None:
+    """A search under the bound of a row meets its optimum as well, by the same rule."""
+    blocks, objective = option_blocks(program), program.objective
+    form = objective.linear, objective.squares(), objective.adjacency()
+    low = kernels.bound_rows(blocks.rows, *form, steps)
+    states = np.full(len(blocks.block), 1e9)
+    nothing = kernels.Minorants(np.full(len(states), -np.inf), np.zeros(len(blocks.rows.item)))
+    free = kernels.search_rows(blocks.rows, *form, nothing, states, 1)
+    bounded = kernels.search_rows(blocks.rows, *form, low, states, 10**6)
+    short = kernels.search_rows(blocks.rows, *form, low, states, 1)
+    np.testing.assert_array_equal(free.proven, bounded.proven | np.isinf(free.energy))
+    np.testing.assert_array_equal(free.chosen, bounded.chosen)
+    np.testing.assert_allclose(free.energy, bounded.energy, rtol=1e-12, atol=1e-12)
+    assert (short.bound <= free.energy + 1e-9).all()
+    assert (short.energy >= free.energy - 1e-9).all()
+
+
+def test_a_bound_proves_long_rows(minilm: dict[str, np.ndarray]) -> None:
+    generator = np.random.default_rng(3)
+    compiled = qa.compile(
+        generator.normal(size=(1, 3, 24)), 1, select=qa.ExactlyK(8), objective="output", slots=None,
+        values=generator.normal(size=(1, 24, 6)), target=None,
+    )  # fmt: skip
+    program = compiled.stages[compiled.unpriced].program
+    assert comb(24, 8) > exact._MOST_STATES
+    solution = qa.LocalSolver("exact").solve(program)
+    assert solution.proven.all()
+    rows, objective = option_blocks(program).rows, program.objective
+    plain = kernels.search_rows(
+        rows, objective.linear, objective.squares(), objective.adjacency(),
+        kernels.Minorants(np.full(3, -np.inf), np.zeros(len(rows.item))), np.full(3, 1e9), 1,
+    )  # fmt: skip
+    np.testing.assert_allclose(solution.energy, plain.energy, rtol=1e-12)
+    assert np.array_equal(solution.point, plain.chosen)
+
+
+@given(programs(heads=3), st.integers(0, 5))
+@settings(max_examples=60)
+def test_swaps_keep_the_constraints(program: Program, seed: int) -> None:
+    """Whatever joins rows; and nothing is below the optimum."""
+    solution = qa.LocalSolver("swap", seed=seed).solve(program)
+    again = qa.LocalSolver("swap", seed=seed).solve(program)
+    assert np.array_equal(solution.point, again.point)
+    best = optima(program)
+    assert best is not None
+    assert program.feasible(solution.point[None]).all()
+    energy = program.objective.energies(solution.point[None])[0] - program.objective.offset
+    assert solution.energy.sum() == pytest.approx(energy, abs=1e-9)
+    assert energy >= best[0] - 1e-9
+    assert not solution.proven.any()
+
+
+def test_swaps_of_coupled_heads_reach_the_optimum(minilm: dict[str, np.ndarray]) -> None:
+    compiled = qa.compile(
+        minilm["scores"][:2, :6, :6], 2, select=qa.ExactlyK(2), coupling=qa.Diversity(),
+        target=None,
+    )  # fmt: skip
+    program = compiled.stages[compiled.unpriced].program
+    result = compiled.solve()
+    assert set(np.unique(result.methods)) <= {"swap", "settled", "exact"}
+    assert "swap" in result.methods
+    assert result.feasible.all()
+    annealed = compiled.solve("anneal", seed=1)
+    assert result.energies.sum() <= annealed.energies.sum() + 1e-9
+    assert program.feasible(qa.LocalSolver().solve(program).point[None]).all()
+
+
 def test_rows_beyond_the_limits_are_named() -> None:
     rows = qa.compile(
-        np.linspace(0, 1, 40)[None, None], 1, select=qa.ExactlyK(20), slots=None, target=None
-    )
+        np.random.default_rng(0).normal(size=(1, 1, 40)), 1, select=qa.ExactlyK(20), slots=None,
+        objective=qa.Redundancy(), keys=np.random.default_rng(1).normal(size=(1, 40, 3)),
+        target=None,
+    )  # fmt: skip
     program = rows.stages[rows.unpriced].program
-    assert not qa.LocalSolver().solve(program).proven.any()
+    solution = qa.LocalSolver(steps=1).solve(program)
+    assert not solution.proven.any()
+    assert np.isfinite(solution.bound).all()
+    assert (solution.bound <= solution.energy).all()
     with pytest.raises(qa.InputError, match=r"the block of x\[0,0,0\] is too large") as error:
-        qa.LocalSolver("exact").solve(program)
+        qa.LocalSolver("exact", steps=1).solve(program)
     assert (error.value.head, error.value.query) == (0, 0)
