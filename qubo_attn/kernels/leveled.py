@@ -85,25 +85,6 @@ class LeveledRows(NamedTuple):
 
 
 @kernel
-def _is_convex(matrix: Floats, more: float) -> bool:
-    """Return whether a matrix with ``more`` on its diagonal has a Cholesky factor."""
-    n = len(matrix)
-    factor = np.empty((n, n))
-    for a in range(n):
-        for b in range(a + 1):
-            total = matrix[a, b] + (more if a == b else 0.0)
-            for c in range(b):
-                total -= factor[a, c] * factor[b, c]
-            if a != b:
-                factor[a, b] = total / factor[b, b]
-            elif total <= 0.0:
-                return False
-            else:
-                factor[a, a] = np.sqrt(total)
-    return True
-
-
-@kernel
 def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Floats, Floats]:
     """Return a convex form that is nowhere above the given one on whole points of the box.
 
@@ -131,8 +112,7 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
     convex, size = matrix.copy(), np.abs(matrix).max()
     for a in range(n):
         convex[a, a] += 2.0 * shift[a]
-    # Where a factor shows that the form is convex but for rounding, its eigenvalues may rest.
-    least = 0.0 if _is_convex(convex, 1e-12 * size) else np.linalg.eigvalsh(convex)[0]
+    least = np.linalg.eigvalsh(convex)[0]
     if least < -1e-9 * size:
         off = matrix.copy()
         for a in range(n):
