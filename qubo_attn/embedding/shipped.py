@@ -33,7 +33,7 @@ def shipped_packing(size: int, target: Target) -> Packing | None:
     Example:
         >>> packing = shipped_packing(8, Target.zephyr(4))
         >>> len(packing), packing.longest_chain
-        (31, 2)
+        (33, 2)
     """
     if not (target.is_grid and target.is_ideal):
         return None

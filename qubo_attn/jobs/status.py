@@ -26,6 +26,14 @@ class CallStatus:
         graph_id: of the working graph it was sent to.
         access: seconds of machine time; None where none is stated.
         reason: why it is new again, or failed.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> machine = qa.SimulatedMachine("zephyr:2", seed=1)
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=machine)
+        >>> job = compiled.submit(machine, reads=20)
+        >>> [(call.number, call.reads, call.state) for call in job.status().calls]
+        [(0, 20, 'new')]
     """
 
     number: int

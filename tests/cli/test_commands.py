@@ -24,6 +24,7 @@ COMMANDS = [
     ("warm",), ("submit",), ("job",), ("job", "status"), ("job", "wait"), ("job", "resume"),
     ("job", "cancel"), ("job", "decode"), ("cache",), ("cache", "ls"), ("cache", "verify"),
     ("cache", "clear"), ("cache", "export"), ("cache", "import"), ("cache", "warm"),
+    ("target",), ("target", "fetch"),
 ]  # fmt: skip
 
 
