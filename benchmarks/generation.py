@@ -27,7 +27,7 @@ import numpy as np
 from common import finish, parser
 
 import qubo_attn as qa
-from qubo_attn.backend.sample import sample_all
+from qubo_attn.jobs.memory import sample_all
 
 SELECTS: dict[str, Any] = {"output": qa.ExactlyK(4), "soft": qa.SoftWeights(3, k=4)}
 OPTIONS: dict[str, Any] = {"objective": "output", "slots": 16}

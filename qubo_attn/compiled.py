@@ -21,9 +21,8 @@ from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decode import decode
 from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.result import AttentionResult
-from qubo_attn.decoding.rounds import in_rounds
-from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.jobs.memory import solve_with
 from qubo_attn.jobs.submits import Submits
 
 if TYPE_CHECKING:
@@ -183,9 +182,9 @@ class CompiledAttention(Submits):
                 with qubits or couplers that are gone; names the first.
             DecodeError: the sampler's answer does not belong to a submission; names it.
         """
-        way = Sampling(sampler, seed, options, chain_break_method, before, gauges)
+        way = sampler, seed, options, chain_break_method, before, gauges
         names = names_of(CompiledAttention.solve)
-        return in_rounds(self, way, multiplier_steps, names, rounds, decoder, repair, descend)
+        return solve_with(self, way, multiplier_steps, names, rounds, decoder, repair, descend)
 
     # -- again --------------------------------------------------------------------------------
 

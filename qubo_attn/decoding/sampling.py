@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from qubo_attn.backend.sample import sample_all
 from qubo_attn.backend.sampler_options import check_seed
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import check_method
@@ -21,8 +20,13 @@ if TYPE_CHECKING:
 
 
 class Sampling(NamedTuple):
-    """How submissions are sampled; see `CompiledAttention.solve`."""
+    """How submissions are sampled; see `CompiledAttention.solve`.
 
+    ``sample`` returns the sample sets of submissions; it is called with them, the sampler, the
+    seed, the options, and the last three fields.
+    """
+
+    sample: Callable[..., list[dimod.SampleSet]]
     sampler: dimod.Sampler | LocalSolver | str | None
     seed: int | None
     options: dict[str, object]
@@ -72,7 +76,7 @@ def samples_of(
         method, before = way.chain_break_method, way.before
         # The local solver, by whatever name, has been told apart before.
         sampler = cast("dimod.Sampler | None", way.sampler)
-        return sample_all(parts, sampler, first, way.options, method, before, gauges)
+        return way.sample(parts, sampler, first, way.options, method, before, gauges)
 
     samplesets = sample(compilation, 0)
     return refine(compilation, samplesets, sample, steps) if steps else samplesets

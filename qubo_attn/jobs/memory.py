@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from qubo_attn.backend.sample import READS, anneal_all
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
-from qubo_attn.decoding.result import MachineUse
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.decoding.result import AttentionResult, MachineUse
+from qubo_attn.decoding.rounds import in_rounds
+from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.jobs.book import Book, Settings
 from qubo_attn.jobs.engine import Engine
 from qubo_attn.jobs.journal import Memory
@@ -25,23 +30,56 @@ if TYPE_CHECKING:
 
 # Calls under way at each sampler: a machine's queue stays full at a second of latency.
 IN_FLIGHT = 40
-# Reads of every sampler that takes a number of them, where the caller names none.
-READS = 32
 
 
-class Sampled(NamedTuple):
-    """What samplers answered.
+class Rounds:
+    """Samples of submissions, round after round, and what they took of a machine.
 
-    Attributes:
-        samplesets: one per submission, over program variables.
-        use: problems and machine time.
+    Called as `qubo_attn.decoding.sampling.Sampling` wishes; without a sampler it anneals here.
     """
 
-    samplesets: list[dimod.SampleSet]
-    use: MachineUse
+    def __init__(self) -> None:
+        self._progress: list[Progress] = []
+
+    @property
+    def machine(self) -> MachineUse | None:
+        """Problems and machine time so far; None where no sampler was called."""
+        return use_of(self._progress) if self._progress else None
+
+    def __call__(
+        self,
+        submissions: Sequence[Submission],
+        sampler: object,
+        seed: int | None,
+        options: dict[str, object],
+        chain_break_method: str = MAJORITY,
+        before: Callable[[Submission], None] | None = None,
+        gauges: int = 0,
+    ) -> list[dimod.SampleSet]:
+        """Return the samples of submissions; see `sample_all`."""
+        if sampler is None:
+            return anneal_all(submissions, seed, options, before)
+        samplesets, progress = _sampled(
+            submissions, sampler, seed, options, chain_break_method, before, gauges
+        )
+        self._progress += progress
+        return samplesets
 
 
-def sample_with(
+def solve_with(compiled: Compilation, way: tuple[Any, ...], *how: Any) -> AttentionResult:
+    """Solve here, or sample and decode; see `CompiledAttention.solve`.
+
+    Args:
+        compiled: what to solve.
+        way: sampler, seed, options, and the other fields of a `Sampling`.
+        *how: the other arguments of `qubo_attn.decoding.rounds.in_rounds`.
+    """
+    rounds = Rounds()
+    result = in_rounds(compiled, Sampling(rounds, *way), *how)
+    return dataclasses.replace(result, machine=rounds.machine)
+
+
+def sample_all(
     submissions: Sequence[Submission],
     sampler: object,
     seed: int | None,
@@ -49,8 +87,8 @@ def sample_with(
     chain_break_method: str = MAJORITY,
     before: Callable[[Submission], None] | None = None,
     gauges: int = 0,
-) -> Sampled:
-    """Sample submissions by any dimod sampler.
+) -> list[dimod.SampleSet]:
+    """Sample submissions by any dimod sampler, or by simulated annealing on this computer.
 
     A machine, and a composite that changes models on their way to one, gets embedded models and its
     samples are unembedded; any other sampler gets logical ones (`machine_behind` says which it is).
@@ -59,7 +97,7 @@ def sample_with(
 
     Args:
         submissions: what to sample.
-        sampler: any dimod sampler, or a list of them.
+        sampler: any dimod sampler, or a list of them; None for annealing here.
         seed: seed of the first submission, each later one gets the next number; left out where the
             sampler takes none.
         options: further keywords of the sampler.
@@ -73,6 +111,20 @@ def sample_with(
         DecodeError: an answer is no sample set, or holds fewer reads than were asked for.
         JobError: the sampler's service turned a call down, or does not answer.
     """
+    way = (chain_break_method, before, gauges)
+    return Rounds()(submissions, sampler, seed, options, *way)
+
+
+def _sampled(
+    submissions: Sequence[Submission],
+    sampler: object,
+    seed: int | None,
+    options: dict[str, object],
+    chain_break_method: str,
+    before: Callable[[Submission], None] | None,
+    gauges: int,
+) -> tuple[list[dimod.SampleSet], list[Progress]]:
+    """Return the samples of submissions by a sampler, and the calls that they took."""
     keywords = dict(options)
     reads = keywords.pop("num_reads", None)
     transports = transports_of(sampler, options, tell_reads=reads is not None)
@@ -91,4 +143,4 @@ def sample_with(
         for part, answer in zip(submissions, answers, strict=True)
         if answer is not None
     ]
-    return Sampled(samplesets, use_of(progress))
+    return samplesets, progress

@@ -60,8 +60,8 @@ class SamplerTransport:
 
     def __init__(self, sampler: dimod.Sampler, *, tell_reads: bool = True) -> None:
         self.sampler = sampler
-        self.name = type(sampler).__name__
         self.machine = machine_behind(sampler)
+        self.name = type(sampler if self.machine is None else self.machine).__name__
         self.embedded = self.machine is not None
         self.graph_id = ""
         known = options_of(sampler)

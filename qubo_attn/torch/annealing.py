@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from qubo_attn.backend.sample import SWEEPS, sample_all
+from qubo_attn.backend.sample import SWEEPS
 from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.common.arrays import Bytes, Floats
 from qubo_attn.common.checks import number, one_of, shown
@@ -33,6 +33,7 @@ from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import Select, check_select
 from qubo_attn.ir.columns import Role
+from qubo_attn.jobs.memory import sample_all
 from qubo_attn.machine.target import Target
 from qubo_attn.torch.weights import DECODERS, check_energies
 

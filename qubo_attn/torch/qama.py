@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from qubo_attn.backend.programmings import logical_submission
-from qubo_attn.backend.sample import sample_all
 from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.common.arrays import Floats
 from qubo_attn.common.tensors import as_array, check_tensor
 from qubo_attn.errors import InputError
 from qubo_attn.frontend import qama
 from qubo_attn.frontend.qama_program import qama_decode, qama_program
+from qubo_attn.jobs.memory import sample_all
 
 if TYPE_CHECKING:
     import dimod

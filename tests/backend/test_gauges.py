@@ -5,7 +5,7 @@ import pytest
 
 import qubo_attn as qa
 from qubo_attn.backend.gauges import draw_gauge, turned
-from qubo_attn.backend.sample import sample_all
+from qubo_attn.jobs.memory import sample_all
 from qubo_attn.machine.ranges import range_use
 
 

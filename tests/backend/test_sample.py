@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.backend.sample import sample_all
+from qubo_attn.jobs.memory import sample_all
 from tests.conftest import read
 
 
