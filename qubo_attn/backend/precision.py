@@ -117,7 +117,10 @@ def precision(
     states = float((2.0 ** np.minimum(sizes, EXACT)).sum())
     chosen = np.arange(0, count, int(np.ceil(states / QUICK)) if quick and count else 1)
     chances = np.full((2, count), np.nan)
-    chances[:, chosen] = _chances(program, values, _rules(open_, lift, component), chosen)
+    rules, few = _rules(open_, lift, component), sizes[chosen] <= EXACT
+    for some in (chosen[few], chosen[~few]):
+        if len(some):
+            chances[:, some] = _chances(program, values, rules, some)
     lengths = np.bincount(component, placement.chain_lengths, count) / sizes
     # A key's coefficient is twice a spin's field; a chain adds up the errors of its qubits.
     error = 2.0 * target.errors.field * np.sqrt(lengths) * values.scale
@@ -143,7 +146,7 @@ def _chances(
     Args:
         program, values: see `precision`.
         rules: see `_rules`.
-        chosen: which components.
+        chosen: which components; all of at most ``EXACT`` bits, or all of more.
     """
     placement, (must, owner) = values.wiring.placement, rules
     form = form_of(program.total(), program.variables.upper)
@@ -156,17 +159,17 @@ def _chances(
     row_ptr, row_entries = csr_rows(every.row_ptr, chosen)
     var, row = every.var[entries], every.row[row_entries]
     var = var[np.lexsort((~free[var], segment_ids(ptr)))]
-    point = np.zeros(len(program), np.int32)
-    if (np.diff(ptr) > EXACT).any():
-        whole = kernels.Blocks(ptr, var, row_ptr, row)
-        point = _good_state(form, placement.component, whole)
+    exact, whole = (np.diff(ptr) <= EXACT).all(), kernels.Blocks(ptr, var, row_ptr, row)
+    point = None if exact else _good_state(form, placement.component, whole)
 
     def work(some: slice) -> kernels.Chances:
         own_ptr, own = rows_at(ptr, some)
         own_row_ptr, own_rows = rows_at(row_ptr, some)
         part = kernels.Blocks(own_ptr, var[own], own_row_ptr, row[own_rows])
         warm = heat._replace(cold=heat.cold[chosen[some]], hot=heat.hot[chosen[some]])
-        return kernels.block_chances(point, warm, part, form, must, EXACT)
+        if point is None:
+            return kernels.block_chances(warm, part, form, must)
+        return kernels.step_chances(point, warm, part, form, must)
 
     return kernels.Chances(*by_rows(work, ptr, _PART))
 

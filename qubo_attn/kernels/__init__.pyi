@@ -28,6 +28,7 @@ from .chains import outside_couplings as outside_couplings
 from .chances import Chances as Chances
 from .chances import Temperatures as Temperatures
 from .chances import block_chances as block_chances
+from .chances import step_chances as step_chances
 from .check import whole_copies as whole_copies
 from .coefficients import (
     count_pairs as count_pairs,

@@ -111,10 +111,10 @@ def certify_rows(
         members = var[ptr[r] : ptr[r + 1]]
         n, k = len(members), count[r]
         local, inverse, points = np.empty((n, n)), np.empty((n, n)), np.empty((n + 1, n))
-        fields, importance, slopes = np.empty(n), np.ones(n), np.empty(n)
+        fields, importance, slopes = np.empty(n), np.empty(n), np.empty(n)
         for s in range(n):
             slot[members[s]] = s
-            fields[s] = linear[members[s]]
+            fields[s], importance[s] = linear[members[s]], 1.0
         load_row(members, slot, couplers, local)
         unit = to_unit(local, fields)
         total, most_field, most_coupler = 0.0, 0.0, 0.0

@@ -179,35 +179,48 @@ def _of_steps(
 
 
 @kernel
-def block_chances(
-    point: Ints, heat: Temperatures, blocks: Blocks, form: Form, limits: Limits, most: int
-) -> Chances:
-    """Return the chances of every block of a program of bits.
+def block_chances(heat: Temperatures, blocks: Blocks, form: Form, limits: Limits) -> Chances:
+    """Return the chances of every block of a program of bits, summed over all states.
 
     Args:
-        point: a good state of blocks of more than ``most`` bits.
         heat: of the blocks.
-        blocks: free bits come first in each.
+        blocks: of few bits; free bits come first in each.
         form, limits: the program, prices included; limits are what must hold.
-        most: bits of a block that is summed over all states.
     """
-    count = len(blocks.ptr) - 1
-    feasible, optimum = np.ones(count), np.ones(count)
-    cross = np.zeros(len(point))
-    state = State(np.zeros(len(point), np.int32), np.zeros(len(point)), -limits.rhs)
+    count, n = len(blocks.ptr) - 1, len(form.linear)
+    feasible, optimum = np.empty(count), np.empty(count)
+    state = State(np.zeros(n, np.int32), np.zeros(n), -limits.rhs)
     for b in range(count):
         members = blocks.var[blocks.ptr[b] : blocks.ptr[b + 1]]
         rows = blocks.row[blocks.row_ptr[b] : blocks.row_ptr[b + 1]]
         for t in range(len(members)):
             state.field[members[t]] = form.linear[members[t]]
-        if len(members) <= most:
-            pair = _of_all(members, rows, heat, b, state, form, limits)
-        else:
-            for t in range(len(members)):
-                # A number, not a constant, for which `move` would be compiled once more.
-                step = point[members[t]] - 2 * state.x[members[t]]
-                if step != 0:
-                    move(members[t], step, state, form, limits)
-            pair = _of_steps(members, heat, b, cross, state, form, limits)
-        feasible[b], optimum[b] = pair
+        feasible[b], optimum[b] = _of_all(members, rows, heat, b, state, form, limits)
+    return Chances(feasible, optimum)
+
+
+@kernel
+def step_chances(
+    point: Ints, heat: Temperatures, blocks: Blocks, form: Form, limits: Limits
+) -> Chances:
+    """Return the chances of every block of a program of bits, summed over what lies near a state.
+
+    Args:
+        point: a good state.
+        heat, blocks, form, limits: see `block_chances`.
+    """
+    count, n = len(blocks.ptr) - 1, len(form.linear)
+    feasible, optimum = np.empty(count), np.empty(count)
+    cross = np.zeros(n)
+    state = State(np.zeros(n, np.int32), np.zeros(n), -limits.rhs)
+    for b in range(count):
+        members = blocks.var[blocks.ptr[b] : blocks.ptr[b + 1]]
+        for t in range(len(members)):
+            state.field[members[t]] = form.linear[members[t]]
+        for t in range(len(members)):
+            # A number, not a constant, for which `move` would be compiled once more.
+            step = point[members[t]] - 2 * state.x[members[t]]
+            if step != 0:
+                move(members[t], step, state, form, limits)
+        feasible[b], optimum[b] = _of_steps(members, heat, b, cross, state, form, limits)
     return Chances(feasible, optimum)

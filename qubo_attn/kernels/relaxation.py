@@ -163,9 +163,9 @@ def plain_shift(local: Floats, inverse: Floats) -> Floats:
     is filled with the inverse of the shifted matrix.
     """
     n, size = len(local), 0.0
-    shift, even = np.empty(n), np.ones(n)
+    shift, even = np.empty(n), np.empty(n)
     for a in range(n):
-        shift[a] = 0.0
+        shift[a], even[a] = 0.0, 1.0
         for b in range(n):
             inverse[a, b] = 0.5 * local[a, b]
             shift[a] += abs(inverse[a, b])
