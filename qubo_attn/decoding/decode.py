@@ -14,6 +14,7 @@ from qubo_attn.common.checks import flag, one_of
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decoders import check_decoder, context_of, weights_of
 from qubo_attn.decoding.mended import REPAIRS, Mended, mend
+from qubo_attn.decoding.optimality import Behind
 from qubo_attn.decoding.reads import broken_share, mean_read, read_parts
 from qubo_attn.decoding.result import AttentionResult, ReadQuality
 from qubo_attn.frontend.attention import Attention
@@ -54,7 +55,8 @@ def decode(
     blocks = len(best.feasible)
     ways = Ways(np.full(blocks, Way.SAMPLER, np.uint8), np.zeros(blocks, bool))
     result = attention_of(compiled, best._replace(point=point), ways, decoder, mean)
-    return dataclasses.replace(result, chain_break_fraction=broken_share(parts))
+    behind, broken = Behind(compiled, point, parts), broken_share(parts)
+    return dataclasses.replace(result, chain_break_fraction=broken, behind=behind)
 
 
 class Ways(NamedTuple):
@@ -121,6 +123,7 @@ def attention_of(
         methods=Way.names(way),
         proven=proven,
         background=background,
+        behind=Behind(compiled, best.point, ()),
     )
 
 

@@ -62,7 +62,7 @@ def mend(
     """
     blocks, quick = _Blocks.of(program), _counts(program, lift)
     point, figures = np.zeros((2, 1, len(program))), np.zeros((4, len(quick)))
-    for reads in _whole(parts, lift, program.components):
+    for reads in whole_reads(parts, lift, program.components):
         for chosen, work in (
             (reads.block[quick[reads.block]], blocks.mend_counts),
             (reads.block[~quick[reads.block]], blocks.mend_any),
@@ -126,7 +126,7 @@ class _Blocks(NamedTuple):
         """Mend the reads of any blocks."""
         line = np.zeros(len(self.form.linear), np.int64)
         line[part.var] = np.arange(len(part.var))
-        levels = _lifted(part.lift, part.var, part.reads)
+        levels = lifted(part.lift, part.var, part.reads)
         sampled = kernels.SampledReads(levels, line, part.reads.weight)
         row_ptr, row = csr_rows(self.all.row_ptr, part.block)
         blocks = kernels.Blocks(part.ptr, part.var, row_ptr, self.all.row[row])
@@ -166,7 +166,7 @@ class _Part(NamedTuple):
     var: Longs
 
 
-def _whole(parts: Iterable[PartReads], lift: Lift, component: Longs) -> Iterator[_Whole]:
+def whole_reads(parts: Iterable[PartReads], lift: Lift, component: Longs) -> Iterator[_Whole]:
     """Yield the reads of blocks part by part, those of parts that share a block side by side."""
     parts = list(parts)
     if not parts:
@@ -216,7 +216,7 @@ def _counts(program: Program, lift: Lift) -> Bools:
     return np.asarray(plain & (np.bincount(owner, ~good, count) == 0))
 
 
-def _lifted(lift: Lift, var: Longs, reads: _Whole) -> Ints:
+def lifted(lift: Lift, var: Longs, reads: _Whole) -> Ints:
     """Return the level of each variable ``var`` in each read, shape (variables, m)."""
     from scipy import sparse
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.checks import instance
 from qubo_attn.decoding.decoders import context_of, weights_of
+from qubo_attn.decoding.optimality import Behind, Optimality, optimality
 from qubo_attn.decoding.proven import Rounds
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
@@ -111,6 +112,7 @@ class AttentionResult:
             ``"settled"`` where passes left nothing to choose.
         proven: bool, shape (H, Q): the row is at the optimum of the program that was compiled,
             under its constraints; of a row with reads nothing is proven.
+        behind: what the result was made of, for `optimality`.
         answered: bool, shape (H, Q): the row's answer has come; rows without one select nothing,
             weigh nothing, and have no energy (NaN).
         machine: problems and machine time; None where the samples came from elsewhere.
@@ -142,6 +144,7 @@ class AttentionResult:
     methods: Array
     proven: Bools
     machine: MachineUse | None = None
+    behind: Behind | None = field(default=None, repr=False)
     background: Floats | None = None
     rounds: Rounds | None = None
 
@@ -149,6 +152,25 @@ class AttentionResult:
     def feasible_share(self) -> float:
         """Share of rows that are feasible as sampled; 1 where there is no row."""
         return float(self.feasible.mean()) if self.feasible.size else 1.0
+
+    def optimality(self) -> Optimality:
+        """Return how far each row is from its proven optimum, and how soon reads reach it.
+
+        Optima are those of the program that was compiled, under its constraints and before
+        penalties. Rows that the local solver cannot search are compared with a lower bound.
+
+        Raises:
+            DecodeError: the result was not made by `solve` or `decode`.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
+            >>> compiled.solve("anneal", seed=1, num_reads=8).optimality().share
+            1.0
+        """
+        if self.behind is None:
+            raise DecodeError("only what solve or decode returned knows its program")
+        return optimality(self.behind)
 
     def output_errors(self, attention: Attention) -> Floats:
         """Return ``|context - softmax(s)V| / |softmax(s)V|`` per row, NaN in empty rows.
