@@ -21,6 +21,9 @@ from qubo_attn.frontend.attention import Attention
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from qubo_attn.compilation.compilation import Compilation
+    from qubo_attn.decoding.baselines import Beside
+
 # Rows that a text names, at most.
 _NAMED = 5
 
@@ -210,6 +213,34 @@ class AttentionResult:
         )
         gap = gap if absolute else gap / np.where(whole > 0, whole, 1.0)
         return np.where(attention.visible.any(axis=(0, 2)), gap, np.nan)
+
+    def beside(
+        self, compiled: Compilation, *, decoder: str | None = None, window: int = 32
+    ) -> Beside:
+        """Return the mean error of this selection and of every baseline, decoded alike.
+
+        Args:
+            compiled: what was solved; its counts, ties and budgets hold for the baselines too.
+            decoder: ``"renormalise"`` or ``"residual"``; the objective's own when None.
+            window: queries of the observation window.
+
+        Raises:
+            DecodeError: there are no values.
+            InputError: there is no such decoder.
+
+        Example:
+            >>> import numpy as np, qubo_attn as qa
+            >>> rng = np.random.default_rng(0)
+            >>> scores, values = rng.normal(size=(1, 4, 8)), rng.normal(size=(1, 8, 2))
+            >>> options = {"select": qa.ExactlyK(3), "objective": "renormalised", "target": None}
+            >>> compiled = qa.compile(scores, 1, values=values, **options)
+            >>> table = compiled.solve(seed=1).beside(compiled)
+            >>> min(table.error, key=table.error.get)
+            'result'
+        """
+        from qubo_attn.decoding.baselines import beside
+
+        return beside(compiled, self.selected, decoder, window)
 
     def plot(
         self,

@@ -38,14 +38,7 @@ def with_start(
         ties: of heads and queries.
     """
     rows = attention.rows
-    counts = np.empty(len(rows), np.int64)
-    for head, select in enumerate(selects):
-        own = rows.head == head
-        counts[own] = select.counts(rows.sizes[own])
-    if ties.merge or any(isinstance(select, Budget) for select in selects):
-        start = _tied(attention, selects, ties, counts)[attention.visible]
-    else:
-        start = kernels.heaviest(rows.ptr, _order(attention, rows), rows.mass, counts)
+    start = heaviest_entries(attention, selects, ties)
     for objective in dict.fromkeys(objectives):
         given = objective.selection(attention) if isinstance(objective, Renormalised) else None
         if given is not None:
@@ -53,6 +46,33 @@ def with_start(
             inside = np.repeat(heads[rows.head], rows.sizes)
             start = np.where(inside, given[attention.visible], start)
     return dataclasses.replace(rows, start=start)
+
+
+def heaviest_entries(
+    attention: Attention, selects: Sequence[Select], ties: Ties, scores: Floats | None = None
+) -> Bools:
+    """Return which visible keys each row keeps by scores: those of the largest, as many as it may.
+
+    Tied rows, and rows that share a budget, keep the keys of the largest sums.
+
+    Args:
+        attention: checked input; required keys go first, forbidden ones last.
+        selects: one per head.
+        ties: of heads and queries.
+        scores: of every key, at least 0, shape (H, Q, K); the softmax mass when None.
+
+    Returns:
+        bool, one entry per visible key of ``attention.rows``.
+    """
+    rows, counts = attention.rows, np.empty(len(attention.rows), np.int64)
+    for head, select in enumerate(selects):
+        own = rows.head == head
+        counts[own] = select.counts(rows.sizes[own])
+    if ties.merge or any(isinstance(select, Budget) for select in selects):
+        table = attention.softmax if scores is None else scores
+        return np.asarray(_tied(attention, selects, ties, counts, table)[attention.visible])
+    entries = rows.mass if scores is None else scores[attention.visible]
+    return kernels.heaviest(rows.ptr, _order(attention, rows), entries, counts)
 
 
 def _order(attention: Attention, rows: Rows) -> np.ndarray:
@@ -64,14 +84,16 @@ def _order(attention: Attention, rows: Rows) -> np.ndarray:
     return order
 
 
-def _tied(attention: Attention, selects: Sequence[Select], ties: Ties, counts: Longs) -> Bools:
+def _tied(
+    attention: Attention, selects: Sequence[Select], ties: Ties, counts: Longs, scores: Floats
+) -> Bools:
     """Return the keys of largest summed mass of each tied group or budget, shape (H, Q, K)."""
     heads, queries, _ = attention.shape
     lead, visible, rows = ties.leading_heads(heads), attention.visible, attention.rows
     of_row = np.zeros((heads, queries), np.int64)
     of_row[rows.head, rows.query] = counts
     leaders = np.unique(lead).tolist()
-    mass = np.stack([_summed(attention, lead == head, ties.queries) for head in leaders])
+    mass = np.stack([_summed(attention, scores, lead == head, ties.queries) for head in leaders])
     seen: Bools = np.stack([visible[lead == head].any(axis=0) for head in leaders])
     if ties.queries:
         seen = np.asarray(seen.any(axis=1, keepdims=True))
@@ -97,14 +119,16 @@ def _tied(attention: Attention, selects: Sequence[Select], ties: Ties, counts: L
     return table
 
 
-def _summed(attention: Attention, members: Bools, queries: bool) -> Floats:
-    """Return the mass of each key in tied heads, and queries; required first, forbidden last."""
+def _summed(attention: Attention, scores: Floats, members: Bools, queries: bool) -> Floats:
+    """Return the score of each key in tied heads, and queries; required first, forbidden last."""
 
     def merged(table: np.ndarray) -> Floats:
         one = table[members].sum(axis=0, dtype=np.float64)
         return np.asarray(one.sum(axis=0, keepdims=True) if queries else one)
 
-    mass = merged(attention.softmax)
+    mass = merged(scores)
+    # Between the two, whatever the scores are.
+    mass = mass / max(float(mass.max(initial=0.0)), 1e-300)
     if attention.forbidden is not None:
         mass = np.where(merged(attention.forbidden) > 0, 1e-12 * mass, mass)
     if attention.required is not None:

@@ -1,0 +1,211 @@
+"""Baselines: selections by scores that judge key by key, to stand beside what was optimised.
+
+Each row keeps as many keys as it may, required ones first: those of the largest score. Rows that
+are tied, or share a budget, add their scores up. With p = softmax(s), o the full output of the row
+and b its background:
+
+* ``top-k``: ``p_i``.
+* ``value-distance``: ``p_i |v_i - b|``, the diagonal of `Output`.
+* ``leave-one-out``: ``p_i / (1 - p_i) |v_i - o|``, what the output moves by without the key (the form
+  of OBCache, arXiv 2510.07651).
+* ``projected-value``: ``p_i |W_O v_i|_1`` (CriticalKV, arXiv 2502.03805, in one stage); without an
+  output projection ``p_i |v_i|_1``.
+
+Those of caches have one score for all queries of a head:
+
+* ``accumulated``: ``sum_q p_qi``. ``mean-mass``: the mean over the queries that see the key.
+* ``window``: the sum over the latest queries alone (observation window, as in SnapKV, arXiv
+  2404.14469).
+* ``first-and-latest``: the first four keys, then the latest (StreamingLLM, arXiv 2309.17453).
+* ``heavy-hitters``: sums over the queries so far, in a cache that holds k keys at each query, half
+  of them the latest, and never takes back what it dropped (the rule of H2O, arXiv 2306.14048).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.checks import instance, one_of, whole
+from qubo_attn.compilation.backgrounds import ties_of
+from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.decoding.decode import residual_background
+from qubo_attn.decoding.decoders import check_decoder, context_of, weights_of
+from qubo_attn.errors import DecodeError
+from qubo_attn.frontend.attention import Attention
+from qubo_attn.frontend.start import heaviest_entries
+
+BASELINES = (
+    "top-k", "value-distance", "leave-one-out", "projected-value", "accumulated", "mean-mass",
+    "window", "first-and-latest", "heavy-hitters",
+)  # fmt: skip
+_FIRST = 4
+
+
+def baseline(name: str, compiled: Compilation, *, window: int = 32) -> Bools:
+    """Return the selection of a baseline, under the counts, ties and budgets of a compilation.
+
+    Args:
+        name: one of `BASELINES`; see `qubo_attn.decoding.baselines` for the formulas.
+        compiled: what it is to stand beside.
+        window: queries that ``"window"`` looks at.
+
+    Returns:
+        bool, shape (H, Q, K).
+
+    Raises:
+        InputError: there is no such baseline, or the window is none.
+        DecodeError: it needs values, and there are none.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.ExactlyK(2), target=None)
+        >>> qa.baseline("top-k", compiled)[0, 0]
+        array([ True,  True, False])
+    """
+    one_of("baseline", name, BASELINES)
+    attention = instance("compiled", compiled, Compilation).attention
+    window = whole("window", window, 1)
+    if name in ("value-distance", "leave-one-out", "projected-value") and attention.values is None:
+        raise DecodeError(f"baseline {name!r} needs values; compile with values=")
+    scores = _scores(name, compiled, window)
+    ties = ties_of(compiled.recipe, attention)
+    selected = np.zeros(attention.shape, bool)
+    selected[attention.visible] = heaviest_entries(attention, compiled.recipe.selects, ties, scores)
+    return selected
+
+
+class Beside(NamedTuple):
+    """Mean errors of a result and of every baseline, decoded alike.
+
+    Attributes:
+        decoder: the decoder, ``"renormalise"`` or ``"residual"``, of all of them.
+        error: relative output error by name, mean over the rows that see a key; the result's own
+            name is ``"result"``.
+        layer: relative error of the layer by name, mean over queries; None without an output
+            projection.
+    """
+
+    decoder: str
+    error: dict[str, float]
+    layer: dict[str, float] | None
+
+    def __str__(self) -> str:
+        lines = [f"mean relative output error, decoder {self.decoder}"]
+        for name, error in sorted(self.error.items(), key=lambda entry: entry[1]):
+            layer = "" if self.layer is None else f"   layer {self.layer[name]:.4f}"
+            lines.append(f"{name:<18} {error:.4f}{layer}")
+        return "\n".join(lines)
+
+
+def beside(
+    compiled: Compilation, selected: Bools, decoder: str | None = None, window: int = 32
+) -> Beside:
+    """Return the table of a selection and all baselines; see `AttentionResult.beside`."""
+    name = decoder or compiled.recipe.objectives[0].decoder
+    check_decoder(name)
+    name = name if name in ("renormalise", "residual") else "renormalise"
+    attention = compiled.attention
+    if attention.values is None:
+        raise DecodeError("output errors need values; compile with values=")
+    contexts = {
+        each: decoded(compiled, baseline(each, compiled, window=window), name) for each in BASELINES
+    }
+    contexts["result"] = decoded(compiled, selected, name)
+    exact = attention.softmax @ attention.values
+    seen = attention.visible.any(axis=-1)
+    error = {each: _mean(context - exact, exact, seen) for each, context in contexts.items()}
+    if attention.projection is None:
+        return Beside(name, error, None)
+    whole_layer = _projected(exact, attention)
+    layer = {
+        each: _mean(_projected(context - exact, attention), whole_layer, seen.any(axis=0))
+        for each, context in contexts.items()
+    }
+    return Beside(name, error, layer)
+
+
+def decoded(compiled: Compilation, selected: Bools, decoder: str) -> Floats:
+    """Return the context of a selection by ``"renormalise"`` or ``"residual"``, shape (H, Q, d)."""
+    attention = compiled.attention
+    assert attention.values is not None
+    background = residual_background(compiled, [decoder] * attention.shape[0])
+    bare = background is not None
+    softmax, visible = attention.softmax, attention.visible
+    weights = weights_of(decoder, softmax, selected, visible, background=bare)
+    return context_of(weights, attention.values, background)
+
+
+def _projected(vectors: Floats, attention: Attention) -> Floats:
+    return np.asarray(np.einsum("hqd,hde->qe", vectors, attention.projection, optimize=True))
+
+
+def _mean(gap: Floats, exact: Floats, seen: Bools) -> float:
+    size = np.linalg.norm(exact, axis=-1)
+    error = np.linalg.norm(gap, axis=-1) / np.where(size > 0, size, 1.0)
+    return float(error[seen].mean()) if seen.any() else float("nan")
+
+
+def _scores(name: str, compiled: Compilation, window: int) -> Floats:
+    """Return the score of every key, at least 0, shape (H, Q, K)."""
+    attention = compiled.attention
+    p, visible = attention.softmax, attention.visible
+    if name == "top-k":
+        return p
+    if name in ("value-distance", "leave-one-out", "projected-value"):
+        return _of_values(name, compiled)
+    if name == "heavy-hitters":
+        return _heavy_hitters(compiled)
+    if name == "first-and-latest":
+        key = np.arange(p.shape[-1])
+        return np.where(visible, np.where(key < _FIRST, len(key), key) + 1.0, 0.0)
+    if name == "window":
+        total = p[:, -window:].sum(axis=1, keepdims=True)
+    else:
+        total = p.sum(axis=1, keepdims=True)
+        if name == "mean-mass":
+            total = total / np.maximum(visible.sum(axis=1, keepdims=True), 1)
+    # Keys that have no sum go last, the heavier ones of a query first.
+    return np.broadcast_to(total, p.shape) + 1e-9 * p
+
+
+def _of_values(name: str, compiled: Compilation) -> Floats:
+    """Return scores that look at the values."""
+    attention = compiled.attention
+    p, values = attention.softmax, attention.values
+    assert values is not None
+    if name == "projected-value":
+        seen = values if attention.projection is None else values @ attention.projection
+        return p * np.abs(seen).sum(axis=-1)[:, None]
+    if name == "leave-one-out":
+        centre, factor = p @ values, p / np.maximum(1.0 - p, 1e-12)
+    else:
+        centre, factor = compiled.backgrounds, p
+        if centre is None:
+            count = np.maximum(attention.visible.sum(axis=-1, keepdims=True), 1)
+            centre = attention.visible.astype(np.float64) @ values / count
+    # |v - c|^2 of every query and key, without an array of (Q, K, d).
+    square = (values**2).sum(-1)[:, None] - 2.0 * centre @ values.transpose(0, 2, 1)
+    square = square + (centre**2).sum(-1)[..., None]
+    return factor * np.sqrt(np.maximum(square, 0.0))
+
+
+def _heavy_hitters(compiled: Compilation) -> Floats:
+    """Return what a cache of H2O's rule holds at each query: its latest keys first, then by sums."""
+    attention = compiled.attention
+    heads, queries, keys = attention.shape
+    sums, held = np.zeros((heads, keys)), np.ones((heads, keys), bool)
+    endless = np.array([keys])
+    k = np.array([getattr(s, "k", None) or s.counts(endless)[0] for s in compiled.recipe.selects])
+    scores = np.zeros(attention.shape)
+    for query in range(queries):
+        p, seen = attention.softmax[:, query], attention.visible[:, query]
+        sums += np.where(held, p, 0.0)
+        latest = seen[:, ::-1].cumsum(axis=1)[:, ::-1] <= (k // 2)[:, None]
+        now = np.where(seen & held, sums + np.where(latest, 1e6, 0.0) + 1e-9, 0.0)
+        rank = np.argsort(np.argsort(-now, axis=1, kind="stable"), axis=1, kind="stable")
+        held &= ~seen | (rank < k[:, None])
+        scores[:, query] = np.where(held & seen, now, 1e-12 * p)
+    return scores
