@@ -9,11 +9,11 @@ from .batch.api import compile_batch as compile_batch
 from .compiled import CompiledAttention as CompiledAttention
 from .compiled import load as load
 from .compiler import compile as compile
-from .decoding.optimality import Optimality as Optimality
-from .decoding.proven import Rounds as Rounds
 from .decoding.baselines import BASELINES as BASELINES
 from .decoding.baselines import Beside as Beside
 from .decoding.baselines import baseline as baseline
+from .decoding.optimality import Optimality as Optimality
+from .decoding.proven import Rounds as Rounds
 from .decoding.result import AttentionResult as AttentionResult
 from .decoding.result import MachineUse as MachineUse
 from .decoding.temperature import effective_temperature as effective_temperature

@@ -268,9 +268,9 @@ def test_odd_options_of_constructors(made: Callable[..., Any], option: str) -> N
 def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
-        "AttentionResult", "CallStatus", "CompiledAttention", "IntegerIsing", "Job", "JobStatus",
-        "Lift", "MachineUse", "Optimality",
-        "Program", "QamaResult", "Rewrite", "Rounds", "Solution",
+        "AttentionResult", "Beside", "CallStatus", "CompiledAttention", "IntegerIsing", "Job",
+        "JobStatus", "Lift", "MachineUse", "Optimality", "Program", "QamaResult", "Rewrite",
+        "Rounds", "Solution",
         "SolverOrder", "Submission", "Submissions", "Target", "Vectors",
     }  # fmt: skip
     errors = {name for name in exported if name.endswith("Error")}

@@ -6,8 +6,8 @@ and b its background:
 
 * ``top-k``: ``p_i``.
 * ``value-distance``: ``p_i |v_i - b|``, the diagonal of `Output`.
-* ``leave-one-out``: ``p_i / (1 - p_i) |v_i - o|``, what the output moves by without the key (the form
-  of OBCache, arXiv 2510.07651).
+* ``leave-one-out``: ``p_i / (1 - p_i) |v_i - o|``, what the output moves by without the key (the
+  form of OBCache, arXiv 2510.07651).
 * ``projected-value``: ``p_i |W_O v_i|_1`` (CriticalKV, arXiv 2502.03805, in one stage); without an
   output projection ``p_i |v_i|_1``.
 
@@ -31,9 +31,13 @@ from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.common.checks import instance, one_of, whole
 from qubo_attn.compilation.backgrounds import ties_of
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decode import residual_background
-from qubo_attn.decoding.decoders import check_decoder, context_of, weights_of
-from qubo_attn.errors import DecodeError
+from qubo_attn.decoding.decoders import (
+    check_decoder,
+    context_of,
+    residual_background,
+    weights_of,
+)
+from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.start import heaviest_entries
 
@@ -104,10 +108,16 @@ def beside(
     compiled: Compilation, selected: Bools, decoder: str | None = None, window: int = 32
 ) -> Beside:
     """Return the table of a selection and all baselines; see `AttentionResult.beside`."""
-    name = decoder or compiled.recipe.objectives[0].decoder
+    instance("compiled", compiled, Compilation)
+    name = compiled.recipe.objectives[0].decoder if decoder is None else decoder
     check_decoder(name)
     name = name if name in ("renormalise", "residual") else "renormalise"
     attention = compiled.attention
+    if selected.shape != attention.shape:
+        raise InputError(
+            f"the result has shape {selected.shape}, the compilation {attention.shape}",
+            argument="compiled",
+        )
     if attention.values is None:
         raise DecodeError("output errors need values; compile with values=")
     contexts = {
@@ -115,13 +125,15 @@ def beside(
     }
     contexts["result"] = decoded(compiled, selected, name)
     exact = attention.softmax @ attention.values
-    seen = attention.visible.any(axis=-1)
+    seen: Bools = np.asarray(attention.visible.any(axis=-1))
     error = {each: _mean(context - exact, exact, seen) for each, context in contexts.items()}
     if attention.projection is None:
         return Beside(name, error, None)
     whole_layer = _projected(exact, attention)
     layer = {
-        each: _mean(_projected(context - exact, attention), whole_layer, seen.any(axis=0))
+        each: _mean(
+            _projected(context - exact, attention), whole_layer, np.asarray(seen.any(axis=0))
+        )
         for each, context in contexts.items()
     }
     return Beside(name, error, layer)
@@ -131,7 +143,7 @@ def decoded(compiled: Compilation, selected: Bools, decoder: str) -> Floats:
     """Return the context of a selection by ``"renormalise"`` or ``"residual"``, shape (H, Q, d)."""
     attention = compiled.attention
     assert attention.values is not None
-    background = residual_background(compiled, [decoder] * attention.shape[0])
+    background = residual_background(compiled.backgrounds, [decoder] * attention.shape[0])
     bare = background is not None
     softmax, visible = attention.softmax, attention.visible
     weights = weights_of(decoder, softmax, selected, visible, background=bare)
@@ -139,6 +151,7 @@ def decoded(compiled: Compilation, selected: Bools, decoder: str) -> Floats:
 
 
 def _projected(vectors: Floats, attention: Attention) -> Floats:
+    assert attention.projection is not None
     return np.asarray(np.einsum("hqd,hde->qe", vectors, attention.projection, optimize=True))
 
 
@@ -178,22 +191,22 @@ def _of_values(name: str, compiled: Compilation) -> Floats:
     assert values is not None
     if name == "projected-value":
         seen = values if attention.projection is None else values @ attention.projection
-        return p * np.abs(seen).sum(axis=-1)[:, None]
+        return np.asarray(p * np.abs(seen).sum(axis=-1)[:, None])
+    count = np.maximum(attention.visible.sum(axis=-1, keepdims=True), 1)
     if name == "leave-one-out":
         centre, factor = p @ values, p / np.maximum(1.0 - p, 1e-12)
-    else:
+    elif compiled.backgrounds is not None:
         centre, factor = compiled.backgrounds, p
-        if centre is None:
-            count = np.maximum(attention.visible.sum(axis=-1, keepdims=True), 1)
-            centre = attention.visible.astype(np.float64) @ values / count
+    else:
+        centre, factor = attention.visible.astype(np.float64) @ values / count, p
     # |v - c|^2 of every query and key, without an array of (Q, K, d).
     square = (values**2).sum(-1)[:, None] - 2.0 * centre @ values.transpose(0, 2, 1)
     square = square + (centre**2).sum(-1)[..., None]
-    return factor * np.sqrt(np.maximum(square, 0.0))
+    return np.asarray(factor * np.sqrt(np.maximum(square, 0.0)))
 
 
 def _heavy_hitters(compiled: Compilation) -> Floats:
-    """Return what a cache of H2O's rule holds at each query: its latest keys first, then by sums."""
+    """Return what a cache of H2O's rule holds at each query: its latest keys, then large sums."""
     attention = compiled.attention
     heads, queries, keys = attention.shape
     sums, held = np.zeros((heads, keys)), np.ones((heads, keys), bool)

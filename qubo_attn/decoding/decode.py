@@ -12,7 +12,12 @@ from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.common.arrays import Bools, Bytes, Floats, segment_ids
 from qubo_attn.common.checks import flag, one_of
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decoders import check_decoder, context_of, weights_of
+from qubo_attn.decoding.decoders import (
+    check_decoder,
+    context_of,
+    residual_background,
+    weights_of,
+)
 from qubo_attn.decoding.mended import REPAIRS, Mended, mend
 from qubo_attn.decoding.optimality import Behind
 from qubo_attn.decoding.reads import broken_share, mean_read, read_parts
@@ -105,7 +110,7 @@ def attention_of(
         means = np.clip(compiled.lift_to(0).lift(mean)[0], 0, first.variables.upper)
     selected, weights = _weights(compiled, point, means, decoders)
     way, proven = _ways_by_row(compiled, ways, back)
-    background = residual_background(compiled, decoders)
+    background = residual_background(compiled.backgrounds, decoders)
     return AttentionResult(
         selected=selected,
         weights=weights,
@@ -125,17 +130,6 @@ def attention_of(
         background=background,
         behind=Behind(compiled, best.point, ()),
     )
-
-
-def residual_background(compiled: Compilation, decoders: Sequence[str]) -> Floats | None:
-    """Return what weights of each row leave to a background, shape (H, Q, d).
-
-    None where the weights say all; zeros in heads whose decoder is not ``"residual"``.
-    """
-    if compiled.backgrounds is None or "residual" not in decoders:
-        return None
-    heads = np.array([name == "residual" for name in decoders])
-    return np.where(heads[:, None, None], compiled.backgrounds, 0.0)
 
 
 def check_decoding(decoder: str | None, repair: str, descend: bool) -> None:

@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
@@ -77,6 +79,20 @@ def context_of(weights: Floats, values: Floats, background: Floats | None) -> Fl
     if background is None:
         return context
     return np.asarray(context + (1.0 - weights.sum(axis=-1, keepdims=True)) * background)
+
+
+def residual_background(backgrounds: Floats | None, decoders: Sequence[str]) -> Floats | None:
+    """Return what weights of each row leave to a background, shape (H, Q, d).
+
+    None where the weights say all; zeros in heads whose decoder is not ``"residual"``.
+
+    Args:
+        backgrounds: those of a compilation; decoders: one per head.
+    """
+    if backgrounds is None or "residual" not in decoders:
+        return None
+    heads = np.array([name == "residual" for name in decoders])
+    return np.where(heads[:, None, None], backgrounds, 0.0)
 
 
 def check_decoder(decoder: str) -> None:
