@@ -97,8 +97,14 @@ def measure_renormalised(
 ) -> dict[str, list[float]]:
     """Return renormalised errors of all rows, and what is proven of them."""
     scores, values = arrays["scores"], arrays["value"]
-    options = {"select": qa.ExactlyK(keys), "values": values, "target": target}
-    compiled = qa.compile(scores, len(scores), objective="renormalised", **options)
+    compiled = qa.compile(
+        scores,
+        len(scores),
+        select=qa.ExactlyK(keys),
+        objective="renormalised",
+        values=values,
+        target=target,
+    )
     result = compiled.solve(seed=seed)
     attention, rounds = compiled.attention, result.rounds
     assert rounds is not None
