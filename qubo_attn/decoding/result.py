@@ -225,18 +225,14 @@ class AttentionResult:
             window: queries of the observation window.
 
         Raises:
-            DecodeError: there are no values.
-            InputError: there is no such decoder.
+            DecodeError, InputError: there are no values, or no such decoder.
 
         Example:
-            >>> import numpy as np, qubo_attn as qa
-            >>> rng = np.random.default_rng(0)
-            >>> scores, values = rng.normal(size=(1, 4, 8)), rng.normal(size=(1, 8, 2))
-            >>> options = {"select": qa.ExactlyK(3), "objective": "renormalised", "target": None}
-            >>> compiled = qa.compile(scores, 1, values=values, **options)
-            >>> table = compiled.solve(seed=1).beside(compiled)
-            >>> min(table.error, key=table.error.get)
-            'result'
+            >>> import qubo_attn as qa
+            >>> options = {"objective": "renormalised", "values": [[[2.0], [0.0], [-2.0]]]}
+            >>> compiled = qa.compile([[[1.0, 0.5, 0.0]]], 1, select=qa.OneHot(), **options)
+            >>> round(compiled.solve(seed=1).beside(compiled).error["top-k"], 2)
+            2.12
         """
         from qubo_attn.decoding.baselines import beside
 
