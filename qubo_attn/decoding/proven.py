@@ -1,12 +1,45 @@
-"""What the rounds of `Renormalised` proved."""
+"""What reads of a sampler were worth, and what rounds of `Renormalised` proved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
+
+
+class ReadQuality(NamedTuple):
+    """What the reads of each row were worth, and what the decoder added to them.
+
+    Energies are the objective of the row, with all rows that a coupling or a tie joins to it,
+    penalties and constants excluded; infinite where no read holds the constraints. Rows that the
+    local solver solved have no reads: their share is NaN, and their energies here are infinite.
+
+    Attributes:
+        feasible: float64, shape (H, Q), share of reads that hold the constraints as sampled; NaN
+            of rows without reads.
+        sampled: float64, shape (H, Q), least energy of a feasible read: the sampler alone.
+        repaired: float64, shape (H, Q), least energy once every read is repaired.
+        descended: float64, shape (H, Q), least energy after descent; that of ``repaired`` without.
+    """
+
+    feasible: Floats
+    sampled: Floats
+    repaired: Floats
+    descended: Floats
+
+    @property
+    def feasible_share(self) -> float:
+        """Share of all reads of all rows that are feasible as sampled.
+
+        It is 1 without any row, and NaN where there are rows, and none of them has reads.
+        """
+        read = self.feasible[~np.isnan(self.feasible)]
+        if not read.size:
+            return float("nan") if self.feasible.size else 1.0
+        return float(read.mean())
 
 
 @dataclass(frozen=True, eq=False)

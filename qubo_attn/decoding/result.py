@@ -6,7 +6,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.checks import instance
 from qubo_attn.decoding.decoders import context_of, weights_of
 from qubo_attn.decoding.optimality import Behind, Optimality, optimality
+from qubo_attn.decoding.proven import ReadQuality as ReadQuality
 from qubo_attn.decoding.proven import Rounds
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
@@ -26,38 +27,6 @@ if TYPE_CHECKING:
 
 # Rows that a text names, at most.
 _NAMED = 5
-
-
-class ReadQuality(NamedTuple):
-    """What the reads of each row were worth, and what the decoder added to them.
-
-    Energies are the objective of the row, with all rows that a coupling or a tie joins to it,
-    penalties and constants excluded; infinite where no read holds the constraints. Rows that the
-    local solver solved have no reads: their share is NaN, and their energies here are infinite.
-
-    Attributes:
-        feasible: float64, shape (H, Q), share of reads that hold the constraints as sampled; NaN
-            of rows without reads.
-        sampled: float64, shape (H, Q), least energy of a feasible read: the sampler alone.
-        repaired: float64, shape (H, Q), least energy once every read is repaired.
-        descended: float64, shape (H, Q), least energy after descent; that of ``repaired`` without.
-    """
-
-    feasible: Floats
-    sampled: Floats
-    repaired: Floats
-    descended: Floats
-
-    @property
-    def feasible_share(self) -> float:
-        """Share of all reads of all rows that are feasible as sampled.
-
-        It is 1 without any row, and NaN where there are rows, and none of them has reads.
-        """
-        read = self.feasible[~np.isnan(self.feasible)]
-        if not read.size:
-            return float("nan") if self.feasible.size else 1.0
-        return float(read.mean())
 
 
 @dataclass(frozen=True)
