@@ -159,6 +159,7 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
     }  # fmt: skip
     return {
         "compile": (qa.compile, whole, set()),
+        "baseline": (qa.baseline, {"name": "window", "compiled": compiled, "window": 3}, set()),
         "compile_batch": (
             batch,
             {"items": [SCORES], "heads": 2, "window": 2, "chunk": 1, "progress": False, "seed": 0},
