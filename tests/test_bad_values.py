@@ -279,6 +279,7 @@ def test_the_constructors_above_are_all() -> None:
 
 
 NAMES = (
+    "baseline",
     "compile", "compile_batch", "solve", "solve of the local sampler", "decode", "rebind",
     "schedule", "submit", "resume", "report", "html", "write_html", "draw", "save", "load", "plot",
     "output_errors",
