@@ -148,10 +148,13 @@ def output_linear(
         offset[r] = dot(rest, rest)
         for a in range(ptr[r], ptr[r + 1]):
             p, about, vector = mass[a], middle[key[a]], own[key[a]]
-            for f in range(d):
-                u[f] = about[f] if whole else vector[f] - centre[f]
-            size = length[head[r], key[a]] if whole else dot(u, u)
-            linear[a] = p * (p * size - 2.0 * dot(u, rest))
+            if whole:
+                size, along = length[head[r], key[a]], dot(about, rest)
+            else:
+                for f in range(d):
+                    u[f] = vector[f] - centre[f]
+                size, along = dot(u, u), dot(u, rest)
+            linear[a] = p * (p * size - 2.0 * along)
     return offset, linear
 
 
