@@ -6,7 +6,7 @@ decoder. The last is the fair baseline: most of the gain over renormalised top-k
 With ``--levels L`` the keys also take soft weights of L levels (`soft`) beside hard ones (`ours`).
 
 With ``--objective renormalised`` it is the error of what the kept keys give by themselves: ours
-after all rounds, every baseline of `qa.BASELINES` by the same decoder, and the share of rows proven
+after all rounds, every baseline of `qa.baseline` by the same decoder, and the share of rows proven
 optimal within their slots. ``--long DIR`` takes contexts of many tokens from their queries and
 keys, causal, ``--stride`` queries apart from query 64 on.
 
@@ -26,6 +26,7 @@ import numpy as np
 from common import attention_files, finish, parser
 
 import qubo_attn as qa
+from qubo_attn.decoding.baselines import BASELINES
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.result import relative_errors, selection_errors
 from qubo_attn.ir.heads import top_k
@@ -114,7 +115,7 @@ def measure_renormalised(
         "better": rounds.better,
         "by_search": rounds.searched,
     }
-    for name in qa.BASELINES:
+    for name in BASELINES:
         chosen = qa.baseline(name, compiled)
         columns[name] = selection_errors("renormalise", chosen, attention)
     return {name: column.astype(float).ravel().tolist() for name, column in columns.items()}

@@ -9,7 +9,6 @@ from .batch.api import compile_batch as compile_batch
 from .compiled import CompiledAttention as CompiledAttention
 from .compiled import load as load
 from .compiler import compile as compile
-from .decoding.baselines import BASELINES as BASELINES
 from .decoding.baselines import Beside as Beside
 from .decoding.baselines import baseline as baseline
 from .decoding.optimality import Optimality as Optimality

@@ -90,6 +90,20 @@ class Beside(NamedTuple):
             name is ``"result"``.
         layer: relative error of the layer by name, mean over queries; None without an output
             projection.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile(
+        ...     [[[1.0, 0.5, 0.0]]],
+        ...     1,
+        ...     select=qa.OneHot(),
+        ...     objective="output",
+        ...     values=[[[2.0], [0.0], [-2.0]]],
+        ...     target=None,
+        ... )
+        >>> table = compiled.solve(seed=1).beside(compiled)
+        >>> table.decoder, table.error["result"] <= table.error["top-k"]
+        ('residual', True)
     """
 
     decoder: str

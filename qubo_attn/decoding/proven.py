@@ -58,6 +58,20 @@ class Rounds:
         optimal: bool, shape (H, Q): no selection within the row's slots has a smaller one, proven.
         searched: bool, shape (H, Q): the exact search that proves it gave the selection, not the
             samples; nowhere where rows are sampled or annealed.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> compiled = qa.compile(
+        ...     [[[0.5, 0.3, 0.0]]],
+        ...     1,
+        ...     select=qa.OneHot(),
+        ...     objective=qa.Renormalised(),
+        ...     values=[[[2.0], [0.0], [-2.0]]],
+        ...     target=None,
+        ... )
+        >>> rounds = compiled.solve(seed=1).rounds
+        >>> bool(rounds.optimal[0, 0]), bool((rounds.error <= rounds.start).all())
+        (True, True)
     """
 
     count: int

@@ -47,7 +47,7 @@ class MachineUse:
         >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=machine)
         >>> use = compiled.solve(machine, num_reads=20).machine
         >>> use.programmings, use.solvers, round(use.access, 3)
-        (1, ('SimulatedMachine',), 0.036)
+        (1, ('SimulatedMachine',), 0.037)
     """
 
     ids: tuple[str, ...]

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from qubo_attn.backend.submission import Submission
-from qubo_attn.errors import QuboAttnError
+from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.jobs.book import REFUSED, Book, misfits
 from qubo_attn.jobs.line import Line
 from qubo_attn.jobs.plan import Call
@@ -198,6 +198,9 @@ class Engine:
                 # The service took none of them: it was not their try.
                 self.book.note(*((p, {"state": NEW, "tries": p.tries - 1}) for p in chosen))
             return
+        except InputError as error:
+            error.add_note(self.book.kept())
+            raise
         except TransportError as error:
             outcomes = [error] * len(chosen)
         else:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from qubo_attn.backend.solver_options import on_qubits
 from qubo_attn.backend.wire import SolverOrder, physical_wire
-from qubo_attn.errors import InputError, TargetError
+from qubo_attn.errors import TargetError
 from qubo_attn.jobs.client_errors import PASSING, ask
 from qubo_attn.jobs.transport import (
     CANCELLED,
@@ -109,6 +109,7 @@ class WireTransport:
         """Send calls; return in their order what came of each.
 
         Raises:
+            InputError: a state, an offset or a flux bias does not fit; nothing is sent.
             TransportError: of all of them alike.
         """
         outcomes: dict[int, Receipt | TransportError] = {}
@@ -119,8 +120,6 @@ class WireTransport:
                 sent.append(place)
             except TargetError as error:
                 outcomes[place] = Refused(str(error), graph=True)
-            except InputError as error:
-                outcomes[place] = Refused(str(error))
         states = self._ask(lambda: self._problems.submit_problems(jobs), posts=True) if jobs else []
         if len(states) != len(jobs):
             raise Retryable(

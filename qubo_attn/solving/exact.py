@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 
 from qubo_attn import kernels
@@ -38,7 +40,7 @@ def solve_exactly(program: Program, most_steps: int) -> Solution:
     return solution
 
 
-_Form = tuple[Floats, Floats, kernels.Adjacency]
+_Form: TypeAlias = "tuple[Floats, Floats, kernels.Adjacency]"  # loads no kernel here
 
 
 def _search(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
+from qubo_attn.decoding.baselines import BASELINES
 
 
 def causal(heads: int = 2, tokens: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +39,7 @@ def score(name: str, p: np.ndarray, v: np.ndarray, w: np.ndarray, query: int, ke
     return float(100 - key if key < 4 else key)
 
 
-@pytest.mark.parametrize("name", [name for name in qa.BASELINES if name != "heavy-hitters"])
+@pytest.mark.parametrize("name", [name for name in BASELINES if name != "heavy-hitters"])
 def test_rows_keep_the_keys_of_the_largest_scores(name: str) -> None:
     scores, values = causal()
     weight = np.random.default_rng(1).normal(size=(2, 3, 4))
@@ -95,7 +96,7 @@ def test_a_result_stands_beside_all_of_them() -> None:
     compiled = qa.compile(scores, 2, objective="renormalised", output_projection=weight, **options)
     result = compiled.solve(seed=1)
     table = result.beside(compiled)
-    assert set(table.error) == {"result", *qa.BASELINES}
+    assert set(table.error) == {"result", *BASELINES}
     assert table.decoder == "renormalise"
     assert table.error["result"] == pytest.approx(
         np.nanmean(result.output_errors(compiled.attention))

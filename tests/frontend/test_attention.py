@@ -76,7 +76,7 @@ def test_numpy_whole_numbers_are_fine() -> None:
         ),
         ({"kv_head": [0.0, 1.0]}, "kv_head must hold one whole number >= 0"),
         ({"kv_head": np.ma.masked_equal([0, 1], 1)}, "kv_head is masked in 1 places"),
-        ({"objective": "entropy"}, "unknown objective 'entropy'; one of boltzmann, hard, least"),
+        ({"objective": "entropy"}, "unknown objective 'entropy'; one of boltzmann, hard, layer"),
         ({"target": "kite:3"}, "unknown target 'kite:3'"),
         ({"select": 4}, "select must say how many keys a row keeps, e.g. qubo_attn.ExactlyK"),
         ({"slots": 0}, "slots must be a whole number of at least 1, not 0"),
