@@ -65,6 +65,10 @@ def check(case: Case) -> None:
         if huge:
             return
         raise
+    except (qa.InfeasibleError, qa.PassError):
+        if oracle.wavers(problem):
+            return
+        raise
     if huge or oracle.rounds(problem):
         return
     check_optima(case, compiled)

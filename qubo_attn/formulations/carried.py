@@ -30,12 +30,27 @@ def row_sizes(program: Program) -> Floats:
 
     A coupler counts once at each end.
     """
+    c = program.constraints
+    return np.asarray(np.bincount(c.row, _variable_sizes(program)[c.var], minlength=len(c)))
+
+
+def _variable_sizes(program: Program) -> Floats:
+    """Return the sum of all coefficients that touch each variable, times what they reach."""
     o, upper = program.objective, program.variables.upper.astype(np.float64)
     size, pairs = np.abs(o.linear) * upper, np.abs(o.bias) * upper[o.i] * upper[o.j]
     for ends in (o.i, o.j):
         size += np.bincount(ends, weights=pairs, minlength=len(program))
-    c = program.constraints
-    return np.asarray(np.bincount(c.row, weights=size[c.var], minlength=len(c)))
+    return size
+
+
+def _free_sizes(program: Program) -> Floats:
+    """Return, for each constraint, what variables without any add to its component."""
+    free = np.ones(len(program), bool)
+    free[program.constraints.var] = False
+    if not free.any():
+        return np.zeros(len(program.constraints))
+    size = np.where(free, _variable_sizes(program), 0.0)
+    return np.asarray(np.bincount(program.components, size)[row_components(program)])
 
 
 def usual_sizes(program: Program, index: Longs, size: Floats) -> Floats:
@@ -90,8 +105,10 @@ def short_of_rounding(
         margin: D of each; ``-inf`` where none is promised.
     """
     index = np.arange(len(program.constraints))
-    lost, component = 2.0 * rounding(program, index, size, weight, slope), row_components(program)
-    least = np.bincount(component, weights=lost)[component]
+    component = row_components(program)
+    own = np.bincount(component, 2.0 * rounding(program, index, size, weight, slope))[component]
+    # Variables may be free of constraints, and in the sum all the same.
+    least = own + 2.0 * _ROUNDINGS * np.finfo(np.float64).eps * _free_sizes(program)
     return np.where(np.isfinite(margin), np.maximum(least - margin, 0.0), 0.0)
 
 
@@ -107,7 +124,7 @@ def check_carried(program: Program, size: Floats, weight: Floats, slope: Floats)
     c = program.constraints
     lost = 2.0 * rounding(program, np.arange(len(c)), size, weight, slope)
     component = row_components(program)
-    size = np.asarray(np.bincount(component, weights=size)[component], np.float64)
+    size = np.bincount(component, weights=size)[component] + _free_sizes(program)
     bad: Bools = ~((lost <= MOST_LOST * size) | ((size == 0) & np.isfinite(lost)))
     if not bad.any():
         return

@@ -147,7 +147,9 @@ class BlockView:
         h, coupling = self.spins.h[members], self.spins.coupling[terms]
         before = kernels.binary_table(linear, i, j, bias) + coupling.sum() - h.sum()
         feasible = self._feasible(b, members)
-        noise = 1e-11 * float(np.abs(linear).sum() + np.abs(bias).sum())
+        # What float64 loses of the sums of both tables; more would hide small differences of keys.
+        sums = float(np.abs(linear).sum() + np.abs(bias).sum())
+        noise = 4.0 * (len(linear) + len(bias)) * float(np.finfo(np.float64).eps) * sums
         optimum = int(np.where(feasible, before, np.inf).argmin())
         state = np.where(optimum >> np.arange(len(h)) & 1, 1.0, -1.0)
         best: Rounding | None = None

@@ -215,3 +215,17 @@ def test_walls_of_a_row_that_joins_scales_have_a_margin_above_rounding() -> None
     )
     assert compiled.certificates.margin[0] > 8 * np.finfo(float).eps * 1e20
     assert compiled.certificates.recheck(exact=True) == []
+
+
+def test_a_tiny_row_joined_to_variables_without_a_constraint_is_feasible() -> None:
+    """The second row sees two keys and may keep two, so nothing constrains it."""
+    compiled = qa.compile(
+        np.array([[[0.0, 0.0, 1e-150]], [[0.0, 0.0, 0.25]]]),
+        2,
+        mask=[[[True, True, True]], [[True, False, True]]],
+        select=qa.AtMostK(2),
+        objective="hard",
+        tie=qa.TieVariables(((0, 1),), strength=0.5),
+        target=None,
+    )
+    assert compiled.certificates.margin[0] > 0.25 * np.finfo(float).eps

@@ -302,3 +302,20 @@ def test_qama_becomes_integers() -> None:
     matrix = qa.integer_ising(rewrite.program).matrix
     assert matrix.shape == (13, 13)
     assert np.abs(matrix).max() <= 127
+
+
+def test_small_differences_of_large_weights_are_no_noise() -> None:
+    """Levels of two keys whose scores differ by 3 in a billion: 8 bits may lose that."""
+    compiled = qa.compile(
+        [[1e9, 1000000003.0]],
+        1,
+        objective="sparsemax",
+        select=qa.SoftWeights(3, encoding="one-hot"),
+        target="all-to-all",
+    )
+    before = compiled.stages[-2].program
+    after = compiled.program
+    points = np.array(list(product((0.0, 1.0), repeat=len(after))))
+    energies, rounded = before.total().energies(points), after.total().energies(points)
+    ground = rounded <= rounded.min() + 1e-3
+    assert energies[ground].max() <= energies.min() + compiled.stages[-1].rewrite.bound + 1e-2

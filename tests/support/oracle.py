@@ -158,6 +158,8 @@ def logits(problem: Problem) -> dict[Row, dict[int, float]]:
 
 def hides(score: float, row: Iterable[float], dtype: str) -> bool:
     """Return whether a number in the place of a logit hides its key."""
+    if math.isnan(score):
+        return False
     if score == -math.inf or score <= LOWEST[dtype] / 2:
         return True
     best = max((s for s in row if not math.isnan(s)), default=-math.inf)
@@ -618,6 +620,19 @@ def _unfit(problem: Problem) -> list[tuple[str, str]]:
     if none or (not reasons and any(part.best == math.inf for part in optima(problem, first))):
         reasons += [("InfeasibleError", ""), ("InputError", "required")]
     return reasons
+
+
+def wavers(problem: Problem) -> bool:
+    """Return whether rounding decides if the levels of tied rows add up to one number."""
+    if not (problem.groups or problem.queries):
+        return False
+    soft = [select.name == "soft" for select in problem.selects]
+    rows = logits(problem)
+    return any(
+        len(Costs(problem, row, seen).totals()) > 1
+        for row, seen in rows.items()
+        if seen and soft[row[0]]
+    )
 
 
 def overflows(problem: Problem) -> bool:
