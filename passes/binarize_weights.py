@@ -210,6 +210,13 @@ def _priced(walls: Constraints, program: Program) -> Constraints:
     size = np.abs(o.linear)
     np.maximum.at(size, o.i, np.abs(o.bias))
     np.maximum.at(size, o.j, np.abs(o.bias))
-    weight = size[walls.var.reshape(-1, 2)].max(axis=1)
+    ends = walls.var.reshape(-1, 2)
+    weight = size[ends].max(axis=1)
+    if not weight.all():
+        # Bits of no worth are priced like the rest of what they are sampled with.
+        component = program.components
+        largest = np.zeros(int(component.max()) + 1)
+        np.maximum.at(largest, component, size)
+        weight = np.where(weight > 0, weight, largest[component[ends[:, 0]]])
     weight = np.where(weight > 0, weight, 1.0)
     return replaced(walls, weight=weight)

@@ -194,3 +194,17 @@ def test_walls_are_left_out_where_nothing_is_constrained() -> None:
         point = tuple(compiled.lift_to(0).lift([state])[0].astype(int).tolist())
         assert enumeration.energy(first, point) == pytest.approx(best, abs=1e-12)
     assert compiled.solve("anneal", seed=1).selected[0, 0].tolist() == [True, False, True, False]
+
+
+def test_walls_of_keys_of_no_worth_have_the_scale_of_their_row() -> None:
+    """Three of four keys have values of zero, the other one a tiny one: a wall of 1 drowned it."""
+    compiled = qa.compile(
+        np.zeros((1, 1, 4)),
+        1,
+        objective=qa.LeastSquares("output"),
+        select=qa.SoftWeights(2, encoding="domain-wall"),
+        values=[[[0.0], [0.0], [0.0], [1e-150]]],
+        target=None,
+    )
+    c = compiled.program.constraints
+    assert 0 < c.weight.max() < 1e-299
