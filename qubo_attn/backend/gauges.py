@@ -20,7 +20,7 @@ from qubo_attn.common.arrays import Array, Longs
 from qubo_attn.machine.ranges import ROUNDING, coupling_totals, outside
 
 if TYPE_CHECKING:
-    import dimod
+    pass
 
 
 def draw_gauge(physical: Physical, component: Longs, seed: int) -> Array:
@@ -49,21 +49,6 @@ def turned(physical: Physical, sign: Array) -> Physical:
     of_qubit[physical.chain_qubit] = sign[physical.chain_of[physical.chain_qubit]]
     j = physical.j * of_qubit[physical.u] * of_qubit[physical.v]
     return replace(physical, h=physical.h * of_qubit[physical.qubit], j=j)
-
-
-def turned_back(sampleset: dimod.SampleSet, physical: Physical, sign: Array) -> dimod.SampleSet:
-    """Return samples over qubits in the directions of the model without a gauge.
-
-    Args:
-        sampleset: over qubits; it is not changed. Qubits outside all chains stay as they are.
-        physical, sign: what was sampled, see `turned`.
-    """
-    direction = dict(
-        zip(physical.names, sign[physical.chain_of[physical.chain_qubit]].tolist(), strict=True)
-    )
-    back = sampleset.change_vartype("SPIN", inplace=False)
-    back.record.sample *= np.array([direction.get(q, 1) for q in back.variables], np.int8)
-    return back
 
 
 def _beyond(physical: Physical, component: Longs) -> Longs:

@@ -17,7 +17,8 @@ from qubo_attn.frontend.background import (
     row_backgrounds,
     settled_backgrounds,
 )
-from qubo_attn.frontend.objectives import Layer, Objective, Output
+from qubo_attn.frontend.objectives import Objective
+from qubo_attn.frontend.objectives.with_background import WithBackground
 from qubo_attn.frontend.program import row_variables
 from qubo_attn.frontend.start import with_start
 from qubo_attn.ir.ties import Ties
@@ -39,7 +40,7 @@ def settled(recipe: Recipe, attention: Attention) -> Recipe:
     names = settled_backgrounds(attention, started_rows(recipe, attention))
     objectives = tuple(
         dataclasses.replace(objective, background=names)
-        if isinstance(objective, Output | Layer) and objective.background == "auto"
+        if isinstance(objective, WithBackground) and objective.background == "auto"
         else objective
         for objective in recipe.objectives
     )
@@ -69,7 +70,7 @@ def carried_of(recipe: Recipe, attention: Attention) -> Floats | None:
 
 
 def _given(objective: Objective) -> Any:
-    return objective.background if isinstance(objective, Output | Layer) else "mean"
+    return objective.background if isinstance(objective, WithBackground) else "mean"
 
 
 def started_rows(recipe: Recipe, attention: Attention) -> Rows:

@@ -58,22 +58,21 @@ def usual_sizes(program: Program, index: Longs, size: Floats) -> Floats:
     return np.asarray(size / np.diff(program.constraints.ptr)[index])
 
 
-def rounding(program: Program, index: Longs, size: Floats, weight: Floats, slope: Floats) -> Floats:
-    """Return by how much rounding may move any energy of each row, at these prices.
+def _lost(program: Program, size: Floats, weight: Floats, slope: Floats) -> Floats:
+    """Return by how much rounding may move differences of energies of each row, at these prices.
 
     Args:
         program: before its constraints are priced.
-        index: int64, the constraints.
-        size: of each, see `row_sizes`.
+        size: of each constraint, see `row_sizes`.
         weight, slope: A and mu of each.
     """
-    rows, upper = program.constraints.take(index), program.variables.upper
-    reach = np.abs(rows.rhs) + np.bincount(
-        rows.row, weights=np.abs(rows.coef) * upper[rows.var], minlength=len(rows)
+    c, upper = program.constraints, program.variables.upper
+    reach = np.abs(c.rhs) + np.bincount(
+        c.row, weights=np.abs(c.coef) * upper[c.var], minlength=len(c)
     )
     with np.errstate(over="ignore", invalid="ignore"):
         sums = size + weight * reach * reach + np.abs(slope) * reach
-        return np.asarray(_ROUNDINGS * np.finfo(np.float64).eps * sums)
+        return np.asarray(2.0 * _ROUNDINGS * np.finfo(np.float64).eps * sums)
 
 
 def drowned_rows(program: Program) -> Longs:
@@ -101,12 +100,13 @@ def short_of_rounding(
     weight and margin rise by as much. Constraints without a margin are short of nothing.
 
     Args:
-        program, size, weight, slope: as for `rounding`, of all constraints.
+        program: before its constraints are priced.
+        size: of each constraint, see `row_sizes`.
+        weight, slope: A and mu of each.
         margin: D of each; ``-inf`` where none is promised.
     """
-    index = np.arange(len(program.constraints))
     component = row_components(program)
-    own = np.bincount(component, 2.0 * rounding(program, index, size, weight, slope))[component]
+    own = np.bincount(component, _lost(program, size, weight, slope))[component]
     # Variables may be free of constraints, and in the sum all the same.
     least = own + 2.0 * _ROUNDINGS * np.finfo(np.float64).eps * _free_sizes(program)
     return np.where(np.isfinite(margin), np.maximum(least - margin, 0.0), 0.0)
@@ -116,13 +116,14 @@ def check_carried(program: Program, size: Floats, weight: Floats, slope: Floats)
     """Reject prices that take the digits of the objective of their component.
 
     Args:
-        program, size, weight, slope: as for `rounding`, of all constraints.
+        program: before its constraints are priced.
+        size: of each constraint, see `row_sizes`.
+        weight, slope: A and mu of each.
 
     Raises:
         PassError: names the row, head and query.
     """
-    c = program.constraints
-    lost = 2.0 * rounding(program, np.arange(len(c)), size, weight, slope)
+    c, lost = program.constraints, _lost(program, size, weight, slope)
     component = row_components(program)
     size = np.bincount(component, weights=size)[component] + _free_sizes(program)
     bad: Bools = ~((lost <= MOST_LOST * size) | ((size == 0) & np.isfinite(lost)))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 40
 
 
-class Rounds:
+class MemorySampling:
     """Samples of submissions, round after round, and what they took of a machine.
 
     Called as `qubo_attn.decoding.sampling.Sampling` wishes; without a sampler it anneals here.
@@ -74,9 +74,9 @@ def solve_with(compiled: Compilation, way: tuple[Any, ...], *how: Any) -> Attent
         way: sampler, seed, options, and the other fields of a `Sampling`.
         *how: the other arguments of `qubo_attn.decoding.rounds.in_rounds`.
     """
-    rounds = Rounds()
-    result = in_rounds(compiled, Sampling(rounds, *way), *how)
-    return dataclasses.replace(result, machine=rounds.machine)
+    sampling = MemorySampling()
+    result = in_rounds(compiled, Sampling(sampling, *way), *how)
+    return dataclasses.replace(result, machine=sampling.machine)
 
 
 def sample_all(
@@ -112,7 +112,7 @@ def sample_all(
         JobError: the sampler's service turned a call down, or does not answer.
     """
     way = (chain_break_method, before, gauges)
-    return Rounds()(submissions, sampler, seed, options, *way)
+    return MemorySampling()(submissions, sampler, seed, options, *way)
 
 
 def _sampled(

@@ -32,7 +32,6 @@ from qubo_attn.jobs.transport import Transport
 from qubo_attn.jobs.work import Work
 from qubo_attn.machine.reads import MOST_READS
 
-LABEL = "qubo-attn"
 # Letters of a label; services take some hundred.
 _LONGEST = 200
 

@@ -10,10 +10,9 @@ cancel each other, so the couplers run across heads as well: ``2 w_hi W_h W_g' w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Ints, Longs, own_array, pointers, segment_ids
@@ -23,18 +22,16 @@ from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.background import (
-    Background,
-    is_carried,
-    read_background,
     row_backgrounds,
 )
 from qubo_attn.frontend.objectives.base import Objective, needed
+from qubo_attn.frontend.objectives.with_background import WithBackground
 from qubo_attn.ir.quadratic import Quadratic
 
 
 @named_fields
 @dataclass(frozen=True)
-class Layer(Objective):
+class Layer(WithBackground, Objective):
     """Smallest squared error of a layer's output; needs values and the output projection.
 
     The rows of a query are one component over all heads: nine heads of eight slots are a clique of
@@ -64,19 +61,9 @@ class Layer(Objective):
         array([0.])
     """
 
-    background: str | ArrayLike = "mean"
-
     name: ClassVar[str] = "layer"
     decoder: ClassVar[str] = "residual"
     soft: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "background", read_background(self.background))
-
-    @property
-    def starts(self) -> bool:
-        """Whether rows need a start, whose rest a background is made of."""
-        return is_carried(cast(Background, self.background))
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``|w W|^2 - 2 w W.r`` and ``2 w W.w' W'``, r the sum of all ``w W``.
@@ -93,7 +80,7 @@ class Layer(Objective):
             )
         weight = attention.projection
         basis, factor = np.linalg.qr(weight.transpose(0, 2, 1))
-        centre = row_backgrounds(attention, rows, cast(Background, self.background))
+        centre = row_backgrounds(attention, rows, self.as_read)
 
         def outputs(part: slice) -> tuple[Floats]:
             ptr, entries = rows_at(rows.ptr, part)

@@ -23,10 +23,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array, segment_ids
@@ -36,19 +35,18 @@ from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.background import (
     Background,
-    is_carried,
     is_mean,
-    read_background,
     row_backgrounds,
 )
 from qubo_attn.frontend.objectives.base import Objective, centred, needed
 from qubo_attn.frontend.objectives.centred import CentredProducts
+from qubo_attn.frontend.objectives.with_background import WithBackground
 from qubo_attn.ir.quadratic import Quadratic, RowPairs
 
 
 @named_fields
 @dataclass(frozen=True)
-class Output(Objective):
+class Output(WithBackground, Objective):
     """Smallest squared error of the attention output; needs the value vectors.
 
     Attributes:
@@ -78,24 +76,14 @@ class Output(Objective):
         array([False,  True, False])
     """
 
-    background: str | ArrayLike = "mean"
-
     name: ClassVar[str] = "output"
     decoder: ClassVar[str] = "residual"
     soft: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "background", read_background(self.background))
-
-    @property
-    def starts(self) -> bool:
-        """Whether rows need a start, whose rest a background is made of."""
-        return is_carried(cast(Background, self.background))
-
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return ``|r|^2``, ``G_ii - 2 w_i.r`` and ``2 G_ij``."""
         values = needed(attention.measured, "values", self.name)
-        given = cast(Background, self.background)
+        given = self.as_read
         if not is_mean(given):
             return centred_form(attention, rows, measured_backgrounds(attention, rows, given))
         products = _Products(rows, values, np.asarray(attention.visible.any(axis=1)))
@@ -123,7 +111,7 @@ class Output(Objective):
         """
         values = needed(attention.measured, "values", self.name)
         base, step = level_weights(rows, k, levels)
-        given = cast(Background, self.background)
+        given = self.as_read
         centre = np.zeros((0, values.shape[2]))
         if not is_mean(given):
             centre = measured_backgrounds(attention, rows, given)
