@@ -201,7 +201,7 @@ def convex_twin(part: Component, opener: Longs) -> tuple[Floats, Floats]:
         bare = form - np.diag(np.diag(form))
         shift = np.maximum(shift, convex_diagonal(bare, np.ones(n)) - np.diag(form))
     lowest = float(np.linalg.eigvalsh(form + np.diag(shift))[0])
-    shift = shift + max(-lowest, 0.0) + 1e-12 * size
+    shift = shift + max(-2.0 * lowest, 2e-12 * size)
     return part.linear - shift * part.upper, form + np.diag(shift)
 
 

@@ -37,21 +37,44 @@ def _settle(a: int, x: Longs, gradient: Floats, matrix: Floats, room: Ints) -> f
 
 
 @kernel
-def _exchange(
-    out: int, into: int, x: Longs, gradient: Floats, matrix: Floats, room: Ints, gate: Longs
-) -> float:
-    """Deselect ``out`` with its levels, select ``into`` with good ones; return the change."""
+def _leave(out: int, x: Longs, gradient: Floats, matrix: Floats, gate: Longs) -> float:
+    """Deselect ``out`` with its levels; return the change of energy."""
     total = 0.0
     for b in range(len(x)):
         if b == out or gate[b] == out:
             step = -x[b]
             total += step * gradient[b] + 0.5 * step * step * matrix[b, b]
             move(b, step, x, gradient, matrix)
-    total += gradient[into] + 0.5 * matrix[into, into]
+    return float(total)
+
+
+@kernel
+def _enter(into: int, x: Longs, gradient: Floats, matrix: Floats, room: Ints, gate: Longs) -> None:
+    """Select ``into`` with good levels."""
     move(into, 1, x, gradient, matrix)
     for b in range(len(x)):
         if gate[b] == into:
-            total += _settle(b, x, gradient, matrix, room)
+            _settle(b, x, gradient, matrix, room)
+
+
+@kernel
+def _entry_cost(
+    into: int, level: Longs, gradient: Floats, matrix: Floats, room: Ints, gate: Longs
+) -> float:
+    """Return the change of energy that `_enter` makes; ``level`` is room for levels."""
+    total = gradient[into] + 0.5 * matrix[into, into]
+    for b in range(len(level)):
+        if gate[b] == into:
+            slope, best = gradient[b] + matrix[into, b], 0.0
+            for c in range(b):
+                if gate[c] == into:
+                    slope += level[c] * matrix[c, b]
+            level[b] = 0
+            for value in range(1, room[b] + 1):
+                cost = value * slope + 0.5 * value * value * matrix[b, b]
+                if cost < best - 1e-15:
+                    best, level[b] = cost, value
+            total += best
     return float(total)
 
 
@@ -62,6 +85,7 @@ def good_point(
     """Return a feasible point of low energy: greedy, then levels and exchanges while they help."""
     n = len(fields)
     x, gradient, scale = np.zeros(n, np.int64), fields.copy(), np.abs(fields).sum()
+    level = np.zeros(n, np.int64)
     for _ in range(k):
         best = -1
         for a in range(n):
@@ -77,13 +101,16 @@ def good_point(
         for out in range(n):
             if not counted[out] or x[out] == 0:
                 continue
+            pull = gradient.copy()
+            gone = _leave(out, x.copy(), pull, matrix, gate)
             for into in range(n):
                 if counted[into] and x[into] == 0:
-                    cost = _exchange(out, into, x.copy(), gradient.copy(), matrix, room, gate)
+                    cost = gone + _entry_cost(into, level, pull, matrix, room, gate)
                     if cost < best_cost:
                         best_cost, best_out, best_into = cost, out, into
         if best_out >= 0:
-            _exchange(best_out, best_into, x, gradient, matrix, room, gate)
+            _leave(best_out, x, gradient, matrix, gate)
+            _enter(best_into, x, gradient, matrix, room, gate)
         elif gain > best_cost:
             break
     energy = 0.0

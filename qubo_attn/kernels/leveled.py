@@ -43,6 +43,8 @@ from qubo_attn.kernels.rows import Adjacency, CountRows, load_row
 _FLAT, _DEEP = 1e-9, 1e3
 # A relaxation may stop so near its best bound, as a share of T.
 _NEAR = 1e-3
+# What convex forms have to spare, as a share of the largest entry of their matrix.
+_SPARE = 2e-12
 
 
 class LeveledColumns(NamedTuple):
@@ -85,6 +87,41 @@ class LeveledRows(NamedTuple):
 
 
 @kernel
+def _factor(matrix: Floats, more: float, root: Floats) -> bool:
+    """Fill in the Cholesky factor of ``matrix`` with ``more`` on its diagonal, where it has one."""
+    n = len(matrix)
+    for a in range(n):
+        for b in range(a + 1):
+            total = matrix[a, b]
+            for c in range(b):
+                total -= root[a, c] * root[b, c]
+            if a != b:
+                root[a, b] = total / root[b, b]
+            elif total + more > 0.0:
+                root[a, a] = np.sqrt(total + more)
+            else:
+                return False
+    return True
+
+
+@kernel
+def _floor(convex: Floats, tilted: Floats) -> float:
+    """Return the least value of a convex form; minus infinity where rounding hides that it is."""
+    n = len(tilted)
+    root, total = np.empty((n, n)), 0.0
+    if not _factor(convex, 0.0, root):
+        return -np.inf
+    solved = np.empty(n)
+    for a in range(n):
+        value = tilted[a]
+        for c in range(a):
+            value -= root[a, c] * solved[c]
+        solved[a] = value / root[a, a]
+        total += solved[a] ** 2
+    return -0.5 * total
+
+
+@kernel
 def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Floats, Floats]:
     """Return a convex form that is nowhere above the given one on whole points of the box.
 
@@ -112,7 +149,10 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
     convex, size = matrix.copy(), np.abs(matrix).max()
     for a in range(n):
         convex[a, a] += 2.0 * shift[a]
-    least = np.linalg.eigvalsh(convex)[0]
+    # A factor shows that what is added below does not depend on the eigenvalue.
+    least = 0.0
+    if not _factor(convex, 0.4 * _SPARE * size, np.empty((n, n))):
+        least = np.linalg.eigvalsh(convex)[0]
     if least < -1e-9 * size:
         off = matrix.copy()
         for a in range(n):
@@ -123,7 +163,7 @@ def _convex(matrix: Floats, fields: Floats, room: Ints, gate: Longs) -> tuple[Fl
             shift[a] = max(shift[a], needed[a] - 0.5 * matrix[a, a])
             convex[a, a] = matrix[a, a] + 2.0 * shift[a]
         least = np.linalg.eigvalsh(convex)[0]
-    rest = max(-0.5 * least, 0.0) * (1.0 + 1e-9) + 1e-12 * size
+    rest = max(-least, 0.5 * _SPARE * size)
     tilted = fields.copy()
     for a in range(n):
         convex[a, a] += 2.0 * rest
@@ -194,8 +234,7 @@ def certify_leveled(
         held = held_by(opener)
         if curved:
             convex, tilted = _convex(matrix, fields, room, opener)
-            floor = 0.5 * (tilted @ np.linalg.solve(convex, -tilted))
-            above = max(best[r] - floor, 0.0) + noise
+            above = max(best[r] - _floor(convex, tilted), 0.0) + noise
             longest = 0.0
             for a in range(n):
                 if opener[a] >= 0:
