@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 @named
 def compile(
     scores: ArrayLike,
-    heads: int | Sequence[Head],
+    heads: int | Sequence[Head] | None = None,
     *,
     select: Select = DEFAULT_SELECT,
-    objective: str | Objective = "selection",
+    objective: str | Objective | None = None,
     values: ArrayLike | None = None,
     keys: ArrayLike | None = None,
     mask: ArrayLike | None = None,
@@ -63,14 +63,15 @@ def compile(
         scores: logits, shape (heads, queries, keys), or (queries, keys) with one head; -inf where a
             query may not see a key, or masked in a masked array, or so low that it must be meant:
             see docs/masks.md. Anything NumPy can read, torch tensors included.
-        heads: number of heads, or one `Head` each where they differ.
+        heads: number of heads, or one `Head` each where they differ; as many as ``scores`` hold
+            when None.
         select: what each row may select; `ExactlyK` (8) by default, a quarter of a 32-token
             window. A row with fewer visible keys keeps all of them, and the result says so.
-        objective: ``"selection"`` (the default, as it needs nothing but scores), ``"redundancy"``
-            (needs ``keys``), ``"output"`` (needs ``values``; the one to use where they are at
-            hand), ``"renormalised"`` (needs ``values``; where whatever takes the mask renormalises,
-            as caches do), ``"layer"`` (needs ``values`` and ``output_projection``), or an objective
-            with options.
+        objective: ``"output"`` (needs ``values``; the default where they are given),
+            ``"selection"`` (the default otherwise, as it needs nothing but scores),
+            ``"redundancy"`` (needs ``keys``), ``"renormalised"`` (needs ``values``; where whatever
+            takes the mask renormalises, as caches do), ``"layer"`` (needs ``values`` and
+            ``output_projection``), or an objective with options.
         values: value vectors, shape (heads, keys, d).
         keys: key vectors, shape (heads, keys, d).
         mask: bools, or zeros and ones, true where visible; or floats that are added, 0 where
@@ -136,7 +137,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def prepare(
-    scores: ArrayLike, heads: int | Sequence[Head], **options: Unpack[Options]
+    scores: ArrayLike, heads: int | Sequence[Head] | None = None, **options: Unpack[Options]
 ) -> tuple[Attention, Recipe]:
     """Return the checked input of `compile` and how it will be compiled.
 
@@ -147,7 +148,7 @@ def prepare(
     complete = cast(Options, _DEFAULTS | options)
     attention = Attention.check(
         scores,
-        count_heads(heads),
+        None if heads is None else count_heads(heads),
         values=complete["values"],
         keys=complete["keys"],
         mask=complete["mask"],
@@ -157,4 +158,9 @@ def prepare(
         output_projection=complete["output_projection"],
         carried=complete["carried"],
     )
-    return attention, recipe_of(heads, attention.shape[0], complete)
+    if complete["objective"] is None:
+        # Where values are at hand, the error of the output is what a selection is for; judged by
+        # scores alone, the best selection is as good as always plain top-k.
+        complete["objective"] = "selection" if attention.values is None else "output"
+    count = attention.shape[0]
+    return attention, recipe_of(count if heads is None else heads, count, complete)

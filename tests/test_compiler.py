@@ -82,6 +82,45 @@ def test_result_shapes_and_the_residual_decoder(minilm: dict[str, np.ndarray]) -
     assert np.nanmean(result.output_errors(attention)) < np.nanmean(fair)
 
 
+def test_values_choose_the_objective(minilm: dict[str, np.ndarray]) -> None:
+    scores, options = minilm["scores"], {"select": qa.ExactlyK(3), "target": None}
+    for values, name in ((None, "selection"), (minilm["value"], "output")):
+        compiled = qa.compile(scores, values=values, **options)
+        explicit = qa.compile(scores, 12, values=values, objective=name, **options)
+        assert compiled.report().objectives == (name,)
+        assert f"objective: {name}" in str(compiled.report())
+        assert compiled.program.same(explicit.program)
+    heads = [qa.Head(objective="hard")] + [qa.Head()] * 11
+    mixed = qa.compile(scores, heads, values=minilm["value"], **options)
+    assert mixed.report().objectives == ("hard", "output")
+    stream = qa.compile_batch([{"scores": scores, "values": minilm["value"]}], 12, **options)
+    assert next(stream).report().objectives == ("output",)
+
+
+def test_scores_show_the_number_of_heads(minilm: dict[str, np.ndarray]) -> None:
+    assert qa.compile(minilm["scores"], target=None).attention.shape == (12, 10, 10)
+    assert qa.compile(minilm["scores"][0], target=None).attention.shape == (1, 10, 10)
+    with pytest.raises(qa.InputError, match=r"expected \(heads, queries, keys\)"):
+        qa.compile(minilm["scores"][0, 0], target=None)
+
+
+def test_rows_that_equal_top_k_are_known(minilm: dict[str, np.ndarray]) -> None:
+    options = {"select": qa.ExactlyK(3), "values": minilm["value"], "target": None}
+    hard = qa.compile(minilm["scores"], objective="hard", **options)
+    result = hard.solve(seed=1)
+    assert result.same_as_top_k(hard.attention).all()
+    assert "Every row keeps just its heaviest keys" in hard.html(result)
+    ours = qa.compile(minilm["scores"], **options)
+    result, attention = ours.solve(seed=1), ours.attention
+    top = top_k(attention.softmax, attention.visible, np.full((12, 10), 3))
+    expected = (top == result.selected).all(axis=-1)
+    assert np.array_equal(result.same_as_top_k(attention), expected)
+    assert 0 < expected.sum() < expected.size
+    assert f"{expected.sum()} of 120 rows keep just" in ours.html(result)
+    with pytest.raises(qa.InputError, match=r"pass compiled\.attention"):
+        result.same_as_top_k(qa.compile(np.zeros((1, 2, 3)), target=None).attention)
+
+
 def test_the_energy_of_a_row_is_its_squared_error(minilm: dict[str, np.ndarray]) -> None:
     compiled = qa.compile(
         minilm["scores"],

@@ -69,7 +69,8 @@ def compile_batch(
             twice the number of processes, or 16 where that is not known.
         chunk: items in a task; more than one pays where an item takes less than about 10 ms.
         progress: show a progress bar on standard error.
-        **options: of `qubo_attn.compile`; hooks are called without an executor only.
+        **options: of `qubo_attn.compile`; hooks are called without an executor only. Without an
+            objective, the first item says which: ``"output"`` where it has values.
 
     Yields:
         One compiled artifact for each item.

@@ -38,6 +38,13 @@ class Problem:
     scores: Annotated[str, typer.Option(help="What the array of scores is called in the file.")] = (
         "scores"
     )
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities",
+            help="The scores are attention probabilities, after softmax, not logits.",
+        ),
+    ] = False
     select: Annotated[
         str | None,
         choice(SELECTS, "What a row keeps: {}; exactly, or soft with --levels, if unset."),
@@ -49,7 +56,14 @@ class Problem:
         int | None,
         typer.Option(help=f"Largest level of a soft weight; {LEVELS} with --select soft if unset."),
     ] = None
-    objective: Annotated[str, choice(OBJECTIVES, "What a row minimises: {}.")] = "selection"
+    objective: Annotated[
+        str | None,
+        choice(
+            OBJECTIVES,
+            "What a row minimises: {}. [default: output where the file holds values, else "
+            "selection]",
+        ),
+    ] = None
     target: Annotated[
         str, choice(TARGETS, "zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON.")
     ] = "zephyr:12"
@@ -64,13 +78,13 @@ class Problem:
         """Compile it, with further options of `qubo_attn.compile`."""
         import qubo_attn as qa
 
-        select = self.selection()
         arrays: dict[str, Any] = qa.read_attention(self.file, self.scores)
-        heads = len(arrays["scores"]) if arrays["scores"].ndim == 3 else 1
+        if self.probabilities:
+            arrays["scores"] = qa.from_attentions(arrays["scores"])
+        objective = self.objective or ("output" if "values" in arrays else "selection")
         return qa.compile(
-            heads=heads,
-            select=select,
-            objective=self.objective,
+            select=self.selection(objective),
+            objective=objective,
             tie=_tie(self.tie, arrays.get("kv_head")),
             slots="auto" if self.slots is None else self.slots,
             target=None if self.target == "none" else self.target,
@@ -78,8 +92,11 @@ class Problem:
             **options,
         )
 
-    def selection(self) -> Select:
+    def selection(self, objective: str) -> Select:
         """Return what a row selects.
+
+        Args:
+            objective: name of what it minimises.
 
         Raises:
             InputError: no selection has that name, or a number is out of range.
@@ -98,7 +115,7 @@ class Problem:
         count = KEYS if self.keys is None else self.keys
         if chosen == "soft":
             # Only this objective has a form for weights of k keys; it has no other for weights.
-            k = count if self.keys is not None or self.objective == "output" else None
+            k = count if self.keys is not None or objective == "output" else None
             return qa.SoftWeights(LEVELS if self.levels is None else self.levels, k=k)
         if chosen in ("exactly", "at-most"):
             return qa.ExactlyK(count) if chosen == "exactly" else qa.AtMostK(count)

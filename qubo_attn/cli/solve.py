@@ -75,6 +75,7 @@ def solve(
         for name, value in facts.items()
         if name.startswith("error_") and not np.isnan(value)
     ]
+    lines.append(top_k_text(facts))
     if compiled.placement is not None:
         facts["machine"] = compiled.report(1000 if reads is None else reads).machine
         lines.append(f"a machine would take {machine_text(facts['machine'])}")
@@ -101,7 +102,7 @@ def write_result(out: Path, result: AttentionResult) -> None:
 
 def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict[str, Any]:
     """Return feasibility and, where there are values, output errors of ours and of top-k."""
-    from qubo_attn.decoding.result import selection_errors
+    from qubo_attn.decoding.output_error import selection_errors
     from qubo_attn.ir.heads import top_k
     from qubo_attn.report.page.outcome import mean_error
 
@@ -119,6 +120,9 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
         "chain_break_fraction": result.chain_break_fraction,
     }
     attention = compiled.attention
+    seen = attention.visible.any(axis=-1) & result.answered
+    facts["same_as_top_k"] = int((result.same_as_top_k(attention) & seen).sum())
+    facts["seeing"] = int(seen.sum())
     if attention.values is None:
         return facts
     facts["error_ours"] = mean_error(result.output_errors(attention))
@@ -127,3 +131,12 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
         errors = selection_errors(decoder, chosen, attention)
         facts[f"error_top-k {decoder}"] = mean_error(errors)
     return facts
+
+
+def top_k_text(facts: dict[str, Any]) -> str:
+    """Return in words how many rows keep nothing but their heaviest keys, and what would help."""
+    same, rows = facts["same_as_top_k"], facts["seeing"]
+    if same < rows or not rows:
+        return f"{same} of {rows} rows keep just their heaviest keys, as top-k does"
+    remedy = "" if "error_ours" in facts else "; give values for the output objective"
+    return f"every row keeps just its heaviest keys: the selection equals top-k{remedy}"

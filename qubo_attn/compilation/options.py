@@ -39,7 +39,7 @@ class Options(TypedDict, total=False):
     """Options of `qubo_attn.compile` by name, for all that hand them on; it documents them."""
 
     select: Select
-    objective: str | Objective
+    objective: str | Objective | None
     values: ArrayLike | None
     keys: ArrayLike | None
     mask: ArrayLike | None
@@ -68,7 +68,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     Args:
         heads: as for `qubo_attn.compile`.
         count: number of heads.
-        options: all options; the arrays among them are checked already.
+        options: all options, an objective included; the arrays among them are checked already.
 
     Raises:
         InputError, TargetError, PassError: see `qubo_attn.compile`.
@@ -76,7 +76,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     tie, mask, kv_head = options["tie"], options["mask"], options["kv_head"]
     machine, seed = Target.of(options["target"]), whole("seed", options["seed"], most=MOST_SEED)
     _check_tie(tie, count)
-    each = complete_heads(heads, options["select"], options["objective"])
+    each = complete_heads(heads, options["select"], cast("str | Objective", options["objective"]))
     selects = tuple(check_select(head.select) for head in each)
     objectives = tuple(objective_named(cast("str | Objective", h.objective)) for h in each)
     constrained = options["required"] is not None or options["forbidden"] is not None

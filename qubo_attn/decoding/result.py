@@ -12,8 +12,10 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.checks import instance
-from qubo_attn.decoding.decoders import context_of, weights_of
 from qubo_attn.decoding.optimality import Behind, Optimality, optimality
+from qubo_attn.decoding.output_error import heaviest, values_of
+from qubo_attn.decoding.output_error import relative_errors as relative_errors
+from qubo_attn.decoding.output_error import selection_errors as selection_errors
 from qubo_attn.decoding.proven import ReadQuality as ReadQuality
 from qubo_attn.decoding.proven import Rounds
 from qubo_attn.errors import DecodeError, InputError
@@ -158,6 +160,26 @@ class AttentionResult:
             raise DecodeError("output errors need values; compile with values=")
         return relative_errors(self.context, instance("attention", attention, Attention))
 
+    def same_as_top_k(self, attention: Attention) -> Bools:
+        """Return which rows keep just their heaviest keys, shape (H, Q).
+
+        Such a row gains nothing over sorting its scores. Of equal scores any may be kept.
+
+        Args:
+            attention: ``compiled.attention``.
+
+        Raises:
+            InputError: it is no attention, or another's.
+
+        Example:
+            >>> import qubo_attn as qa
+            >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], select=qa.ExactlyK(2), target=None)
+            >>> compiled.solve(seed=1).same_as_top_k(compiled.attention)
+            array([[ True]])
+        """
+        self._check_shape(instance("attention", attention, Attention))
+        return heaviest(self.selected, attention.logits)
+
     def layer_errors(self, attention: Attention, *, absolute: bool = False) -> Floats:
         """Return the error of the layer's output per query, behind the output projection.
 
@@ -175,7 +197,7 @@ class AttentionResult:
         instance("attention", attention, Attention)
         if self.context is None or attention.projection is None:
             raise DecodeError("layer errors need values= and output_projection= of compile")
-        exact = attention.softmax @ _values(attention)
+        exact = attention.softmax @ values_of(attention)
         gap, whole = (
             np.linalg.norm(np.einsum("hqd,hde->qe", x, attention.projection), axis=-1)
             for x in (self.context - exact, exact)
@@ -239,15 +261,17 @@ class AttentionResult:
 
         if attention is None:
             return plot(self.selected, self.weights, None, heads, file)
-        instance("attention", attention, Attention)
+        self._check_shape(instance("attention", attention, Attention))
+        softmax = attention.softmax, attention.visible
+        return plot(self.selected, self.weights, softmax, heads, file)
+
+    def _check_shape(self, attention: Attention) -> None:
         if attention.shape != self.selected.shape:
             raise InputError(
                 f"attention has shape {attention.shape}, the result {self.selected.shape}; pass "
                 "compiled.attention",
                 argument="attention",
             )
-        softmax = attention.softmax, attention.visible
-        return plot(self.selected, self.weights, softmax, heads, file)
 
     def _repr_html_(self) -> str:
         from qubo_attn.pictures.heat import thumbnails
@@ -306,36 +330,3 @@ class AttentionResult:
             f"{len(rows)} rows with no read that repair brings to their constraints, which may "
             f"contradict each other: {'; '.join(names)}{more}"
         ]
-
-
-def relative_errors(context: Floats, attention: Attention) -> Floats:
-    """Return the relative error of ``context``, shape (H, Q, d), per row; NaN in empty rows."""
-    exact = attention.softmax @ _values(attention)
-    size = np.linalg.norm(exact, axis=-1)
-    gap = np.linalg.norm(context - exact, axis=-1)
-    sees_keys = attention.visible.any(axis=-1)
-    return np.where(sees_keys, gap / np.where(size > 0, size, 1.0), np.nan)
-
-
-def _values(attention: Attention) -> Floats:
-    if attention.values is None:
-        raise DecodeError("output errors need values; compile with values=")
-    return attention.values
-
-
-def selection_errors(
-    decoder: str, selected: Bools, attention: Attention, background: Floats | None = None
-) -> Floats:
-    """Return the relative output error of a selection, shape (H, Q, K), as a decoder weighs it.
-
-    Args:
-        decoder: ``"renormalise"`` or ``"residual"``.
-        selected: bool, shape (H, Q, K).
-        attention: checked input, with values.
-        background: of ``"residual"``, shape (H, Q, d); the mean value when None.
-    """
-    own = background if decoder == "residual" else None
-    weights = weights_of(
-        decoder, attention.softmax, selected, attention.visible, background=own is not None
-    )
-    return relative_errors(context_of(weights, _values(attention), own), attention)

@@ -30,6 +30,7 @@ from qubo_attn.frontend.hidden import (
     read_flags,
     read_mask,
 )
+from qubo_attn.frontend.probabilities import refuse_probabilities
 from qubo_attn.frontend.projection import metric_of, read_carried, read_projection
 from qubo_attn.frontend.vectors import VECTORS, read_owners, read_vectors
 
@@ -66,7 +67,7 @@ class Attention(Portable):
     def check(
         cls,
         scores: ArrayLike,
-        heads: int,
+        heads: int | None = None,
         *,
         values: ArrayLike | None = None,
         keys: ArrayLike | None = None,
@@ -83,7 +84,7 @@ class Attention(Portable):
         Args:
             scores: logits, shape (H, Q, K), or (Q, K) with one head; what is masked in a masked
                 array is hidden. `qubo_attn.frontend.hidden` says what else is.
-            heads: number of heads, H.
+            heads: number of heads, H; as many as ``scores`` hold when None.
             values, keys: vectors, shape (H, K, d), or (number of key/value heads, K, d) with
                 ``kv_head``; where no query sees a key, they may be anything.
             mask: see `qubo_attn.frontend.hidden.read_mask`; any shape that broadcasts to (H, Q, K).
@@ -235,13 +236,13 @@ class Rows(Portable):
         )
 
 
-def _logits(scores: ArrayLike, heads: int, mask: ArrayLike | None) -> tuple[Floats, int]:
+def _logits(scores: ArrayLike, heads: int | None, mask: ArrayLike | None) -> tuple[Floats, int]:
     """Return logits with -inf for hidden keys, and how many of these are hidden by value."""
     floor, logits = floor_of(scores), numbers("scores", scores)
     _, masked = split_masked(scores)
     if masked is not None:
         logits[masked] = -np.inf
-    if logits.ndim == 2 and heads == 1:
+    if logits.ndim == 2 and heads in (1, None):
         logits = logits[None]
     if logits.ndim != 3:
         raise InputError(
@@ -249,10 +250,11 @@ def _logits(scores: ArrayLike, heads: int, mask: ArrayLike | None) -> tuple[Floa
             "or (queries, keys) with heads=1",
             shape=logits.shape,
         )
-    if logits.shape[0] != heads:
+    if heads is not None and logits.shape[0] != heads:
         raise InputError(
             f"scores hold {logits.shape[0]} heads, but heads says {heads}", heads=heads
         )
+    refuse_probabilities(logits)
     if mask is not None:
         logits = apply_mask(logits, fitted("mask", read_mask(mask), logits.shape))
     bad = np.isnan(logits) | (logits == np.inf)

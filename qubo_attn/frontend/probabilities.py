@@ -13,6 +13,9 @@ from qubo_attn.errors import InputError
 
 # Rows of half-precision probabilities over a thousand keys still add up to 1 within this.
 _SUM_TOLERANCE = 0.05
+# How far from 1 rows of half-precision probabilities add up, where logits are asked for: closer, as
+# there all rows have to.
+_CLOSE = 0.01
 
 
 def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) -> Floats:
@@ -76,6 +79,42 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
     sequences, heads, *rest = weights.shape
     weights = weights.reshape(sequences * heads, *rest)
     return np.log(weights, out=np.full(weights.shape, -np.inf), where=weights > 0)
+
+
+def refuse_probabilities(logits: Floats) -> None:
+    """Reject probabilities where logits are asked for.
+
+    Args:
+        logits: shape (heads, queries, keys), -inf where masked.
+
+    Raises:
+        InputError: no entry is negative and every row adds up to 1, at least one over several keys.
+            Rows of zeros and ones alone are not rejected: their order of keys is right.
+
+    Example:
+        >>> refuse_probabilities(np.array([[[0.5, 0.25, -0.25]]]))  # logits: nothing happens
+    """
+    # Nearly all logits are told from probabilities by their first row.
+    if not (_adds_up(logits[:1, :1]) and _adds_up(logits)):
+        return
+    if (np.count_nonzero((logits > 0) & (logits < 1), axis=-1) > 1).any():
+        raise InputError(
+            "scores are probabilities: none is negative, and every row adds up to 1. Scores are "
+            "logits, before softmax: use qubo_attn.from_attentions(probabilities), or "
+            "--probabilities on the command line; logits that only look so may be raised, scores + "
+            "1, as a constant changes no softmax",
+            argument="scores",
+        )
+
+
+def _adds_up(rows: Floats) -> bool:
+    """Return whether every row that sees a key adds up to 1, and no entry is negative."""
+    seen = rows > -np.inf
+    weights = np.where(seen, rows, 0.0)
+    if not (seen.any() and ((weights >= 0) & (weights <= 1 + _CLOSE)).all()):
+        return False
+    off = np.abs(weights.sum(axis=-1) - 1.0) > _CLOSE
+    return not (off & seen.any(axis=-1)).any()
 
 
 def _layer(attentions: Any, layer: int) -> Any:

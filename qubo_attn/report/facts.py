@@ -44,6 +44,7 @@ class Report:
         machine: ``reads`` of each submission, ``calls`` and ``milliseconds`` in total, and whether
             the times are ``stated`` by the machine or its family's; empty without a machine.
         hidden_by_value: keys of all rows that are hidden by a finite logit, such as -1e9.
+        objectives: names of the objectives, each once.
 
     Example:
         >>> import numpy as np, qubo_attn as qa
@@ -60,6 +61,7 @@ class Report:
     cache: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     hidden_by_value: int = 0
+    objectives: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain data, ready for JSON."""
@@ -79,6 +81,7 @@ class Report:
             lines += [f"    {note}" for note in stage["notes"]]
         if any(stage["bound"] is None for stage in self.stages):
             lines.append(f"{TO_PROVE}: no bound is proved yet; report(prove=True) proves it")
+        lines.append(f"objective: {', '.join(self.objectives)}")
         lines.append("rows: " + ", ".join(f"{count} {name}" for name, count in self.rows.items()))
         if self.hidden_by_value:
             lines.append(f"hidden: {self.hidden_by_value} keys by finite logits, such as -1e9")
@@ -172,6 +175,7 @@ def build_report(compilation: Compilation, reads: int = 1000, prove: bool = Fals
         cache=_cache(compilation),
         machine=machine,
         hidden_by_value=compilation.attention.hidden_by_value,
+        objectives=tuple(dict.fromkeys(objective.name for objective in recipe.objectives)),
     )
 
 

@@ -42,6 +42,30 @@ def test_solve_compares_with_top_k(compiled: str, tmp_path: Path) -> None:
     assert "mean relative output error, top-k residual" in text
 
 
+def test_values_choose_the_objective(tmp_path: Path) -> None:
+    out, options = str(tmp_path / "out"), ("--keys", "4", "--target", "none")
+    facts = json.loads(run("compile", FILE, *options, "-o", out, "--json"))
+    assert facts["objectives"] == ["output"]
+    plain = ("--objective", "hard")
+    run("compile", FILE, *options, *plain, "-o", out)
+    facts = json.loads(run("solve", out, "--json"))
+    assert facts["same_as_top_k"] == facts["seeing"] == 171
+    assert "the selection equals top-k" in run("solve", out)
+
+
+def test_probabilities(tmp_path: Path) -> None:
+    file, out = tmp_path / "p.npz", str(tmp_path / "out")
+    with np.load(FILE) as held:
+        weights = np.exp(held["scores"] - held["scores"].max(axis=-1, keepdims=True))
+    np.savez(file, scores=weights / weights.sum(axis=-1, keepdims=True))
+    options = (str(file), "--keys", "4", "--target", "none", "-o", out)
+    assert "--probabilities" in run("compile", *options, code=3)
+    facts = json.loads(run("compile", *options, "--probabilities", "--json"))
+    assert facts["rows"]["capped"] == 27
+    text = run("solve", out)
+    assert "equals top-k; give values for the output objective" in text
+
+
 def test_levels_make_kept_keys_soft(compiled: str, tmp_path: Path) -> None:
     hard = json.loads(run("solve", compiled, "--json"))
     folder = str(tmp_path / "soft")

@@ -35,6 +35,48 @@ def compiled(scores: np.ndarray, values: np.ndarray, objective: str) -> qa.Compi
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("fixture", ["minilm", "smollm2"])
+def test_probabilities_in_place_of_logits_are_refused(
+    fixture: str, dtype: type, request: pytest.FixtureRequest
+) -> None:
+    scores = request.getfixturevalue(fixture)["scores"]
+    weights = softmax(scores).astype(dtype)
+    for given in (weights, weights[:1], weights[0]):
+        with pytest.raises(qa.InputError, match=r"from_attentions.*--probabilities") as caught:
+            qa.compile(given, target=None)
+        assert caught.value.facts["argument"] == "scores"
+    masked = np.where(weights > 0, weights, -np.inf)
+    with pytest.raises(qa.InputError, match="scores are probabilities"):
+        Attention.check(masked)
+    again = qa.compile(scores, target=None)
+    with pytest.raises(qa.InputError, match="scores are probabilities"):
+        again.rebind(weights)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]],  # as good as one-hot, and its order of keys is right
+        [[[0.5, 0.6, -0.1]]],
+        [[[0.5, 0.5], [0.5, 0.6]]],
+        [[[1.5, 1.5]]],
+        [[[-np.inf, -np.inf]]],
+        np.zeros((2, 3, 4)),
+        np.zeros((1, 0, 3)),
+        [[[1e308, 1e308]]],
+    ],
+)
+def test_logits_are_not_taken_for_probabilities(logits: Any) -> None:
+    Attention.check(logits)
+
+
+def test_logits_that_look_like_probabilities_may_be_raised() -> None:
+    logits = np.array([[[0.5, 0.25, 0.25]]])
+    raised = Attention.check(logits + 1)
+    np.testing.assert_allclose(raised.softmax, softmax(logits))
+
+
 @pytest.mark.parametrize("objective", ["output", "hard"])
 @pytest.mark.parametrize("fixture", ["minilm", "smollm2"])
 def test_ready_probabilities_compile_as_logits(

@@ -9,7 +9,8 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.decoding.decoders import weights_of
-from qubo_attn.decoding.result import AttentionResult, selection_errors
+from qubo_attn.decoding.output_error import selection_errors
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.ir.heads import top_k
 from qubo_attn.pictures.bars import bars
@@ -79,7 +80,7 @@ def outcome_section(subject: Subject, result: AttentionResult, rivals: Sequence[
     mended = f"; {plural(repaired, 'row')} had to be repaired" if repaired else ""
     lead = (
         f"<b>{count(result.feasible.sum())} of {plural(result.feasible.size, 'row')}</b> came back "
-        f"with their constraints kept{mended}. "
+        f"with their constraints kept{mended}. {_beside_top_k(attention, result)}"
     )
     if rivals[0].errors is None:
         lead += (
@@ -103,6 +104,26 @@ def outcome_section(subject: Subject, result: AttentionResult, rivals: Sequence[
     body = _bars(rivals, [mean_error(rival.errors) for rival in rivals])
     heads = _heads(attention, rivals)
     return section("outcome", "After solving", lead, body, _counts(result), heads)
+
+
+def _beside_top_k(attention: Attention, result: AttentionResult) -> str:
+    """Return in words how many rows keep nothing but their heaviest keys."""
+    seen = attention.visible.any(axis=-1)
+    same, rows = result.same_as_top_k(attention)[seen], int(seen.sum())
+    if not rows:
+        return ""
+    if not same.all():
+        return (
+            f"{count(same.sum())} of {plural(rows, 'row')} keep just their heaviest keys, as "
+            "top&#8209;k does. "
+        )
+    remedy = (
+        " For a selection that can do better, compile with value vectors (<code>values=</code>): "
+        "the objective is then the error of the output."
+        if attention.values is None
+        else ""
+    )
+    return f"<b>Every row keeps just its heaviest keys</b>, as plain top&#8209;k does.{remedy} "
 
 
 def _bars(rivals: Sequence[Comparison], sizes: Sequence[float]) -> str:
