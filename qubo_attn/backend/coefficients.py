@@ -21,6 +21,9 @@ from qubo_attn.ir.quadratic import Quadratic
 
 # Sums of couplings round: a component fills its ranges but for this share, and never leaves them.
 _HEADROOM = 1e-12
+# Chains of less than so many temperatures break by heat, and freeze no sooner where they are a
+# temperature stronger. Measured on the simulated machine.
+_WARM, _MORE = 4.0, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,8 @@ def coefficients(
         wiring: where it sits.
         chain_strength: ``"torque"``: torque compensation, per component; a number: with that
             prefactor in place of the customary one; ``"bound"``: per chain, what is proved to keep
-            it whole (`qubo_attn.backend.chain_strength`) and a margin for the machine's errors;
+            it whole (`qubo_attn.backend.chain_strength`) and a margin for the machine's errors
+            and, where chains are weak, its heat;
             ``"auto"``: torque compensation, but no less than that margin and no more than that
             bound and margin.
         least: least program energy per hardware unit of each component. Those that would fill their
@@ -91,13 +95,20 @@ def coefficients(
 def _proved_strengths(
     wiring: Wiring, fields: Floats, couplings: Floats, torque: Floats | None
 ) -> Floats:
-    """Return the bound of each chain and a margin for errors, or torque within these limits."""
+    """Return the bound of each chain and a margin, or torque within these limits.
+
+    The margin is for errors; weak chains get up to a temperature more against heat.
+    """
     bound = (1.0 + ABOVE) * wiring.chain_bounds(fields, couplings)
     # Errors come in hardware units whatever the scale; the scale moves little by their margin.
     rough = bound if torque is None else np.minimum(bound, torque)
     scale = _scales(wiring, fields, couplings, rough)
-    margin = wiring.error_margin * scale[wiring.placement.component]
-    return bound + margin if torque is None else np.clip(torque, margin, bound + margin)
+    by_variable = scale[wiring.placement.component]
+    margin = wiring.error_margin * by_variable
+    heat = wiring.placement.target.temperature * by_variable
+    most = bound + margin
+    most = most + np.clip(_WARM * heat - most, 0.0, _MORE * heat)
+    return most if torque is None else np.clip(torque, margin, most)
 
 
 def _scales(wiring: Wiring, fields: Floats, couplings: Floats, strength: Floats) -> Floats:

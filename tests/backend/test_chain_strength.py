@@ -193,6 +193,22 @@ def test_choices_of_strength(
     assert np.array_equal(loaded.coefficients.strength, made["bound"].coefficients.strength)
 
 
+def test_weak_chains_stand_the_heat(cache: qa.EmbeddingCache) -> None:
+    """Strong fields need no chain at zero temperature; a warm machine breaks chains without any."""
+    scores = np.random.default_rng(1).uniform(10, 20, size=(2, 2, 12))
+    compiled = qa.compile(
+        scores, 2, select=qa.ExactlyK(1), objective="selection", target="zephyr:4", cache=cache
+    )
+    target, margin = compiled.recipe.target, compiled.wiring.error_margin
+    assert target is not None
+    long = compiled.placement.chain_lengths > 1
+    strength = compiled.coefficients.strength[long]
+    least = margin[long].min() + target.temperature
+    # The margin is worked out at a scale that chains then move a little.
+    assert strength.min() == pytest.approx(least, rel=0.1)
+    assert (strength < 2 * least).sum() > 4
+
+
 @pytest.mark.parametrize("strength", ["strong", 0, -1.0, np.nan, np.inf, None, True])
 def test_unknown_choices_are_named(strength: object) -> None:
     with pytest.raises(qa.InputError, match="chain_strength must be 'auto', 'torque', 'bound'"):
