@@ -44,6 +44,7 @@ def compile(
     forbidden: ArrayLike | None = None,
     output_projection: ArrayLike | None = None,
     carried: ArrayLike | None = None,
+    queries: ArrayLike | None = None,
     tie: TieVariables | None = None,
     coupling: Coupling | Sequence[Coupling] | None = None,
     slots: int | Literal["auto"] | None = "auto",
@@ -84,6 +85,8 @@ def compile(
             then measured behind it, where the model feels them.
         carried: what earlier batches leave to carried backgrounds (`Output`): ``carried`` of the
             compilation before, shape (heads, d + 1). `CompiledAttention.rebind` hands it on.
+        queries: whose attention counts: how many of the latest, such as 32, or their numbers; all
+            when None. What is returned is about these alone: the observation window of a cache.
         tie: shared selections, e.g. ``TieVariables.from_kv_head(kv_head)``; none by default.
         coupling: heads that pay for keeping the same key of a query, or gain by it, e.g.
             ``Diversity(0.5)``, or several, such as
@@ -157,6 +160,7 @@ def prepare(
         forbidden=complete["forbidden"],
         output_projection=complete["output_projection"],
         carried=complete["carried"],
+        queries=complete["queries"],
     )
     if complete["objective"] is None:
         # Where values are at hand, the error of the output is what a selection is for; judged by

@@ -25,6 +25,7 @@ _END: Any = object()
 _COLUMNS = ("scores", "values", "keys", "mask")
 _ARRAYS = (
     "values", "keys", "mask", "kv_head", "required", "forbidden", "output_projection", "carried",
+    "queries",
 )  # fmt: skip
 
 

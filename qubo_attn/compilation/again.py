@@ -31,7 +31,12 @@ def lower_again(earlier: Compilation, scores: ArrayLike, **given: ArrayLike | No
     arrays |= {"output_projection": old.projection, "carried": earlier.carried}
     try:
         attention = Attention.check(
-            scores, old.shape[0], kv_head=recipe.kv_head, earlier=old, **arrays
+            scores,
+            old.shape[0],
+            kv_head=recipe.kv_head,
+            queries=recipe.queries,
+            earlier=old,
+            **arrays,
         )
     except InputError as error:
         name = error.facts.get("argument")

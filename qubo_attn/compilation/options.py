@@ -21,6 +21,7 @@ from qubo_attn.frontend.heads import Head, complete_heads
 from qubo_attn.frontend.hidden import read_array, read_mask
 from qubo_attn.frontend.objectives import Boltzmann, Objective, objective_named
 from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, check_select
+from qubo_attn.frontend.window import read_window
 from qubo_attn.machine.target import Target
 from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass, hooks
 from qubo_attn.registry import passes_of
@@ -48,6 +49,7 @@ class Options(TypedDict, total=False):
     forbidden: ArrayLike | None
     output_projection: ArrayLike | None
     carried: ArrayLike | None
+    queries: ArrayLike | None
     tie: passes.TieVariables | None
     coupling: Coupling | Sequence[Coupling] | None
     slots: int | Literal["auto"] | None
@@ -122,6 +124,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         None if kv_head is None else read_array("kv_head", kv_head),
         _couplings(options["coupling"], each),
         options["chain_strength"],
+        read_window(options["queries"]),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qubo_attn.backend.chain_strength import ChainStrength, check_chain_strength
-from qubo_attn.common.arrays import Floats
+from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.common.frozen import Portable
 from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.objectives import Boltzmann, Objective
@@ -31,6 +31,7 @@ class Recipe(Portable):
         mask: as `qubo_attn.frontend.hidden.read_mask` gave it.
         kv_head: as given.
         couplings: couplings of heads.
+        queries: which queries of a batch count, as `qubo_attn.frontend.window.read_window` gave it.
         chain_strength: how strong chains are, see `qubo_attn.compile`.
 
     Raises:
@@ -49,6 +50,7 @@ class Recipe(Portable):
     kv_head: np.ndarray | None = None
     couplings: tuple[Coupling, ...] = ()
     chain_strength: ChainStrength = "auto"
+    queries: Longs | None = None
 
     def __post_init__(self) -> None:
         strength = check_chain_strength(self.chain_strength)

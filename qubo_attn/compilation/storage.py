@@ -112,7 +112,7 @@ def _arrays_of(compiled: Compilation) -> dict[str, Array]:
 
     attention, recipe = compiled.attention, compiled.recipe
     put("attention", {name: getattr(attention, name) for name in _ATTENTION})
-    put("recipe", {"mask": recipe.mask, "kv_head": recipe.kv_head})
+    put("recipe", {name: getattr(recipe, name) for name in ("mask", "kv_head", "queries")})
     before: Program | None = None
     for index, stage in enumerate(compiled.stages):
         # A pass that leaves the program alone leaves no second copy, which could come to differ.

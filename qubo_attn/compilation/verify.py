@@ -27,6 +27,7 @@ from qubo_attn.errors import InputError, VerifyError
 from qubo_attn.formulations.certificates import Method
 from qubo_attn.frontend.hidden import fitted, read_mask
 from qubo_attn.frontend.vectors import read_owners
+from qubo_attn.frontend.window import read_window
 from qubo_attn.ir.columns import Kind
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import leveled_rows
@@ -39,11 +40,15 @@ def check_attention(arrays: Mapping[str, Array], recipe: Mapping[str, Array]) ->
     """Check attention and what the recipe keeps beside it; return heads, queries and keys."""
     sizes: Sizes = {}
     check_columns("attention", arrays, ATTENTION, sizes)
-    shape = sizes["H"], sizes["Q"], sizes["K"]
+    shape, windowed = (sizes["H"], sizes["Q"], sizes["K"]), "queries" in recipe
     for name, array in recipe.items():
         try:
             if name == "mask":
-                fitted(name, read_mask(array), shape)
+                # Of all queries of a batch, where a window takes some.
+                queries = array.shape[-2] if windowed and array.ndim > 1 else shape[1]
+                fitted(name, read_mask(array), (shape[0], queries, shape[2]))
+            elif name == "queries":
+                read_window(array)
             elif name == "kv_head":
                 read_owners(array, shape[0])
             else:

@@ -33,6 +33,7 @@ from qubo_attn.frontend.hidden import (
 from qubo_attn.frontend.probabilities import refuse_probabilities
 from qubo_attn.frontend.projection import metric_of, read_carried, read_projection
 from qubo_attn.frontend.vectors import VECTORS, read_owners, read_vectors
+from qubo_attn.frontend.window import read_window, window_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,7 @@ class Attention(Portable):
         forbidden: ArrayLike | None = None,
         output_projection: ArrayLike | None = None,
         carried: ArrayLike | None = None,
+        queries: ArrayLike | None = None,
         earlier: Attention | None = None,
     ) -> Attention:
         """Check and convert the arguments of `qubo_attn.compile`.
@@ -93,6 +95,7 @@ class Attention(Portable):
                 or not.
             output_projection: see `qubo_attn.frontend.projection.read_projection`.
             carried: see `qubo_attn.frontend.background`; shape (H, d + 1).
+            queries: which of them count, see `qubo_attn.frontend.window`; Q are these alone.
             earlier: checked before; its vectors serve where None are given.
 
         Raises:
@@ -101,6 +104,10 @@ class Attention(Portable):
         logits, by_value = _logits(scores, heads, mask)
         must = read_flags("required", required, logits.shape)
         must_not = read_flags("forbidden", forbidden, logits.shape)
+        window = read_window(queries)
+        if window is not None:
+            logits = window_of(window, logits)
+            must, must_not = (None if f is None else window_of(window, f) for f in (must, must_not))
         _check_required(must, must_not, logits)
         seen = np.asarray((logits > -np.inf).any(axis=1))
         owner = None if kv_head is None else read_owners(kv_head, len(seen))

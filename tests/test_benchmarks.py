@@ -1,0 +1,88 @@
+"""Benchmarks of fidelity: every column of their tables, on small files."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from qubo_attn.decoding.baselines import BASELINES
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def fidelity(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run the benchmark with options; return the JSON of its last line."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = importlib.import_module("fidelity")
+
+    def run(*options: str) -> dict[str, Any]:
+        monkeypatch.setattr(sys, "argv", ["fidelity.py", *options, "--target", "none", "--json"])
+        script.main()
+        facts: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return facts
+
+    return run
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    """A folder with a context of 96 tokens: four heads, two key/value heads."""
+    generator = np.random.default_rng(5)
+    arrays = {
+        name: generator.normal(size=(heads, 96, 4))
+        for name, heads in (("query", 4), ("key", 2), ("value", 2))
+    }
+    # Every row keeps its first two keys, whose values lie far from those of the others: what it
+    # leaves over is nearer to what other rows leave than to the mean of all.
+    arrays["query"][..., 0] += 4.0
+    arrays["key"][:, :2, 0] += 4.0
+    arrays["value"][:, :2] += 30.0
+    np.savez(
+        tmp_path / "toy.npz",
+        kv_head=np.array([0, 0, 1, 1]),
+        scaling=0.5,
+        output_projection=generator.normal(size=(16, 16)),
+        **arrays,
+    )
+    return tmp_path
+
+
+def test_output_beside_all_baselines_and_decoders(fidelity: Any, long: Path) -> None:
+    options = ("--long", str(long), "--stride", "8", "--keys", "3", "--levels", "3", "--tied")
+    facts = fidelity(*options)["output"]["toy"]["k=3"]
+    assert facts["rows"] == 16
+    for background in ("mean", "auto"):
+        column = facts[background]
+        assert set(column) >= {"output", "soft", "proven", "tied", "tied top-k", *BASELINES}
+        assert column["soft"] < column["output"] < column["top-k"]
+        assert column["proven"] == 1.0
+    assert facts["auto"]["output"] < facts["mean"]["output"]
+    assert facts["mean"]["top-k"] < facts["weighted"]["top-k"]
+    assert facts["renormalise"].keys() == facts["weighted"].keys() == {"output", "top-k"}
+
+
+def test_renormalised_and_layer(fidelity: Any, long: Path) -> None:
+    options = ("--long", str(long), "--stride", "8", "--keys", "3", "--tied")
+    facts = fidelity(*options, "--objective", "renormalised,layer")
+    alone = facts["renormalised"]["toy"]["k=3"]
+    assert alone["optimal"] == 1.0
+    assert alone["ours"] <= min(alone[name] for name in BASELINES)
+    assert alone["tied"] <= alone["tied top-k"]
+    for layer in (facts["layer"]["toy"]["k=3"][name] for name in ("mean", "auto")):
+        assert layer["layer"] < layer["projected"] < layer["top-k"]
+
+
+def test_short_files_as_ever(fidelity: Any, tmp_path: Path) -> None:
+    name = "minilm_d02_L1_n10.npz"
+    (tmp_path / name).symlink_to(ROOT / "fixtures/attention" / name)
+    facts = fidelity("--data", str(tmp_path), "--keys", "3")
+    assert facts["minilm"]["rows"] == 120
+    assert facts["minilm"]["ours"] < facts["minilm"]["topk_residual"]
+    again = facts["output"]["minilm"]["k=3"]["mean"]
+    assert again["top-k"] == pytest.approx(facts["minilm"]["topk_residual"])
