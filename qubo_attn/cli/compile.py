@@ -11,12 +11,13 @@ import typer
 from qubo_attn.cli.console import AsJson, choice, takes, tell
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.progress import progress
-from qubo_attn.common.vocabulary import CHAIN_STRENGTHS, OBJECTIVES
+from qubo_attn.common.vocabulary import BACKGROUNDS, CHAIN_STRENGTHS, OBJECTIVES
 
 if TYPE_CHECKING:
     import numpy as np
 
     from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.frontend.objectives import Objective
     from qubo_attn.frontend.select import Select
 
 SELECTS = ("exactly", "at-most", "one-hot", "soft", "unconstrained")
@@ -64,6 +65,21 @@ class Problem:
             "selection]",
         ),
     ] = None
+    background: Annotated[
+        str | None,
+        choice(
+            BACKGROUNDS,
+            "What stands for the keys that a row does not keep, with --objective output or layer: "
+            "{}; mean if unset.",
+        ),
+    ] = None
+    output_projection: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the array of the output projection in the file, behind which errors are "
+            "measured; output_projection with --objective layer if unset."
+        ),
+    ] = None
     target: Annotated[
         str, choice(TARGETS, "zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON.")
     ] = "zephyr:12"
@@ -78,13 +94,18 @@ class Problem:
         """Compile it, with further options of `qubo_attn.compile`."""
         import qubo_attn as qa
 
-        arrays: dict[str, Any] = qa.read_attention(self.file, self.scores)
+        projection = self.output_projection
+        if projection is None and self.objective == "layer":
+            projection = "output_projection"
+        arrays: dict[str, Any] = qa.read_attention(
+            self.file, self.scores, output_projection=projection
+        )
         if self.probabilities:
             arrays["scores"] = qa.from_attentions(arrays["scores"])
         objective = self.objective or ("output" if "values" in arrays else "selection")
         return qa.compile(
             select=self.selection(objective),
-            objective=objective,
+            objective=_with_background(objective, self.background),
             tie=_tie(self.tie, arrays.get("kv_head")),
             slots="auto" if self.slots is None else self.slots,
             target=None if self.target == "none" else self.target,
@@ -120,6 +141,19 @@ class Problem:
         if chosen in ("exactly", "at-most"):
             return qa.ExactlyK(count) if chosen == "exactly" else qa.AtMostK(count)
         return qa.OneHot() if chosen == "one-hot" else qa.Unconstrained()
+
+
+def _with_background(objective: str, background: str | None) -> str | Objective:
+    """Return an objective with the background that is asked for, if any."""
+    import qubo_attn as qa
+
+    if background is None:
+        return objective
+    if objective == "output":
+        return qa.Output(background=background)
+    if objective == "layer":
+        return qa.Layer(background=background)
+    raise typer.BadParameter(f"--background goes with --objective output or layer, not {objective}")
 
 
 def _listed(passes: str | None) -> str | None:

@@ -128,7 +128,7 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     facts["error_ours"] = mean_error(result.output_errors(attention))
     chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
     for decoder in ("renormalise", "residual"):
-        errors = selection_errors(decoder, chosen, attention)
+        errors = selection_errors(decoder, chosen, attention, compiled.backgrounds)
         facts[f"error_top-k {decoder}"] = mean_error(errors)
     return facts
 

@@ -10,6 +10,7 @@ OBJECTIVES = (
     "selection", "redundancy", "output", "renormalised", "layer", "hard", "boltzmann",
     "least_squares", "sparsemax",
 )  # fmt: skip
+BACKGROUNDS = ("mean", "carried", "auto")
 ENCODINGS = ("arithmetic", "binary", "bounded", "domain-wall", "one-hot", "unary")
 CARDINALITIES = ("dense", "network", "grid", "auto")
 # What costs are counted on.

@@ -28,10 +28,10 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, own_array
 from qubo_attn.common.checks import numbers, one_of
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
+from qubo_attn.common.vocabulary import BACKGROUNDS
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 
-BACKGROUNDS = ("mean", "carried", "auto")
 # A mass below this is rounding: it carries nothing.
 _LEAST = 1e-12
 

@@ -32,7 +32,9 @@ _ALIASES = {"value": "values", "key": "keys", "attention_mask": "mask"}
 
 
 @named
-def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict[str, Array]:
+def read_attention(
+    file: str | os.PathLike[str], scores: str = "scores", *, output_projection: str | None = None
+) -> dict[str, Array]:
     """Read scores, and what belongs to them, from a file.
 
     A ``.npy`` file holds scores alone. A ``.npz`` or ``.safetensors`` file holds ``scores`` and,
@@ -43,6 +45,7 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
     Args:
         file: path of the file.
         scores: name of the array of scores in it.
+        output_projection: name of the array of W_O in it; none is read when None.
 
     Returns:
         Arrays by the names that `qubo_attn.compile` gives its arguments.
@@ -63,21 +66,26 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
         (1, 10, 4)
     """
     path = path_of("file", file)
-    if not isinstance(scores, str):
-        raise InputError(
-            f"scores must be the name of an array, not {shown(scores)}", argument="scores"
-        )
-    asked = (scores, *_NAMES)
+    wanted = {"scores": scores}
+    if output_projection is not None:
+        wanted["output_projection"] = output_projection
+    for argument, name in wanted.items():
+        if not isinstance(name, str):
+            raise InputError(
+                f"{argument} must be the name of an array, not {shown(name)}", argument=argument
+            )
+    asked = (*wanted.values(), *_NAMES)
     names, arrays = (_tensors if path.suffix == ".safetensors" else _archive)(path, asked)
-    if scores not in arrays and names:
-        raise InputError(
-            f"{path} holds no array named {scores} (found {', '.join(names)})"
-            f"{nearest(scores, names)}",
-            file=str(path),
-            found=names,
-        )
-    if scores not in arrays:
-        raise InputError(f"{path} holds no array", file=str(path), found=())
+    for name in wanted.values():
+        if name not in arrays and names:
+            raise InputError(
+                f"{path} holds no array named {name} (found {', '.join(names)})"
+                f"{nearest(name, names)}",
+                file=str(path),
+                found=names,
+            )
+        if name not in arrays:
+            raise InputError(f"{path} holds no array", file=str(path), found=())
     for alias, name in _ALIASES.items():
         if alias in arrays and name in arrays:
             raise InputError(
@@ -87,7 +95,7 @@ def read_attention(file: str | os.PathLike[str], scores: str = "scores") -> dict
                 array=alias,
             )
     read = {_ALIASES.get(name, name): arrays[name] for name in _NAMES if name in arrays}
-    return {**read, "scores": arrays[scores]}
+    return read | {argument: arrays[name] for argument, name in wanted.items()}
 
 
 def _archive(path: Path, asked: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Array]]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import qubo_attn as qa
 from qubo_attn.cli import app
 from tests.conftest import ROOT
 
@@ -51,6 +52,32 @@ def test_values_choose_the_objective(tmp_path: Path) -> None:
     facts = json.loads(run("solve", out, "--json"))
     assert facts["same_as_top_k"] == facts["seeing"] == 171
     assert "the selection equals top-k" in run("solve", out)
+
+
+def test_backgrounds_and_output_projections(tmp_path: Path) -> None:
+    file, out = str(tmp_path / "layer.npz"), str(tmp_path / "out")
+    generator = np.random.default_rng(4)
+    with np.load(FILE) as held:
+        arrays = {name: held[name] for name in ("scores", "value", "kv_head")}
+    np.savez(file, output_projection=generator.normal(size=(64, 9 * 64)), **arrays)
+    options = ("--keys", "3", "--target", "none", "-o", out, "--json")
+    facts = json.loads(run("compile", file, *options, "--background", "carried"))
+    assert facts["objectives"] == ["output"]
+    facts = json.loads(run("solve", out, "--json"))
+    assert facts["error_ours"] < facts["error_top-k residual"]
+    page = tmp_path / "page.html"
+    run("report", out, "-o", str(page))
+    assert "top-k, residual (same decoder)" in page.read_text()
+    run("compile", file, *options, "--output-projection", "output_projection")
+    assert qa.load(out).attention.projection is not None
+    facts = json.loads(run("compile", file, *options, "--objective", "layer", "--slots", "4"))
+    assert facts["objectives"] == ["layer"]
+    facts = json.loads(run("compile", file, *options, "--objective", "renormalised"))
+    assert facts["objectives"] == ["renormalised"]
+    text = run("compile", file, *options, "--objective", "hard", "--background", "auto", code=2)
+    assert "--background goes with" in text.replace("\n", " ")
+    text = run("compile", FILE, *options, "--objective", "layer", code=3)
+    assert "no array named output_projection" in text.replace("\n", " ")
 
 
 def test_probabilities(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def compared(attention: Attention, result: AttentionResult) -> tuple[Comparison,
         label = {"renormalise": "top-k, renormalised", "residual": "top-k, residual"}[name]
         if name == same:
             label += " (same decoder)"
-        errors = selection_errors(name, largest, attention)
+        errors = selection_errors(name, largest, attention, result.background)
         others.append(Comparison(label, _FAIR if name == same else _PLAIN, largest, errors))
     return (ours, *others)
 
@@ -61,8 +61,9 @@ def _decoder(attention: Attention, result: AttentionResult) -> str | None:
 
     Soft weights come from what was sampled, which top-k has not.
     """
+    given = attention.softmax, result.selected, attention.visible
     for name in ("residual", "renormalise"):
-        weights = weights_of(name, attention.softmax, result.selected, attention.visible)
+        weights = weights_of(name, *given, background=result.background is not None)
         if np.allclose(weights, result.weights):
             return name
     return None
@@ -89,12 +90,15 @@ def outcome_section(subject: Subject, result: AttentionResult, rivals: Sequence[
         )
         body = _bars(rivals, [_mass(attention, rival.kept) for rival in rivals])
         return section("outcome", "After solving", lead, _counts(result), body)
+    rest = "rest spread evenly over all keys"
+    if result.background is not None:
+        rest = "rest at the background of the row"
     lead += (
         "The output error says how far the attention output of the kept keys is from that of all "
         "keys (0%: the same), mean over rows. <b>Top&#8209;k</b> simply keeps the largest scores, "
         "as many as we keep; it costs a sort, so it is what an annealer has to beat. Kept keys "
         "weigh their softmax weight scaled up to 100% (<i>renormalised</i>), or as it is, with the "
-        "rest spread evenly over all keys (<i>residual</i>)."
+        f"{rest} (<i>residual</i>)."
     )
     if any(stage.rewrite.restricts for stage in subject.compilation.stages):
         lead += (
