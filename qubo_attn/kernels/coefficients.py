@@ -133,23 +133,23 @@ def output_linear(
             length[h, a] = dot(centred[h, a], centred[h, a])
     u, rest, centre = np.empty(d), np.empty(d), np.empty(d)
     for r in range(len(ptr) - 1):
-        own, middle = values[head[r]], centred[head[r]]
-        whole = _centre(ptr[r], ptr[r + 1], key, own, centre)
+        whole = _centre(ptr[r], ptr[r + 1], key, values[head[r]], centre)
+        vectors = centred[head[r]] if whole else values[head[r]]
         for f in range(d):
             rest[f] = 0.0
         for a in range(ptr[r], ptr[r + 1]):
-            p, about, vector = mass[a], middle[key[a]], own[key[a]]
+            p, vector = mass[a], vectors[key[a]]
             if whole:
                 for f in range(d):
-                    rest[f] += p * about[f]
+                    rest[f] += p * vector[f]
             else:
                 for f in range(d):
                     rest[f] += p * (vector[f] - centre[f])
         offset[r] = dot(rest, rest)
         for a in range(ptr[r], ptr[r + 1]):
-            p, about, vector = mass[a], middle[key[a]], own[key[a]]
+            p, vector = mass[a], vectors[key[a]]
             if whole:
-                size, along = length[head[r], key[a]], dot(about, rest)
+                size, along = length[head[r], key[a]], dot(vector, rest)
             else:
                 for f in range(d):
                     u[f] = vector[f] - centre[f]
