@@ -30,7 +30,7 @@ NOT_RUN = {"solver_options.md": 1, "submit_qpu.md": 1}
 # Pages that another test follows block by block, as they install a package of their own.
 ELSEWHERE = {"own_pass.md": "test_newcomer.py"}
 # Packages that the examples of a page need and qubo-attn does not.
-NEEDS = {"torch.md": "torch"}
+NEEDS = {"models.md": "transformers", "torch.md": "torch"}
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 CHECKER = doctest.OutputChecker()

@@ -30,7 +30,7 @@ def local_solver(sampler: object) -> LocalSolver | None:
     return sampler if isinstance(sampler, LocalSolver) else None
 
 
-def _method(solver: LocalSolver, options: dict[str, object], reads: bool) -> str:
+def method_of(solver: LocalSolver, options: dict[str, object], reads: bool) -> str:
     """Return how a local solver works: by annealing where reads are needed, and it may.
 
     Raises:
@@ -82,7 +82,7 @@ def solve(
         samplesets = samples_of(compiled, way, multiplier_steps)
         return decode(compiled, samplesets, decoder, repair=repair, descend=descend)
     reads = multiplier_steps > 0 or needs_reads(compiled, decoder)
-    method = _method(solver, way.options, reads)
+    method = method_of(solver, way.options, reads)
     way = way._replace(sampler=None, seed=solver.seed if seed is None else seed)
     if method == "anneal":
         samplesets = samples_of(compiled, way, multiplier_steps)

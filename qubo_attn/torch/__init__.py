@@ -2,7 +2,9 @@
 
 `AnnealedAttention` takes the place of ``torch.nn.MultiheadAttention``, `replace_attention` puts it
 there, and `annealed_attention` is what both rest on: scores and values in, context and weights out.
-`qama_attention` is QAMA itself, with its gradient.
+`use_annealed_attention` anneals the attention of a model for a while, one of transformers too, and
+`register` names annealed attention as an ``attn_implementation`` there. `qama_attention` is QAMA
+itself, with its gradient.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ except ImportError as error:
 
 from qubo_attn.torch.annealing import Annealing, Drawn
 from qubo_attn.torch.functional import annealed_attention
+from qubo_attn.torch.interface import register
+from qubo_attn.torch.layer_report import LayerReport, ModelReport
+from qubo_attn.torch.models import AnnealedModel, use_annealed_attention
 from qubo_attn.torch.module import AnnealedAttention, replace_attention
 from qubo_attn.torch.qama import qama_attention
 from qubo_attn.torch.weights import (
@@ -29,13 +34,18 @@ from qubo_attn.torch.weights import (
 
 __all__ = [
     "AnnealedAttention",
+    "AnnealedModel",
     "Annealing",
     "Drawn",
+    "LayerReport",
+    "ModelReport",
     "annealed_attention",
     "boltzmann_weights",
     "qama_attention",
+    "register",
     "replace_attention",
     "score_energies",
     "selected_weights",
     "softmax_weights",
+    "use_annealed_attention",
 ]

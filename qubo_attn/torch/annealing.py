@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,7 @@ import numpy as np
 from qubo_attn.backend.sample import SWEEPS
 from qubo_attn.backend.sampler_options import check_options, check_seed
 from qubo_attn.common.arrays import Bytes, Floats
-from qubo_attn.common.checks import number, one_of, shown
+from qubo_attn.common.checks import flag, number, one_of, shown
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.options import DEFAULT_SELECT
@@ -23,18 +23,28 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.structures import Structures
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.compiler import prepare
-from qubo_attn.decoding.decode import feasible_rows
 from qubo_attn.decoding.decoders import check_decoder
-from qubo_attn.decoding.reads import read_parts
 from qubo_attn.decoding.result import AttentionResult
+from qubo_attn.decoding.solve import local_solver, method_of
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
+from qubo_attn.frontend.heads import Head, count_heads
 from qubo_attn.frontend.objectives import Objective, objective_named
 from qubo_attn.frontend.select import Select, check_select
-from qubo_attn.ir.columns import Role
 from qubo_attn.jobs.memory import sample_all
 from qubo_attn.machine.target import Target
+from qubo_attn.passes import TieVariables
+from qubo_attn.solving.local import LocalSolver
+from qubo_attn.torch.reads import reads_of
+from qubo_attn.torch.sequences import (
+    LayerHeads,
+    check_tie,
+    objectives_of,
+    projection_of,
+    tie_of,
+    tied,
+)
 from qubo_attn.torch.weights import DECODERS, check_energies
 
 if TYPE_CHECKING:
@@ -77,7 +87,9 @@ class Annealing:
         select, objective, target, cache, slots: see `qubo_attn.compile`. The objective is
             ``"output"`` by default, as a layer always has values; the target is None, as the local
             annealer needs no embedding.
-        sampler: any dimod sampler; None for the local annealer.
+        sampler: any dimod sampler, that of a machine too; a `qubo_attn.LocalSolver` or the name of
+            one of its methods, such as ``"auto"``, for optima of rows without reads; None for the
+            local annealer.
         decoder: from selections to weights; the objective's own when None.
         seed: seed of the embedding search and of every sampling: the same inputs give the same
             output. None draws a new one for each call from torch's generator.
@@ -88,6 +100,11 @@ class Annealing:
             weights count as the keys' energies; their bits do not change).
         temperature: of the sampler, for ``forward="soft"``; the local annealer then samples at it.
         sampler_options: further keywords of the sampler, e.g. ``{"num_reads": 8}``.
+        heads: one `qubo_attn.Head` for each head of a sequence, where they differ.
+        tie: heads that share one selection: ``"kv-head"`` for those of a key/value head, ``"kv"``
+            for all their queries as well, or a `qubo_attn.TieVariables` with groups; none by
+            default.
+        project: measure errors behind the layer's output projection, as objective ``"layer"`` does.
 
     Raises:
         InputError: options that do not go together; names them.
@@ -102,7 +119,7 @@ class Annealing:
     _: KW_ONLY
     objective: str | Objective = "output"
     target: Target | str | object | None = None
-    sampler: dimod.Sampler | None = None
+    sampler: dimod.Sampler | LocalSolver | str | None = None
     decoder: str | None = None
     cache: EmbeddingCache | str | os.PathLike[str] | None = None
     seed: int | None = 0
@@ -111,6 +128,9 @@ class Annealing:
     backward: Literal["straight-through", "exact", "energy"] = "straight-through"
     temperature: float = 1.0
     sampler_options: Mapping[str, object] | None = None
+    heads: Sequence[Head] | None = None
+    tie: TieVariables | Literal["kv-head", "kv"] | None = None
+    project: bool = False
     structures: Structures = field(default_factory=Structures, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -126,14 +146,40 @@ class Annealing:
                 f"sampler_options must be keywords by name, not {shown(options)}",
                 argument="sampler_options",
             )
-        check_options(self.sampler, options)
+        self._check_sampler(options)
+        if self.heads is not None:
+            count_heads(self.heads)
+            object.__setattr__(self, "heads", tuple(self.heads))
+        check_tie(self.tie)
+        flag("project", self.project)
         object.__setattr__(self, "objective", objective_named(self.objective))
         if self.decoder is not None:
             check_decoder(self.decoder)
         self._check_together()
 
+    def _check_sampler(self, options: Mapping[str, object]) -> None:
+        solver = None if self.sampler is None else local_solver(self.sampler)
+        if solver is None or method_of(solver, dict(options), reads=False) == "anneal":
+            check_options(None if solver else self.sampler, options)
+        if solver is not None and self.forward == "soft":
+            raise InputError(
+                "forward='soft' is about reads, which the local solver does not draw: leave out "
+                "sampler= to anneal here",
+                argument="sampler",
+            )
+
     def _check_together(self) -> None:
         directions = self.forward, self.backward
+        joined = self.tie is not None or self.heads is not None
+        if joined and directions != ("hard", "straight-through"):
+            name = "heads" if self.tie is None else "tie"
+            raise InputError(
+                f"{name}= takes forward='hard' and backward='straight-through', not "
+                f"{self.forward!r} and {self.backward!r}",
+                argument=name,
+            )
+        if self.tie is not None and any(head.tie is not None for head in self.heads or ()):
+            raise InputError("give tie= or Head(tie=), not both", argument="tie")
         leveled = self._objective.soft or hasattr(self.select, "encoding")
         if leveled and directions != ("hard", "straight-through"):
             raise InputError(
@@ -163,6 +209,12 @@ class Annealing:
         """The decoder in use."""
         return self.decoder or self._objective.decoder
 
+    @property
+    def projects(self) -> bool:
+        """Whether a layer has to hand in its output projection."""
+        each = [head.objective or self.objective for head in self.heads or (Head(),)]
+        return self.project or any(objective_named(o).name == "layer" for o in each)
+
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields alone."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -173,31 +225,53 @@ class Annealing:
         return copy.copy(self)
 
     def compiled(
-        self, scores: Floats, values: Floats | None = None, keys: Floats | None = None
+        self,
+        scores: Floats,
+        values: Floats | None = None,
+        keys: Floats | None = None,
+        *,
+        heads: LayerHeads | None = None,
     ) -> CompiledAttention:
         """Return the compiled rows; nothing is embedded where their structure was met before.
 
         Args:
-            scores: shape (H, Q, K), -inf where masked.
+            scores: shape (H, Q, K), -inf where masked; H is that of all sequences, one after
+                another.
             values, keys: vectors, shape (H, K, d).
+            heads: those of one sequence; all are of one sequence when None.
 
         Raises:
             InputError: an argument does not fit the options, such as an objective without keys.
             EmbeddingError: a row does not fit the target.
         """
-        heads, one = len(scores), self._recipe
-        attention = Attention.check(scores, heads, values=values, keys=keys)
+        one, layer = self._recipe, LayerHeads(len(scores)) if heads is None else heads
+        named = 1 if self.heads is None else len(self.heads)
+        if named not in (1, layer.number):
+            raise InputError(
+                f"heads= names {named} heads, but the layer has {layer.number}", argument="heads"
+            )
+        sequences = len(scores) // layer.number
+        projection = projection_of(layer.projection, layer.number, sequences)
+        attention = Attention.check(
+            scores, len(scores), values=values, keys=keys, output_projection=projection
+        )
+        tie, each = tie_of(self.tie, layer), layer.number // named
+        steps = one.passes if tie is None else (tie, *one.passes)
         recipe = dataclasses.replace(
-            one, selects=heads * one.selects, objectives=heads * one.objectives
+            one,
+            selects=one.selects * each * sequences,
+            objectives=objectives_of(one.objectives * each, sequences),
+            passes=tuple(tied(step, layer.number, sequences) for step in steps),
         )
         return CompiledAttention.of(lower(recipe, attention, self.structures))
 
     @cached_property
     def _recipe(self) -> Recipe:
-        """The recipe of a single head."""
+        """The recipe of the heads that are named, or of a single one."""
         options = {name: getattr(self, name) for name in _COMPILE_OPTIONS}
         options["seed"] = self.seed or 0
-        return prepare(np.zeros((1, 1, 1)), 1, **options)[1]
+        heads = 1 if self.heads is None else self.heads
+        return prepare(np.zeros((count_heads(heads), 1, 1)), heads, **options)[1]
 
     def draw(
         self,
@@ -206,23 +280,25 @@ class Annealing:
         keys: Floats | None = None,
         *,
         seed: int | None = None,
+        heads: LayerHeads | None = None,
     ) -> Drawn:
-        """Compile, sample and decode rows.
+        """Compile, sample or solve, and decode rows.
 
         Args:
-            scores, values, keys: see `compiled`.
+            scores, values, keys, heads: see `compiled`.
             seed: of the sampler; that of the options when None.
 
         Raises:
             InputError, EmbeddingError: see `compiled`.
         """
-        compiled = self.compiled(scores, values, keys)
+        compiled = self.compiled(scores, values, keys, heads=heads)
         seed = self.seed if seed is None else seed
         options = self._sampler_options()
-        samplesets = sample_all(compiled.submissions, self.sampler, seed, options)
         if self.forward == "hard":
-            result = compiled.decode(samplesets, self.decoder)
+            sampler = "anneal" if self.sampler is None else self.sampler
+            result = compiled.solve(sampler, seed=seed, decoder=self.decoder, **options)  # type: ignore[arg-type]
             return Drawn(result, result.weights)
+        samplesets = sample_all(compiled.submissions, self.sampler, seed, options)
         result = compiled.decode(samplesets, "renormalise")
         reads, share = reads_of(compiled, samplesets, result)
         marginal = np.einsum("rhq,rhqk->hqk", share / share.sum(axis=0), reads)
@@ -244,46 +320,3 @@ class Annealing:
             "num_sweeps": sweeps,
             "num_sweeps_per_beta": 1,
         }
-
-
-def reads_of(
-    compiled: CompiledAttention, samplesets: list[dimod.SampleSet], result: AttentionResult
-) -> tuple[Bytes, Floats]:
-    """Return all selections that were read, and what each counts in each row.
-
-    A read counts in the rows where it keeps their constraints, as often as it occurred. In a row
-    without such a read, the repaired selection of ``result``, put last, counts alone.
-
-    Args:
-        compiled: what was sampled.
-        samplesets: one per submission.
-        result: decoded from them.
-
-    Returns:
-        Selections, shape (reads, H, Q, K), and counts, shape (reads, H, Q).
-    """
-    parts = list(read_parts(compiled.submissions, samplesets))
-    most = max((len(part.bits) for part in parts), default=0)
-    program, first = compiled.program, compiled.stages[0].program
-    shape = compiled.attention.shape
-    points = np.zeros((most, len(program)), np.uint8)
-    # Rows that no submission carries have nothing to choose: any one read holds theirs.
-    count = np.zeros((most + 1, *shape[:2]))
-    count[:1] = 1.0
-    for part in parts:
-        reads = len(part.bits)
-        points[:reads, part.variables] = part.bits
-        v = program.variables.take(part.variables)
-        in_row = (v.head >= 0) & (v.query >= 0)
-        row = v.head[in_row], v.query[in_row]
-        count[:reads, *row] = part.counts[:, None]
-        count[reads:, *row] = 0.0
-    lifted = compiled.lift_to(0).lift(points)
-    count[:-1] *= feasible_rows(first, lifted, compiled.attention)
-    v = first.variables
-    chosen = v.role != Role.ANCILLA
-    selections = np.zeros((most + 1, *shape), np.uint8)
-    selections[:-1, v.head[chosen], v.query[chosen], v.key[chosen]] = lifted[:, chosen] > 0.5
-    selections[-1] = result.selected
-    count[-1] = count[:-1].sum(axis=0) == 0
-    return selections, count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,9 @@ from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.hidden import floor_of, hidden_keys
 from qubo_attn.frontend.objectives import objective_named
+from qubo_attn.frontend.vectors import read_owners
 from qubo_attn.torch.annealing import Annealing, Drawn
+from qubo_attn.torch.sequences import LayerHeads
 from qubo_attn.torch.weights import (
     boltzmann_weights,
     score_energies,
@@ -31,7 +34,8 @@ class Attended(NamedTuple):
     """What `annealed_attention` returns.
 
     Attributes:
-        context: shape (..., Q, d).
+        context: shape (..., Q, d): weights times values and, where the objective has a background
+            other than the mean, what the weights leave times that.
         weights: shape (..., Q, K).
         result: as the compiled rows decoded, in NumPy, shapes (H, Q, ...), H running over all axes
             before the queries; None where there is no row or no key.
@@ -42,12 +46,17 @@ class Attended(NamedTuple):
     result: AttentionResult | None
 
 
+# A compiled model breaks its graph here, as no compiler can look into the solver. The public
+# torch.compiler.disable would load the compiler with this module, which takes a second.
+@torch._disable_dynamo  # type: ignore[untyped-decorator]
 def annealed_attention(
     scores: Tensor,
     values: Tensor,
     annealing: Annealing | None = None,
     *,
     keys: Tensor | None = None,
+    kv_head: Sequence[int] | None = None,
+    output_projection: Tensor | None = None,
     dropout_p: float = 0.0,
 ) -> Attended:
     """Select keys by annealing and return the attention over them.
@@ -59,11 +68,15 @@ def annealed_attention(
         scores: logits, shape (..., Q, K); -inf where masked, or as low as
             `qubo_attn.frontend.hidden` says. Any floating type; sampled in float64, weights come
             back in its own.
-        values: shape (..., K, d), the axes before it those of the scores. Those of a key that no
-            query sees may be anything, NaN too.
+        values: shape (..., K, d), the axes before it those of the scores; with ``kv_head`` one for
+            each key/value head. Those of a key that no query sees may be anything, NaN too.
         annealing: how; `Annealing` with its defaults when None. Hand in the same one every time,
             as it keeps what was compiled.
-        keys: key vectors, shape (..., K, d), for objectives that need them.
+        keys: key vectors, of the shape of the values, for objectives that need them.
+        kv_head: key/value head of each query head, the axis before the queries, where those come
+            with fewer heads: ``[0, 0, 0, 1, 1, 1]``. Ties by key/value head need it.
+        output_projection: W_O, shape (model, heads * d) or (heads, d, model): errors are then
+            measured behind it. It gets no gradient from here.
         dropout_p: chance that a weight is dropped, the rest scaled up.
 
     Returns:
@@ -85,7 +98,12 @@ def annealed_attention(
     """
     how = Annealing() if annealing is None else instance("annealing", annealing, Annealing)
     dropout_p = share("dropout_p", dropout_p)
-    _check_shapes(scores, values, keys)
+    heads = _heads(scores, kv_head, output_projection)
+    _check_shapes(scores, values, keys, heads)
+    if heads.kv_head is not None:
+        index = torch.tensor(heads.kv_head, device=scores.device)
+        values = values.index_select(-3, index)
+        keys = None if keys is None else keys.index_select(-3, index)
     scores = _without_hidden(scores)
     values = _vectors("values", values, scores)
     keys = None if keys is None else _vectors("keys", keys, scores)
@@ -94,11 +112,16 @@ def annealed_attention(
         return Attended(_product(weights, values), weights, None)
     seed = int(torch.randint(2**30, ()).item()) if how.seed is None else how.seed
     rows = None if keys is None else _rows("keys", keys)
-    drawn = how.draw(_rows("scores", scores), _rows("values", values), rows, seed=seed)
+    columns = _rows("scores", scores), _rows("values", values), rows
+    drawn = how.draw(*columns, seed=seed, heads=heads)
     weights = AnnealedWeights.apply(scores, values.detach(), how, drawn)
+    left = 1.0 - weights.sum(-1, keepdim=True)
     if dropout_p > 0.0:
         weights = torch.nn.functional.dropout(weights, dropout_p)
-    return Attended(_product(weights, values), weights, drawn.result)
+    context = _product(weights, values)
+    if drawn.result.background is not None:
+        context = context + left * _like(context, drawn.result.background, context.dtype)
+    return Attended(context, weights, drawn.result)
 
 
 class AnnealedWeights(torch.autograd.Function):  # type: ignore[misc]
@@ -191,8 +214,26 @@ def _like(scores: Tensor, array: Array, dtype: Any, extra: int = 0) -> Tensor:
     return tensor.reshape(*array.shape[:extra], *scores.shape).to(scores.device, dtype)
 
 
-def _check_shapes(scores: Tensor, values: Tensor, keys: Tensor | None) -> None:
+def _heads(
+    scores: Tensor, kv_head: Sequence[int] | None, output_projection: Tensor | None
+) -> LayerHeads:
+    """Return what is known of the heads of one sequence."""
     check_tensor("scores", scores, floating=True)
+    count = scores.shape[-3] if scores.ndim > 2 else 1
+    if kv_head is not None and scores.ndim < 3:
+        raise InputError(
+            f"scores have shape {tuple(scores.shape)}: kv_head needs an axis of heads before the "
+            "queries",
+            argument="kv_head",
+        )
+    owners = None if kv_head is None else tuple(read_owners(kv_head, count).tolist())
+    if output_projection is not None:
+        check_tensor("output_projection", output_projection, floating=True)
+        output_projection = as_array("output_projection", output_projection)
+    return LayerHeads(count, owners, output_projection)
+
+
+def _check_shapes(scores: Tensor, values: Tensor, keys: Tensor | None, heads: LayerHeads) -> None:
     if scores.ndim < 2:
         raise InputError(
             f"scores have shape {tuple(scores.shape)}; expected (..., queries, keys)",
@@ -200,6 +241,8 @@ def _check_shapes(scores: Tensor, values: Tensor, keys: Tensor | None) -> None:
             shape=tuple(scores.shape),
         )
     expected = (*scores.shape[:-2], scores.shape[-1])
+    if heads.kv_head is not None:
+        expected = (*scores.shape[:-3], max(heads.kv_head) + 1, scores.shape[-1])
     given = {"values": values} if keys is None else {"values": values, "keys": keys}
     for name, vectors in given.items():
         check_tensor(name, vectors, floating=True)

@@ -41,9 +41,10 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
     that state dictionaries load both ways. A row that sees no key has zero weights, not NaN.
 
     Args:
-        embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn, kdim, vdim, batch_first,
-            device, dtype: see `torch.nn.MultiheadAttention`. The keys that ``add_bias_kv`` and
-            ``add_zero_attn`` append are selected among as any other.
+        embed_dim, num_heads, dropout, bias, add_bias_kv, add_zero_attn: see
+            `torch.nn.MultiheadAttention`. The keys that ``add_bias_kv`` and ``add_zero_attn``
+            append are selected among as any other.
+        kdim, vdim, batch_first, device, dtype: likewise.
         **options: see `Annealing`.
 
     Attributes:
@@ -104,11 +105,14 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         self.result: AttentionResult | None = None
 
     @classmethod
-    def from_attention(cls, attention: nn.MultiheadAttention, **options: Any) -> AnnealedAttention:
+    def from_attention(
+        cls, attention: nn.MultiheadAttention, annealing: Annealing | None = None, **options: Any
+    ) -> AnnealedAttention:
         """Return annealed attention on the parameters of an attention layer; they are shared.
 
         Args:
             attention: the layer.
+            annealing: shared with other layers; made of the options when None.
             **options: see `Annealing`.
 
         Example:
@@ -134,6 +138,8 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         for name in _PARAMETERS:
             setattr(layer, name, getattr(attention, name))
         layer.out_proj = attention.out_proj
+        if annealing is not None:
+            layer.annealing = instance("annealing", annealing, Annealing)
         return layer.train(attention.training)  # type: ignore[no-any-return]
 
     def _reset_parameters(self) -> None:
@@ -211,7 +217,12 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         for mask in masks:
             scores = masked_scores(scores, mask)
         context, weights, self.result = annealed_attention(
-            scores, v, self.annealing, keys=k, dropout_p=self.dropout if self.training else 0.0
+            scores,
+            v,
+            self.annealing,
+            keys=k,
+            output_projection=self.out_proj.weight if self.annealing.projects else None,
+            dropout_p=self.dropout if self.training else 0.0,
         )
         context = self.out_proj(context.transpose(1, 2).reshape(batch, queries, self.embed_dim))
         if not batched:
@@ -278,7 +289,8 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
 def replace_attention(model: nn.Module, **options: Any) -> list[str]:
     """Put annealed attention in the place of every `torch.nn.MultiheadAttention` of a model.
 
-    Parameters are shared with what was there, so optimisers keep working.
+    Parameters are shared with what was there, so optimisers keep working. `use_annealed_attention`
+    does so for a while, and serves models of transformers as well.
 
     Args:
         model: changed in place.
@@ -306,7 +318,8 @@ def replace_attention(model: nn.Module, **options: Any) -> list[str]:
         raise InputError(
             "the model is itself a MultiheadAttention: use AnnealedAttention.from_attention"
             if layers
-            else "the model holds no torch.nn.MultiheadAttention",
+            else "the model holds no torch.nn.MultiheadAttention; for a model of transformers call "
+            "qubo_attn.torch.use_annealed_attention(model, ...)",
             argument="model",
         )
     # A layer that stands in several places stays one layer.
