@@ -11,7 +11,6 @@ from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.result import AttentionResult, MachineUse
-from qubo_attn.decoding.rounds import in_rounds
 from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.jobs.book import Book, Settings
 from qubo_attn.jobs.engine import Engine
@@ -74,6 +73,9 @@ def solve_with(compiled: Compilation, way: tuple[Any, ...], *how: Any) -> Attent
         way: sampler, seed, options, and the other fields of a `Sampling`.
         *how: the other arguments of `qubo_attn.decoding.rounds.in_rounds`.
     """
+    # The local solver loads dimod, which compiling needs not wait for.
+    from qubo_attn.decoding.rounds import in_rounds
+
     sampling = MemorySampling()
     result = in_rounds(compiled, Sampling(sampling, *way), *how)
     return dataclasses.replace(result, machine=sampling.machine)

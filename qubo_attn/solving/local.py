@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import dimod
 import numpy as np
 
 from qubo_attn.common.checks import one_of, whole
-from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.keywords import check_names, named_fields
 from qubo_attn.common.vocabulary import SOLVERS
 from qubo_attn.errors import InputError
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.solving.exact import solve_exactly
+from qubo_attn.solving.model import program_of, sampleset_of
 from qubo_attn.solving.solution import Solution
 from qubo_attn.solving.swaps import improve
 
@@ -23,7 +26,7 @@ _STEPS, _ALL_STEPS = 1_000_000, 200_000_000
 
 @named_fields
 @dataclass(frozen=True)
-class LocalSolver:
+class LocalSolver(dimod.Sampler):  # type: ignore[misc]
     """Solves programs on this computer, under their constraints and without their penalties.
 
     `CompiledAttention.solve` uses it where it is given no sampler. Rows do not depend on each
@@ -31,6 +34,8 @@ class LocalSolver:
     A row of few selections is searched from end to end, and one of more by a bound that leaves
     branches out; both prove its optimum. Of optima that are equal up to rounding a search takes the
     one with the larger value at the first variable in which they differ: the earlier key.
+
+    It is a dimod sampler, too: `sample` takes any binary quadratic model (docs/local_solver.md).
 
     Attributes:
         method: ``"exact"``: every block must be proven; ``"swap"``: annealing by exchanges that
@@ -92,27 +97,107 @@ class LocalSolver:
             raise InputError("annealing takes a QUBO, not a program", argument="method")
         if program.constraints.priced.any():
             program = unpriced(program)
+        solution = self._solved(program)
+        if self.method == "exact" and not solution.proven.all():
+            variable = _unproven(program, solution)
+            raise InputError(
+                self._too_large(program.label(variable)),
+                argument="method",
+                head=int(program.variables.head[variable]),
+                query=int(program.variables.query[variable]),
+            )
+        return solution
+
+    # -- as a dimod sampler ---------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Options of `sample`: those of dwave-samplers' simulated annealing, which takes them."""
+        return dict(_annealer().parameters) if self.method == "anneal" else {}
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        """What else is known of the sampler: nothing."""
+        return {}
+
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters: Any) -> dimod.SampleSet:
+        """Solve a binary quadratic model, part by independent part.
+
+        Penalties are terms like others here, so a part of up to 15 variables is searched from end
+        to end, one of a few more by a bound, and the rest is annealed, by single flips and by
+        exchanges.
+
+        Args:
+            bqm: any model, such as ``submission.bqm``.
+            **parameters: of method ``"anneal"`` alone, see `parameters`.
+
+        Returns:
+            One sample. ``info`` says whether it is ``proven`` to be an optimum, a lower ``bound``
+            on all energies, and how many parts were solved by which of the ``methods``. Method
+            ``"anneal"`` returns its reads.
+
+        Raises:
+            InputError: it is no such model, a bias is not finite, an option is given that the
+                method does not take, or the method is ``"exact"`` and a part is not proven; names
+                its first variable.
+
+        Example:
+            >>> import dimod, qubo_attn as qa
+            >>> model = dimod.BinaryQuadraticModel({"a": 1.0, "b": -2.0}, {"ab": -0.5}, 0.0, "SPIN")
+            >>> read = qa.LocalSolver().sample(model)
+            >>> read.first.sample, read.first.energy
+            ({'a': np.int8(-1), 'b': np.int8(1)}, np.float64(-2.5))
+            >>> read.info["proven"], read.info["methods"]
+            (True, {'exact': 1})
+        """
+        program = program_of(bqm)
+        if self.method == "anneal":
+            check_names("annealing", parameters, self.parameters)
+            return _annealer().sample(bqm, **{"seed": self.seed} | parameters)
+        if parameters:
+            name = next(iter(parameters))
+            raise InputError(
+                f"method {self.method!r} of the local solver takes no {name}; "
+                "qubo_attn.LocalSolver('anneal') takes options of annealing",
+                argument=name,
+            )
+        solution = self._solved(program)
+        if self.method == "exact" and not solution.proven.all():
+            label = list(bqm.variables)[_unproven(program, solution)]
+            raise InputError(self._too_large(repr(label)), argument="method")
+        return sampleset_of(bqm, solution)
+
+    # -- parts of both --------------------------------------------------------------------------
+
+    @property
+    def _most_steps(self) -> int:
+        return self.steps or (_ALL_STEPS if self.method == "exact" else _STEPS)
+
+    def _solved(self, program: Program) -> Solution:
+        """Return what the method makes of a program without prices."""
         if self.method == "swap":
             solution = Solution.nothing(program)
         else:
-            steps = self.steps or (_ALL_STEPS if self.method == "exact" else _STEPS)
-            solution = solve_exactly(program, steps)
-        if solution.proven.all():
-            return solution
-        if self.method == "exact":
-            raise _unproven(program, solution, steps)
-        improve(program, solution, ~solution.proven, self.seed or 0)
+            solution = solve_exactly(program, self._most_steps)
+        if self.method != "exact" and not solution.proven.all():
+            improve(program, solution, ~solution.proven, self.seed or 0)
         return solution
 
+    def _too_large(self, label: str) -> str:
+        """Return the message on a block that must be proven and is not."""
+        return (
+            f"the block of {label} is too large to prove its optimum within "
+            f"{self._most_steps:,} steps; method='auto' takes what it can get"
+        )
 
-def _unproven(program: Program, solution: Solution, steps: int) -> InputError:
-    """Return the error of a block that must be proven and is not."""
+
+def _unproven(program: Program, solution: Solution) -> int:
+    """Return the first variable of the first block that is not proven."""
     block = int(np.flatnonzero(~solution.proven)[0])
-    variable = int(np.flatnonzero(program.components == block)[0])
-    return InputError(
-        f"the block of {program.label(variable)} is too large to prove its optimum within "
-        f"{steps:,} steps; method='auto' takes what it can get",
-        argument="method",
-        head=int(program.variables.head[variable]),
-        query=int(program.variables.query[variable]),
-    )
+    return int(np.flatnonzero(program.components == block)[0])
+
+
+def _annealer() -> dimod.Sampler:
+    from dwave.samplers import SimulatedAnnealingSampler
+
+    return SimulatedAnnealingSampler()
