@@ -8,9 +8,9 @@ import sys
 from tests.conftest import ROOT
 
 
-def run(name: str) -> str:
+def run(name: str, *arguments: str) -> str:
     return subprocess.run(
-        [sys.executable, "-W", "error", str(ROOT / "examples" / name)],
+        [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments],
         check=True,
         capture_output=True,
         text=True,
@@ -27,11 +27,18 @@ def test_toy_selection() -> None:
 
 def test_key_value_cache() -> None:
     text = run("kv_cache.py")
-    assert text.count("keeps keys") == 3
-    ours, theirs = (
-        float(part.split()[-1]) for part in text.replace("(", ",").splitlines()[-1].split(",")[:2]
-    )
-    assert ours < theirs
+    assert text.count("keeps keys [0, ") == 3
+    errors = dict(part.split() for part in text.splitlines()[-1].split(": ")[1].split(", "))
+    assert float(errors.pop("chosen")) < min(map(float, errors.values()))
+    assert len(errors) == 4
+
+
+def test_a_fixed_multiplier_beside_a_certified_weight() -> None:
+    row = run("fixed_multiplier.py", "60", "30").splitlines()[-1]
+    weight, share, fixed, certified, *exchanged = map(float, row.split()[2:])
+    assert weight < 10 / 50
+    assert fixed < share + 0.1 < certified
+    assert exchanged == [1.0, 1.0]
 
 
 def test_transformer() -> None:

@@ -140,11 +140,12 @@ def _start(compiled: Compilation) -> Bools:
 def _restarted(compiled: Compilation, best: Bools) -> Compilation:
     """Return the compilation with the error of another selection to be bettered."""
     recipe = compiled.recipe
-    start = Renormalised(start=best)
-    objectives = tuple(
-        dataclasses.replace(o, start=start.start) if isinstance(o, Renormalised) else o
-        for o in recipe.objectives
-    )
+    # Once for all heads of an objective: the keys of a start are checked one by one.
+    again = {
+        o: dataclasses.replace(o, start=best) if isinstance(o, Renormalised) else o
+        for o in dict.fromkeys(recipe.objectives)
+    }
+    objectives = tuple(again[o] for o in recipe.objectives)
     recipe = dataclasses.replace(recipe, objectives=objectives)
     return lower(recipe, compiled.attention, compiled.structures)
 
