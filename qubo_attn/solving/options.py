@@ -1,4 +1,4 @@
-"""Blocks of a program that are one row of options: see `qubo_attn.kernels.searching`."""
+"""Blocks of a program that are rows of options: see `qubo_attn.kernels.searching`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Ints, Longs, csr_rows, pointers, segment_ids
+from qubo_attn.common.arrays import Bools, Floats, Ints, Longs, csr_rows, pointers, segment_ids
 from qubo_attn.ir.blocks import without_gates
 from qubo_attn.ir.columns import Constraints, Kind, Sense
 from qubo_attn.ir.program import Program
 
 # Options and weight of a row beyond which its tables alone are large.
-_MOST_OPTIONS, _MOST_WEIGHT = 256, 1024
+_MOST_OPTIONS, _MOST_WEIGHT = 256, 4096
 
 
 class OptionBlocks(NamedTuple):
@@ -41,10 +41,12 @@ class OptionBlocks(NamedTuple):
 
 
 def option_blocks(program: Program) -> OptionBlocks:
-    """Return the blocks of a program that are one row of options each.
+    """Return the blocks of a program whose keys are one row of options each.
 
-    Such a block has one constraint besides its gates, or none: a sum of all variables that are
-    behind no gate, with whole coefficients. A bit opens the gate of one level at most.
+    Besides gates such a block has no constraint, or one, or several that have to hold exactly; each
+    is a sum of variables that are behind no gate, with whole coefficients, and every such variable
+    of the block is in one. A bit opens the gate of one level at most. Several sums are one number
+    in digits: weights are so far apart that no sum carries into the next.
 
     Args:
         program: before its constraints are priced.
@@ -55,22 +57,42 @@ def option_blocks(program: Program) -> OptionBlocks:
     held, fit = _levels(program)
     behind = np.zeros(len(program), bool)
     behind[held[held >= 0]] = True
+    uses = np.bincount(c.var, minlength=len(program))
+    fit &= (uses <= 1) & ~(behind & (uses > 0))
     items = np.bincount(block[~behind], minlength=count)
     size = np.bincount(
         block[~behind], np.where(held >= 0, upper[held] + 1, upper)[~behind], minlength=count
     )
+    digit = _digits(c, owner, upper)
+    sums, listed = np.bincount(owner, minlength=count), np.bincount(owner[c.row], minlength=count)
+    total = np.where(sums > 0, np.bincount(owner, digit * c.rhs, count), items)
     good = (np.bincount(block, ~fit, count) == 0) & (size <= _MOST_OPTIONS)
-    good &= np.bincount(owner, minlength=count) <= 1
-    good &= np.bincount(owner, ~_plain(c, items[owner], behind), count) == 0
-    unit = np.zeros(len(program), np.int64)
-    unit[c.var] = c.coef.clip(0, _MOST_WEIGHT)
-    total, equal = items.astype(np.int64), np.zeros(count, bool)
-    total[owner] = c.rhs.clip(0, _MOST_WEIGHT)
+    good &= (listed == items) | (sums == 0)
+    good &= np.bincount(owner, ~_plain(c), count) == 0
+    good &= (sums <= 1) | (np.bincount(owner, c.sense != Sense.EQ, count) == 0)
+    good &= (total <= _MOST_WEIGHT) | (sums == 0)
+    equal = np.zeros(count, bool)
     equal[owner] = c.sense == Sense.EQ
+    unit = np.zeros(len(program), np.int64)
+    unit[c.var] = (digit[c.row] * c.coef).clip(0, _MOST_WEIGHT + 1)
+    total = np.where(good, total, 0).astype(np.int64)
     chosen = np.flatnonzero(good)
     var = np.flatnonzero(good[block] & ~behind)
     var = var[np.argsort(block[var], kind="stable")]
     return OptionBlocks(chosen, _rows(var, held, upper, unit, (block, chosen, total, equal)))
+
+
+def _digits(c: Constraints, owner: Longs, upper: Ints) -> Floats:
+    """Return what one of each constraint's sum weighs among those of its block."""
+    digit, order = np.ones(len(c)), np.argsort(owner, kind="stable")
+    reach = 1.0 + np.bincount(c.row, np.abs(c.coef) * upper[c.var], len(c))
+    before, after = order[:-1], order[1:]
+    joined = owner[before] == owner[after]
+    # A block of more sums than that weighs too much, whatever they are.
+    for _ in range(int(np.log2(_MOST_WEIGHT)) + 1 if joined.any() else 0):
+        raised = np.minimum(digit[before] * reach[before], 2.0 * _MOST_WEIGHT)
+        digit[after[joined]] = raised[joined]
+    return digit
 
 
 def _levels(program: Program) -> tuple[Longs, Bools]:
@@ -99,12 +121,11 @@ def _levels(program: Program) -> tuple[Longs, Bools]:
     return held, fit
 
 
-def _plain(c: Constraints, items: Longs, behind: Bools) -> Bools:
-    """Return which constraints sum up all of a block's items, each a whole number of times."""
+def _plain(c: Constraints) -> Bools:
+    """Return which constraints sum up each of their variables a whole number of times."""
     good = np.bincount(c.row, (c.coef < 1) | (c.coef != np.rint(c.coef)), len(c)) == 0
-    good &= np.bincount(c.row, behind[c.var] | (c.coef > _MOST_WEIGHT), len(c)) == 0
-    good &= (c.rhs == np.rint(c.rhs)) & (c.rhs >= 0) & (c.rhs <= _MOST_WEIGHT)
-    return np.asarray(good & (np.diff(c.ptr) == items))
+    good &= np.bincount(c.row, c.coef > _MOST_WEIGHT, len(c)) == 0
+    return np.asarray(good & (c.rhs == np.rint(c.rhs)) & (c.rhs >= 0) & (c.rhs <= _MOST_WEIGHT))
 
 
 def _rows(
