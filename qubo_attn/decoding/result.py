@@ -123,6 +123,14 @@ class AttentionResult:
     rounds: Rounds | None = None
 
     @property
+    def carried(self) -> Floats | None:
+        """What this batch and those before it leave to carried backgrounds, shape (H, d + 1).
+
+        None where nothing is carried. `qubo_attn.compile` and the torch layers take it.
+        """
+        return None if self.behind is None else self.behind.compiled.carried
+
+    @property
     def feasible_share(self) -> float:
         """Share of rows that are feasible as sampled; 1 where there is no row."""
         return float(self.feasible.mean()) if self.feasible.size else 1.0

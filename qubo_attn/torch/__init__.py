@@ -18,7 +18,8 @@ except ImportError as error:
         "annealed attention as a layer needs torch: pip install qubo-attn[torch]", extra="torch"
     ) from error
 
-from qubo_attn.torch.annealing import Annealing, Drawn
+from qubo_attn.torch.annealing import Annealing
+from qubo_attn.torch.drawn import Drawn
 from qubo_attn.torch.functional import annealed_attention
 from qubo_attn.torch.interface import register
 from qubo_attn.torch.layer_report import LayerReport, ModelReport

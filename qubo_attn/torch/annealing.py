@@ -14,7 +14,7 @@ import numpy as np
 
 from qubo_attn.backend.sample import SWEEPS
 from qubo_attn.backend.sampler_options import check_options, check_seed
-from qubo_attn.common.arrays import Bytes, Floats
+from qubo_attn.common.arrays import Floats
 from qubo_attn.common.checks import flag, number, one_of, shown
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.compilation.lower import lower
@@ -24,7 +24,6 @@ from qubo_attn.compilation.structures import Structures
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.compiler import prepare
 from qubo_attn.decoding.decoders import check_decoder
-from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.decoding.solve import local_solver, method_of
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
@@ -36,6 +35,7 @@ from qubo_attn.jobs.memory import sample_all
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import TieVariables
 from qubo_attn.solving.local import LocalSolver
+from qubo_attn.torch.drawn import Drawn
 from qubo_attn.torch.reads import reads_of
 from qubo_attn.torch.sequences import (
     LayerHeads,
@@ -54,24 +54,6 @@ FORWARD = ("hard", "soft")
 BACKWARD = ("straight-through", "exact", "energy")
 # Options that are handed on to `qubo_attn.compile` as they are.
 _COMPILE_OPTIONS = ("select", "objective", "slots", "target", "cache")
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """What a batch of rows drew.
-
-    Attributes:
-        result: as `CompiledAttention.solve` returns it; heads are those of all sequences, one
-            sequence after another.
-        weights: float64, shape (H, Q, K): what the layer weighs keys with.
-        reads: uint8, shape (reads, H, Q, K): selections; None for ``forward="hard"``.
-        share: float64, shape (reads, H, Q): what each read counts in each row; None likewise.
-    """
-
-    result: AttentionResult
-    weights: Floats
-    reads: Bytes | None = None
-    share: Floats | None = None
 
 
 @named_fields
@@ -231,6 +213,7 @@ class Annealing:
         keys: Floats | None = None,
         *,
         heads: LayerHeads | None = None,
+        carried: Floats | None = None,
     ) -> CompiledAttention:
         """Return the compiled rows; nothing is embedded where their structure was met before.
 
@@ -239,6 +222,7 @@ class Annealing:
                 another.
             values, keys: vectors, shape (H, K, d).
             heads: those of one sequence; all are of one sequence when None.
+            carried: what earlier calls leave to carried backgrounds, see `qubo_attn.compile`.
 
         Raises:
             InputError: an argument does not fit the options, such as an objective without keys.
@@ -253,7 +237,12 @@ class Annealing:
         sequences = len(scores) // layer.number
         projection = projection_of(layer.projection, layer.number, sequences)
         attention = Attention.check(
-            scores, len(scores), values=values, keys=keys, output_projection=projection
+            scores,
+            len(scores),
+            values=values,
+            keys=keys,
+            output_projection=projection,
+            carried=carried,
         )
         tie, each = tie_of(self.tie, layer), layer.number // named
         steps = one.passes if tie is None else (tie, *one.passes)
@@ -281,29 +270,32 @@ class Annealing:
         *,
         seed: int | None = None,
         heads: LayerHeads | None = None,
+        carried: Floats | None = None,
     ) -> Drawn:
         """Compile, sample or solve, and decode rows.
 
         Args:
-            scores, values, keys, heads: see `compiled`.
+            scores, values, keys, heads, carried: see `compiled`.
             seed: of the sampler; that of the options when None.
 
         Raises:
             InputError, EmbeddingError: see `compiled`.
         """
-        compiled = self.compiled(scores, values, keys, heads=heads)
+        compiled = self.compiled(scores, values, keys, heads=heads, carried=carried)
         seed = self.seed if seed is None else seed
         options = self._sampler_options()
         if self.forward == "hard":
             sampler = "anneal" if self.sampler is None else self.sampler
             result = compiled.solve(sampler, seed=seed, decoder=self.decoder, **options)  # type: ignore[arg-type]
-            return Drawn(result, result.weights)
+            return Drawn.of(compiled, result, result.weights)
         samplesets = sample_all(compiled.submissions, self.sampler, seed, options)
         result = compiled.decode(samplesets, "renormalise")
         reads, share = reads_of(compiled, samplesets, result)
         marginal = np.einsum("rhq,rhqk->hqk", share / share.sum(axis=0), reads)
         total = marginal.sum(axis=-1, keepdims=True)
-        return Drawn(result, marginal / np.where(total > 0, total, 1.0), reads, share)
+        return Drawn.of(
+            compiled, result, marginal / np.where(total > 0, total, 1.0), (reads, share)
+        )
 
     def _sampler_options(self) -> dict[str, object]:
         options = dict(self.sampler_options or {})

@@ -17,7 +17,8 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.hidden import floor_of, hidden_keys
 from qubo_attn.frontend.objectives import objective_named
 from qubo_attn.frontend.vectors import read_owners
-from qubo_attn.torch.annealing import Annealing, Drawn
+from qubo_attn.torch.annealing import Annealing
+from qubo_attn.torch.drawn import Drawn
 from qubo_attn.torch.sequences import LayerHeads
 from qubo_attn.torch.weights import (
     boltzmann_weights,
@@ -57,6 +58,7 @@ def annealed_attention(
     keys: Tensor | None = None,
     kv_head: Sequence[int] | None = None,
     output_projection: Tensor | None = None,
+    carried: Floats | None = None,
     dropout_p: float = 0.0,
 ) -> Attended:
     """Select keys by annealing and return the attention over them.
@@ -77,6 +79,8 @@ def annealed_attention(
             with fewer heads: ``[0, 0, 0, 1, 1, 1]``. Ties by key/value head need it.
         output_projection: W_O, shape (model, heads * d) or (heads, d, model): errors are then
             measured behind it. It gets no gradient from here.
+        carried: what earlier calls leave to carried backgrounds: their ``result.carried``. It is a
+            constant to gradients, as all backgrounds but the mean are.
         dropout_p: chance that a weight is dropped, the rest scaled up.
 
     Returns:
@@ -113,14 +117,14 @@ def annealed_attention(
     seed = int(torch.randint(2**30, ()).item()) if how.seed is None else how.seed
     rows = None if keys is None else _rows("keys", keys)
     columns = _rows("scores", scores), _rows("values", values), rows
-    drawn = how.draw(*columns, seed=seed, heads=heads)
+    drawn = how.draw(*columns, seed=seed, heads=heads, carried=carried)
     weights = AnnealedWeights.apply(scores, values.detach(), how, drawn)
     left = 1.0 - weights.sum(-1, keepdim=True)
     if dropout_p > 0.0:
         weights = torch.nn.functional.dropout(weights, dropout_p)
     context = _product(weights, values)
     if drawn.result.background is not None:
-        context = context + left * _like(context, drawn.result.background, context.dtype)
+        context = context + left * _vectors_like(context, drawn.result.background)
     return Attended(context, weights, drawn.result)
 
 
@@ -162,7 +166,11 @@ def _differentiable(scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn
     """Return what stands for the weights when a gradient is asked for."""
     if how.backward == "straight-through":
         return softmax_weights(scores)
-    objective = objective_named(how.objective)
+    objective, background = objective_named(how.objective), None
+    if drawn.values is not None:
+        values = _vectors_like(scores, drawn.values)
+    if drawn.background is not None:
+        background = _vectors_like(scores, drawn.background)
     if how.forward == "soft" and how.backward == "exact":
         assert drawn.reads is not None
         assert drawn.share is not None
@@ -173,12 +181,15 @@ def _differentiable(scores: Tensor, values: Tensor, how: Annealing, drawn: Drawn
             objective,
             temperature=how.temperature,
             values=values,
+            background=background,
         )
     if how.backward == "exact":
         selected = _like(scores, drawn.result.selected, torch.bool)
-        return selected_weights(scores, selected, how.decoding)
+        bare = drawn.result.background is not None
+        return selected_weights(scores, selected, how.decoding, background=bare)
     amounts = drawn.weights if how.forward == "soft" else drawn.result.selected
-    return -score_energies(scores, _like(scores, amounts, scores.dtype), objective, values)
+    kept = _like(scores, amounts, scores.dtype)
+    return -score_energies(scores, kept, objective, values, background)
 
 
 def _rows(name: str, tensor: Tensor) -> Floats:
@@ -212,6 +223,12 @@ def _like(scores: Tensor, array: Array, dtype: Any, extra: int = 0) -> Tensor:
     """Return an array of rows in the shape of ``scores``, after ``extra`` axes of its own."""
     tensor = torch.from_numpy(np.ascontiguousarray(array))
     return tensor.reshape(*array.shape[:extra], *scores.shape).to(scores.device, dtype)
+
+
+def _vectors_like(scores: Tensor, vectors: Floats) -> Tensor:
+    """Return vectors of shape (H, n, d) with the axes of scores before the last two."""
+    tensor = torch.tensor(vectors)
+    return tensor.reshape(*scores.shape[:-2], *vectors.shape[1:]).to(scores.device, scores.dtype)
 
 
 def _heads(

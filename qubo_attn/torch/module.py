@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from qubo_attn.common.arrays import Floats
 from qubo_attn.common.checks import instance, whole
 from qubo_attn.common.keywords import check_names, names_of
 from qubo_attn.common.tensors import check_tensor
@@ -50,6 +51,8 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
     Attributes:
         annealing: those options, and what was compiled with them.
         result: of the last call, as `Attended.result`; None before the first.
+        carried: what earlier calls leave to carried backgrounds, None at first. To hand it on, set
+            it to ``layer.result.carried``.
 
     Raises:
         InputError: options that do not go together, and from ``forward`` masks and inputs that do
@@ -103,6 +106,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         )
         self.annealing = Annealing(**options)
         self.result: AttentionResult | None = None
+        self.carried: Floats | None = None
 
     @classmethod
     def from_attention(
@@ -153,7 +157,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
         self._qkv_same_embed_dim = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state | {"result": None})
+        super().__setstate__(state | {"result": None, "carried": None})
 
     def forward(
         self,
@@ -222,6 +226,7 @@ class AnnealedAttention(nn.MultiheadAttention):  # type: ignore[misc]
             self.annealing,
             keys=k,
             output_projection=self.out_proj.weight if self.annealing.projects else None,
+            carried=self.carried,
             dropout_p=self.dropout if self.training else 0.0,
         )
         context = self.out_proj(context.transpose(1, 2).reshape(batch, queries, self.embed_dim))

@@ -33,7 +33,13 @@ def softmax_weights(scores: Tensor) -> Tensor:
     return torch.softmax(scores.masked_fill(blind, 0.0), -1).masked_fill(blind, 0.0)
 
 
-def selected_weights(scores: Tensor, selected: Tensor, decoder: str = "renormalise") -> Tensor:
+def selected_weights(
+    scores: Tensor,
+    selected: Tensor,
+    decoder: str = "renormalise",
+    *,
+    background: bool = False,
+) -> Tensor:
     """Return the weights of selected keys, at a fixed selection.
 
     Args:
@@ -41,6 +47,7 @@ def selected_weights(scores: Tensor, selected: Tensor, decoder: str = "renormali
         selected: bool, shape (..., Q, K).
         decoder: ``"renormalise"`` (softmax over the selected keys) or ``"residual"`` (softmax
             weights of the selected keys, what is left shared by all visible ones).
+        background: whether ``"residual"`` leaves the rest to a background other than the mean.
 
     Raises:
         InputError: the decoder is no function of scores and a selection.
@@ -59,12 +66,18 @@ def selected_weights(scores: Tensor, selected: Tensor, decoder: str = "renormali
         )
     visible = scores > -torch.inf
     chosen = softmax_weights(scores).masked_fill(~selected, 0.0)
+    if background:
+        return chosen
     size = visible.sum(-1, keepdim=True).clamp(min=1)
     return chosen + visible * (1.0 - chosen.sum(-1, keepdim=True)) / size
 
 
 def score_energies(
-    scores: Tensor, selected: Tensor, objective: Objective, values: Tensor | None = None
+    scores: Tensor,
+    selected: Tensor,
+    objective: Objective,
+    values: Tensor | None = None,
+    background: Tensor | None = None,
 ) -> Tensor:
     """Return what each key adds to its row's energy, at a fixed selection.
 
@@ -78,6 +91,7 @@ def score_energies(
             over reads.
         objective: ``hard``, ``boltzmann``, ``redundancy``, ``selection`` or ``output``.
         values: shape (..., K, d), for ``output``.
+        background: of ``output``, shape (..., Q, d); the mean value when None.
 
     Returns:
         Shape of ``selected``.
@@ -103,7 +117,9 @@ def score_energies(
         return (objective.alpha - finite) * z + objective.alpha * scored * others
     if isinstance(objective, Output) and values is not None:
         weights, visible = softmax_weights(scores), scores > -torch.inf
-        mean = (visible.to(scores.dtype) @ values) / visible.sum(-1, keepdim=True).clamp(min=1)
+        mean = background
+        if mean is None:
+            mean = (visible.to(scores.dtype) @ values) / visible.sum(-1, keepdim=True).clamp(min=1)
         # w_i = p_i (v_i - vbar) only ever meets a sum over keys, so no (Q, K, d) array is made.
         full_sum = weights @ values - mean * weights.sum(-1, keepdim=True)
         chosen = weights * z
@@ -136,6 +152,7 @@ def boltzmann_weights(
     *,
     temperature: float = 1.0,
     values: Tensor | None = None,
+    background: Tensor | None = None,
     sampled_at: Tensor | None = None,
 ) -> Tensor:
     """Return the marginals of sampled selections, over their sum.
@@ -150,7 +167,7 @@ def boltzmann_weights(
         share: what each read counts in each row, not negative, shape (reads, ..., Q).
         objective: see `score_energies`.
         temperature: T of the sampler, in units of the energy (logits, but for ``output``).
-        values: see `score_energies`.
+        values, background: see `score_energies`.
         sampled_at: the scores at which the reads were sampled; ``scores`` when None.
 
     Returns:
@@ -162,9 +179,10 @@ def boltzmann_weights(
         >>> boltzmann_weights(torch.zeros(1, 2), reads, torch.ones(2, 1), Hard())
         tensor([[0.5000, 0.5000]])
     """
-    energy = score_energies(scores, reads, objective, values).sum(-1)
+    given = objective, values, background
+    energy = score_energies(scores, reads, *given).sum(-1)
     at = (scores if sampled_at is None else sampled_at).detach()
-    before = score_energies(at, reads, objective, values).sum(-1).detach()
+    before = score_energies(at, reads, *given).sum(-1).detach()
     chance = torch.softmax(share.log() - (energy - before) / temperature, 0)
     marginal = (chance.unsqueeze(-1) * reads.to(scores.dtype)).sum(0)
     total = marginal.sum(-1, keepdim=True)
