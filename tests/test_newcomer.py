@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,10 @@ def test_the_path_of_a_newcomer(tmp_path: Path) -> None:
     assert "360 all, 0 empty, 0 capped, 360 submitted" in told
     assert "mean relative output error, top-k residual" in told
     assert "later batches per second" in told
+    # The section "In a Hugging Face model": both layers, 4 heads of 32 queries, all proven.
+    for layer in range(2):
+        row = rf"model\.layers\.{layer}\.self_attn +1 +128 +100\.00% +100\.00%"
+        assert re.search(row, told), told
     with np.load(newcomer.clone / "selected.npz") as result:
         assert result["selected"].shape == (4, 20, 20)
         assert (result["selected"].sum(axis=2) == 4).all()

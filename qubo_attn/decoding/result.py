@@ -18,6 +18,7 @@ from qubo_attn.decoding.output_error import relative_errors as relative_errors
 from qubo_attn.decoding.output_error import selection_errors as selection_errors
 from qubo_attn.decoding.proven import ReadQuality as ReadQuality
 from qubo_attn.decoding.proven import Rounds
+from qubo_attn.decoding.stock_kernels import StockKernels
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
 
@@ -66,7 +67,7 @@ class MachineUse:
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionResult:
+class AttentionResult(StockKernels):
     """Attention as solved here, or as sampled.
 
     Attributes:

@@ -205,7 +205,8 @@ def _places(model: nn.Module) -> dict[str, Place]:
     if not places:
         raise InputError(
             f"{type(model).__name__} holds no torch.nn.MultiheadAttention, and no attention that "
-            "goes through transformers' attention interface (ALL_ATTENTION_FUNCTIONS)",
+            "goes through transformers' attention interface (ALL_ATTENTION_FUNCTIONS); newer "
+            "releases of transformers have more models there",
             argument="model",
         )
     order = [name for name, _ in model.named_modules(remove_duplicate=False) if name in places]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,9 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "albert": ("AlbertForMaskedLM", "AlbertConfig", WORDS | {"embedding_size": 8}),
     "vit": ("ViTForImageClassification", "ViTConfig", WORDS | PIXELS),
 }
+if int(transformers.__version__.split(".")[0]) < 5:
+    # Their attention goes through the interface since 5.0.
+    del KINDS["bert"], KINDS["albert"]
 PADDING = {
     "none": None,
     "left": torch.tensor([[0, 0, 1, 1, 1, 1, 1], [1] * 7]),
@@ -221,12 +225,9 @@ def test_a_cache_changes_nothing() -> None:
 
 
 def test_padding_changes_no_logit() -> None:
-    for kind, side in (
-        ("llama", "left"),
-        ("llama", "right"),
-        ("bert", "right"),
-        ("albert", "left"),
-    ):
+    for kind, side in product(KINDS, ("left", "right")):
+        if kind == "vit":
+            continue  # an image has none
         model, given = model_of(kind, "sdpa"), inputs_of(kind, side)
         other = given | {"input_ids": given["input_ids"].clone()}
         other["input_ids"][given["attention_mask"] == 0] = 3
@@ -267,7 +268,7 @@ def test_uses_end_in_any_order(order: tuple[int, ...]) -> None:
 
 
 def test_an_exception_inside_puts_the_model_back() -> None:
-    model, given = model_of("bert"), inputs_of("bert")
+    model, given = model_of("llama"), inputs_of("llama")
     own = logits(model, given)
     with pytest.raises(RuntimeError, match="mine"), use_annealed_attention(model, FEW):
         raise RuntimeError("mine")
@@ -439,7 +440,7 @@ def test_options_serve_models(how: dict[str, Any]) -> None:
 
 
 def test_the_objective_layer_takes_the_models_output_projection() -> None:
-    for kind in ("llama", "bert", "albert", "vit"):
+    for kind in KINDS:
         model = model_of(kind, num_hidden_layers=1)
         given = {name: tensor[:1] for name, tensor in inputs_of(kind).items()}
         errors = []
