@@ -258,7 +258,7 @@ def measure(
     place = place[head, query]
     for name in ("feasible", "optimum"):
         columns[f"predicted_{name}"] = getattr(precision, name)[place].tolist()
-    models = {"ours": [part.embedded_bqm for part in compiled.submissions]}
+    models = {"ours": [part.programmed_bqm for part in compiled.submissions]}
     margins = {"ours": gaps(rows, *prices(compiled)) / precision.temperature[place]}
     for name, by_row in (("ocean", False), ("ocean_rows", True)) if not options.ours else ():
         models[name], scales = ocean(compiled, by_row=by_row)

@@ -4,8 +4,8 @@ A read is taken to come about in two steps. Bits whose chains have several qubit
 a chain turns over a barrier of twice its strength, which takes too long below `FREEZE` times the
 strength, in units of a field. They follow Boltzmann's law of the logical model at that temperature,
 or at the machine's where it is hotter. Bits of one qubit then settle beside them by the same law at
-the machine's own temperature. Errors of coefficients, broken chains and what the
-background susceptibility leaks are not in these chances; they stand beside the temperature.
+the machine's own temperature. Errors of coefficients, broken chains and what is left of the
+background susceptibility are not in these chances; they stand beside the temperature.
 
 The sums are exact for blocks of up to `EXACT` bits; for others they go over one good state and all
 states one step from it (one bit changed, or a one exchanged for a zero).
@@ -55,7 +55,10 @@ class Precision:
         temperature: float64, the machine's temperature in units of the row's objective.
         error: float64, standard deviation of what errors do to a key's coefficient, likewise.
         leak: float64, root mean square of what the background susceptibility adds to a key's
-            coefficient by leaking fields over couplings, likewise; nothing takes it off.
+            coefficient by leaking fields over couplings, likewise; `solve` and `submit` subtract it
+            from what they program.
+        left: float64, what is left of that, likewise: fields at the end of their range make up for
+            none of it.
 
     Example:
         >>> import numpy as np, qubo_attn as qa
@@ -74,6 +77,7 @@ class Precision:
     temperature: Floats
     error: Floats
     leak: Floats
+    left: Floats
 
     def reads_for(self, chance: float) -> Longs:
         """Return how many reads show each row's optimum with some chance.
@@ -124,8 +128,10 @@ def precision(
     lengths = np.bincount(component, placement.chain_lengths, count) / sizes
     # A key's coefficient is twice a spin's field; a chain adds up the errors of its qubits.
     error = 2.0 * target.errors.field * np.sqrt(lengths) * values.scale
-    leaks = target.susceptibility * values.wiring.leaks(*values.physical)
-    leak = 2.0 * np.sqrt(np.bincount(component, leaks**2, count) / sizes) * values.scale
+    leak, left = (
+        2.0 * np.sqrt(np.bincount(component, fields**2, count) / sizes) * values.scale
+        for fields in values.wiring.leaks(*values.physical)
+    )
     return Precision(
         placement.submission[first],
         program.variables.head[first].astype(np.int64),
@@ -135,6 +141,7 @@ def precision(
         unit,
         error,
         leak,
+        left,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qubo_attn.backend.background import programmed
 from qubo_attn.backend.bqm import logical_model, physical_model
 from qubo_attn.backend.chain_strength import bounds
 from qubo_attn.backend.model import Physical, Vectors
@@ -98,8 +99,6 @@ class Submission(Sealed):
         """A copy of the logical model, labelled by program variable ids."""
         return self._bqm.copy()
 
-    # -- the physical model --------------------------------------------------------------------
-
     @property
     def embedding(self) -> dict[int, tuple[Hashable, ...]]:
         """The qubits of each variable's chain, by the machine's own labels; empty without one."""
@@ -132,6 +131,11 @@ class Submission(Sealed):
         return self._embedded_bqm.copy()
 
     @property
+    def programmed_bqm(self) -> dimod.BinaryQuadraticModel:
+        """What `solve` and `submit` send: `embedded_bqm` less what the background adds."""
+        return physical_model(programmed(self._placed()), self.embedded_offset)
+
+    @property
     def embedded_offset(self) -> float:
         """The constant of `embedded_bqm`: the couplings of intact chains are taken back."""
         return self.offset + self._placed().chain_offset
@@ -160,14 +164,11 @@ class Submission(Sealed):
             return 1.0
         return range_use(physical.target, physical.qubit, physical.h, physical.coupler, physical.j)
 
-    # -- out -----------------------------------------------------------------------------------
-
     def wire(self, solver: SolverOrder | object = None) -> WireData:
-        """Return the model as a solver's client sends it.
+        """Return `embedded_bqm` as a solver's client sends it; `CompiledAttention.wires` does all.
 
-        The bytes are those of ``dwave.cloud.coders.encode_problem_as_qp`` for `embedded_bqm`;
-        they go into the ``data`` of a problem submission. `CompiledAttention.wires` does all
-        submissions at once.
+        The bytes are those of ``dwave.cloud.coders.encode_problem_as_qp``; they go into the
+        ``data`` of a problem submission.
 
         Args:
             solver: what lists qubits and couplers, for example a ``DWaveSampler``, or a
@@ -245,9 +246,7 @@ class Submission(Sealed):
         """Return an error for everything for which a machine would turn the submission down.
 
         Args:
-            target: as for `validate`.
-            reads: as for `validate`.
-            **options: as for `validate`.
+            target, reads, **options: as for `validate`.
 
         Returns:
             Errors with ``code``, ``submission`` and, where it has them, ``qubit``, ``coupler``,

@@ -23,6 +23,7 @@ from qubo_attn.common.arrays import (
 )
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.machine.background import ROUNDS
 from qubo_attn.machine.ranges import shares
 
 
@@ -180,20 +181,34 @@ class Wiring:
         )
         return bounds
 
-    def leaks(self, fields: Floats, couplings: Floats) -> Floats:
-        """Return what a background susceptibility of one adds to the field of each variable.
+    def leaks(self, fields: Floats, couplings: Floats) -> tuple[Floats, Floats]:
+        """Return what the background susceptibility adds to the field of each variable.
 
-        A qubit gets ``J h`` over each of its couplings, h the field at the other end, those within
-        chains included; a chain adds up what its qubits get.
+        A qubit gets ``chi J h`` over each of its couplings, h the field at the other end, those
+        within chains included; a chain adds up what its qubits get.
 
         Args:
             fields, couplings: float64, physical, of all submissions, in hardware units.
+
+        Returns:
+            What it would add, and what is left of that once programmed fields make up for it
+            within their range (`qubo_attn.machine.background`).
         """
-        u, v = self._ends.T
-        total = np.bincount(u, couplings * fields[v], len(fields))
-        total = total + np.bincount(v, couplings * fields[u], len(fields))
-        count = len(self.placement.component)
-        return np.asarray(np.bincount(self.plan.field_of, total, count), np.float64)
+        (u, v), target = self._ends.T, self.placement.target
+        low, high = target.limits.h
+
+        def leaked(sent: Floats) -> Floats:
+            total = np.bincount(u, couplings * sent[v], len(sent))
+            total += np.bincount(v, couplings * sent[u], len(sent))
+            return np.asarray(target.susceptibility * total)
+
+        sent, count = fields, len(self.placement.component)
+        for _ in range(ROUNDS):
+            sent = np.clip(fields - leaked(sent), low, high)
+        before, after = leaked(fields), sent + leaked(sent) - fields
+        of = self.plan.field_of
+        sums = (np.bincount(of, part, count) for part in (before, after))
+        return np.asarray(next(sums), np.float64), np.asarray(next(sums), np.float64)
 
     def range_shares(self, fields: Floats, couplings: Floats) -> Floats:
         """Return the largest share of any range that each component's coefficients use.

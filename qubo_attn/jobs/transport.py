@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from qubo_attn.backend.gauges import turned
+from qubo_attn.backend.background import programmed
 from qubo_attn.backend.model import Physical
 from qubo_attn.backend.submission import Submission
 from qubo_attn.common.arrays import Array, Floats, Longs
@@ -118,10 +118,10 @@ class Request:
 
     @cached_property
     def physical(self) -> Physical:
-        """What a machine is programmed with, turned by the gauge; the constant is `offset`."""
+        """What a machine is programmed with, see `programmed`; the constant is `offset`."""
         physical = self.submission.physical
         assert physical is not None
-        return physical if self.sign is None else turned(physical, self.sign)
+        return programmed(physical, self.sign)
 
     @property
     def offset(self) -> float:

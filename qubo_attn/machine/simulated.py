@@ -16,6 +16,7 @@ import numpy as np
 from qubo_attn.common.arrays import Floats, Longs, first_place
 from qubo_attn.common.checks import number, whole
 from qubo_attn.errors import InputError, SubmissionError, TargetError
+from qubo_attn.machine.background import susceptible
 from qubo_attn.machine.ranges import ROUNDING, coupling_totals, outside
 from qubo_attn.machine.target import Target
 
@@ -278,29 +279,3 @@ def _check_range(
             found=float(values[p]),
             limits=limits,
         )
-
-
-def susceptible(
-    target: Target, fields: Floats, couplings: Floats, susceptibility: float
-) -> tuple[Floats, Floats]:
-    """Return what the background susceptibility adds to fields and couplings.
-
-    Fields get ``chi sum_j J_ij h_j`` in full; couplings get ``chi sum_k J_ik J_kj`` where a coupler
-    joins i and j, and what falls between qubits without a coupler is left out.
-
-    Args:
-        target: the machine.
-        fields, couplings: of all its qubits and couplers, in hardware units.
-        susceptibility: chi.
-    """
-    from scipy import sparse
-
-    size, (a, b) = len(target.qubits), target.couplers.T
-    used = np.flatnonzero(couplings)
-    ends = np.concatenate([a[used], b[used]]), np.concatenate([b[used], a[used]])
-    matrix = sparse.csr_array((np.tile(couplings[used], 2), ends), shape=(size, size))
-    graph = sparse.csr_array((np.ones(len(a)), (a, b)), shape=(size, size))
-    pairs = (matrix @ matrix).multiply(graph).tocsr()
-    between = np.asarray(pairs[a, b]).ravel() if len(a) else np.zeros(0)
-    leaks = np.asarray(matrix @ fields, np.float64)
-    return susceptibility * leaks, susceptibility * between

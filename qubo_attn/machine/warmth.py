@@ -66,7 +66,8 @@ class Warm:
         """Background susceptibility, stated as ``susceptibility``; -0.02 where it is not.
 
         A field h leaks ``chi J h`` over every coupling J; two couplings of one qubit add
-        ``chi J J'`` between their other ends.
+        ``chi J J'`` between their other ends. `solve` and `submit` subtract both from what they
+        program; state 0 where they shall not.
         """
         return self._figure("susceptibility", _SUSCEPTIBILITY)
 

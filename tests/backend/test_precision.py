@@ -9,7 +9,9 @@ import pytest
 from scipy import stats
 
 import qubo_attn as qa
-from qubo_attn.machine.simulated import susceptible
+from qubo_attn.backend.background import programmed
+from qubo_attn.backend.model import Physical
+from qubo_attn.machine.background import susceptible
 
 
 @pytest.fixture(scope="module")
@@ -149,23 +151,38 @@ def test_every_row_is_named_once(compiled: qa.CompiledAttention) -> None:
 
 
 def test_leaks_are_those_of_the_simulated_machine(compiled: qa.CompiledAttention) -> None:
-    """Fields that leak over couplings, chains included, per key of each row."""
+    """Fields that leak over couplings, chains included, per key of each row; and what is left."""
     table, target = compiled.precision(), compiled.recipe.target
     assert target is not None
-    squares = np.zeros(len(table.leak))
+    leak, left = np.zeros(len(table.leak)), np.zeros(len(table.leak))
     for part in compiled.submissions:
-        physical = part.physical
-        assert physical is not None
-        fields, couplings = np.zeros(len(target.qubits)), np.zeros(len(target.couplers))
-        fields[physical.qubit], couplings[physical.coupler] = physical.h, physical.j
-        leaks, _ = susceptible(target, fields, couplings, target.susceptibility)
-        of_chain = np.bincount(physical.chain_of[physical.chain_qubit], leaks[physical.chain_qubit])
+        intended, sent = part.physical, programmed(part.physical)
         component = compiled.placement.component[part.variables]
-        np.add.at(squares, component, of_chain**2)
-    sizes = np.bincount(compiled.placement.component)
-    wanted = 2 * np.sqrt(squares / sizes) * compiled.coefficients.scale
-    assert table.leak == pytest.approx(wanted)
+        h, more = fields_of(intended)
+        leak += of_rows(more, intended, component, len(leak))
+        actual = np.add(*fields_of(sent))
+        left += of_rows(actual - h, intended, component, len(left))
+    unit = 2 * compiled.coefficients.scale / np.sqrt(np.bincount(compiled.placement.component))
+    assert table.leak == pytest.approx(unit * np.sqrt(leak))
     assert (table.leak > 0).all()
+    # Couplings that are subtracted as well change it in the second order.
+    assert table.left == pytest.approx(unit * np.sqrt(left), abs=0.02 * table.leak.max())
+    assert (table.left < table.leak).all()
+
+
+def of_rows(fields: np.ndarray, physical: Physical, component: np.ndarray, rows: int) -> np.ndarray:
+    """Sum over the chains of each row of the square of what each adds up."""
+    qubits = physical.chain_qubit
+    squares = np.bincount(physical.chain_of[qubits], fields[qubits]) ** 2
+    return np.bincount(component, squares, rows)
+
+
+def fields_of(physical: Physical) -> tuple[np.ndarray, np.ndarray]:
+    """Fields of all qubits, and what the background adds to them."""
+    target = physical.target
+    fields, couplings = np.zeros(len(target.qubits)), np.zeros(len(target.couplers))
+    fields[physical.qubit], couplings[physical.coupler] = physical.h, physical.j
+    return fields, susceptible(target, fields, couplings, target.susceptibility)[0]
 
 
 def test_reads_for_a_chance(compiled: qa.CompiledAttention) -> None:

@@ -93,7 +93,7 @@ def test_machines_get_embedded_models(name: str) -> None:
         q for chain in part.embedding.values() for q in chain
     }
     if name in ("bare", "tracking", "truncate"):
-        assert machine.sent == [part.embedded_bqm]
+        assert machine.sent == [part.programmed_bqm]
 
 
 @pytest.mark.parametrize("name", THROUGH)
@@ -331,7 +331,7 @@ def test_models_that_are_handed_out_are_copies() -> None:
     scaling = Scaling(properties={"num_reads_range": [1, 10]})
     for _ in range(2):
         assert keys(compiled.solve(scaling, num_reads=25)) == BEST.tolist()
-    assert scaling.sent == [part.embedded_bqm] * 6  # three calls each time
+    assert scaling.sent == [part.programmed_bqm] * 6  # three calls each time
     np.testing.assert_array_equal(
         compiled.solve("anneal", seed=1).weights, fresh.solve("anneal", seed=1).weights
     )

@@ -79,18 +79,24 @@ def test_either_way(file: Path, machine: str, cache: qa.EmbeddingCache) -> None:
         planned = [call.microseconds for call in compiled.schedule(reads=8).calls]
         np.testing.assert_allclose(times, 2 * planned)
         order = qa.SolverOrder.of(compiled.recipe.target, sampler)
-        payloads = [
-            encode_problem_as_qp(
-                sampler.solver,
-                dict(part.embedded_bqm.linear),
-                dict(part.embedded_bqm.quadratic),
-                part.embedded_offset,
-                undirected_biases=True,
+        intended, sent = (
+            [
+                encode_problem_as_qp(
+                    sampler.solver,
+                    dict(model.linear),
+                    dict(model.quadratic),
+                    part.embedded_offset,
+                    undirected_biases=True,
+                )
+                for part, model in zip(compiled.submissions, models, strict=True)
+            ]
+            for models in (
+                [part.embedded_bqm for part in compiled.submissions],
+                [part.programmed_bqm for part in compiled.submissions],
             )
-            for part in compiled.submissions
-        ]
-        assert list(compiled.wires(order)) == payloads
-        _wires_are(api, WireTransport(sampler), compiled, payloads)
+        )
+        assert list(compiled.wires(order)) == intended
+        _wires_are(api, WireTransport(sampler), compiled, sent)
 
 
 def _wires_are(

@@ -57,7 +57,7 @@ def test_errors_are_the_machine_s_own(target: qa.Target) -> None:
 def test_susceptibility_leaks_fields_and_joins_neighbours() -> None:
     import networkx as nx
 
-    from qubo_attn.machine.simulated import susceptible
+    from qubo_attn.machine.background import susceptible
 
     target = qa.Target.from_graph(nx.Graph([(0, 1), (1, 2), (0, 2)]))
     fields, couplings = np.array([1.0, 0.0, 0.0]), np.zeros(3)
