@@ -8,11 +8,11 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats, Ints, Longs
 from qubo_attn.common.frozen import Portable
-from qubo_attn.ir.quadratic import Quadratic, Terms
+from qubo_attn.ir.quadratic import Couplers, Quadratic, Terms
 
 
 @dataclass(frozen=True, eq=False)
-class _Joined(Portable):
+class _Joined(Couplers, Portable):
     """The couplers of several forms.
 
     Attributes:
@@ -54,6 +54,24 @@ class _Joined(Portable):
         i, j, bias = (np.concatenate(each) for each in zip(*columns, strict=True))
         order = np.lexsort((j, i))
         return i[order].astype(np.int32), j[order].astype(np.int32), bias[order]
+
+    def merged(self, source: Longs, n: int) -> Couplers | None:
+        """Return the couplers of variables that have become equal; see `Couplers`.
+
+        None where variables of different forms become one.
+        """
+        forms, places, seen = [], [], np.zeros(n, np.int64)
+        for form, place in zip(self.forms, self.places, strict=True):
+            var, own = np.unique(source[place], return_inverse=True)
+            if isinstance(form.couplers, Terms):
+                return None
+            couplers = form.couplers.merged(own, len(var))
+            if couplers is None:
+                return None
+            forms.append(Quadratic(0.0, np.zeros(len(var)), couplers=couplers))
+            places.append(var)
+            seen[var] += 1
+        return _Joined(tuple(forms), tuple(places)) if (seen <= 1).all() else None
 
 
 def joined(forms: tuple[Quadratic, ...], places: tuple[Longs, ...], n: int) -> Quadratic:

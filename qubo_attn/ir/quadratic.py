@@ -11,7 +11,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,19 +52,20 @@ class Terms(Columns):
         return cls(own_array(i), own_array(j), own_array(bias))
 
 
-class Couplers(Protocol):
+class Couplers(ABC):
     """What the couplers of whole rows follow from; picklable, as programs go to other processes."""
 
     @property
+    @abstractmethod
     def count(self) -> int:
         """How many there are; there may be zeros among them."""
-        ...
 
     @property
+    @abstractmethod
     def links(self) -> tuple[Array, Array]:
         """Pairs of variables that make the components that the couplers make."""
-        ...
 
+    @abstractmethod
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         """Return the couplers between some variables, sorted; there may be zeros among them.
 
@@ -75,20 +75,27 @@ class Couplers(Protocol):
         Returns:
             Both ends, as positions in ``index``, and values.
         """
-        ...
+
+    def merged(self, source: Longs, n: int) -> Couplers | None:
+        """Return what the couplers are once variables have become equal.
+
+        Args:
+            source: the new variable of each one; no two that a coupler joins become one.
+            n: number of new variables.
+
+        Returns:
+            None where there is no shorter way than to add the couplers up one by one.
+        """
+        return None
 
 
-class RowPairs(ABC):
+class RowPairs(Couplers):
     """Couplers of every pair of a row; see `Couplers`."""
 
     @property
     @abstractmethod
     def ptr(self) -> Longs:
         """Where each row's variables start."""
-
-    @abstractmethod
-    def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
-        """Return the couplers between some variables, sorted; there may be zeros among them."""
 
     @property
     def count(self) -> int:

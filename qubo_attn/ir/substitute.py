@@ -102,6 +102,12 @@ def _spread(form: Quadratic, lift: Lift) -> Quadratic:
 
 def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
     """Change variables in a quadratic form; squares of bits fold into the linear part."""
+    source = lift.sources
+    if not isinstance(form.couplers, Terms) and source is not None and len(lift.data) == len(source):
+        couplers = form.couplers.merged(source, lift.n_after)
+        if couplers is not None and not lift.constant.any():
+            linear = np.bincount(source, form.linear, lift.n_after)
+            return Quadratic(form.offset, own_array(linear), couplers=couplers)
     disjoint = not lift.constant.any() and (lift.indices[1:] > lift.indices[:-1]).all()
     if disjoint and (variables.upper == 1).all():
         return _spread(form, lift)

@@ -173,6 +173,8 @@ from .steps import step_costs as step_costs
 from .steps import step_costs_of_few as step_costs_of_few
 from .swapping import SwappedBlocks as SwappedBlocks
 from .swapping import swap_blocks as swap_blocks
+from .tied import TiedRows as TiedRows
+from .tied import tied_couplers as tied_couplers
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel
 from .unembedding import (

@@ -9,6 +9,7 @@ from qubo_attn.common.arrays import Floats, Ints, Longs
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.threads import SUMS, by_rows
 from qubo_attn.frontend.attention import Rows
+from qubo_attn.frontend.objectives.tied import TiedProducts, tied_products
 from qubo_attn.ir.quadratic import RowPairs, rows_of
 
 
@@ -48,3 +49,8 @@ class CentredProducts(RowPairs, Portable):
 
         i, j, bias = by_rows(work, ptr, SUMS)
         return i, j, bias
+
+    def merged(self, source: Longs, n: int) -> TiedProducts | None:
+        """Return the couplers of rows that share variables; see `Couplers`."""
+        rest = self.values, self.centre, self.shift, self.scale
+        return tied_products(self.rows, *rest, source, n)

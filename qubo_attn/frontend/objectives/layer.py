@@ -26,7 +26,7 @@ from qubo_attn.frontend.background import (
 )
 from qubo_attn.frontend.objectives.base import Objective, needed
 from qubo_attn.frontend.objectives.with_background import WithBackground
-from qubo_attn.ir.quadratic import Quadratic
+from qubo_attn.ir.quadratic import Couplers, Quadratic
 
 
 @named_fields
@@ -117,7 +117,7 @@ def _times(vectors: Floats, rows: Rows, matrices: Floats) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class _Across(Portable):
+class _Across(Couplers, Portable):
     """The couplers of all pairs of a query's variables, in whichever heads they are."""
 
     rows: Rows

@@ -40,8 +40,9 @@ from qubo_attn.frontend.background import (
 )
 from qubo_attn.frontend.objectives.base import Objective, centred, needed
 from qubo_attn.frontend.objectives.centred import CentredProducts
+from qubo_attn.frontend.objectives.tied import TiedProducts, tied_products
 from qubo_attn.frontend.objectives.with_background import WithBackground
-from qubo_attn.ir.quadratic import Quadratic, RowPairs
+from qubo_attn.ir.quadratic import Couplers, Quadratic, RowPairs
 
 
 @named_fields
@@ -184,6 +185,13 @@ class _Products(RowPairs, Portable):
             return None
         return kernels.gram_matrices(self.centred)
 
+    def merged(self, source: Longs, n: int) -> TiedProducts | None:
+        rows = self.rows
+        share = np.repeat(1.0 / rows.sizes, rows.sizes)
+        means = kernels.row_outputs(rows.ptr, share, rows.key, rows.head, self.values)
+        flat = np.zeros(len(rows)), np.ones(len(rows))
+        return tied_products(rows, self.values, means, *flat, source, n)
+
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         rows, gram = self.rows, self.gram
         chosen = np.arange(len(rows.key)) if index is None else index
@@ -203,7 +211,7 @@ class _Products(RowPairs, Portable):
 
 
 @dataclass(frozen=True, eq=False)
-class _Levels(Portable):
+class _Levels(Couplers, Portable):
     """The couplers of selections and levels.
 
     Attributes:
