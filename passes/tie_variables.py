@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Longs
+from qubo_attn.common.arrays import Ints, numbers_to, own_array
 from qubo_attn.common.checks import MOST_UNITS, flag, number, several, share, whole
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
@@ -122,8 +122,8 @@ class TieVariables:
             InfeasibleError: tied rows that are to keep different numbers of keys.
         """
         ties = self.resolved(program.variables) if ties is None else ties
-        check_rows(program, ties)
         leader = ties.leaders(program.variables)
+        check_rows(program, ties, leader)
         tied, lift = _merge(program, leader)
         merged = len(program) - len(tied)
         notes, bound, error = ties.notes, 0.0, 0.0
@@ -146,12 +146,13 @@ class TieVariables:
         return Rewrite(tied, lift, bound, restricts=merged > 0, notes=notes, error=error)
 
 
-def _merge(program: Program, leader: Longs) -> tuple[Program, Lift]:
+def _merge(program: Program, leader: Ints) -> tuple[Program, Lift]:
     """Put the first variable of those tied in the place of all, and return the way back."""
-    first, source = np.unique(leader, return_inverse=True)
+    leads = leader == numbers_to(len(program) + 1)[:-1]
+    first, source = np.flatnonzero(leads), (np.cumsum(leads, dtype=np.int32) - 1)[leader]
     if len(first) == len(program):
         return program, Lift.identity(len(program))
-    lift = Lift.select(source, len(first))
+    lift = Lift.select(own_array(source), len(first))
     mass = np.bincount(source, weights=program.variables.mass, minlength=len(first))
     variables = replaced(program.variables.take(first), mass=mass)
     return substitute(program, lift, variables), lift

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -68,6 +69,19 @@ def read_only(array: Array) -> Array:
     view = array.view()
     view.setflags(write=False)
     return view
+
+
+@lru_cache(maxsize=4)
+def ones(n: int) -> Floats:
+    """Return n ones, which all that ask for as many share: they may be most of a large program."""
+    return own_array(np.ones(n))
+
+
+@lru_cache(maxsize=4)
+def numbers_to(n: int) -> Array:
+    """Return the first n numbers, int32 where they fit, which all that ask for as many share."""
+    large = n > np.iinfo(np.int32).max
+    return own_array(np.arange(n, dtype=np.int64 if large else np.int32))
 
 
 def coupler_columns(count: int) -> tuple[Ints, Ints, Floats]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats, Longs, segment_ids
+from qubo_attn.common.arrays import Floats, Ints, segment_ids
 from qubo_attn.errors import PassError
 from qubo_attn.ir.columns import Kind, Role, Variables
 from qubo_attn.ir.heads import (
@@ -71,7 +71,7 @@ def find_groups(
     return groups, tuple(notes) or (f"no heads overlap by {threshold:g} in their top {k} keys",)
 
 
-def tie_bound(program: Program, leader: Longs) -> float | None:
+def tie_bound(program: Program, leader: Ints) -> float | None:
     """Return how far the optimum rises at most by tying; None where that cannot be bounded.
 
     Exchanging keys row by row leads from any optimum to the point at which every tied row keeps its
@@ -79,7 +79,7 @@ def tie_bound(program: Program, leader: Longs) -> float | None:
 
     Args:
         program: before tying; every tied row has to keep an exact number of keys.
-        leader: int64, the first variable of those tied to each.
+        leader: int32, the first variable of those tied to each.
     """
     rows = program.constraints.take(exact_rows(program))
     in_group = np.bincount(leader, minlength=len(program))[leader] > 1
@@ -143,20 +143,20 @@ def price_differences(program: Program, ties: Ties, strength: float) -> tuple[Pr
     return program.replace(objective=Quadratic(o.offset, linear, *couplers)), most, note
 
 
-def check_rows(program: Program, ties: Ties) -> None:
+def check_rows(program: Program, ties: Ties, leader: Ints) -> None:
     """Reject tied rows that do not see the same keys: no one selection serves them all.
 
     Args:
         program: before tying.
         ties: the ties of its heads and queries.
+        leader: int32, the first variable of those tied to each.
 
     Raises:
         PassError: names the rows, and head, query and key where they differ.
     """
     if not ties.merge:
         return
-    c, v = program.constraints, program.variables
-    leader, head = ties.leaders(v), ties.lead(c.head)
+    c, v, head = program.constraints, program.variables, ties.lead(program.constraints.head)
     unequal = np.flatnonzero(v.upper != v.upper[leader])
     if len(unequal):
         a, b = int(leader[unequal[0]]), int(unequal[0])
@@ -165,7 +165,7 @@ def check_rows(program: Program, ties: Ties) -> None:
             f"are {v.upper[a]} and {v.upper[b]}",
             heads=(int(v.head[a]), int(v.head[b])),
         )
-    first: dict[tuple[int, int], tuple[int, Longs]] = {}
+    first: dict[tuple[int, int], tuple[int, Ints]] = {}
     for r in np.flatnonzero(c.kind == Kind.PICK).tolist():
         keys = np.sort(leader[c.var[c.ptr[r] : c.ptr[r + 1]]])
         group = (int(head[r]), -1 if ties.queries else int(c.query[r]))

@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Longs, own_array, segment_ids
+from qubo_attn.common.arrays import Bools, Longs, numbers_to, own_array, segment_ids
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Output, SoftObjective
@@ -77,13 +77,13 @@ def add_budgets(program: Program, selects: tuple[Select, ...], ties: Ties) -> Pr
     if not any(budgets):
         return program
     lead_head = ties.leading_heads(len(selects))
-    head = lead_head[program.variables.head]
-    first = ties.leaders(program.variables) == np.arange(len(program))
+    first = np.flatnonzero(ties.leaders(program.variables) == numbers_to(len(program) + 1)[:-1])
+    head = lead_head[program.variables.head[first]]
     parts = [program.constraints]
     for budget in dict.fromkeys(filter(None, budgets)):
         heads = sorted({int(lead_head[h]) for h, other in enumerate(budgets) if other == budget})
         for sharers in [heads] if budget.over == "all" else [[h] for h in heads]:
-            var = np.flatnonzero(first & np.isin(head, sharers))
+            var = first[np.isin(head, sharers)]
             if not len(var):
                 continue
             constraint = Constraints.over(
@@ -257,7 +257,7 @@ def _picks(rows: Rows, selects: tuple[Select, ...], counts: Longs) -> Constraint
     sense = np.array(senses)[rows.head]
     picks = Constraints.over(
         rows.ptr,
-        np.arange(len(rows.key)),
+        numbers_to(len(rows.key) + 1)[:-1],
         sense=np.maximum(sense, 0),
         rhs=counts,
         kind=Kind.PICK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Longs
+from qubo_attn.common.arrays import Bools, Ints
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.ir.columns import Constraints, Kind, Sense
@@ -70,7 +70,7 @@ def _check_weights(program: Program, required: Bools) -> None:
 
 
 def _check_contradictions(
-    program: Program, required: Bools, forbidden: Bools, leader: Longs
+    program: Program, required: Bools, forbidden: Bools, leader: Ints
 ) -> None:
     """Reject keys that one row requires and another, merged with it, forbids."""
     v, n = program.variables, len(program)

@@ -22,6 +22,7 @@ from qubo_attn.common.arrays import (
     Ints,
     Longs,
     csr_rows,
+    ones,
     own_array,
     pointers,
     segment_ids,
@@ -160,7 +161,8 @@ class Constraints(Columns):
 
         rest: dict[str, Array | float] = {"key": -1, "bit": -1, "weight": np.nan, "slope": 0.0}
         rows = {name: column(value, len(ptr) - 1) for name, value in (rest | columns).items()}
-        return cls(ptr=ptr, var=var, coef=column(coef, len(var)), **rows)
+        coefs = ones(len(var)) if isinstance(coef, float) and coef == 1.0 else coef
+        return cls(ptr=ptr, var=var, coef=column(coefs, len(var)), **rows)
 
     @classmethod
     def concatenate(cls, parts: list[Constraints]) -> Constraints:

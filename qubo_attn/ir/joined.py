@@ -55,7 +55,7 @@ class _Joined(Couplers, Portable):
         order = np.lexsort((j, i))
         return i[order].astype(np.int32), j[order].astype(np.int32), bias[order]
 
-    def merged(self, source: Longs, n: int) -> Couplers | None:
+    def merged(self, source: Array, n: int) -> Couplers | None:
         """Return the couplers of variables that have become equal; see `Couplers`.
 
         None where variables of different forms become one.

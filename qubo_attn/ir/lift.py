@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Floats, Longs, frozen_array, own_array, pointers
+from qubo_attn.common.arrays import (
+    Array,
+    Floats,
+    frozen_array,
+    numbers_to,
+    ones,
+    own_array,
+    pointers,
+)
 from qubo_attn.common.frozen import Portable
 from qubo_attn.ir.points import read_points
 
@@ -89,19 +97,21 @@ class Lift(Portable):
             n_after: number of variables after.
             constant: one entry per variable before; zeros when None.
         """
-        source = np.asarray(source, dtype=np.int64)
+        source = np.asarray(source)
         seen = source >= 0
-        indices = source[seen]
-        ones = own_array(np.ones(len(indices)))
-        shifts = own_array(np.zeros(len(source))) if constant is None else np.asarray(constant)
-        return cls(ones, indices, pointers(seen), (len(source), n_after), shifts)
+        every, shifts = bool(seen.all()), np.zeros(len(source)) if constant is None else constant
+        indices = source if every else source[seen]
+        first = numbers_to(len(source) + 1) if every else pointers(seen)
+        return cls(ones(len(indices)), indices, first, (len(source), n_after), np.asarray(shifts))
 
-    @cached_property
-    def sources(self) -> Longs | None:
+    @property
+    def sources(self) -> Array | None:
         """The ``source`` array where the map was made of one, else None."""
         counts = np.diff(self.indptr)
         if (counts > 1).any() or (self.data != 1).any():
             return None
+        if counts.all():
+            return self.indices
         source = np.full(self.n_before, -1, np.int64)
         source[counts == 1] = self.indices
         return own_array(source)
@@ -157,4 +167,5 @@ class Lift(Portable):
 @lru_cache(maxsize=4)
 def _identity(n: int) -> Lift:
     """Return the map of n variables that changes nothing; passes over one program share it."""
-    return Lift(np.ones(n), np.arange(n), np.arange(n + 1), (n, n), np.zeros(n))
+    numbers = numbers_to(n + 1)
+    return Lift(ones(n), numbers[:n], numbers, (n, n), np.zeros(n))

@@ -76,7 +76,7 @@ class Couplers(ABC):
             Both ends, as positions in ``index``, and values.
         """
 
-    def merged(self, source: Longs, n: int) -> Couplers | None:
+    def merged(self, source: Array, n: int) -> Couplers | None:
         """Return what the couplers are once variables have become equal.
 
         Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs, own_array, pointers
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs, digest_of, own_array, pointers
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -36,9 +36,11 @@ def substitute(program: Program, lift: Lift, variables: Variables) -> Program:
     if source is not None and not (lift.indices[1:] > lift.indices[:-1]).all():
         source = None
     if source is not None:
+        source = np.asarray(source, np.int64)
         objective = _drop(program.objective, source, lift.constant, len(variables))
     else:
-        objective = _change(program.objective, lift, variables)
+        merged = _merge(program.objective, lift)
+        objective = _change(program.objective, lift, variables) if merged is None else merged
     return Program(variables, objective, _change_constraints(program, lift, source, variables))
 
 
@@ -100,14 +102,22 @@ def _spread(form: Quadratic, lift: Lift) -> Quadratic:
     return Quadratic(form.offset, own_array(linear + squares), couplers=couplers)
 
 
+def _merge(form: Quadratic, lift: Lift) -> Quadratic | None:
+    """Make variables equal where late couplers stay late; None where they do not."""
+    source = lift.sources
+    if isinstance(form.couplers, Terms) or source is None or lift.constant.any():
+        return None
+    if (source < 0).any():
+        return None
+    couplers = form.couplers.merged(source, lift.n_after)
+    if couplers is None:
+        return None
+    linear = np.bincount(source, form.linear, lift.n_after)
+    return Quadratic(form.offset, own_array(linear), couplers=couplers)
+
+
 def _change(form: Quadratic, lift: Lift, variables: Variables) -> Quadratic:
     """Change variables in a quadratic form; squares of bits fold into the linear part."""
-    source = lift.sources
-    if not isinstance(form.couplers, Terms) and source is not None and len(lift.data) == len(source):
-        couplers = form.couplers.merged(source, lift.n_after)
-        if couplers is not None and not lift.constant.any():
-            linear = np.bincount(source, form.linear, lift.n_after)
-            return Quadratic(form.offset, own_array(linear), couplers=couplers)
     disjoint = not lift.constant.any() and (lift.indices[1:] > lift.indices[:-1]).all()
     if disjoint and (variables.upper == 1).all():
         return _spread(form, lift)
@@ -145,10 +155,25 @@ def _change_constraints(
         for column in entries:
             own_array(column)
     else:
-        entries = _product(old.matrix(len(program)), lift.matrix)
+        entries = _renamed(old, lift) or _product(old.matrix(len(program)), lift.matrix)
     columns = dict(zip(("ptr", "var", "coef"), entries, strict=True))
     changed = Constraints(**(old.arrays() | columns | {"rhs": rhs}))
     return changed.take(_needed(program, changed) & ~_open_gates(changed, variables))
+
+
+def _renamed(constraints: Constraints, lift: Lift) -> tuple[Array, Array, Array] | None:
+    """Return pointer, column and value of constraints whose variables have other names alone.
+
+    None where names are lost, or where those of one constraint do not ascend.
+    """
+    source, ptr = lift.sources, constraints.ptr
+    if source is None or (source < 0).any():
+        return None
+    var = source[constraints.var]
+    ascends = np.empty(len(var) + 1, bool)
+    ascends[1:-1] = var[1:] > var[:-1]
+    ascends[ptr] = True
+    return (ptr, own_array(var), constraints.coef) if ascends.all() else None
 
 
 def _product(before: sparse.csr_array, matrix: sparse.csr_array) -> tuple[Array, Array, Array]:
@@ -186,10 +211,11 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
     needed[empty] = False
     if np.bincount(constraints.var).max(initial=0) <= 1:
         return needed
-    seen: dict[bytes, list[int]] = {}
+    seen: dict[str, list[int]] = {}
     for r in _alike(constraints, np.flatnonzero(needed)).tolist():
         entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
-        key = constraints.var[entries].tobytes() + constraints.coef[entries].tobytes()
+        pair = constraints.var[entries], constraints.coef[entries]
+        key = digest_of(dict(zip("vc", pair, strict=True)))
         twins = seen.setdefault(key, [])
         for twin in twins:
             if not needed[twin]:

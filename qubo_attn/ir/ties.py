@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qubo_attn.common.arrays import Ints, Longs
+from qubo_attn.common.arrays import Ints, Longs, numbers_to
 from qubo_attn.common.checks import several, whole
 from qubo_attn.errors import InputError
 from qubo_attn.ir.columns import Variables
 
 Groups = tuple[tuple[int, ...], ...]
+# Places beyond which those that nobody holds are left out: fewer take no memory to speak of.
+_FEW = 1 << 16
 
 
 def head_groups(name: str, groups: object) -> Groups:
@@ -74,21 +76,28 @@ class Ties:
         first = self.leading_heads(max(int(heads.max(initial=-1)) + 1, 1)).astype(np.int32)
         return np.where(heads < 0, heads, first[heads])
 
-    def leaders(self, variables: Variables) -> Longs:
+    def leaders(self, variables: Variables) -> Ints:
         """Return for each variable the first variable that is merged with it.
 
         Returns:
-            int64, one entry per variable.
+            int32, one entry per variable.
         """
-        v = variables
-        if not self.merge:
-            return np.arange(len(v))
+        v, every = variables, numbers_to(len(variables) + 1)[:-1]
+        if not self.merge or not len(v):
+            return every
+        # A number for each place that variables may share, and the first variable at it.
+        place, room = np.zeros(len(v), np.int64), 1
         query = np.zeros_like(v.query) if self.queries else v.query
-        columns = (v.bit, v.key, query, self.lead(v.head), v.role)
-        order = np.lexsort((np.arange(len(v)), *columns))
-        table = np.stack(columns)[:, order]
-        starts = np.ones(len(v), bool)
-        starts[1:] = (table[:, 1:] != table[:, :-1]).any(axis=0)
-        leader = np.empty(len(v), np.int64)
-        leader[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
-        return leader
+        for column in (self.lead(v.head), query, v.key, v.bit, v.role):
+            low = int(column.min())
+            wide = int(column.max()) + 1 - low
+            place *= wide
+            place += column
+            place -= low
+            room *= wide
+            if room > 2 * len(v) + _FEW:
+                numbers, place = np.unique(place, return_inverse=True)
+                room = len(numbers)
+        first = np.zeros(room, np.int32)
+        first[place[::-1]] = every[::-1]  # of several that are equal the last one stays
+        return first[place]

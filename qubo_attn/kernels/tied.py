@@ -47,7 +47,7 @@ class TiedRows(NamedTuple):
 def _add_rows(
     rows: TiedRows, low: int, high: int, values: Floats, key: Ints, place: Longs, form: Floats
 ) -> None:
-    """Add what some rows of one head add to the upper half of a group's matrix.
+    """Add what some rows of one head add to a group's matrix: its half plus that turned over.
 
     Args:
         rows: the rows; low, high: those to add, as places in ``rows.row``.
@@ -62,18 +62,18 @@ def _add_rows(
             plain[a, f] = values[key[a], f]
             turned[f, a] = values[key[a], f]
     count = high - low
-    left, right = np.zeros((n, count)), np.zeros((count, n))
+    left, right = np.zeros((count, n)), np.zeros((count, n))
     centre = np.empty((count, d))
     for c in range(count):
         r = rows.row[low + c]
         for e in range(rows.ptr[r], rows.ptr[r + 1]):
             a = place[rows.variable[e]]
             if a >= 0:
-                left[a, c] = rows.scale[r] * rows.mass[e]
+                left[c, a] = rows.scale[r] * rows.mass[e]
                 right[c, a] = rows.mass[e]
         for f in range(d):
             centre[c, f] = rows.centre[r, f]
-    gram, both, along = plain @ turned, left @ right, centre @ turned
+    gram, both, along = plain @ turned, left.T @ right, centre @ turned
     for c in range(count):
         r = rows.row[low + c]
         half = -rows.shift[r]
@@ -82,10 +82,10 @@ def _add_rows(
         half *= 0.5
         for a in range(n):
             along[c, a] = right[c, a] * (along[c, a] - half)
-    cross = left @ along
+    cross = left.T @ along
     for a in range(n):
-        for b in range(a + 1, n):
-            form[a, b] += both[a, b] * gram[a, b] - cross[a, b] - cross[b, a]
+        for b in range(n):
+            form[a, b] += both[a, b] * gram[a, b] - 2.0 * cross[a, b]
 
 
 @kernel
@@ -118,6 +118,6 @@ def tied_couplers(
         for a in range(n):
             for b in range(a + 1, n):
                 i[t], j[t] = number[start + a], number[start + b]
-                bias[t] = 2.0 * form[a, b]
+                bias[t] = form[a, b] + form[b, a]
                 t += 1
     return i, j, bias

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats, Ints, Longs
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.threads import SUMS, by_rows
 from qubo_attn.frontend.attention import Rows
@@ -50,7 +50,7 @@ class CentredProducts(RowPairs, Portable):
         i, j, bias = by_rows(work, ptr, SUMS)
         return i, j, bias
 
-    def merged(self, source: Longs, n: int) -> TiedProducts | None:
+    def merged(self, source: Array, n: int) -> TiedProducts | None:
         """Return the couplers of rows that share variables; see `Couplers`."""
         rest = self.values, self.centre, self.shift, self.scale
         return tied_products(self.rows, *rest, source, n)

@@ -28,7 +28,7 @@ from typing import ClassVar
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, own_array, segment_ids
+from qubo_attn.common.arrays import Array, Bools, Floats, Ints, Longs, ones, own_array, segment_ids
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
@@ -185,12 +185,11 @@ class _Products(RowPairs, Portable):
             return None
         return kernels.gram_matrices(self.centred)
 
-    def merged(self, source: Longs, n: int) -> TiedProducts | None:
+    def merged(self, source: Array, n: int) -> TiedProducts | None:
         rows = self.rows
-        share = np.repeat(1.0 / rows.sizes, rows.sizes)
-        means = kernels.row_outputs(rows.ptr, share, rows.key, rows.head, self.values)
+        sums = kernels.row_outputs(rows.ptr, ones(len(rows.key)), rows.key, rows.head, self.values)
         flat = np.zeros(len(rows)), np.ones(len(rows))
-        return tied_products(rows, self.values, means, *flat, source, n)
+        return tied_products(rows, self.values, sums / rows.sizes[:, None], *flat, source, n)
 
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         rows, gram = self.rows, self.gram

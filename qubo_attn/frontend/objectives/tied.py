@@ -75,7 +75,7 @@ def tied_products(
     centre: Floats,
     shift: Floats,
     scale: Floats,
-    source: Longs,
+    source: Array,
     n: int,
 ) -> TiedProducts | None:
     """Return the couplers of rows whose entries share variables.
@@ -102,7 +102,7 @@ def tied_products(
     tied = kernels.TiedRows(
         rows.ptr,
         rows.mass,
-        own_array(source.astype(np.int32)),
+        source,
         rows.head,
         own_array(centre - middle[rows.head]),
         shift,
