@@ -259,6 +259,34 @@ def centred_couplers(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def tied_couplers(g: Generator) -> tuple[Any, ...]:
+    # Rows of a group share its variables, each of which stands for a key; some are not chosen.
+    groups, keys = 3, 5
+    count = g.integers(0, 4, groups)
+    group = np.repeat(np.arange(groups), count)[g.permutation(count.sum())]
+    seen = g.random((len(group), keys)) < 0.6
+    row, key = np.nonzero(seen)
+    variable = (group[row] * keys + key).astype(np.int32)
+    rows = kernels.TiedRows(
+        np.cumsum(np.r_[0, seen.sum(axis=1)]),
+        frozen(g.random(len(row))),
+        frozen(variable),
+        frozen(g.integers(0, 2, len(group)).astype(np.int32)),
+        frozen(g.normal(size=(len(group), 3))),
+        frozen(g.random(len(group))),
+        frozen(g.random(len(group))),
+        np.cumsum(np.r_[0, np.bincount(group, minlength=groups)]),
+        np.argsort(group, kind="stable"),
+    )
+    chosen = np.flatnonzero(g.random(groups * keys) < 0.7)
+    ptr, place = np.searchsorted(chosen, np.arange(groups + 1) * keys), np.full(groups * keys, -1)
+    place[chosen] = np.arange(len(chosen)) - ptr[chosen // keys]
+    number = np.arange(len(chosen), dtype=np.int32)
+    values = frozen(g.normal(size=(2, keys, 3)))
+    return rows, values, ptr, number, (chosen % keys).astype(np.int32), place
+
+
+@case
 def layer_couplers(g: Generator) -> tuple[Any, ...]:
     n = int(g.integers(1, 12))
     group = g.integers(0, 3, n)

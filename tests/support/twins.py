@@ -166,6 +166,31 @@ def centred_couplers(
 
 
 @twin
+def tied_couplers(
+    rows: Any, values: Array, ptr: Array, number: Array, key: Array, place: Array
+) -> tuple[Array, Array, Array]:
+    i, j, bias = [], [], []
+    of_row = row_of(rows.ptr)
+    for group, (a, b) in enumerate(pairwise(ptr)):
+        inside = rows.row[rows.group_ptr[group] : rows.group_ptr[group + 1]]
+        mass = np.zeros((len(inside), b - a))
+        for c, r in enumerate(inside):
+            own = np.flatnonzero(of_row == r)
+            own = own[place[rows.variable[own]] >= 0]
+            mass[c, place[rows.variable[own]]] = rows.mass[own]
+        for one, other in combinations(range(a, b), 2):
+            total = 0.0
+            for c, r in enumerate(inside):
+                u, v = (values[rows.head[r], key[end]] - rows.centre[r] for end in (one, other))
+                weight = 2 * rows.scale[r] * mass[c, one - a] * mass[c, other - a]
+                total += weight * (u @ v - rows.shift[r])
+            i.append(number[one])
+            j.append(number[other])
+            bias.append(total)
+    return np.array(i, int), np.array(j, int), np.array(bias, float)
+
+
+@twin
 def layer_couplers(
     ptr: Array,
     variable: Array,
