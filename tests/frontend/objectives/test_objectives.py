@@ -73,7 +73,8 @@ def test_each_head_its_own_objective() -> None:
     generator = np.random.default_rng(3)
     scores, values = generator.normal(size=(3, 2, 5)), generator.normal(size=(3, 5, 2))
     heads = [qa.Head(objective="output"), qa.Head(), qa.Head(objective="output")]
-    compiled = qa.compile(scores, heads, select=qa.ExactlyK(2), values=values, target=None)
+    how = {"objective": "selection", "values": values, "target": None}
+    compiled = qa.compile(scores, heads, select=qa.ExactlyK(2), **how)
     mixed = compiled.stages[0].program
     for head, name in enumerate(("output", "selection", "output")):
         alone = (
