@@ -92,8 +92,8 @@ def _commands(block: Block) -> list[list[str]]:
 def test_the_path_of_a_newcomer(tmp_path: Path) -> None:
     newcomer = Newcomer(tmp_path)
     told = newcomer.follow(ROOT / "README.md")
-    assert "360 all, 0 empty, 0 capped, 360 submitted" in told
-    assert "mean relative output error, top-k residual" in told
+    assert "rows: 360 (12 heads, 30 queries, 30 keys), select ExactlyK(k=4)" in told
+    assert "less output error than top-k, residual (same decoder)" in told
     assert "later batches per second" in told
     # The section "In a Hugging Face model": both layers, 4 heads of 32 queries, all proven.
     for layer in range(2):
@@ -128,6 +128,7 @@ def test_a_first_run_says_that_it_compiles_and_a_second_compiles_nothing(tmp_pat
         kept = set(kernels.rglob("*.nbc"))
         assert last.startswith(f"kernels compiled: {len(kept - before)}, in ")
         before = kept
+    shutil.rmtree(newcomer.clone / "out")
     for command in commands:
         assert newcomer.streams(command)[1] == ""
     assert set(kernels.rglob("*.nbc")) == before

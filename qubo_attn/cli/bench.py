@@ -36,7 +36,10 @@ MEANINGS = {
 @takes(Problem)
 def bench(
     problem: Problem,
-    repeats: Annotated[int, typer.Option(min=1, max=10_000, help="Repeats of every step.")] = 5,
+    repeats: Annotated[
+        int,
+        typer.Option(min=1, max=10_000, help="Timing repetitions per step; the median is printed."),
+    ] = 5,
     reads: Annotated[int, typer.Option(min=1, help="Samples to unembed.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the later batches and the samples.")] = 0,
     as_json: AsJson = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import FOUND_BAD, AsJson, tell
+from qubo_attn.cli.console import FOUND_BAD, AsJson, ending, tell
 
 if TYPE_CHECKING:
     from qubo_attn.embedding.cache import EmbeddingCache
@@ -18,7 +18,7 @@ cache_app = typer.Typer(help="Look after the kept embeddings.", no_args_is_help=
 
 Folder = Annotated[
     Path | None,
-    typer.Option(help="The cache's folder; QUBO_ATTN_CACHE or the user's cache folder if unset."),
+    typer.Option(help="The cache's folder. [default: QUBO_ATTN_CACHE, or the user's cache folder]"),
 ]
 Machine = "zephyr:M, pegasus:M, or a working graph's JSON."
 
@@ -71,7 +71,7 @@ def export_archive(
     """Write all good embeddings to one archive."""
     from qubo_attn.embedding.archive import export_cache
 
-    written, bad = export_cache(_cache(folder), file)
+    written, bad = export_cache(_cache(folder), ending("FILE", file, ".zip"))
     last = f"{written} embeddings written to {file}, {len(bad)} bad ones left out"
     tell(as_json, {"file": str(file), "written": written, "bad": bad}, _after(bad, last))
 
@@ -100,7 +100,10 @@ def warm(
     shapes: Annotated[str, typer.Option(help="Cliques, as in K16,K32: slots of a row.")],
     seed: Annotated[int, typer.Option(help="Seed of the search, as in `compile`.")] = 0,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Embed anew what is only at hand repaired.")
+        bool,
+        typer.Option(
+            "--anew", help="Search from scratch for embeddings that exist only as repairs."
+        ),
     ] = False,
     folder: Folder = None,
     as_json: AsJson = False,

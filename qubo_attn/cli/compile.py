@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, choice, takes, tell
+from qubo_attn.cli.console import (
+    AsJson,
+    Force,
+    Verbose,
+    choice,
+    details,
+    folded,
+    may_write,
+    takes,
+    tell,
+)
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.progress import progress
+from qubo_attn.cli.summary import compiled_lines
 from qubo_attn.common.vocabulary import BACKGROUNDS, CHAIN_STRENGTHS, OBJECTIVES
 
 if TYPE_CHECKING:
@@ -23,6 +34,8 @@ if TYPE_CHECKING:
 SELECTS = ("exactly", "at-most", "one-hot", "soft", "unconstrained")
 TIES = ("none", "kv-head", "kv")
 TARGETS = ("zephyr:12", "zephyr:6", "pegasus:16", "all-to-all", "none")
+# Arrays that an objective may need, and what they are called in files.
+NEEDED = {"values": "value", "keys": "key"}
 KEYS = 8  # of a row that keeps a number of keys, where none is given
 LEVELS = 3  # of soft weights, where none are given
 PASSES = 4  # of the default pipeline, the embedding included
@@ -34,7 +47,9 @@ class Problem:
 
     file: Annotated[
         Path,
-        typer.Argument(help="Scores: .npy; or .npz, .safetensors with scores, value, key, ..."),
+        typer.Argument(
+            help="Scores as .npy, or .npz or .safetensors with scores, value, key, mask."
+        ),
     ]
     scores: Annotated[str, typer.Option(help="What the array of scores is called in the file.")] = (
         "scores"
@@ -48,14 +63,17 @@ class Problem:
     ] = False
     select: Annotated[
         str | None,
-        choice(SELECTS, "What a row keeps: {}; exactly, or soft with --levels, if unset."),
+        choice(SELECTS, "What a row keeps: {}. [default: exactly; soft if --levels is given]"),
     ] = None
     keys: Annotated[
-        int | None, typer.Option(help=f"Keys that each row keeps; {KEYS} if unset.")
+        int | None, typer.Option(help=f"Keys that each row keeps. [default: {KEYS}]")
     ] = None
     levels: Annotated[
         int | None,
-        typer.Option(help=f"Largest level of a soft weight; {LEVELS} with --select soft if unset."),
+        typer.Option(
+            help=f"Levels of a soft weight, 0 to this number. [default: "
+            f"{LEVELS} with --select soft]"
+        ),
     ] = None
     objective: Annotated[
         str | None,
@@ -70,24 +88,36 @@ class Problem:
         choice(
             BACKGROUNDS,
             "What stands for the keys that a row does not keep, with --objective output or layer: "
-            "{}; mean if unset.",
+            "{}. [default: mean]",
         ),
     ] = None
     output_projection: Annotated[
         str | None,
         typer.Option(
             help="Name of the array of the output projection in the file, behind which errors are "
-            "measured; output_projection with --objective layer if unset."
+            "measured. [default: output_projection with --objective layer]"
         ),
     ] = None
     target: Annotated[
-        str, choice(TARGETS, "zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON.")
+        str,
+        choice(
+            TARGETS,
+            "The machine: zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON file.",
+        ),
     ] = "zephyr:12"
     slots: Annotated[
-        int | None, typer.Option(help="Most keys a row chooses from; 16 or twice --keys if unset.")
+        int | None,
+        typer.Option(
+            help="Most keys a row chooses from. [default: 16, or twice --keys if that is more]"
+        ),
     ] = None
     tie: Annotated[
-        str, choice(TIES, "none, kv-head (heads of one key/value head), or queries too: kv.")
+        str,
+        choice(
+            TIES,
+            "Rows that share a selection: none; kv-head: heads of one key/value head; kv: their "
+            "queries as well.",
+        ),
     ] = "none"
 
     def compile(self, **options: Any) -> CompiledAttention:
@@ -103,15 +133,36 @@ class Problem:
         if self.probabilities:
             arrays["scores"] = qa.from_attentions(arrays["scores"])
         objective = self.objective or ("output" if "values" in arrays else "selection")
-        return qa.compile(
-            select=self.selection(objective),
-            objective=_with_background(objective, self.background),
-            tie=_tie(self.tie, arrays.get("kv_head")),
-            slots="auto" if self.slots is None else self.slots,
-            target=None if self.target == "none" else self.target,
-            **arrays,
-            **options,
-        )
+        select, tie = self.selection(objective), _tie(self.tie, arrays.get("kv_head"))
+        try:
+            return qa.compile(
+                select=select,
+                objective=_with_background(objective, self.background),
+                tie=tie,
+                slots="auto" if self.slots is None else self.slots,
+                target=None if self.target == "none" else self.target,
+                **arrays,
+                **options,
+            )
+        except qa.InputError as error:
+            name = str(error.facts.get("argument"))
+            if name not in NEEDED or name in arrays:
+                raise
+            raise qa.InputError(
+                f"objective {objective!r} needs an array {NEEDED[name]} in "
+                f"the file, and {self.file} "
+                "holds none",
+                argument=name,
+                file=str(self.file),
+            ) from error
+
+    def why(self, compiled: CompiledAttention) -> str:
+        """Return in words how the objective was chosen, where nobody chose it."""
+        if self.objective is not None:
+            return ""
+        if compiled.attention.values is None:
+            return ", as the file holds no values"
+        return ", as the file holds values; --objective chooses another"
 
     def selection(self, objective: str) -> Select:
         """Return what a row selects.
@@ -184,13 +235,25 @@ def compile_file(
         choice(CHAIN_STRENGTHS, "{}, or a number: the prefactor of torque compensation."),
     ] = "auto",
     longest_chain: Annotated[
-        int | None, typer.Option(help="Qubits that a chain may have; any number if unset.")
+        int | None, typer.Option(help="Most qubits of a chain. [default: any number]")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the embedding search.")] = 0,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of kept embeddings. [default: QUBO_ATTN_CACHE, or the user's cache folder]"
+        ),
+    ] = None,
+    force: Force = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Compile attention scores to ready-to-submit models with embeddings."""
+    from qubo_attn.common.files import path_of
+
     _check_shaped(passes, problem)
+    out = path_of("--out", out)
+    may_write(out, force)
     with progress("compiling", PASSES) as step:
         compiled = problem.compile(
             passes=passes,
@@ -198,11 +261,31 @@ def compile_file(
             chain_strength=_strength(chain_strength),
             longest_chain=longest_chain,
             seed=seed,
+            cache=cache,
             before=(lambda pass_, program: step(pass_.name),),
         )
+        _check_choice(compiled)
         compiled.save(out)
     report = compiled.report(prove=True)
-    tell(as_json, {"folder": str(out), **report.to_dict()}, f"{report}\nwrote {out}")
+    lines = compiled_lines(compiled, report, problem.why(compiled))
+    if verbose:
+        lines = [details(report), *lines]
+    lines.append(f"verdict: ready in {out}; qubo-attn solve {out} solves it here")
+    tell(as_json, {"folder": str(out), **report.to_dict()}, folded(lines))
+
+
+def _check_choice(compiled: CompiledAttention) -> None:
+    """Reject a problem in which every row keeps all that it sees."""
+    from qubo_attn.errors import InputError
+
+    attention = compiled.attention
+    seen = attention.visible.sum(axis=-1)
+    if seen.any() and not compiled.submissions and (compiled.capped | (seen == 0)).all():
+        raise InputError(
+            f"no row has a choice to make: a row sees at most {seen.max()} keys, fewer than it is "
+            "to keep; give a smaller --keys",
+            argument="keys",
+        )
 
 
 def _check_shaped(passes: str | None, problem: Problem) -> None:

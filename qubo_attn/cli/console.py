@@ -24,8 +24,12 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import typer.core
@@ -33,7 +37,12 @@ import typer.core
 from qubo_attn import errors
 from qubo_attn.cli.progress import shown
 
+if TYPE_CHECKING:
+    from qubo_attn.report.facts import Report
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as one JSON document.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print all details as well.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what the folder holds.")]
 T = TypeVar("T")
 
 FOUND_BAD = 11
@@ -93,6 +102,65 @@ def tell(as_json: bool, facts: object, text: str) -> None:
         text: the same for a reader.
     """
     typer.echo(json.dumps(_plain(facts), allow_nan=False) if as_json else text)
+
+
+def width() -> int | None:
+    """Return how many characters fit on a line; None where no terminal shows them."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def details(report: Report) -> str:
+    """Return all facts of a compilation, as wide as the terminal."""
+    return report.text(width())
+
+
+def folded(lines: Sequence[str]) -> str:
+    """Return lines broken between words where they do not fit on the terminal."""
+    columns = width()
+    if columns is None:
+        return "\n".join(lines)
+    fold = textwrap.TextWrapper(
+        columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join("\n".join(fold.wrap(line)) for line in lines)
+
+
+def may_write(folder: Path, force: bool) -> None:
+    """Ask before a folder that holds something is written to.
+
+    Raises:
+        InputError: nobody can be asked, as no terminal is there.
+        typer.Abort: the answer is no.
+    """
+    if force or not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        typer.confirm(f"{folder} is there already. Replace what it holds?", abort=True)
+        return
+    raise errors.InputError(
+        f"{folder} is there already: --force replaces what it holds", folder=str(folder)
+    )
+
+
+def ending(option: str, path: Path, *suffixes: str) -> Path:
+    """Return a path whose name ends as files of its kind do, or has no ending.
+
+    Raises:
+        InputError: it ends in another way; says how it should.
+    """
+    if path.suffix and path.suffix.lower() not in suffixes:
+        raise errors.InputError(
+            f"{option} {path.name}: this writes {suffixes[0]} files, not {path.suffix} ones; name "
+            f"it {path.with_suffix(suffixes[0]).name}",
+            file=str(path),
+        )
+    return path
+
+
+def examples(lines: Sequence[str]) -> str:
+    """Return the end of a help text: commands to start from, each on its line."""
+    # The first character keeps the paragraph as it is.
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
 def choice(names: Sequence[str], text: str) -> Any:

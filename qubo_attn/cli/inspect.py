@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qubo_attn.cli.console import AsJson, tell
+from qubo_attn.cli.console import AsJson, details, tell
 from qubo_attn.cli.solve import Folder
 
 
@@ -26,7 +26,7 @@ def inspect(
     compiled = qa.load(folder)
     if stage is None:
         report = compiled.report(reads)
-        tell(as_json, report.to_dict(), str(report))
+        tell(as_json, report.to_dict(), details(report))
         return
     stages = {stage.name: stage for stage in compiled.stages}
     shown = stages[one_of("stage", stage, stages)]

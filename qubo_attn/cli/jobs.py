@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, choice, tell
+from qubo_attn.cli.console import AsJson, choice, folded, tell
 from qubo_attn.cli.machines import STAND_INS, Source, opened
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.solve import Folder, solution_facts, write_result
+from qubo_attn.cli.summary import solved_lines
 from qubo_attn.common.vocabulary import DECODERS
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Machine = Annotated[
     choice(STAND_INS, "A stand-in for the machine compiled for ({}), where there is no account."),
 ]
 Profile = Annotated[str | None, typer.Option(help="Of the D-Wave client's configuration file.")]
-Solver = Annotated[str | None, typer.Option(help="Name of the solver; the profile's if unset.")]
+Solver = Annotated[str | None, typer.Option(help="Name of the solver. [default: the profile's]")]
 
 
 def submit(
@@ -41,7 +42,7 @@ def submit(
     machine: Machine = None,
     reads: Annotated[int, typer.Option(help="Reads per submission.")] = 1000,
     annealing_time: Annotated[
-        float | None, typer.Option(help="Microseconds; the machine's own if unset.")
+        float | None, typer.Option(help="Microseconds. [default: the machine's own]")
     ] = None,
     label: Annotated[str, typer.Option(help="What the labels of its problems begin with.")] = (
         "qubo-attn"
@@ -140,7 +141,7 @@ def cancel(job: Directory, as_json: AsJson = False) -> None:
 @job_app.command("decode")
 def decode(
     job: Directory,
-    decoder: Annotated[str | None, choice(DECODERS, "{}; the objective's own if unset.")] = None,
+    decoder: Annotated[str | None, choice(DECODERS, "{}. [default: the objective's own]")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
     ] = None,
@@ -156,9 +157,10 @@ def decode(
         write_result(out, result)
     use = result.machine
     assert use is not None
-    facts = solution_facts(CompiledAttention.of(going.compilation), result)
+    of_job = CompiledAttention.of(going.compilation)
+    facts = solution_facts(of_job, result)
     facts |= {"answered": int(result.answered.sum()), "access": use.access, "ids": use.ids}
-    tell(as_json, facts, str(result))
+    tell(as_json, facts, folded(solved_lines(of_job, result, facts)))
 
 
 def plan_facts(plan: Any, price: float | None) -> dict[str, Any]:

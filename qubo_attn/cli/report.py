@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, tell
+from qubo_attn.cli.console import AsJson, ending, tell
 from qubo_attn.cli.solve import Folder
 from qubo_attn.errors import InputError
 
@@ -35,7 +35,7 @@ def write_report(
     from qubo_attn.common.files import path_of
     from qubo_attn.report.page.outcome import compared, mean_error
 
-    compiled, out = qa.load(folder), path_of("--out", out)
+    compiled, out = qa.load(folder), ending("--out", path_of("--out", out), ".html", ".htm")
     labels = None if tokens is None else read_tokens(path_of("--tokens", tokens))
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
     sampler = None if reads is None else "anneal"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, choice, tell
+from qubo_attn.cli.console import AsJson, Verbose, choice, ending, folded, tell
 from qubo_attn.cli.progress import progress
+from qubo_attn.cli.summary import solved_lines
 from qubo_attn.common.vocabulary import DECODERS, SOLVERS
 
 if TYPE_CHECKING:
@@ -27,16 +28,20 @@ def solve(
         int | None, typer.Option(help="Reads per submission; the local solver then anneals.")
     ] = None,
     method: Annotated[
-        str | None, choice(SOLVERS, "Of the local solver: {}; auto if unset, anneal with --reads.")
+        str | None, choice(SOLVERS, "Of the local solver: {}. [default: auto; anneal with --reads]")
     ] = None,
     machine: Annotated[
         str | None,
-        choice(MACHINES, "A stand-in for the machine of the target ({}); none: logical models."),
+        choice(
+            MACHINES,
+            "A stand-in for the machine of the target: {}. [default: solve the logical models]",
+        ),
     ] = None,
-    decoder: Annotated[str | None, choice(DECODERS, "{}; the objective's own if unset.")] = None,
+    decoder: Annotated[str | None, choice(DECODERS, "{}. [default: the objective's own]")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
     ] = None,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Solve a compiled folder here and compare with top-k.
@@ -44,15 +49,15 @@ def solve(
     Rows of few selections are searched from end to end, which proves their optimum. With --machine
     simulated the embedded models are sampled, by a machine's temperature and errors.
     """
-    import numpy as np
-
     import qubo_attn as qa
-    from qubo_attn.report.facts import machine_text
+    from qubo_attn.common.checks import one_of
 
     compiled = qa.load(folder)
+    out = None if out is None else ending("--out", out, ".npz")
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
     sampler: qa.SimulatedMachine | str | None = method
     if machine is not None:
+        one_of("--machine", machine, MACHINES)
         if method is not None:
             raise qa.InputError("--method is the local solver's; leave out --machine or it")
         sampler = qa.SimulatedMachine(compiled.recipe.target, seed=seed)
@@ -69,17 +74,12 @@ def solve(
     if out is not None:
         write_result(out, result)
     facts = solution_facts(compiled, result)
-    lines = [str(result)]
-    lines += [
-        f"mean relative output error, {name.removeprefix('error_')}: {value:.4f}"
-        for name, value in facts.items()
-        if name.startswith("error_") and not np.isnan(value)
-    ]
-    lines.append(top_k_text(facts))
     if compiled.placement is not None:
         facts["machine"] = compiled.report(1000 if reads is None else reads).machine
-        lines.append(f"a machine would take {machine_text(facts['machine'])}")
-    tell(as_json, facts, "\n".join(lines))
+    lines = solved_lines(compiled, result, facts)
+    if verbose:
+        lines = [*str(result).splitlines(), *lines]
+    tell(as_json, facts, folded(lines))
 
 
 def write_result(out: Path, result: AttentionResult) -> None:
@@ -101,10 +101,15 @@ def write_result(out: Path, result: AttentionResult) -> None:
 
 
 def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict[str, Any]:
-    """Return feasibility and, where there are values, output errors of ours and of top-k."""
+    """Return feasibility and, where there are values, output errors of ours and of top-k.
+
+    Of ``rivals``, the first are we and the last is the fairest: top-k decoded alike.
+    """
+    import numpy as np
+
     from qubo_attn.decoding.output_error import selection_errors
     from qubo_attn.ir.heads import top_k
-    from qubo_attn.report.page.outcome import mean_error
+    from qubo_attn.report.page.outcome import compared, mean_error
 
     methods = result.methods.ravel().tolist()
     facts: dict[str, Any] = {
@@ -123,6 +128,8 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     seen = attention.visible.any(axis=-1) & result.answered
     facts["same_as_top_k"] = int((result.same_as_top_k(attention) & seen).sum())
     facts["seeing"] = int(seen.sum())
+    means = {rival.name: mean_error(rival.errors) for rival in compared(attention, result)}
+    facts["rivals"] = {name: error for name, error in means.items() if np.isfinite(error)}
     if attention.values is None:
         return facts
     facts["error_ours"] = mean_error(result.output_errors(attention))
@@ -131,12 +138,3 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
         errors = selection_errors(decoder, chosen, attention, compiled.backgrounds)
         facts[f"error_top-k {decoder}"] = mean_error(errors)
     return facts
-
-
-def top_k_text(facts: dict[str, Any]) -> str:
-    """Return in words how many rows keep nothing but their heaviest keys, and what would help."""
-    same, rows = facts["same_as_top_k"], facts["seeing"]
-    if same < rows or not rows:
-        return f"{same} of {rows} rows keep just their heaviest keys, as top-k does"
-    remedy = "" if "error_ours" in facts else "; give values for the output objective"
-    return f"every row keeps just its heaviest keys: the selection equals top-k{remedy}"

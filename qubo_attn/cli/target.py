@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qubo_attn.cli.console import AsJson, tell
+from qubo_attn.cli.console import AsJson, ending, tell
 
 target_app = typer.Typer(help="Look after working graphs of machines.", no_args_is_help=True)
 
@@ -19,7 +19,7 @@ def fetch(
         str | None, typer.Option(help="Of the D-Wave client's configuration file.")
     ] = None,
     solver: Annotated[
-        str | None, typer.Option(help="Name of the solver; the largest that is online if unset.")
+        str | None, typer.Option(help="Name of the solver. [default: the largest that is online]")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,6 +29,7 @@ def fetch(
     """
     from qubo_attn.machine.solver import fetch_target
 
+    ending("--output", output, ".json")
     target = fetch_target(profile, solver)
     target.to_json(output)
     facts = {

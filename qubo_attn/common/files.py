@@ -36,6 +36,20 @@ _NOWHERE = Path(os.devnull, "qubo-attn")
 _TOLD: set[Path] = set()
 
 
+def reason_of(error: Exception) -> str:
+    """Return why something cannot be read or written, in words for a user.
+
+    Example:
+        >>> reason_of(FileNotFoundError(2, "No such file")), reason_of(KeyError("qubits"))
+        ('No such file', "it lacks 'qubits'")
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    return str(error) or type(error).__name__
+
+
 def user_folder() -> Path:
     """Return the user's folder for what is kept between runs.
 

@@ -21,6 +21,7 @@ from qubo_attn.common.files import (
     is_written,
     read_bytes,
     read_file,
+    reason_of,
     under_way,
     write_file,
     write_files,
@@ -162,9 +163,12 @@ def load(folder: Path, cache: EmbeddingCache | None) -> Compilation:
         raise
     except Exception as error:  # any content is possible, and all of it means the same
         names = error.facts if isinstance(error, InputError) else {}
-        reason = str(error) if names or isinstance(error, InputError) else repr(error)
+        reason = f"({reason_of(error)}); save it anew"
+        if not folder.is_dir():
+            kind = "it is a file" if folder.exists() else "there is no such folder"
+            reason = f"as {kind}; name a folder that compile wrote"
         raise InputError(
-            f"{folder} holds no readable artifact ({reason}); save it anew",
+            f"{folder} holds no readable artifact {reason}",
             **{"file": str(folder / ARRAYS)} | names | {"folder": str(folder)},
         ) from error
 

@@ -291,8 +291,7 @@ class AttentionResult(StockKernels):
         lines = [
             f"{self.feasible.size} rows, {self.feasible_share:.2%} feasible, "
             f"{int(self.repaired.sum())} repaired",
-            f"{int(self.capped.sum())} rows saw fewer keys than they were to keep and keep all",
-            f"{int(self.empty.sum())} rows see no key and get zero weights",
+            *self._odd(),
             f"{self.chain_break_fraction:.2%} of chains broken",
             *self._worth(),
             *self._unmet(),
@@ -303,6 +302,14 @@ class AttentionResult(StockKernels):
         if self.machine is not None:
             lines.append(str(self.machine))
         return "\n".join(lines)
+
+    def _odd(self) -> list[str]:
+        """Return how many rows see too few keys, or none."""
+        capped, empty = int(self.capped.sum()), int(self.empty.sum())
+        few = f"{capped} rows see fewer keys than they were to keep, and keep all of them"
+        return [few] * (capped > 0) + [f"{empty} rows see no key and get zero weights"] * (
+            empty > 0
+        )
 
     def _worth(self) -> list[str]:
         """Return what the sampler gave, and what was added to it."""

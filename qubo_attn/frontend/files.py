@@ -12,7 +12,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array
 from qubo_attn.common.checks import nearest, shown
-from qubo_attn.common.files import path_of
+from qubo_attn.common.files import path_of, reason_of
 from qubo_attn.common.keywords import named
 from qubo_attn.errors import InputError, MissingExtraError
 
@@ -152,4 +152,4 @@ def _tensor(path: Path, file: Any, name: str) -> Array:
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
-    return InputError(f"{path} does not read as {kind}: {error}", file=str(path))
+    return InputError(f"{path} does not read as {kind}: {reason_of(error)}", file=str(path))

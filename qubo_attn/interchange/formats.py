@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.checks import instance, one_of
-from qubo_attn.common.files import path_of, write_file, writing
+from qubo_attn.common.files import path_of, reason_of, write_file, writing
 from qubo_attn.common.vocabulary import FORMATS
 from qubo_attn.errors import InputError
 
@@ -124,7 +124,9 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
             bqm = dimod.BinaryQuadraticModel.from_file(data)
     except Exception as error:
         # dimod's readers raise what their parts raise, down to struct.error and AssertionError.
-        raise InputError(f"{path} does not read as {chosen}: {error!r}", file=str(path)) from error
+        raise InputError(
+            f"{path} does not read as {chosen}: {reason_of(error)}", file=str(path)
+        ) from error
     _check_finite(bqm, path)
     return bqm
 

@@ -15,10 +15,8 @@ from qubo_attn.backend.submission import Submission
 from qubo_attn.common.arrays import Bools, Longs
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.pipeline.pipeline import Stage
-from qubo_attn.report.schedule import Call, calls_text, milliseconds, schedule, time_text
-
-# A bound whose proof has not been made, in a table.
-TO_PROVE = "to prove"
+from qubo_attn.report.schedule import Call, milliseconds, schedule
+from qubo_attn.report.text import report_text
 
 
 @dataclass(frozen=True)
@@ -68,96 +66,26 @@ class Report:
         chains = {str(length): count for length, count in self.chains.items()}
         return dataclasses.asdict(self) | {"chains": chains}
 
+    def text(self, width: int | None = None) -> str:
+        """Return the facts as text.
+
+        Args:
+            width: characters of a line: the table of stages then leaves out columns that do not
+                fit, and other lines are broken between words. None for lines as long as they come.
+
+        Example:
+            >>> import numpy as np, qubo_attn as qa
+            >>> text = qa.compile(np.zeros((1, 1, 9)), target=None).report().text(60)
+            >>> max(map(len, text.splitlines())) <= 60
+            True
+        """
+        return report_text(self.to_dict(), width)
+
     def __str__(self) -> str:
-        header = f"{'stage':<18}{'variables':>10}{'couplers':>10}{'constraints':>12}"
-        lines = [f"{header}{'priced':>8}{'bound':>11}{'seconds':>9}{'peak MiB':>10}"]
-        for stage in self.stages:
-            peak = "-" if stage["peak"] is None else f"{stage['peak']:.0f}"
-            lines.append(
-                f"{stage['name']:<18}{stage['variables']:>10}{stage['couplers']:>10}"
-                f"{stage['constraints']:>12}{stage['priced']:>8}{bound_text(stage['bound']):>11}"
-                f"{stage['seconds']:>9.3f}{peak:>10}"
-            )
-            lines += [f"    {note}" for note in stage["notes"]]
-        if any(stage["bound"] is None for stage in self.stages):
-            lines.append(f"{TO_PROVE}: no bound is proved yet; report(prove=True) proves it")
-        lines.append(f"objective: {', '.join(self.objectives)}")
-        lines.append("rows: " + ", ".join(f"{count} {name}" for name, count in self.rows.items()))
-        if self.hidden_by_value:
-            lines.append(f"hidden: {self.hidden_by_value} keys by finite logits, such as -1e9")
-        lines.append(f"target: {self.target or 'none, logical models alone'}")
-        for part in self.submissions:
-            lines.append(
-                f"submission {part['index']}: {part['rows']} rows, {part['variables']} variables, "
-                f"{part['couplers']} couplers, {part['qubits']} qubits, "
-                f"longest chain {part['longest_chain']}"
-            )
-            lines += [f"    {line}" for line in _machine_lines(part)]
-        if self.chains:
-            counts = (f"{count} of {length}" for length, count in self.chains.items())
-            lines.append(f"chains: {', '.join(counts)}")
-        if self.machine:
-            lines.append(f"machine: {machine_text(self.machine)}")
-        if self.cache:
-            lines.append("cache: " + ", ".join(f"{name} {x}" for name, x in self.cache.items()))
-        return "\n".join(lines)
+        return self.text()
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
-
-
-def bound_text(bound: float | None) -> str:
-    """Return the bound of a stage as a table shows it."""
-    return TO_PROVE if bound is None else f"{bound:.4g}"
-
-
-def _machine_lines(part: dict[str, Any]) -> list[str]:
-    """Return facts of a submission on its machine, in two lines; none without a machine."""
-    if "auto_scale" not in part:
-        return []
-    low, high = part["chain_strength"]
-    return [
-        f"auto-scale {part['auto_scale']:.3f}, chain strength {low:.3g} to {high:.3g} "
-        f"({part['below_bound']} of {part['variables']} chains not above the proved bound), "
-        f"{_chances(part)}",
-        *([f"rows hotter than asked: {_listed(part['hotter'])}"] if part["hotter"] else []),
-        f"{calls_text(part['calls'])}{time_text(part['milliseconds'])}",
-    ]
-
-
-def _chances(part: dict[str, Any]) -> str:
-    """Return what to expect of a read, which rows the warmth drowns, and what would help."""
-    looked = part["looked_at"]
-    if not looked:
-        return "too many rows to say what a read of each gives: see precision()"
-    text = (
-        f"a read of its median row is feasible with chance {part['feasible']:.2f}, optimal with "
-        f"{part['optimum']:.2f}; "
-    )
-    if looked < part["rows"]:
-        text += f"of {looked} rows looked at, "
-    if not part["drowning"]:
-        return text + "no row drowns"
-    return text + (
-        f"rows that drown: {_listed(part['drowning'])} (under {DROWNS:.0%} of reads feasible: "
-        "fewer slots, shorter chains or another k would help)"
-    )
-
-
-def _listed(rows: list[list[int]]) -> str:
-    """Return the first of some rows by name, and how many more there are."""
-    names = ", ".join(f"head {head} query {query}" for head, query in rows[:3])
-    return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names
-
-
-def machine_text(machine: dict[str, Any]) -> str:
-    """Return the machine time of all submissions, in words."""
-    source = "as the machine states" if machine["stated"] else "as is typical of its family"
-    time = time_text(machine["milliseconds"])
-    return (
-        f"{machine['calls']} calls, {machine['reads']} reads of each submission{time}"
-        f"{f' ({source})' if time else ''}"
-    )
 
 
 def build_report(compilation: Compilation, reads: int = 1000, prove: bool = False) -> Report:

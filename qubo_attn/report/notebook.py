@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.pictures.markup import count, escape, plural, table
-from qubo_attn.report.facts import bound_text
 from qubo_attn.report.page.stages import counts_of
+from qubo_attn.report.text import bound_text
 
 
 def compiled_html(compilation: Compilation) -> str:

@@ -151,7 +151,7 @@ def test_selects_reach_the_compiler(tmp_path: Path) -> None:
         (("--select", "soft", "--objective", "output"), qa.SoftWeights(3, k=8)),
     ):
         out = str(tmp_path / "out")
-        run("compile", FILE, *options, "--target", "none", "-o", out, "--json")
+        run("compile", FILE, *options, "--target", "none", "-o", out, "--force", "--json")
         assert set(qa.load(out).recipe.selects) == {expected}
 
 
@@ -214,3 +214,65 @@ def test_no_progress_bar_where_no_terminal_is(compiled: str) -> None:
     )
     assert result.stderr == ""
     assert json.loads(result.stdout)["feasible"] == 1
+
+
+def test_help_shows_examples_and_defaults() -> None:
+    for command in COMMANDS[:9]:
+        text = run(*command, "--help")
+        assert "Examples:\n    qubo-attn" in text
+        assert "if unset" not in text
+        assert "..." not in text.replace("[ARGS]...", "")
+        assert max(map(len, text.splitlines())) <= 80
+    assert "[default: output where the file holds" in run("compile", "--help")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_terminal_folds_between_words_and_a_pipe_never(
+    compiled: str, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = {name: run(name, compiled) for name in ("inspect", "solve")}
+    monkeypatch.setattr("qubo_attn.cli.console.width", lambda: columns)
+    for name, text in whole.items():
+        folded = run(name, compiled)
+        assert max(map(len, folded.splitlines())) <= columns
+        words = set(folded.split())
+        assert words <= set(text.split())  # no word is cut
+    assert ("peak MiB" in run("inspect", compiled)) == (columns == 120)
+    assert "variables" in run("inspect", compiled)
+
+
+def test_an_existing_folder_is_asked_for(compiled: str, tmp_path: Path) -> None:
+    options = ("--keys", "3", "--target", "none", "-o", str(tmp_path))
+    run("compile", FILE, *options)  # an empty folder holds nothing to lose
+    before = (tmp_path / "artifact.json").read_bytes()
+    assert "--force replaces what it holds" in run("compile", FILE, *options, code=3)
+    assert (tmp_path / "artifact.json").read_bytes() == before
+    run("compile", FILE, *options, "--force", "--select", "at-most")
+    assert qa.load(tmp_path).recipe.selects[0] == qa.AtMostK(3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("solve", "nope"), "as there is no such folder; name a folder that compile wrote"),
+        (("solve", FILE), "as it is a file; name a folder that compile wrote"),
+        (("solve", "OUT", "-o", "x.csv"), "writes .npz files, not .csv ones; name it x.npz"),
+        (("solve", "OUT", "--machine", "moon"), "unknown --machine 'moon'; one of simulated"),
+        (("report", "OUT", "-o", "x.pdf"), "writes .html files, not .pdf ones; name it x.html"),
+        (("cache", "export", "x.tar"), "writes .zip files, not .tar ones; name it x.zip"),
+        (("target", "fetch", "-o", "x.txt"), "writes .json files, not .txt ones; name it x.json"),
+    ],
+)
+def test_messages_say_what_to_do(
+    compiled: str, arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    text = run(*(compiled if word == "OUT" else word for word in arguments), code=3)
+    assert message in text
+
+
+def test_embeddings_are_kept_where_asked(tmp_path: Path) -> None:
+    kept, out = tmp_path / "kept", str(tmp_path / "out")
+    options = ("--keys", "3", "--target", "zephyr:3", "--cache", str(kept))
+    run("compile", FILE, *options, "-o", out)
+    assert "1 embeddings" in run("cache", "ls", "--folder", str(kept))
+    assert qa.load(out).report().target == "zephyr 3 (336 qubits, 2808 couplers)"

@@ -24,9 +24,13 @@ def run(*arguments: str, code: int = 0) -> str:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = str(tmp_path_factory.mktemp("compiled") / "out")
     text = run("compile", FILE, "--keys", "4", "--objective", "output", "-o", folder)
-    assert "insert-penalties" in text
-    assert "171 all, 0 empty, 27 capped, 135 submitted" in text
-    assert f"wrote {folder}" in text.replace("\n", "")
+    assert text.splitlines()[:2] == [
+        "rows: 171 (9 heads, 19 queries, 19 keys), select ExactlyK(k=4); 27 see too few keys and "
+        "keep all of them",
+        "objective: output",
+    ]
+    assert text.splitlines()[-1].startswith(f"verdict: ready in {folder}")
+    assert len(text.splitlines()) == 7
     return folder
 
 
@@ -40,7 +44,10 @@ def test_solve_compares_with_top_k(compiled: str, tmp_path: Path) -> None:
         assert result["selected"].shape == (9, 19, 19)
         assert result["context"].shape == (9, 19, 64)
     text = run("solve", compiled, "--reads", "4")
-    assert "mean relative output error, top-k residual" in text
+    assert "mean relative output error: ours" in text
+    assert "less output error than top-k, residual (same decoder)" in text.splitlines()[-1]
+    assert "repair of other reads" not in text
+    assert "repair of other reads" in run("solve", compiled, "--reads", "4", "-v")
 
 
 def test_values_choose_the_objective(tmp_path: Path) -> None:
@@ -48,10 +55,11 @@ def test_values_choose_the_objective(tmp_path: Path) -> None:
     facts = json.loads(run("compile", FILE, *options, "-o", out, "--json"))
     assert facts["objectives"] == ["output"]
     plain = ("--objective", "hard")
-    run("compile", FILE, *options, *plain, "-o", out)
+    assert "--force replaces" in run("compile", FILE, *options, *plain, "-o", out, code=3)
+    run("compile", FILE, *options, *plain, "-o", out, "--force")
     facts = json.loads(run("solve", out, "--json"))
     assert facts["same_as_top_k"] == facts["seeing"] == 171
-    assert "the selection equals top-k" in run("solve", out)
+    assert "verdict: the selection equals top-k in every row\n" in run("solve", out)
 
 
 def test_backgrounds_and_output_projections(tmp_path: Path) -> None:
@@ -90,7 +98,7 @@ def test_probabilities(tmp_path: Path) -> None:
     facts = json.loads(run("compile", *options, "--probabilities", "--json"))
     assert facts["rows"]["capped"] == 27
     text = run("solve", out)
-    assert "equals top-k; give values for the output objective" in text
+    assert "equals top-k in every row; give values" in text
 
 
 def test_levels_make_kept_keys_soft(compiled: str, tmp_path: Path) -> None:
@@ -114,7 +122,7 @@ def test_machine_time_is_told(compiled: str) -> None:
     facts = json.loads(run("inspect", compiled, "--reads", "20000", "--json"))
     assert facts["machine"]["calls"] == 3 * len(facts["submissions"])
     assert "auto-scale" in run("inspect", compiled)
-    assert "a machine would take" in run("solve", compiled, "--reads", "4")
+    assert "machine time: " in run("solve", compiled, "--reads", "4")
     assert "reads must be a whole number" in run("inspect", compiled, "--reads", "0", code=3)
 
 
@@ -203,6 +211,10 @@ def test_tying(tie: str, tmp_path: Path) -> None:
         ((FILE, "--select", "atmost"), "; did you mean 'at-most'?", 3),
         ((FILE, "--chain-strength", "torqe"), "; did you mean 'torque'?", 3),
         ((FILE, "--target", "moon"), "unknown target 'moon'", 6),
+        ((FILE, "--target", "zephyr"), "zephyr needs a size, as in zephyr:12", 6),
+        ((FILE, "--keys", "40"), "no row has a choice to make: a row sees at most 19 keys", 3),
+        ((FILE, "--target", "absent.json"), "working graph: No such file or directory", 6),
+        ((FILE, "--objective", "layer"), "no array named output_projection", 3),
         ((FILE, "--target", "zephr:12"), "; did you mean 'zephyr'?", 6),
         ((FILE, "--tie", "all"), "unknown --tie 'all'; one of none, kv-head, kv", 3),
         ((FILE, "--tie", "kv"), "cannot share one selection", 7),

@@ -38,7 +38,8 @@ def test_the_command_writes_the_page(folder: str, tmp_path: Path) -> None:
     assert facts["bytes"] == out.stat().st_size
     assert facts["solved"]
     assert facts["feasible"] == 1
-    assert set(facts["errors"]) == {"ours", "top-k, renormalised (same decoder)"}
+    names = {"ours", "top-k, renormalised", "top-k, residual (same decoder)"}
+    assert set(facts["errors"]) == names
     read = check(out.read_text(encoding="utf-8"))
     assert "heron" in read.text
     loaded = qa.load(folder)
