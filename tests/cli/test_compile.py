@@ -68,7 +68,7 @@ def test_backgrounds_and_output_projections(tmp_path: Path) -> None:
     with np.load(FILE) as held:
         arrays = {name: held[name] for name in ("scores", "value", "kv_head")}
     np.savez(file, output_projection=generator.normal(size=(64, 9 * 64)), **arrays)
-    options = ("--keys", "3", "--target", "none", "-o", out, "--json")
+    options = ("--keys", "3", "--target", "none", "-o", out, "--force", "--json")
     facts = json.loads(run("compile", file, *options, "--background", "carried"))
     assert facts["objectives"] == ["output"]
     facts = json.loads(run("solve", out, "--json"))
