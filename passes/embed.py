@@ -26,12 +26,13 @@ from qubo_attn.common.arrays import Longs, pointers
 from qubo_attn.common.checks import MOST_SEED, instance, whole
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
-from qubo_attn.embedding.cliques import ROUNDS, pack_cliques
+from qubo_attn.embedding.cliques import ROUNDS
 from qubo_attn.embedding.component import Component, Shape
-from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.mixing import pack_mixture
+from qubo_attn.embedding.parts import Mixture
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shapes import pack_shape
-from qubo_attn.embedding.shipped import shipped_packing
+from qubo_attn.embedding.shipped import packed_cliques
 from qubo_attn.embedding.sparse import sparse_shapes
 from qubo_attn.embedding.templates import round_up, stock_for
 from qubo_attn.ir.components import places_within
@@ -120,16 +121,18 @@ class Embed:
         notes += [str(entry) for entry in packings.values() if entry.origin.repair is not None]
         return Rewrite(program, lift, notes=tuple(notes), placement=placement)
 
-    def packing(self, component: Component | int) -> CachedPacking:
+    def packing(self, component: Component | Mixture | int) -> CachedPacking:
         """Return the packing of a component, found once and then kept.
 
         Args:
             component: a clique or a sparse shape; a number stands for the clique of so many
-                variables.
+                variables, a mixture for what of it fits in one submission.
 
         Raises:
             EmbeddingError: such a component does not fit even alone.
         """
+        if isinstance(component, Mixture):
+            return self._mixed(component)
         if not isinstance(component, Component):
             component = Component(component)
         if component.shape is None:
@@ -144,14 +147,17 @@ class Embed:
             )
         options["rounds"] = self.rounds
         return self.cache.packing(
-            component, target, options, lambda: self._packed(component.size, options)
+            component, target, options, lambda: packed_cliques(component.size, target, options)
         )
 
-    def _packed(self, size: int, options: dict[str, int]) -> Packing:
-        """Return the packing of a clique that ships, else find one."""
-        usual = options == {"seed": 0, "rounds": ROUNDS}
-        shipped = shipped_packing(size, self.target) if usual else None
-        return pack_cliques(size, self.target, **options) if shipped is None else shipped
+    def _mixed(self, mixture: Mixture) -> CachedPacking:
+        """Return components side by side, as many of a mixture as were found to fit."""
+        options = {"seed": self.seed, "rounds": self.rounds}
+        if self.longest_chain is not None:
+            options["longest_chain"] = self.longest_chain
+        return self.cache.packing(
+            mixture, self.target, options, lambda: pack_mixture(mixture, self.target, **options)
+        )
 
     def _clique(self, size: int) -> Component:
         """Return the clique that is packed for components of a size."""

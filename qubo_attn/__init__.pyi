@@ -18,6 +18,9 @@ from .decoding.result import MachineUse as MachineUse
 from .decoding.temperature import effective_temperature as effective_temperature
 from .decoding.temperature import row_temperatures as row_temperatures
 from .embedding.cache import EmbeddingCache as EmbeddingCache
+from .embedding.graphs import PackedGraphs as PackedGraphs
+from .embedding.graphs import embed_graph as embed_graph
+from .embedding.graphs import pack_graphs as pack_graphs
 from .errors import (
     DecodeError as DecodeError,
 )

@@ -203,6 +203,16 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
             )
             for name in ("effective_temperature", "row_temperatures")
         },
+        "embed_graph": (
+            partial(qa.embed_graph, cache=folder),
+            {"graph": [(0, 1)], "target": "zephyr:1", "timeout": 0.1},
+            set(),
+        ),
+        "pack_graphs": (
+            partial(qa.pack_graphs, cache=folder),
+            {"graphs": [(0, 1)], "target": "zephyr:1", "copies": 1, "timeout": 0.1, "rounds": 1},
+            set(),
+        ),
         "integer_ising": (qa.integer_ising, {"program": s["program"]}, set()),
         "qama_program": (qa.qama_program, vectors, set()),
         "qama_decode": (qa.qama_decode, vectors | {"samples": bits}, set()),
@@ -270,8 +280,8 @@ def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
         "AttentionResult", "Beside", "CallStatus", "CompiledAttention", "IntegerIsing", "Job",
-        "JobStatus", "Lift", "MachineUse", "Optimality", "Program", "QamaResult", "Rewrite",
-        "Rounds", "Solution",
+        "JobStatus", "Lift", "MachineUse", "Optimality", "PackedGraphs", "Program",
+        "QamaResult", "Rewrite", "Rounds", "Solution",
         "SolverOrder", "Submission", "Submissions", "Target", "Vectors",
     }  # fmt: skip
     errors = {name for name in exported if name.endswith("Error")}
@@ -285,7 +295,7 @@ NAMES = (
     "output_errors",
     "validate of a submission", "diagnose", "unembed", "read", "export", "read_bqm", "write_bqm",
     "read_attention", "from_attentions", "effective_temperature", "row_temperatures",
-    "integer_ising", "qama_program",
+    "embed_graph", "pack_graphs", "integer_ising", "qama_program",
     "qama_decode", "validate", "stages_page", "Program.parse", "TieVariables.from_kv_head",
     "Target.zephyr", "Target.pegasus", "Target.all_to_all", "Target.of", "Target.from_json",
 )  # fmt: skip

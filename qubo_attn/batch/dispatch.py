@@ -15,6 +15,7 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.structures import Structures
 from qubo_attn.embedding.cache import CachedPacking
 from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.parts import Mixture
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import WorkerError
 
@@ -77,7 +78,7 @@ class Stream:
         self.items, self.embed, self.job = items, recipe.embed, job_of(recipe)
         self.window, self.chunk = window, chunk
         self.structures = Structures()  # results share them
-        self.packings: dict[Component, CachedPacking] = {}
+        self.packings: dict[Component | Mixture, CachedPacking] = {}
         self.tasks: deque[Task] = deque()
         self.failure: Exception | None = None
         self.make = None if isinstance(executor, Executor) else executor
@@ -101,7 +102,7 @@ class Stream:
             for answer in answers:
                 item = task.items[0]
                 if isinstance(answer, MissingPacking):
-                    self._find_packing(item, answer.component)
+                    self._find_packing(item, answer.wanted)
                     break
                 with naming(item.number):
                     if isinstance(answer, Exception):
@@ -166,11 +167,11 @@ class Stream:
             task.future = Future()
             task.future.set_exception(error)
 
-    def _find_packing(self, item: Item, component: Component) -> None:
+    def _find_packing(self, item: Item, wanted: Component | Mixture) -> None:
         """Find a packing once, for all tasks that asked for it or will."""
         assert self.embed is not None
         with naming(item.number):
-            self.packings[component] = self.embed.packing(component)
+            self.packings[wanted] = self.embed.packing(wanted)
         for task in self.tasks:
             answers = task.answers
             if answers and isinstance(answers[-1], MissingPacking):

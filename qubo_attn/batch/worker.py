@@ -26,6 +26,7 @@ from qubo_attn.compilation.structures import Structures
 from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
 from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.parts import Mixture
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.frontend.attention import Attention
@@ -40,12 +41,12 @@ class MissingPacking(Exception):
     """A packing that the shared cache lacks; what comes back of an item that needs it.
 
     Attributes:
-        component: what is to be packed.
+        wanted: what is to be packed.
     """
 
-    def __init__(self, component: Component) -> None:
-        super().__init__(component)
-        self.component = component
+    def __init__(self, wanted: Component | Mixture) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
 
 
 class AskingCache(EmbeddingCache):
@@ -57,11 +58,11 @@ class AskingCache(EmbeddingCache):
 
     def __init__(self, cache: EmbeddingCache) -> None:
         super().__init__(cache.folder.absolute(), limit=cache.limit, repair=cache.repair)
-        self.packings: dict[Component, CachedPacking] = {}
+        self.packings: dict[Component | Mixture, CachedPacking] = {}
 
     def packing(
         self,
-        component: Component,
+        wanted: Component | Mixture,
         target: Target,
         options: dict[str, int],
         find: Callable[[], Packing],
@@ -71,12 +72,12 @@ class AskingCache(EmbeddingCache):
         Raises:
             MissingPacking: there is none.
         """
-        packing = self.packings.get(component)
+        packing = self.packings.get(wanted)
         if packing is None:
-            packing = self._read(self._name(component, target, options), target)
+            packing = self._read(self._name(wanted.name, target, options), target)
         if packing is None:
-            raise MissingPacking(component)
-        self.packings[component] = packing
+            raise MissingPacking(wanted)
+        self.packings[wanted] = packing
         return packing
 
 
@@ -131,7 +132,7 @@ def _repeater(job: bytes) -> Repeater:
 def work(
     job: bytes,
     items: Sequence[Attention],
-    packings: Mapping[Component, CachedPacking],
+    packings: Mapping[Component | Mixture, CachedPacking],
     digests: frozenset[str],
 ) -> list[bytes | Exception]:
     """Compile some items; this is what an executor runs.

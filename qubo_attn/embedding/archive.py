@@ -19,7 +19,7 @@ from qubo_attn.errors import InputError
 
 # No other name is written to, whatever an archive says.
 _NAME = re.compile(
-    r"(K\d{1,9}|S\d{1,9}-[0-9a-f]{32})-[0-9a-f]{16}/[0-9a-f]{64}-\d{1,9}-\d{1,9}"
+    r"(K\d{1,9}|[SM]\d{1,9}-[0-9a-f]{32})-[0-9a-f]{16}/[0-9a-f]{64}-\d{1,9}-\d{1,9}"
     + re.escape(SUFFIX)
 )
 

@@ -40,6 +40,7 @@ from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.mending import Repair
 from qubo_attn.embedding.nearest import repaired
 from qubo_attn.embedding.packing import Packing
+from qubo_attn.embedding.parts import Mixture
 from qubo_attn.embedding.stored_graph import StoredGraph
 from qubo_attn.machine.target import Target
 
@@ -161,7 +162,7 @@ class EmbeddingCache:
 
     def packing(
         self,
-        component: Component,
+        wanted: Component | Mixture,
         target: Target,
         options: dict[str, int],
         find: Callable[[], Packing],
@@ -169,12 +170,13 @@ class EmbeddingCache:
         """Return the packing of a component on a target, and how the cache came by it.
 
         Args:
-            component: what is embedded; only cliques are repaired.
+            wanted: what is embedded. A packing of a mixture is one copy of what was found to fit,
+                side by side.
             target: the live working graph; what is read is checked against it.
             options: what else the result depends on (rounds, seed).
             find: finds the packing anew.
         """
-        name = self._name(component, target, options)
+        name = self._name(wanted.name, target, options)
         cached = self._memory.get(name) or self._read(name, target)
         if cached is not None:
             self.counts.hits += 1
@@ -183,7 +185,7 @@ class EmbeddingCache:
         self.counts.misses += 1
         graph, path, mended = StoredGraph.of(target), self.folder / name, None
         # What broke copies elsewhere is no reason to do without them on a machine that is whole.
-        if self.repair and component.shape is None and not target.is_ideal:
+        if self.repair and not target.is_ideal:
             mended = repaired(path.parent, target, graph, options)
         if mended is not None:
             cached = CachedPacking(mended[0], "repaired", mended[1])
@@ -192,7 +194,9 @@ class EmbeddingCache:
             cached = CachedPacking(packing, "new", Origin(len(packing), packing.longest_chain))
         if cached.origin.repair is not None:
             self.counts.add(cached.origin.repair)
-        self._write(path, CacheFile.of(cached.packing, target, graph, options, cached.origin))
+        self._write(
+            path, CacheFile.of(cached.packing, target, graph, options, cached.origin, wanted.name)
+        )
         # Later callers are told that it was kept, not once more that it was made.
         self._memory[name] = replace(cached, how="kept")
         return cached
@@ -279,8 +283,8 @@ class EmbeddingCache:
                 problem = f"it does not read ({error})"
             yield path, data, problem
 
-    def _name(self, component: Component, target: Target, options: dict[str, int]) -> str:
-        folder = folder_of(component, target.topology, target.shape, options)
+    def _name(self, wanted: str, target: Target, options: dict[str, int]) -> str:
+        folder = folder_of(wanted, target.topology, target.shape, options)
         return f"{folder}/{target.hash}-{len(target.qubits)}-{len(target.couplers)}{SUFFIX}"
 
     def _read(self, name: str, target: Target) -> CachedPacking | None:

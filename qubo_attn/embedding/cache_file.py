@@ -74,8 +74,12 @@ class CacheFile:
         graph: StoredGraph,
         options: dict[str, int],
         origin: Origin,
+        wanted: str,
     ) -> CacheFile:
-        """Return the file of a packing that fits ``target``, whose working graph is ``graph``."""
+        """Return the file of a packing that fits ``target``, whose working graph is ``graph``.
+
+        ``wanted`` is the name of what was asked for.
+        """
         repair = origin.repair
         facts = {
             "format": FORMAT,
@@ -91,13 +95,20 @@ class CacheFile:
             "options": options,
             "origin": vars(origin) | {"repair": None if repair is None else vars(repair)},
         }
+        # Of a packing that is what was asked for, the shape says it.
+        facts |= {"wanted": wanted} if wanted != packing.component.name else {}
         return cls(replace(packing, qubit=target.qubits[packing.qubit]), graph, origin, facts)
+
+    @property
+    def wanted(self) -> str:
+        """Name of what was asked for: a mixture, or the component that is embedded."""
+        return str(self.facts.get("wanted", self.facts["shape"]))
 
     @property
     def name(self) -> str:
         """Where the file belongs, relative to the cache's folder."""
         facts, graph = self.facts, self.graph
-        folder = folder_of(self.numbers.component, graph.topology, graph.shape, facts["options"])
+        folder = folder_of(self.wanted, graph.topology, graph.shape, facts["options"])
         return f"{folder}/{facts['target']}-{facts['qubits']}-{facts['couplers']}{SUFFIX}"
 
     def packing(self, target: Target) -> Packing:
@@ -197,13 +208,11 @@ def problem_of(data: bytes, name: str, target: Target | None = None) -> str:
         return str(error)
 
 
-def folder_of(
-    component: Component, topology: str, lattice: tuple[int, ...], options: dict[str, int]
-) -> str:
+def folder_of(wanted: str, topology: str, lattice: tuple[int, ...], options: dict[str, int]) -> str:
     """Return the folder of all files that may stand in for each other after a repair."""
     facts = {"format": FORMAT, "topology": topology, "lattice": list(map(int, lattice)), **options}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return f"{component.name}-{digest[:16]}"
+    return f"{wanted}-{digest[:16]}"
 
 
 def _opened(data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -86,7 +86,7 @@ def find_clique(size: int, target: Target, *, seed: int = 0) -> list[Longs]:
         chains = large_clique(size, target, rounds=0, seed=seed)
         if chains:
             return chains
-    return _free_clique(size, target, np.ones(len(target.qubits), bool), seed)
+    return free_clique(size, target, np.ones(len(target.qubits), bool), seed)
 
 
 def largest_clique(target: Target, below: int) -> int:
@@ -134,7 +134,7 @@ def _one_by_one(size: int, target: Target, seed: int, bound: int) -> list[list[L
     """Return one copy after another, each in what the others leave free."""
     free = np.ones(len(target.qubits), bool)
     copies: list[list[Longs]] = []
-    while free.sum() >= size and (copy := _free_clique(size, target, free, seed)):
+    while free.sum() >= size and (copy := free_clique(size, target, free, seed)):
         if max(map(len, copy)) > bound:
             # What busclique finds next, in what is left, has no shorter chains.
             if target.is_grid and size >= LEAST_BUSCLIQUE and not copies:
@@ -145,8 +145,8 @@ def _one_by_one(size: int, target: Target, seed: int, bound: int) -> list[list[L
     return copies
 
 
-def _free_clique(size: int, target: Target, free: Bools, seed: int) -> list[Longs]:
-    """Return the chains of one clique on the free qubits, or nothing."""
+def free_clique(size: int, target: Target, free: Bools, seed: int) -> list[Longs]:
+    """Return the chains of one clique on the free qubits of a machine, or nothing."""
     if size == 1:
         return [np.flatnonzero(free)[:1]]
     part = couplers_among(free, target)

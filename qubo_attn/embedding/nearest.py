@@ -12,6 +12,7 @@ from pathlib import Path
 from qubo_attn.common.files import read_bytes
 from qubo_attn.embedding.cache_file import LARGEST, SUFFIX, CacheFile, Origin
 from qubo_attn.embedding.mending import mend_packing
+from qubo_attn.embedding.mending_parts import mend_parts
 from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.stored_graph import StoredGraph
 from qubo_attn.machine.target import Target
@@ -51,14 +52,19 @@ def repaired(
     share, _, file = min(near, key=lambda candidate: candidate[:2])
     origin, drift = file.origin, file.origin.drift + share
     least = max(1, int(origin.copies * (KEPT - _PER_SHARE * drift)))
-    packing, repair = mend_packing(
-        file.packing(target),
-        target,
-        longest=origin.longest_chain,
-        rounds=options.get("rounds", 0),
-        seed=options.get("seed", 0),
-        least=least,
-    )
+    before, seed = file.packing(target), options.get("seed", 0)
+    packing: Packing | None
+    if before.component.shape is None:
+        packing, repair = mend_packing(
+            before,
+            target,
+            longest=origin.longest_chain,
+            rounds=options.get("rounds", 0),
+            seed=seed,
+            least=least,
+        )
+    else:
+        packing, repair = mend_parts(before, target, longest=origin.longest_chain, seed=seed)
     if packing is None or len(packing) < least or not packing.fits(target):
         return None
     if packing.longest_chain > options.get("longest_chain", packing.longest_chain):

@@ -103,7 +103,7 @@ def embed_copies(shape: Shape, target: Target, seed: int = 0) -> list[list[Longs
         free[np.concatenate(copy)] = False
     for window in windows:
         if failures and (free & window).sum() >= needed:
-            copy = _embed(shape, target, free & window, seed + len(copies), _TRIES)
+            copy = embed_free(shape, target, free & window, seed + len(copies), _TRIES)
             if copy:
                 copies.append(copy)
                 free[np.concatenate(copy)] = False
@@ -127,9 +127,9 @@ def first_copy(
     if target.is_grid:
         plane = Plane.of(target)
         for room in _rooms(shape, count):
-            if copy := _embed(shape, target, plane.middle(room), seed, _TRIES, timeout):
+            if copy := embed_free(shape, target, plane.middle(room), seed, _TRIES, timeout):
                 return copy
-    return _embed(shape, target, np.ones(count, bool), seed, _WHOLE_TRIES, timeout)
+    return embed_free(shape, target, np.ones(count, bool), seed, _WHOLE_TRIES, timeout)
 
 
 def _rooms(shape: Shape, qubits: int) -> Iterator[float]:
@@ -169,10 +169,19 @@ def _images(first: list[Longs], shape: Shape, target: Target, seed: int) -> list
     return [np.split(row, ptr[1:-1]) for row in images[best]]
 
 
-def _embed(
+def embed_free(
     shape: Shape, target: Target, free: Bools, seed: int, tries: int, timeout: float = _NO_TIMEOUT
 ) -> list[Longs]:
-    """Return one copy on the free qubits, or nothing."""
+    """Return one copy of a shape on the free qubits, or nothing.
+
+    Args:
+        shape: a connected graph.
+        target: a machine with a working graph.
+        free: qubits that may be used.
+        seed: seed of the search.
+        tries: attempts of minorminer.
+        timeout: seconds for each of them.
+    """
     part = couplers_among(free, target)
     if free.sum() < shape.size or len(part) < len(shape.i):
         return []

@@ -7,7 +7,6 @@ What minorminer embeds in the gaps (at the rim other shapes fit than inside) joi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
@@ -15,9 +14,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Bools, Longs, pointers
 from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.laying import GROWTH, Kind, Laid, lay_tiles, sorted_tiles
 from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, chains_of
 from qubo_attn.embedding.templates import clique_cell, clique_tiles, stock_for
@@ -32,8 +31,6 @@ _FILL = 100
 _TRIAL = 0.2
 # Minorminer fills the gaps before each of so many parts of the rest.
 _PARTS = 3
-# Copies that are mended may be this much larger than the largest tile.
-_GROWTH = 1.25
 # Rounds for which one more failure of minorminer is worth its time, on cliques small enough.
 _PER_FAILURE, _SMALL = 10_000, 12
 
@@ -72,7 +69,7 @@ class Tiling:
         ]
         lengths = [len(tile) for tile in self.tiles] or [1]
         self.most = len(self.target.qubits) // min(lengths) + 1
-        self.widest = int(_GROWTH * max(lengths))
+        self.widest = int(GROWTH * max(lengths))
 
     def crystal(self) -> list[Copy]:
         """Return the periodic arrangement, clipped to the chip where it fits best."""
@@ -126,7 +123,7 @@ class Tiling:
             copies.append((qubits, chain))
             places = self.lattice.coordinates(self.target.qubits[qubits])
             learned += self.lattice.images(np.column_stack([places, chain]))
-        self.tiles = _sorted(self.lattice, [*self.tiles, *learned])
+        self.tiles = sorted_tiles(self.lattice, [*self.tiles, *learned])
         return copies
 
     def search(
@@ -140,54 +137,18 @@ class Tiling:
             seed: seed of all choices.
             within: qubits that tiles may be put on, so that copies elsewhere stay; None for all.
         """
-        table = self.table
-        if within is not None:
-            table = np.where((table >= 0) & within[table], table, -1)
-        stack = np.full((len(self.tiles), max(map(len, self.tiles)), 5), -1, np.int64)
-        for t, tile in enumerate(self.tiles):
-            stack[t, : len(tile)] = tile
-        lattice = kernels.LatticeTable(
-            self.lattice.lane_width,
-            self.lattice.steps,
-            self.lattice.orders,
-            table,
-            self.lattice.coordinates(self.target.qubits),
-        )
-        most = max(self.most, len(copies))
-        widest = max([self.widest, *(len(qubits) for qubits, _ in copies)])
-        board = kernels.Copies(
-            np.zeros((most, widest), np.int64),
-            np.zeros((most, widest), np.int64),
-            np.zeros(most, np.int64),
-        )
-        for c, (qubits, chain) in enumerate(copies):
-            count = board.sizes[c] = len(qubits)
-            board.qubits[c, :count], board.chain[c, :count] = qubits, chain
-        count = kernels.pack_tiles(
-            kernels.Tiles(stack, np.array([len(tile) for tile in self.tiles]), self.size),
-            lattice,
-            self.target.adjacency,
-            board,
-            len(copies),
-            not self.target.is_ideal,
-            0 if self.target.is_ideal else self.size // 8,
-            moves,
-            seed,
-        )
-        rows = zip(board.qubits[:count], board.chain, board.sizes, strict=False)
-        return [(qubits[:length], chain[:length]) for qubits, chain, length in rows]
+        kind = Kind(Component(self.size), self.tiles, max(self.most - len(copies), 0))
+        rows = [Laid(0, *copy) for copy in copies]
+        laid = lay_tiles(self.target, [kind], rows, moves, seed, within)
+        return [(copy.qubits, copy.chain) for copy in laid]
 
 
 @lru_cache(maxsize=32)
 def _images(lattice: Lattice, stock: str, size: int) -> tuple[Array, ...]:
     """Return the shipped tiles of a clique and their mirror images."""
     tiles = clique_tiles(stock, size)
-    return tuple(_sorted(lattice, [image for tile in tiles for image in lattice.images(tile)]))
-
-
-def _sorted(lattice: Lattice, tiles: Iterable[Array]) -> list[Array]:
-    """Return tiles of different outlines, their rows by orientation and lane."""
-    return [tile[np.lexsort(tile[:, 1::-1].T)] for tile in lattice.distinct(tiles)]
+    images = [image for tile in tiles for image in lattice.images(tile)]
+    return tuple(sorted_tiles(lattice, images))
 
 
 def moves_of(rounds: int, target: Target) -> int:

@@ -130,6 +130,7 @@ from .mending import mend_clique as mend_clique
 from .order import heaviest as heaviest
 from .order import lost_shares as lost_shares
 from .order import sums_before as sums_before
+from .packing import Kinds as Kinds
 from .packing import LatticeTable as LatticeTable
 from .packing import Tiles as Tiles
 from .packing import pack_tiles as pack_tiles

@@ -1,4 +1,4 @@
-"""Copies of one clique on a working graph, and which of its qubits are free."""
+"""Copies of some graphs on a working graph, and which of its qubits are free."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from qubo_attn.kernels._jit import kernel
 
 
 class Copies(NamedTuple):
-    """Disjoint copies of one clique, with room for more.
+    """Disjoint copies of some graphs, with room for more.
 
     Attributes:
         qubits: int64, shape (most, widest), the qubits of each copy.
         chain: int64, the same shape, the chain that each qubit is in.
         sizes: int64, shape (most,), how many qubits each copy has.
+        kind: int64, shape (most,), the graph that each copy embeds.
     """
 
     qubits: Array
     chain: Array
     sizes: Longs
+    kind: Longs
 
 
 class Board(NamedTuple):
@@ -62,7 +64,7 @@ def lift(c: int, last: int, gaps: int, copies: Copies, board: Board) -> int:
         gaps += 1
     if c != last:
         copies.qubits[c], copies.chain[c] = copies.qubits[last], copies.chain[last]
-        copies.sizes[c] = copies.sizes[last]
+        copies.sizes[c], copies.kind[c] = copies.sizes[last], copies.kind[last]
         board.owner[copies.qubits[c, : copies.sizes[c]]] = c
     return gaps
 

@@ -4,7 +4,8 @@ A tile is a small embedding in lattice coordinates. It is shifted so that one of
 a free one, and on every lane it touches its wires take the order that hits the fewest other copies;
 wires of a lane are interchangeable in the ideal lattice, so this dodges defects and neighbours
 without changing the embedding. A placement that pushes out no copy is a gain, one that pushes out a
-single copy moves the gaps about until they join: no other move is made. Where the working graph
+single copy moves the gaps about until they join: no other move is made. Tiles of several graphs may
+be packed at once; then a copy gives way to one that is worth as much. Where the working graph
 lacks qubits or couplers the embedding is checked, and mended if it can be, before it is taken.
 """
 
@@ -27,18 +28,36 @@ _NO_PLACE = -2
 
 
 class Tiles(NamedTuple):
-    """Embeddings of one clique.
+    """Embeddings of some graphs.
 
     Attributes:
         rows: int64, shape (tiles, largest, 5): u, lane, wire, position, chain; sorted by u and
             lane.
         sizes: int64, qubits of each tile.
-        chains: chains of every tile.
+        kind: int64, the graph that each tile embeds.
     """
 
     rows: Array
     sizes: Longs
-    chains: int
+    kind: Longs
+
+
+class Kinds(NamedTuple):
+    """Graphs that are packed, a kind each.
+
+    Attributes:
+        chains: int64, nodes of each.
+        wanted: shape (kinds, most chains, most chains), whether two of its nodes are joined.
+        slack: int64, qubits that a tile of it may lack before it is mended; 0 for no mending.
+        worth: int64, what a copy counts: one gives way to others that are worth as much.
+        left: int64, how many copies are still asked for; counted down.
+    """
+
+    chains: Longs
+    wanted: Array
+    slack: Longs
+    worth: Longs
+    left: Longs
 
 
 class LatticeTable(NamedTuple):
@@ -76,25 +95,25 @@ class _Trial(NamedTuple):
 @kernel
 def pack_tiles(
     tiles: Tiles,
+    kinds: Kinds,
     lattice: LatticeTable,
     graph: WorkingGraph,
     copies: Copies,
     count: int,
     check: bool,
-    slack: int,
     moves: int,
     seed: int,
 ) -> int:
     """Pack disjoint copies of the tiles by moving gaps about.
 
     Args:
-        tiles: embeddings of one clique.
+        tiles: embeddings of the graphs.
+        kinds: the graphs.
         lattice: the lattice, and which of its qubits work.
         graph: the working graph.
         copies: copies to start from; overwritten by the best found.
         count: how many copies there are at the start.
         check: whether the working graph lacks anything.
-        slack: qubits that a tile may lack before it is mended; 0 for no mending.
         moves: placements tried, mending counted as many.
         seed: seed of all choices.
 
@@ -111,12 +130,13 @@ def pack_tiles(
     trial = _Trial(
         np.empty(widest, np.int64), np.empty(widest, np.int64), np.full(qubits, -1, np.int64)
     )
-    while moves > 0 and gaps > 0 and count < len(copies.sizes):
+    waiting = kinds.left.sum()
+    while moves > 0 and gaps > 0 and waiting > 0:
         moves -= 1
         goal = lattice.places[board.free[np.random.randint(gaps)]]
         t = np.random.randint(len(tiles.sizes))
-        size = tiles.sizes[t]
-        tile = tiles.rows[t, :size]
+        kind, size = tiles.kind[t], tiles.sizes[t]
+        tile, slack = tiles.rows[t, :size], kinds.slack[kind]
         b = np.random.randint(size)
         if tile[b, 0] != goal[0]:
             continue
@@ -127,19 +147,29 @@ def pack_tiles(
         hit = _place(tile, dx, dy, lattice, board.owner, slack, trial.qubits)
         if hit == _NO_PLACE:
             continue
-        if not check or _is_complete(tile, tiles.chains, graph, trial):
+        alike = hit >= 0 and copies.kind[hit] == kind
+        if not alike and kinds.left[kind] == 0:
+            continue
+        if hit >= 0 and not alike and kinds.worth[copies.kind[hit]] > kinds.worth[kind]:
+            continue
+        if not check or _is_complete(tile, kinds.chains[kind], kinds.wanted[kind], graph, trial):
             trial.chain[:size] = tile[:, 4]
         elif slack == 0:
             continue
         else:
-            moves -= _MENDING * tiles.chains
-            size = _mend(tile, tiles.chains, hit, graph, longest, board.owner, trial)
+            moves -= _MENDING * kinds.chains[kind]
+            size = _mend(tile, kinds.chains[kind], hit, graph, longest, board.owner, trial)
             if size == 0:
                 continue
         if hit >= 0:
+            kinds.left[copies.kind[hit]] += 1
+            waiting += 1
             gaps = lift(hit, count - 1, gaps, copies, board)
             count -= 1
         gaps = lay(trial.qubits[:size], trial.chain[:size], count, gaps, copies, board)
+        copies.kind[count] = kind
+        kinds.left[kind] -= 1
+        waiting -= 1
         count += 1
     return count
 
@@ -227,8 +257,10 @@ def _place(
 
 
 @kernel
-def _is_complete(tile: Array, chains: int, graph: WorkingGraph, trial: _Trial) -> bool:
-    """Return whether every chain of a placed tile is connected and every pair is coupled."""
+def _is_complete(
+    tile: Array, chains: int, wanted: Array, graph: WorkingGraph, trial: _Trial
+) -> bool:
+    """Return whether every chain of a placed tile is connected, and coupled where it must be."""
     size, out, spot = len(tile), trial.qubits, trial.spot
     for a in range(size):
         if out[a] < 0:
@@ -236,6 +268,10 @@ def _is_complete(tile: Array, chains: int, graph: WorkingGraph, trial: _Trial) -
     met = np.zeros((chains, chains), np.bool_)
     group = np.arange(size)
     parts, pairs = size, 0
+    for c in range(chains):
+        for d in range(c):
+            if wanted[c, d]:
+                pairs += 1
     for a in range(size):
         spot[out[a]] = a
     for a in range(size):
@@ -249,7 +285,8 @@ def _is_complete(tile: Array, chains: int, graph: WorkingGraph, trial: _Trial) -
                 if not met[c, d]:
                     met[c, d] = True
                     met[d, c] = True
-                    pairs += 1
+                    if wanted[c, d]:
+                        pairs -= 1
             elif group[a] != group[b]:
                 old, new = group[a], group[b]
                 parts -= 1
@@ -258,7 +295,7 @@ def _is_complete(tile: Array, chains: int, graph: WorkingGraph, trial: _Trial) -
                         group[s] = new
     for a in range(size):
         spot[out[a]] = -1
-    return parts == chains and 2 * pairs == chains * (chains - 1)
+    return parts == chains and pairs == 0
 
 
 @kernel

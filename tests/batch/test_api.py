@@ -25,7 +25,7 @@ from qubo_attn.batch.api import processes_of_our_own
 from qubo_attn.batch.dispatch import LOSSES
 from qubo_attn.batch.worker import job_of, pack, unpack
 from qubo_attn.compilation.options import Options
-from qubo_attn.passes import embed
+from qubo_attn.embedding import shipped
 from tests.conftest import read
 
 OUTPUT: dict[str, Any] = {
@@ -153,13 +153,13 @@ def test_each_packing_is_found_once(
 ) -> None:
     """Later items need packings that the cache lacks: found here, sent to those who ask."""
     found: list[int] = []
-    search = embed.pack_cliques
+    search = shipped.pack_cliques
 
     def counted(size: int, *rest: Any, **options: Any) -> Any:
         found.append(size)
         return search(size, *rest, **options)
 
-    monkeypatch.setattr(embed, "pack_cliques", counted)
+    monkeypatch.setattr(shipped, "pack_cliques", counted)
     generator = np.random.default_rng(0)
     items = [generator.normal(size=(2, 3, n)) for n in (4, 6, 8, 6, 4, 8, 6)]
     cache = qa.EmbeddingCache(tmp_path)

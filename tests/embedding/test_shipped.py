@@ -12,7 +12,6 @@ from qubo_attn.embedding import shipped
 from qubo_attn.embedding.cliques import pack_cliques
 from qubo_attn.embedding.shipped import shipped_packing
 from qubo_attn.embedding.templates import clique_sizes
-from qubo_attn.passes import embed
 
 MACHINES = ("zephyr:12", "zephyr:6", "zephyr:4", "pegasus:16")
 
@@ -65,7 +64,7 @@ def test_embed_searches_where_options_are_not_the_usual(
         searched.append(options)
         return pack_cliques(size, target, **options)
 
-    monkeypatch.setattr(embed, "pack_cliques", pack)
+    monkeypatch.setattr(shipped, "pack_cliques", pack)
     target, cache = qa.Target.zephyr(4), qa.EmbeddingCache(tmp_path)
     kept = qa.Embed(target, cache).packing(8)
     assert (kept.how, len(searched)) == ("new", 0)
