@@ -9,7 +9,8 @@ shorter chains; see `qubo_attn.embedding.shapes`.
 
 Cliques and shapes are packed once per target, kept in the cache, and dealt out largest component
 first; a smaller component may take what a larger one of its kind leaves over in a submission that
-is open anyway.
+is open anyway. Where cliques of several sizes would fit in fewer submissions, they are packed side
+by side, for the very rows there are (`qubo_attn.embedding.dealing`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from qubo_attn.common.keywords import named_fields
 from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
 from qubo_attn.embedding.cliques import ROUNDS
 from qubo_attn.embedding.component import Component, Shape
+from qubo_attn.embedding.dealing import Seats, mixed
 from qubo_attn.embedding.mixing import pack_mixture
 from qubo_attn.embedding.parts import Mixture
 from qubo_attn.embedding.placement import Placement
@@ -111,6 +113,10 @@ class Embed:
             return Rewrite(program, lift, notes=TAKEN_OVER, placement=known[structure])
         sizes = np.bincount(component)
         seats, packings = self._dealt(sizes, shapes)
+        if not shapes and self.target.is_grid and len(set(sizes.tolist())) > 1:
+            programmings = int(seats.submission.max()) + 1
+            fewer = mixed(sizes, self.target, self.longest_chain, programmings, self.packing)
+            seats, packings = fewer or (seats, packings)
         chain_ptr, chain_qubit = _chains(component, seats, packings)
         submission = seats.submission[component]
         placement = Placement(self.target, submission, component, chain_ptr, chain_qubit, structure)
@@ -165,7 +171,7 @@ class Embed:
 
     def _dealt(
         self, sizes: Longs, shapes: Mapping[int, Shape]
-    ) -> tuple[_Seats, dict[int, CachedPacking]]:
+    ) -> tuple[Seats, dict[int, CachedPacking]]:
         """Deal components out over submissions, each of which is filled with copies of one kind.
 
         The largest kind still waiting opens a submission; what it leaves free goes to later ones
@@ -185,7 +191,7 @@ class Embed:
         kinds = sorted(set(wanted), key=lambda kind: kind.rank)
         number = {kind: place for place, kind in enumerate(kinds)}
         kind_of = np.array([number[kind] for kind in wanted], np.int64)
-        seats = _Seats(*(np.full(len(sizes), -1, np.int64) for _ in range(3)))
+        seats = Seats(*(np.full(len(sizes), -1, np.int64) for _ in range(3)))
         packings: dict[int, CachedPacking] = {}
         opened = 0
         for place, kind in enumerate(kinds):
@@ -197,23 +203,9 @@ class Embed:
                 order = np.argsort(kind_of[waiting], kind="stable")
                 first = waiting[order][: len(packings[place].packing)]
                 seats.submission[first], seats.kind[first] = opened, place
-                seats.slot[first] = np.arange(len(first))
+                seats.chain[first] = np.arange(len(first)) * kind.size
                 opened += 1
         return seats, packings
-
-
-class _Seats(NamedTuple):
-    """Where each component sits.
-
-    Attributes:
-        submission: its submission, -1 while it waits.
-        kind: what the submission is filled with.
-        slot: number of the copy.
-    """
-
-    submission: Longs
-    kind: Longs
-    slot: Longs
 
 
 def _structure(component: Longs, shapes: Mapping[int, Shape], longest_chain: int | None) -> str:
@@ -227,7 +219,7 @@ def _structure(component: Longs, shapes: Mapping[int, Shape], longest_chain: int
 
 
 def _chains(
-    component: Longs, seats: _Seats, packings: Mapping[int, CachedPacking]
+    component: Longs, seats: Seats, packings: Mapping[int, CachedPacking]
 ) -> tuple[Longs, Longs]:
     """Give the variables of each component the chains of its copy, in order."""
     n, place = len(component), places_within(component)
@@ -237,7 +229,7 @@ def _chains(
         packing = entry.packing
         pool.append(packing.qubit)
         members = np.flatnonzero(seats.kind[component] == kind)
-        chain = seats.slot[component[members]] * packing.size + place[members]
+        chain = seats.chain[component[members]] + place[members]
         begin[members] = offset + packing.ptr[chain]
         length[members] = packing.ptr[chain + 1] - packing.ptr[chain]
         offset += len(packing.qubit)
