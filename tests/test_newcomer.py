@@ -15,11 +15,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from qubo_attn.cli.usual import USUAL
 from tests.conftest import ROOT
 from tests.support.documents import Block, blocks
 
@@ -113,6 +115,13 @@ def test_the_path_of_a_newcomer(tmp_path: Path) -> None:
     assert Path(where.strip()).is_relative_to(newcomer.site)
 
 
+def _usual(command: str) -> list[str]:
+    """Return the kernels that a command's usual run compiles, with their modules."""
+    return [
+        f"{module}.{name}" for module, names in USUAL[command].items() for name in names.split()
+    ]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the README's commands are a shell's")
 def test_a_first_run_says_that_it_compiles_and_a_second_compiles_nothing(tmp_path: Path) -> None:
     newcomer = Newcomer(tmp_path)
@@ -121,12 +130,19 @@ def test_a_first_run_says_that_it_compiles_and_a_second_compiles_nothing(tmp_pat
     install, *commands = _commands(blocks(ROOT / "README.md")[0])
     newcomer.run(install)
     before: set[Path] = set()
-    for command in commands:
+    usual = [Counter(_usual(name)) for name in ("compile", "solve")]
+    for command, expected in zip(commands, (usual[0], usual[0] | usual[1]), strict=True):
         _, told = newcomer.streams(command)
         *lines, last = told.splitlines()
         assert {line.split(":")[0] for line in lines} == {"compiling kernels, once"}
         kept = set(kernels.rglob("*.nbc"))
         assert last.startswith(f"kernels compiled: {len(kept - before)}, in ")
+        # What the total is made of is what was compiled: see qubo_attn/cli/usual.py.
+        names = Counter(f"{p.parent.name[:-17]}.{p.name.rpartition('-')[0]}" for p in kept)
+        assert names == expected
+        total = int(lines[0].split(" of about ")[1].partition(",")[0])
+        # A kernel whose file is being written counts twice.
+        assert 0 <= total - len(kept - before) <= 1
         before = kept
     shutil.rmtree(newcomer.clone / "out")
     for command in commands:

@@ -82,7 +82,8 @@ class Commands(typer.core.TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            with shown():
+            # The command is told from its arguments within.
+            with shown(lambda: ctx.invoked_subcommand or ""):
                 return super().invoke(ctx)
         except BrokenPipeError:  # a reader that has seen enough, as `head` does
             raise

@@ -1,7 +1,8 @@
 """What a command is doing, on one line of standard error, while somebody waits.
 
 On a terminal the line is written over and over, and goes in the end. Elsewhere only the compilation
-of kernels is told, in plain lines, as it alone takes long and happens once. No time is foretold.
+of kernels is told, in plain lines, as it alone takes long and happens once. How many there are in
+all is what the usual run of the command compiles and is not kept yet. No time is foretold.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ class _Line:
 
     Attributes:
         step: what is going on besides, as text; nothing where it is empty.
+        command: returns the name of the command.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self.step = ""
+    def __init__(self, stream: TextIO, command: Callable[[], str]) -> None:
+        self.step, self.command = "", command
+        self._total: int | None = None
         self._stream, self._terminal = stream, stream.isatty()
         self._before, self._start = compilations.finished, compilations.seconds
         self._shown, self._told = "", 0.0
@@ -60,7 +63,7 @@ class _Line:
             compiling = compilations.under_way and self._seconds > _SOON
             text = self.step
             if compiling:
-                text = f"compiling kernels, once: {self._count} so far, {self._seconds:.0f} s"
+                text = f"compiling kernels, once: {self._share()}, {self._seconds:.0f} s"
             if self._terminal and text != self._shown:
                 self._write(f"\r\x1b[K{text}")
                 self._shown = text
@@ -69,6 +72,16 @@ class _Line:
                 self._told = now
                 if not self._terminal:
                     self._write(f"{text}\n")
+
+    def _share(self) -> str:
+        """Return how many kernels are compiled, and of how many where that is known."""
+        if self._total is None:
+            # Here, as it loads what kernels are made with; whoever compiles has loaded that.
+            from qubo_attn.cli.usual import left_to_compile
+
+            self._total = self._count + left_to_compile(self.command())
+        count = self._count
+        return f"{count} of about {self._total}" if count < self._total else f"{count} so far"
 
     def _write(self, text: str) -> None:
         try:
@@ -82,11 +95,15 @@ _line: _Line | None = None
 
 
 @contextmanager
-def shown() -> Iterator[None]:
-    """Show what goes on within, above all the compilation of kernels."""
+def shown(command: Callable[[], str] = str) -> Iterator[None]:
+    """Show what goes on within, above all the compilation of kernels.
+
+    Args:
+        command: returns its name; nothing where there is none.
+    """
     global _line
     with compilations.watching():
-        _line = _Line(sys.stderr)
+        _line = _Line(sys.stderr, command)
         try:
             yield
         finally:

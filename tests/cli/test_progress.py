@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from qubo_attn.cli import progress
+from qubo_attn.cli import progress, usual
 from qubo_attn.common import compiling
 
 
@@ -60,13 +60,20 @@ def test_a_terminal_has_one_line_that_goes(
     told: compiling.Compilations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr", stream := Terminal())
-    with progress.shown(), progress.progress("compiling", 2) as step:
+    monkeypatch.setattr(usual, "left_to_compile", {"compile": 2}.__getitem__)
+    with progress.shown(lambda: "compile"), progress.progress("compiling", 2) as step:
         step("sparsify")
         wait_for(stream, "compiling: sparsify, 1 of 2")
         told.begin()
-        wait_for(stream, "compiling kernels, once: 0 so far, 0 s")
+        wait_for(stream, "compiling kernels, once: 0 of about 2, 0 s")
+        told.begin()
+        told.end()
+        wait_for(stream, "compiling kernels, once: 1 of about 2, 0 s")
+        told.begin()
+        told.end()
+        wait_for(stream, "compiling kernels, once: 2 so far, 0 s")
         told.end()
         step("embed")
         wait_for(stream, "compiling: embed, 2 of 2")
     *_, last = stream.getvalue().split("\r\x1b[K")
-    assert last == "kernels compiled: 1, in 0 s; they are kept\n"
+    assert last == "kernels compiled: 3, in 0 s; they are kept\n"
