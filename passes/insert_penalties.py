@@ -13,9 +13,8 @@
   of switches, or a ``"grid"`` of nested domain walls, which changes variables: a grid's bits take
   the place of the row's keys. ``"auto"`` leaves rows with pair terms dense, as the square then
   costs no coupler, and gives others the shape that takes the fewest qubits on the topology.
-* Any other constraint with whole coefficients is priced, with the rest of its connected block, at
-  the range of the block's objective: sound for any constraint, tight for none. A wall between bits
-  costs ``A u (1 - v)``.
+* Any other constraint with whole coefficients is priced, with the rest of its block, at the range
+  of the block's objective: sound for any, tight for none. A wall of bits costs ``A u (1 - v)``.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -43,10 +42,11 @@ from qubo_attn.formulations.carried import (
 from qubo_attn.formulations.certificates import Certificates, certify, certify_levels, joined
 from qubo_attn.formulations.others import check_others, component_ranges
 from qubo_attn.formulations.proofs import step_costs, step_scale
-from qubo_attn.formulations.slack import add_slack
+from qubo_attn.formulations.slack import add_slack, below_zero
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
 from qubo_attn.formulations.warm import asked_margin, warmed
+from qubo_attn.formulations.warm_rest import short_of_warmth
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -153,7 +153,10 @@ class InsertPenalties:
     @property
     def share(self) -> float:
         """Margin as a share of the largest cost of a corrective flip."""
-        return SHARE if isinstance(self.margin, str) else self.margin
+        if isinstance(self.margin, str):
+            # On a warm machine, this only tells rows without any objective from infeasible points.
+            return 1e-3 if self.is_warm else SHARE
+        return self.margin
 
     def apply(self, program: Program) -> Rewrite:
         """Return the program with every constraint priced.
@@ -192,7 +195,7 @@ class InsertPenalties:
             weight, margin = weight + short, margin + short
             proofs = [proof.raised(short[proof.index]) for proof in proofs]
         check_carried(program, sizes, weight, slope)
-        error = _below(c.rhs[bounds], weight[bounds]) if self.at_most == "unbalanced" else 0.0
+        error = below_zero(c.rhs[bounds], weight[bounds]) if self.at_most == "unbalanced" else 0.0
         note = f"weights {weight.min():.4g} to {weight.max():.4g}, median {np.median(weight):.4g}"
         priced = Rewrite(
             program.replace(constraints=replaced(c, weight=weight, slope=slope)),
@@ -245,10 +248,8 @@ class InsertPenalties:
         """Return prices of rows that add up to exactly k."""
         costs, shape = step_costs(program, program.constraints.take(index)), form[index]
         note = ""
-        # Where the temperature says how much is enough, this only tells a row without any
-        # objective from its infeasible points.
         scale = step_scale(costs, usual_sizes(program, index, size))
-        margin = (1e-3 if self.is_warm else self.share) * scale
+        margin = self.share * scale
         asked = asked_margin(margin, scale, shape) if self.is_warm else margin
         proof = certify(program, index, asked, relax=self.relax, form=shape, costs=costs)
         if self.is_warm:
@@ -264,6 +265,7 @@ class InsertPenalties:
     def _price_levels(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of rows whose keys have levels, and of the gates of these."""
         proof = certify_levels(program, index, self.share)
+        proof = proof.raised(self._more(program, index, proof.weight, proof.slope, proof.margin))
         return Prices(proof.weight, proof.slope, proof.margin, (proof,))
 
     def _price_bounds(
@@ -273,18 +275,26 @@ class InsertPenalties:
         cost = removal[index]
         usual = usual_sizes(program, index, size)
         margin = self.share * np.where(cost > 0, cost, np.where(usual > 0, usual, 1.0))
+        nothing = np.zeros(len(index))
+        margin = margin + self._more(program, index, cost + margin, nothing, margin)
         weight = cost + margin
         if self.at_most == "unbalanced":
             return Prices(weight, weight, np.full(len(index), -np.inf))
-        return Prices(weight, np.zeros(len(index)), margin)
+        return Prices(weight, nothing, margin)
 
     def _price_by_range(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of any other constraints: the range of their component's objective."""
         check_others(program, index)
         width = component_ranges(program)[row_components(program)[index]]
         width = np.where(width > 0, width, 1.0)
-        weight, margin = (np.asarray(scale * width) for scale in (1 + self.share, self.share))
-        return Prices(weight, np.zeros(len(index)), margin)
+        nothing, margin = np.zeros(len(index)), self.share * width
+        margin = margin + self._more(program, index, width + margin, nothing, margin)
+        return Prices(width + margin, nothing, margin)
+
+    def _more(self, program: Program, index: Longs, *prices: Floats) -> Floats:
+        """Return what margins lack on a warm machine, by weight, slope and margin."""
+        warmth = self.topology, self.temperature if self.is_warm else None, self.aim
+        return short_of_warmth(program, index, cast(Any, prices), *warmth)
 
 
 def _settled(program: Program, index: Longs) -> tuple[Program, Bools, Floats]:
@@ -319,14 +329,6 @@ def _kinds(program: Program, bounded: Bools) -> tuple[Longs, Longs, Longs, Longs
         np.flatnonzero(bounded),
         np.flatnonzero(others),
     )
-
-
-def _below(k: Floats, weight: Floats) -> float:
-    """Return how far below zero the prices of unbalanced bounds reach at points that keep them.
-
-    A price is zero at h = k - S = 0 and 1, below zero in between: -A h + A h^2.
-    """
-    return float((weight * np.maximum(k * k - k, 0.25)).sum())
 
 
 def _shaped(priced: Rewrite, form: Array) -> Rewrite:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Longs, pointers
+from qubo_attn.common.arrays import Floats, Longs, pointers
 from qubo_attn.common.frozen import replaced
 from qubo_attn.formulations.encodings import coefficients
 from qubo_attn.ir.columns import Role, Sense, Variables
@@ -96,3 +96,11 @@ def appended(variables: Variables, fresh: Variables) -> Variables:
     return Variables(
         **{name: np.concatenate([a, more[name]]) for name, a in variables.arrays().items()}
     )
+
+
+def below_zero(k: Floats, weight: Floats) -> float:
+    """Return how far below zero the prices of unbalanced bounds reach at points that keep them.
+
+    A price is zero at h = k - S = 0 and 1, below zero in between: -A h + A h^2.
+    """
+    return float((weight * np.maximum(k * k - k, 0.25)).sum())

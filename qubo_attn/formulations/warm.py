@@ -52,7 +52,7 @@ class Ranges(NamedTuple):
 
 
 RANGES = {"zephyr": Ranges(6.0, 1.0, 2.0), "pegasus": Ranges(4.0, 1.0, 2.0)}
-_PLAIN = Ranges(1.0, 1.0, 1.0)
+PLAIN = Ranges(1.0, 1.0, 1.0)
 
 
 def asked_margin(margin: Floats, scale: Floats, form: Array) -> Floats:
@@ -112,9 +112,9 @@ def _dense(
     warmth = kernels.Warmth(
         TEMPERATURES * temperature,
         np.where(wide, 0.0, temperature * _tilts(np.diff(rows.ptr), keep)),
-        _lengths(bits.astype(np.int64), topology),
+        chain_lengths(bits.astype(np.int64), topology),
         top,
-        *RANGES.get(topology, _PLAIN),
+        *RANGES.get(topology, PLAIN),
     )
     form = form_of(program.objective, upper)
     floor = np.maximum(proof.margin, TEMPERATURES * aim)
@@ -124,7 +124,7 @@ def _dense(
 def _shapes(proof: Certificates, topology: str, temperature: float, aim: float) -> Certificates:
     """Return certificates with the margins of walls and switches."""
     weight, margin = proof.weight.copy(), proof.margin.copy()
-    chain = RANGES.get(topology, _PLAIN).chain
+    chain = RANGES.get(topology, PLAIN).chain
     for method, share in _SHARES.items():
         mine = proof.method == method
         unit = _OF_SHAPES * temperature * share * (2.0 / chain if method == Method.WALLS else 1.0)
@@ -144,7 +144,7 @@ def _tilts(size: Longs, keep: Longs) -> Floats:
     return np.asarray(np.log(np.maximum(ratio, 1e-300)) / 2.0)
 
 
-def _lengths(bits: Longs, topology: str) -> Floats:
+def chain_lengths(bits: Longs, topology: str) -> Floats:
     """Return how many qubits a chain of each row has, in the mean."""
     sizes, place = np.unique(bits, return_inverse=True)
     qubits: Array = np.array(
