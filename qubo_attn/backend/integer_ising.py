@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Bytes, Floats, Ints, Longs
+from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import indices, instance
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.ir.program import Program
@@ -24,7 +25,7 @@ _NOISE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerIsing:
+class IntegerIsing(Brief):
     """A problem ``sum_{i<j} c_ij s_i s_j`` to minimise, with whole coefficients and no fields.
 
     Spin ``v`` is the variable ``variables[v]``; the last spin is the auxiliary one. Independent

@@ -20,6 +20,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.backend.coefficients import Coefficients
 from qubo_attn.common.arrays import Array, Floats, Ints, Longs, csr_rows, segment_ids
+from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import share
 from qubo_attn.common.threads import by_rows, rows_at
 from qubo_attn.errors import InputError
@@ -42,7 +43,7 @@ _PART = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Precision:
+class Precision(Brief):
     """What to expect of every independent row; made by `CompiledAttention.precision`.
 
     Attributes:

@@ -18,6 +18,7 @@ from qubo_attn.backend.unembed import MAJORITY, Reader, Reads
 from qubo_attn.backend.validate import diagnose
 from qubo_attn.backend.wire import SolverOrder, WireData, physical_wire
 from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.common.brief import Listed
 from qubo_attn.common.checks import flag
 from qubo_attn.common.files import path_of, write_file, writing
 from qubo_attn.common.frozen import Sealed
@@ -328,7 +329,7 @@ class Submission(Sealed):
         return self.physical
 
 
-class Submissions(tuple[Submission, ...]):
+class Submissions(Listed, tuple[Submission, ...]):
     """The machine programmings of a compilation, in order; a tuple.
 
     Example:

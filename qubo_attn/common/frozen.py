@@ -8,11 +8,12 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from qubo_attn.common.arrays import Array, frozen_array
+from qubo_attn.common.brief import Brief
 
 _DTYPES = {"Ints": np.int32, "Longs": np.int64, "Floats": np.float64, "Bytes": np.uint8}
 
 
-class Portable:
+class Portable(Brief):
     """Base of frozen dataclasses that are sent to other processes.
 
     What was worked out from the fields (`functools.cached_property`) stays behind: it is worked out
@@ -59,6 +60,7 @@ class Columns(Portable):
     _dtypes: ClassVar[dict[str, type]] = {}
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         kinds = cls.__annotations__.items()
         cls._dtypes = {name: _DTYPES[kind] for name, kind in kinds if kind in _DTYPES}
 

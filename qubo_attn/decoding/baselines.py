@@ -28,6 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.brief import brief
 from qubo_attn.common.checks import instance, one_of, whole
 from qubo_attn.compilation.backgrounds import ties_of
 from qubo_attn.compilation.compilation import Compilation
@@ -109,6 +110,9 @@ class Beside(NamedTuple):
     decoder: str
     error: dict[str, float]
     layer: dict[str, float] | None
+
+    def __repr__(self) -> str:
+        return f"Beside(decoder={self.decoder!r}, error={brief(self.error)})"
 
     def __str__(self) -> str:
         lines = [f"mean relative output error, decoder {self.decoder}"]

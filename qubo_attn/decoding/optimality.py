@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs
+from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import number
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.mended import lifted, whole_reads
@@ -29,7 +30,7 @@ class Behind(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Optimality:
+class Optimality(Brief):
     """Rows beside their optima, under their constraints and before penalties.
 
     A row that a coupling or a constraint joins to others has the figures of all of them together.

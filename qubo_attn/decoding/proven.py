@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.brief import Brief
 
 
 class ReadQuality(NamedTuple):
@@ -43,7 +44,7 @@ class ReadQuality(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Rounds:
+class Rounds(Brief):
     """What Dinkelbach's rounds proved, row by row; see `Renormalised`.
 
     Errors are renormalised ones, relative, behind the output projection where there is one. Rows of

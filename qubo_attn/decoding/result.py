@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
+from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import instance
 from qubo_attn.decoding.optimality import Behind, Optimality, optimality
 from qubo_attn.decoding.output_error import heaviest, values_of
@@ -67,7 +68,7 @@ class MachineUse:
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionResult(StockKernels):
+class AttentionResult(Brief, StockKernels):
     """Attention as solved here, or as sampled.
 
     Attributes:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, first_place
+from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import number, numbers
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend import qama
@@ -26,7 +27,7 @@ _LARGEST, _LARGEST_FACTOR = 1e300, 1e100
 
 
 @dataclass(frozen=True, eq=False)
-class QamaResult:
+class QamaResult(Brief):
     """Sampled bits, decoded.
 
     Attributes:

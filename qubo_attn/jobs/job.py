@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -174,6 +175,9 @@ class Job:
 
     def __str__(self) -> str:
         return f"job {self.label}: {self.status()}"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def _end(self) -> None:
         self._ended = True

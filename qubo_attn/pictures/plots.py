@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,20 @@ def new_figure(width: float, height: float) -> Figure:
         MissingExtraError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure
+        from matplotlib.figure import Figure as Plain
     except ImportError as error:
         raise MissingExtraError(
             "figures need matplotlib: pip install qubo-attn[plot]", extra="plot"
         ) from error
+
+    class Figure(Plain):
+        """A figure that notebooks show by themselves, without ``%matplotlib inline``."""
+
+        def _repr_png_(self) -> bytes:
+            file = BytesIO()
+            self.savefig(file, format="png", dpi=110)
+            return file.getvalue()
+
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -104,6 +114,10 @@ def plot(
 
 
 def _show(axes: Axes, pixels: Array, title: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (axes.xaxis, axes.yaxis):  # queries and keys are whole numbers
+        axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     if pixels.size:  # without queries or keys, an empty frame
         axes.imshow(pixels, interpolation="nearest", aspect="auto")
     axes.set_title(title, fontsize=9)

@@ -13,6 +13,7 @@ import numpy as np
 from qubo_attn.backend.precision import DROWNS, Precision
 from qubo_attn.backend.submission import Submission
 from qubo_attn.common.arrays import Bools, Longs
+from qubo_attn.common.brief import Brief
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.report.schedule import Call, milliseconds, schedule
@@ -20,7 +21,7 @@ from qubo_attn.report.text import report_text
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Brief):
     """Facts of a compilation; printing gives them as text.
 
     Attributes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import whole
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.machine.reads import MOST_READS, split_reads
@@ -29,7 +30,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Brief):
     """All calls that a compilation takes; made by `CompiledAttention.schedule`.
 
     Attributes:

@@ -8,6 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Bytes, Floats
+from qubo_attn.common.brief import Brief
 from qubo_attn.ir.program import Program
 
 
@@ -27,7 +28,7 @@ class Way(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
+class Solution(Brief):
     """A point of a program, and what is known of it.
 
     Blocks are the program's independent components, numbered as ``program.components`` numbers

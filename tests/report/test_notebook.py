@@ -43,6 +43,55 @@ def test_things_show_themselves_in_a_notebook(compiled: qa.CompiledAttention) ->
     assert "variables=120" in Reader(compiled.program._repr_html_()).text
 
 
+def test_every_object_is_one_line_and_has_a_view(compiled: qa.CompiledAttention) -> None:
+    """However large: no array is spelled out."""
+    machine = qa.SimulatedMachine("zephyr:2", seed=1)
+    result, job = compiled.solve(seed=1), compiled.submit(machine, reads=10)
+    quick = qa.LocalSolver().solve(compiled.stages[0].program)
+    shown = (
+        compiled,
+        compiled.stages[2],
+        compiled.stages[2].rewrite,
+        compiled.stages[2].lift,
+        compiled.program,
+        compiled.submissions,
+        compiled.submissions[0],
+        compiled.certificates,
+        compiled.placement,
+        compiled.recipe,
+        compiled.attention,
+        compiled.recipe.target,
+        compiled.losses,
+        compiled.report(),
+        compiled.schedule(),
+        compiled.precision(),
+        result,
+        result.optimality(),
+        quick,
+        job,
+    )
+    for thing in shown:
+        assert len(repr(thing)) <= 300, repr(thing)
+        assert "\n" not in repr(thing)
+        assert "array(" not in repr(thing)
+        assert Reader(thing._repr_html_()).text.strip()
+    assert repr(compiled.submissions) == "Submissions of 1"
+    assert repr(compiled).startswith(
+        "CompiledAttention(attention=Attention(logits=float64[3, 4, 10]"
+    )
+    values = qa.compile(compiled.attention.logits, values=np.ones((3, 10, 2)), target=None)
+    assert len(repr(values.solve(seed=1).beside(values))) <= 300
+
+
+def test_pictures_show_themselves(compiled: qa.CompiledAttention) -> None:
+    pytest.importorskip("matplotlib")
+    result = compiled.solve(seed=1)
+    for figure in (compiled.draw(), result.plot()):
+        assert figure._repr_png_()[:8] == PNG
+    (axes, *_) = result.plot().axes
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
 def test_an_empty_result_shows_itself() -> None:
     compiled = qa.compile(np.zeros((1, 0, 3)), 1, target=None)
     assert "0 rows" in Reader(compiled.solve()._repr_html_()).text
