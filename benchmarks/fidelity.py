@@ -17,12 +17,14 @@ compiled, one objective or several:
 
 ``--tied`` adds one selection for all heads of a key/value head, query by query, beside top-k tied
 alike. ``--long DIR`` takes contexts of many tokens from their queries and keys, causal; its queries
-are ``--stride`` apart, from query 64 on.
+are ``--stride`` apart, from query 64 on. With ``--later`` it is the keys of a cache instead, chosen
+on past queries and judged on later ones, see `later_queries`.
 
     python benchmarks/fidelity.py --data DIR --keys 4 --target zephyr:12 --json
     python benchmarks/fidelity.py --data DIR --keys 4,8,16 --objective renormalised --json
     python benchmarks/fidelity.py --long DIR --keys 4,8,16 --objective output,renormalised --json
     python benchmarks/fidelity.py --long DIR --keys 8 --objective layer --json
+    python benchmarks/fidelity.py --long DIR --later
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from common import attention_files, finish, parser
+from later_queries import later, table
 
 import qubo_attn as qa
 from qubo_attn.decoding.baselines import BASELINES, decoded
@@ -298,6 +301,7 @@ def main() -> None:
     options.add_argument("--objective", default="output", help="one, or several parted by commas")
     options.add_argument("--levels", type=int, default=0, help="0 for hard selections alone")
     options.add_argument("--tied", action="store_true", help="tie heads of a key/value head too")
+    options.add_argument("--later", action="store_true", help="keys of a cache, on later queries")
     options.add_argument("--target", default="zephyr:12", help="or none, for logical models")
     options.add_argument("--seed", type=int, default=1)
     chosen = options.parse_args()
@@ -307,6 +311,13 @@ def main() -> None:
     for objective in objectives:
         if objective not in MEASURES:
             options.error(f"no objective {objective!r}; one of {', '.join(MEASURES)}")
+    if chosen.later:
+        if not chosen.long:
+            options.error("--later takes --long")
+        means = later(sorted(Path(chosen.long).glob("*.npz")), seed=chosen.seed)
+        print(table(means))
+        finish({"later": means}, chosen.json)
+        return
     facts: dict[str, Any] = {}
     if "output" in objectives and chosen.data and len(chosen.keys) == 1:
         facts |= as_before(chosen)

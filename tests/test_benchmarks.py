@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from qubo_attn.decoding.baselines import BASELINES
-from tests.conftest import ROOT
+from tests.conftest import ROOT, shared_files
 
 
 @pytest.fixture
@@ -86,3 +86,34 @@ def test_short_files_as_ever(fidelity: Any, tmp_path: Path) -> None:
     assert facts["minilm"]["ours"] < facts["minilm"]["topk_residual"]
     again = facts["output"]["minilm"]["k=3"]["mean"]
     assert again["top-k"] == pytest.approx(facts["minilm"]["topk_residual"])
+
+
+def test_the_table_of_later_queries_is_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One column of the page, at its smallest share."""
+    files = shared_files("long/*_L12_*.npz")
+    if not files:
+        pytest.skip("the shared data set is absent")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = importlib.import_module("later_queries")
+    printed = script.table(script.later(files, shares=(script.SHARES[0],))).splitlines()
+    page = (ROOT / "docs" / "kv_cache.md").read_text().splitlines()
+    start = next(n for n, line in enumerate(page) if files[0].stem in line)
+    column = page[start].split(" | ").index(files[0].stem)
+    for line, own in zip(page[start + 2 : start + len(printed)], printed[2:], strict=True):
+        name, *cells = line.strip("| ").split(" | ")
+        assert [name, cells[column - 1].split(" / ")[0]] == own.strip("| ").split(" | ")
+
+
+def test_later_queries_of_a_small_context(
+    fidelity: Any, long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("later_queries"), "LATEST", 4)
+    facts = fidelity("--long", str(long), "--later")["later"]["toy"]
+    assert list(facts) == ["0.125", "0.25", "0.5"]
+    for means in facts.values():
+        assert set(means) == {
+            "first-and-latest", "heavy-hitters", "accumulated", "mean-mass", "window",
+            "output", "renormalised",
+        }  # fmt: skip
