@@ -6,13 +6,16 @@ dimod's ``cqm_to_bqm`` with torque compensation: `ocean` scales all rows togethe
 multiplier, `ocean_rows` scales each row on its own with one times the largest bias.
 
 Figures, by model: share of reads that are feasible as sampled; rows of which fewer than one in
-twenty are; rows whose best feasible read is the optimum (within the slots), as sampled, once every
-read is repaired, and after one-exchange descent; the output error as decoded by default, the
-optimum's, and that of top-k with the same decoder. ``random_*`` decodes coin flips so: what
-the decoder does alone.
+twenty are; rows whose best feasible read is the optimum (within the slots): as sampled
+(`optimum_sampler`), by repair alone, single steps until a row's constraints hold
+(`optimum_repair_alone`), and as `decode` returns it, where the best repaired read also descends by
+steps and exchanges (`optimum_repaired`); the output error as decoded by default, the optimum's, and
+that of top-k with the same decoder. ``random_*`` decodes coin flips so: what the decoder does by
+itself.
 
-Repair proper takes single steps until a row's constraints hold (`optimum_repaired`); `decode` then
-has the best read descend by steps and exchanges, unless told otherwise (`optimum_descended`).
+The machine states its temperature and its errors, so the compiler knows them. ``--told`` tells it
+another temperature: what a machine does that is not as warm as it says, and, as margins are a
+number of temperatures, what smaller and larger margins do.
 
 ``rank_feasible`` and ``rank_optimum`` are rank correlations over rows: of the chances that
 ``compiled.precision()`` states with the shares of reads, mean over all machines; ``ceiling_*`` are
@@ -29,7 +32,6 @@ import argparse
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -259,12 +261,13 @@ def measure(
     for name in ("feasible", "optimum"):
         columns[f"predicted_{name}"] = getattr(precision, name)[place].tolist()
     models = {"ours": [part.programmed_bqm for part in compiled.submissions]}
-    margins = {"ours": gaps(rows, *prices(compiled)) / precision.temperature[place]}
+    warmth = machine_options["temperature"]
+    unit = precision.temperature[place] / target.temperature
+    margins = {"ours": gaps(rows, *prices(compiled)) / (warmth * unit)}
     for name, by_row in (("ocean", False), ("ocean_rows", True)) if not options.ours else ():
         models[name], scales = ocean(compiled, by_row=by_row)
         weight = np.array([FACTORS[by_row] * bias for bias in biases(unpriced(compiled))])
-        temperature = machine_options.get("temperature", target.temperature)
-        margins[name] = gaps(rows, weight, 0.0 * weight) / (temperature * scales)
+        margins[name] = gaps(rows, weight, 0.0 * weight) / (warmth * scales)
     lift = compiled.lift_to(compiled.unpriced)
 
     def decode(name: str, samplesets: list[dimod.SampleSet]) -> None:
@@ -326,7 +329,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3, help="machines, each with its own errors")
     options.add_argument("--errors", type=float, default=1.0, help="times the machine's own")
     options.add_argument("--temperature", type=float, help="the machine's own where left out")
-    options.add_argument("--stated", action="store_true", help="the target states it as well")
+    options.add_argument("--told", type=float, help="temperature that the compiler is told")
     options.add_argument("--ours", action="store_true", help="leave out the other routes")
     options.add_argument("--files", help="part of their names; all of 16 to 66 tokens without")
     chosen = options.parse_args()
@@ -335,12 +338,10 @@ def main() -> None:
     machine = {
         "field_error": chosen.errors * target.errors.field,
         "coupling_error": chosen.errors * target.errors.coupling,
+        "temperature": chosen.temperature or target.temperature,
     }
-    if chosen.temperature is not None:
-        machine["temperature"] = chosen.temperature
-        if chosen.stated:
-            stated = {**target.properties, "temperature": chosen.temperature}
-            chosen.target = replace(target, properties=stated)
+    stated = machine | ({} if chosen.told is None else {"temperature": chosen.told})
+    chosen.target = qa.Target.of(qa.SimulatedMachine(target, **stated))
     pooled: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for model, path, arrays in attention_files(Path(chosen.data)):
         tokens = arrays["scores"].shape[2]
@@ -365,8 +366,8 @@ def summary(columns: dict[str, list[float]], seeds: int) -> dict[str, Any]:
         "feasible_reads": "feasible_reads",
         "rows_under_5": "rows_under_5",
         "optimum_sampler": "optimum_sampled",
-        "optimum_repaired": "optimum_repaired",
-        "optimum_descended": "optimum_descended",
+        "optimum_repair_alone": "optimum_repaired",
+        "optimum_repaired": "optimum_descended",
         "error": "error",
     }
     routes = [name for name in ROUTES if f"{name}_error" in columns]

@@ -3,9 +3,11 @@
 A machine at temperature T returns a point with weight ``exp(-E / (T scale))``, scale the program
 energy per hardware unit of its row. So what a margin D is worth is ``D / (T scale)``, and the scale
 grows with the weight that D makes: both are found together, as the fixed point of
-``D = TEMPERATURES T scale``. There are more selections of k + 1 keys than of k - 1 where 2 k < n,
-so the slope is tilted by ``(T scale / 2) ln(C(n, k + 1) / C(n, k - 1))`` against them, as far as
-the proof leaves a quarter of the margin.
+``D = TEMPERATURES T' scale``. T' is the machine's T and, in narrow rows, `MORE`: errors of
+coefficients, and chains that freeze before the machine is as cold as it gets, act like heat that no
+T tells of. There are more selections of k + 1 keys than of k - 1 where 2 k < n, so the slope is
+tilted by ``(T' scale / 2) ln(C(n, k + 1) / C(n, k - 1))`` against them, as far as the proof leaves
+a quarter of the margin. No margin makes the scale more than four times what it is without.
 
 The scale is that of the row's largest coefficient in the machine's ranges, with chains as long as
 those of a clique of its size; what a placement then does is a little better or worse.
@@ -27,6 +29,9 @@ from qubo_attn.ir.blocks import form_of
 
 # Temperatures between good selections and infeasible points; measured by benchmarks/warm.py.
 TEMPERATURES = 2.0
+# What errors and early freezing add to the temperature, in units of a field, in rows of at most so
+# many bits; measured likewise. Wider rows lose more by a larger scale than by infeasible reads.
+MORE, NARROW = 0.03, 16
 # The same for walls and switches, whose couplings have range to spare.
 _OF_SHAPES = 4.0
 # Program energy per hardware unit of a shape's prices, per unit of weight: walls have couplings of
@@ -109,9 +114,10 @@ def _dense(
     keep = rows.counted.keep
     steps = by_steps(costs, np.zeros(len(rows)))
     proofs = kernels.Proofs(proof.method == Method.RELAXATION, *steps, proof.upper, proof.lower)
+    heat = temperature + np.where(wide | (bits > NARROW), 0.0, MORE)
     warmth = kernels.Warmth(
-        TEMPERATURES * temperature,
-        np.where(wide, 0.0, temperature * _tilts(np.diff(rows.ptr), keep)),
+        TEMPERATURES * heat,
+        np.where(wide, 0.0, heat * _tilts(np.diff(rows.ptr), keep)),
         chain_lengths(bits.astype(np.int64), topology),
         top,
         *RANGES.get(topology, PLAIN),

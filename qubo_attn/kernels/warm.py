@@ -1,7 +1,9 @@
 """Kernel for weights of a warm machine: margins in units of the temperature, row by row.
 
 A row's coefficients are divided by its scale before they reach the machine, and the scale grows
-with the weight, so margin and scale are a fixed point: ``D = c T scale(A(D))``.
+with the weight, so margin and scale are a fixed point: ``D = unit scale(A(D))``. Where the scale
+grows so fast that there is none, or only far away, the margin ends where it is `_MOST` times what
+it is without.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from qubo_attn.kernels.rows import CountRows, load_row
 
 # A margin within this share of its fixed point is as good as it: the scale is an estimate.
 _CLOSE, _ROUNDS = 0.01, 30
+# How many times its scale without a margin a row may have with it: the rest is lost to errors.
+_MOST = 4.0
 # Share of its margin that a tilt of the slope must leave to every count of keys.
 _LEFT = 0.25
 
@@ -50,7 +54,7 @@ class Warmth(NamedTuple):
             above zero.
     """
 
-    unit: float
+    unit: Floats
     tilt: Floats
     length: Floats
     top: Floats
@@ -171,7 +175,7 @@ def warm_weights(
             slot[members[s]] = -1
         row = _Row(local, outside, fields, square, most, top, k)
         start, need = ptr[r] + r, np.empty(n + 1)
-        margin, weight, slope, scale = floor[r], 0.0, 0.0, 0.0
+        margin, weight, slope, scale, bare = floor[r], 0.0, 0.0, 0.0, 0.0
         for _ in range(_ROUNDS):
             if proofs.relaxed[r]:
                 for m in range(n + 1):
@@ -180,7 +184,11 @@ def warm_weights(
             else:
                 weight, slope = max(proofs.weight[r] + margin, 0.0), proofs.slope[r]
             scale = _row_scale(row, weight, slope, warmth.length[r], warmth)
-            wanted = max(warmth.unit * scale, floor[r])
+            bare = scale if bare == 0.0 else bare
+            wanted = max(warmth.unit[r] * scale, floor[r])
+            if scale > _MOST * bare:
+                ahead = (_MOST - 1.0) * bare / (scale - bare)
+                wanted = min(wanted, floor[r] + ahead * (margin - floor[r]))
             if abs(wanted - margin) <= _CLOSE * wanted:
                 break
             margin = (wanted + margin) / 2.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qubo_attn as qa
-from qubo_attn.formulations.warm import RANGES, TEMPERATURES
+from qubo_attn.formulations.warm import MORE, NARROW, RANGES, TEMPERATURES
 from qubo_attn.ir.program import Program
 
 
@@ -57,9 +57,10 @@ def test_margins_are_a_number_of_temperatures(row: Program) -> None:
     length = {8: 12 / 8, 10: round(np.interp(10, (8, 16), (12, 32))) / 10}.get(n, length)
     scale = slow_scale(row, weight, slope, keep, length)
     # Without the tilt the margin would be the fixed point; the tilt takes its share of it.
-    tilt = 0.115 * scale / 2 * log(comb(n, keep + 1) / comb(n, keep - 1))
-    assert TEMPERATURES * 0.115 * scale - tilt == pytest.approx(margin, rel=0.05) or (
-        margin == pytest.approx(0.25 * TEMPERATURES * 0.115 * scale, rel=0.3)
+    heat = 0.115 + MORE
+    tilt = heat * scale / 2 * log(comb(n, keep + 1) / comb(n, keep - 1))
+    assert TEMPERATURES * heat * scale - tilt == pytest.approx(margin, rel=0.05) or (
+        margin == pytest.approx(0.25 * TEMPERATURES * heat * scale, rel=0.3)
     )
     assert proof.recheck(exact=True) == []
     assert "temperatures in 1 dense rows" in " ".join(rewrite.notes)
@@ -81,7 +82,55 @@ def test_warmer_machines_get_larger_margins(row: Program) -> None:
         qa.InsertPenalties(temperature=warmth).apply(row).margin for warmth in (0.05, 0.1, 0.2)
     ]
     assert margins == sorted(margins)
-    assert margins[2] > 2 * margins[0]
+    assert margins[2] > 1.5 * margins[0]
+
+
+def equal_keys(size: int, keep: int) -> Program:
+    """A row of keys whose worths lie evenly between 0 and 1."""
+    keys = [f"x[0,0,{key}]" for key in range(size)]
+    worths = "\n".join(f"{name} : {-key / size}" for key, name in enumerate(keys))
+    return Program.parse(f"{worths}\npick[0,0]: {' + '.join(keys)} == {keep}\n")
+
+
+def test_only_narrow_rows_count_errors_as_heat() -> None:
+    """A cold machine with the usual errors: a narrow row gets a weight, one key more hardly any."""
+    weights = [
+        qa.InsertPenalties(temperature=1e-6).apply(equal_keys(size, 4)).certificates.weight[0]
+        for size in (NARROW, NARROW + 1)
+    ]
+    assert weights[0] > 2 * weights[1] > 0
+
+
+@pytest.mark.parametrize("temperature", [1.0, 100.0])
+def test_no_temperature_drowns_the_objective_in_its_margin(temperature: float) -> None:
+    """Where a margin of so many temperatures is out of reach, the row keeps a share of the range.
+
+    The scale of a row of 200 keys grows faster than the margin at every one of these.
+    """
+    program = equal_keys(200, 4)
+    bare, warm = (
+        qa.InsertPenalties(temperature=warmth).apply(program).certificates
+        for warmth in (1e-6, temperature)
+    )
+    scales = [
+        slow_scale(program, float(proof.weight[0]), float(proof.slope[0]), 4, 16.0)
+        for proof in (bare, warm)
+    ]
+    assert scales[1] < 6 * scales[0]
+
+
+def test_rows_of_many_levels_compile_for_a_machine(minilm: dict[str, np.ndarray]) -> None:
+    """Their scale grows several times faster than their weight."""
+    compiled = qa.compile(
+        minilm["scores"][:2, :2],
+        2,
+        select=qa.SoftWeights(8),
+        objective="least_squares",
+        values=minilm["value"][:2],
+        target="zephyr:6",
+    )
+    priced = compiled.stages[compiled.unpriced + 1].program
+    assert priced.constraints.weight.max() < 100 * np.abs(priced.objective.linear).max()
 
 
 def test_without_a_machine_margins_are_shares(row: Program) -> None:
