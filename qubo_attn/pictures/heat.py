@@ -111,8 +111,9 @@ class Frame:
     def of(cls, queries: Sequence[str], keys: Sequence[str]) -> Frame:
         """Return a frame with square pixels; maps of few queries are stretched."""
         height = WIDTH * len(queries) / max(len(keys), 1)
+        # Room for the longest label, and for the name of the axis beyond it.
         margins = [
-            _LETTER * max((len(text[:_LETTERS]) for text in labels), default=0) + 20
+            _LETTER * max((len(text[:_LETTERS]) for text in labels), default=0) + 30
             for labels in (queries, keys)
         ]
         return cls(float(np.clip(height, _LOWEST, WIDTH)), margins[0], margins[1])
