@@ -190,13 +190,18 @@ def test_the_last_token_changes_no_earlier_logit(
     other["input_ids"][:, -1] = (other["input_ids"][:, -1] + 1) % 32
 
     def run(given: dict[str, Any]) -> Any:
-        if not cached or form in ("bool", "float"):
+        if not cached:
             return model(**given).logits
         # Four tokens, then three more beside the cache.
         mask = given.get("attention_mask")
-        begun = {} if mask is None else {"attention_mask": mask[:, :4]}
+        begun, rest = ({}, {}) if mask is None else ({"attention_mask": mask[:, :4]}, given)
+        if mask is not None and mask.dim() == 4:
+            begun, rest = (
+                {"attention_mask": mask[..., :4, :4]},
+                {"attention_mask": mask[..., 4:, :]},
+            )
         first = model(given["input_ids"][:, :4], use_cache=True, **begun)
-        rest = {} if mask is None else {"attention_mask": mask}
+        rest = {name: rest[name] for name in rest if name == "attention_mask"}
         rest |= cache_of(model, first)
         last = model(given["input_ids"][:, 4:], **rest)
         return torch.cat([first.logits, last.logits], 1)
