@@ -14,6 +14,7 @@ from torch import nn  # noqa: E402
 
 import qubo_attn as qa  # noqa: E402
 from qubo_attn.torch import AnnealedAttention, Annealing, annealed_attention  # noqa: E402
+from qubo_attn.torch.masks import model_scores  # noqa: E402
 
 N, HEADS, QUERIES, KEYS = 2, 2, 4, 4
 ALL = {"select": qa.ExactlyK(1000), "objective": "hard"}
@@ -182,3 +183,57 @@ def test_masks_in_any_form_of_memory() -> None:
         (gradient,) = torch.autograd.grad((theirs**2).sum(), bias, retain_graph=True)
         (context**2).sum().backward()
         torch.testing.assert_close(bias.grad, gradient, rtol=1e-4, atol=1e-5)
+
+
+# -- masks of transformers -------------------------------------------------------------------------
+
+
+def seen(mask: Any, queries: int = 3, keys: int = 5, **how: Any) -> list[list[int]]:
+    """Return which keys each query of the first sequence and head sees."""
+    scores = torch.zeros(2, 2, queries, keys)
+    return (model_scores(scores, mask, **how)[0, 0] == 0).int().tolist()
+
+
+def test_a_causal_layer_without_a_mask_stays_causal() -> None:
+    lower = [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
+    assert seen(None) == [[1] * 5] * 3
+    assert seen(None, causal=True) == lower
+    assert seen(None, queries=1, causal=True, upper_left=True) == [[1] * 5]
+    assert seen(None, causal=True, upper_left=True) == [
+        [1, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0],
+    ]
+    assert seen(None, causal=True, window=2) == [
+        [0, 1, 1, 0, 0],
+        [0, 0, 1, 1, 0],
+        [0, 0, 0, 1, 1],
+    ]
+
+
+def test_padding_alone_is_a_mask_of_keys() -> None:
+    padding = torch.tensor([[0, 1, 1, 1, 1], [1, 1, 1, 1, 1]])
+    for mask in (padding, padding.bool()):
+        assert seen(mask) == [[0, 1, 1, 1, 1]] * 3
+        assert seen(mask, causal=True)[0] == [0, 1, 1, 0, 0]
+    # A cache longer than what was seen so far.
+    assert seen(padding[:, :3]) == [[0, 1, 1, 0, 0]] * 3
+    with pytest.raises(qa.InputError, match="holds floats"):
+        seen(padding.float())
+
+
+def test_block_masks_bools_and_floats_say_the_same() -> None:
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    def rule(sequence: Any, head: Any, query: Any, key: Any) -> Any:
+        return key <= query + 1
+
+    expected = [[1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]]
+    block = create_block_mask(rule, 2, None, 3, 5, device="cpu")
+    bools = torch.tensor(expected, dtype=torch.bool).expand(2, 1, 3, 5)
+    floats = torch.zeros(2, 1, 3, 5).masked_fill(~bools, torch.finfo(torch.float32).min)
+    wide = torch.nn.functional.pad(bools, (0, 2))  # a mask may reach beyond the keys
+    for mask in (block, bools, floats, wide):
+        assert seen(mask, causal=True) == expected  # such a mask says all
+    with pytest.raises(qa.InputError, match="expected one that broadcasts"):
+        seen(torch.zeros(2, 3, 4, 5))
