@@ -191,7 +191,8 @@ def test_masks_in_any_form_of_memory() -> None:
 def seen(mask: Any, queries: int = 3, keys: int = 5, **how: Any) -> list[list[int]]:
     """Return which keys each query of the first sequence and head sees."""
     scores = torch.zeros(2, 2, queries, keys)
-    return (model_scores(scores, mask, **how)[0, 0] == 0).int().tolist()
+    found: list[list[int]] = (model_scores(scores, mask, **how)[0, 0] == 0).int().tolist()
+    return found
 
 
 def test_a_causal_layer_without_a_mask_stays_causal() -> None:
