@@ -18,7 +18,7 @@ TOPOLOGIES = ("zephyr", "pegasus", "all-to-all")
 CHAIN_STRENGTHS = ("auto", "torque", "bound")
 CHAIN_BREAK_METHODS = ("majority", "discard", "minimise-energy")
 DECODERS = ("levels", "marginals", "renormalise", "residual")
-# Of model files; submissions alone are written as the last.
-FORMATS = ("bqm", "json", "qp")
+# Of model files; submissions alone are written as qp.
+FORMATS = ("bqm", "json", "qp", "mtx", "npz", "qplib")
 # Methods of the local solver.
 SOLVERS = ("auto", "exact", "swap", "anneal")

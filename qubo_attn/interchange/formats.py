@@ -1,10 +1,13 @@
-"""Model files in dimod's own formats, written whole or not at all.
+"""Model files, written whole or not at all.
 
 | format | what it is |
 |---|---|
 | ``bqm`` | dimod's binary file, ``BinaryQuadraticModel.to_file`` |
 | ``json`` | dimod's JSON, ``BinaryQuadraticModel.to_serializable`` |
 | ``qp`` | what a D-Wave solver's client sends; submissions alone are written so |
+| ``mtx`` | Matrix Market, a symmetric matrix over bits |
+| ``npz`` | NumPy arrays, over bits |
+| ``qplib`` | QPLIB, over bits; written only |
 
 The first two keep every label and every bit; equal models made the same way give equal bytes.
 """
@@ -22,9 +25,19 @@ from qubo_attn.common.checks import instance, one_of
 from qubo_attn.common.files import path_of, reason_of, write_file, writing
 from qubo_attn.common.vocabulary import FORMATS
 from qubo_attn.errors import InputError
+from qubo_attn.interchange.texts import (
+    Bits,
+    from_matrix_market,
+    from_numpy,
+    to_matrix_market,
+    to_numpy,
+    to_qplib,
+)
 
 if TYPE_CHECKING:
     import dimod
+
+_WRITERS = {"mtx": to_matrix_market, "npz": to_numpy, "qplib": to_qplib}
 
 
 def format_of(path: Path, name: str | None) -> str:
@@ -49,7 +62,8 @@ def write_bqm(
     Args:
         bqm: any model of dimod's.
         path: path of the file.
-        format: ``"bqm"`` or ``"json"``; what the file's name ends in when None.
+        format: ``"bqm"``, ``"json"``, ``"mtx"``, ``"npz"`` or ``"qplib"``; what the file's name
+            ends in when None. The last three are over bits, in the order of the model's variables.
 
     Raises:
         InputError: there is no such format, a bias is not finite, or the file cannot be written.
@@ -76,6 +90,8 @@ def write_bqm(
     _check_finite(bqm, path)
     if chosen == "json":
         data = json.dumps(bqm.to_serializable()).encode()
+    elif chosen in _WRITERS:
+        data = _WRITERS[chosen](Bits.of(bqm))
     else:
         with bqm.to_file() as stream:
             data = stream.read()
@@ -113,6 +129,8 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
             f"{path}: qp cannot be read back, as it leaves out which qubits it is for",
             file=str(path),
         )
+    if chosen == "qplib":
+        raise InputError(f"{path}: qplib files are written, not read", file=str(path))
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -120,6 +138,10 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
     try:
         if chosen == "json":
             bqm = dimod.BinaryQuadraticModel.from_serializable(json.loads(data))
+        elif chosen == "mtx":
+            bqm = from_matrix_market(data).model()
+        elif chosen == "npz":
+            bqm = from_numpy(path).model()
         else:
             bqm = dimod.BinaryQuadraticModel.from_file(data)
     except Exception as error:

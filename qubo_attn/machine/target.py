@@ -305,7 +305,7 @@ class Target(Warm, Written, Portable):
     @cached_property
     def timing(self) -> Timing | None:
         """How long the machine takes; None for a graph without a timing model."""
-        return Timing.of(self.topology, self.properties)
+        return Timing.of(self.topology, self.properties, self.label)
 
     @cached_property
     def coupling_groups(self) -> Longs:

@@ -18,6 +18,7 @@ from qubo_attn.common.checks import flag, number
 from qubo_attn.common.keywords import check_names
 from qubo_attn.errors import InputError, TargetError
 from qubo_attn.machine.anneal import anneal_schedule, is_reverse
+from qubo_attn.machine.known import known
 
 _READOUT = "readout_time_model_parameters"
 # Published by Advantage_system4.1 and Advantage2_system1, rounded; points are powers of ten.
@@ -98,8 +99,13 @@ class Timing:
     reverse: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))
 
     @classmethod
-    def of(cls, family: str, properties: Mapping[str, Any]) -> Timing | None:
+    def of(cls, family: str, properties: Mapping[str, Any], name: str = "") -> Timing | None:
         """Read the model from solver properties, or take the family's; None where neither is.
+
+        Args:
+            family: ``"pegasus"``, ``"zephyr"`` or another.
+            properties: of the solver.
+            name: of the machine; what `qubo_attn.machine.known` has of it goes before the family's.
 
         Raises:
             TargetError: the machine states a model of another kind, or what is no time.
@@ -114,6 +120,12 @@ class Timing:
             )
         data = _DEFAULTS | {k: v for k, v in properties.items() if k in _DEFAULTS}
         data |= measured or _FAMILIES[family]
+        facts = known(name)
+        if not measured and facts is not None:
+            data |= {
+                "typical_programming_time": facts.programming,
+                "qpu_delay_time_per_sample": facts.delay,
+            }
         version, model = str(data["version"]), data["readout_time_model"]
         listed = data.get(_READOUT, ())
         parameters = tuple(listed) if isinstance(listed, Iterable) else ()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from qubo_attn.common.checks import number
 from qubo_attn.errors import InputError, TargetError
+from qubo_attn.machine.known import known
 
 _TEMPERATURE = 0.115
 _SUSCEPTIBILITY = -0.02
@@ -43,11 +44,17 @@ class Warm:
     """
 
     properties: Mapping[str, Any]
+    label: str
 
     @cached_property
     def temperature(self) -> float:
-        """Temperature in units of a field, stated as ``temperature``; 0.115 where it is not."""
-        value = self._figure("temperature", _TEMPERATURE, least=0.0)
+        """Temperature in units of a field, stated as ``temperature``.
+
+        Where it is not, that of the machine of this name (`qubo_attn.machine.known`), else 0.115.
+        """
+        facts = known(self.label)
+        usual = _TEMPERATURE if facts is None else facts.temperature
+        value = self._figure("temperature", usual, least=0.0)
         if value == 0.0:
             raise TargetError("the machine's property temperature must be above 0", found=value)
         return value

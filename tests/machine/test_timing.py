@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -174,3 +175,23 @@ def test_unknown_timing_models_are_named() -> None:
     with pytest.raises(qa.TargetError, match="typical_programming_time"):
         Timing.of("other", {"problem_timing_data": {"version": "1.0.0"}})
     assert Timing.of("other", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "programming", "delay", "temperature"),
+    [
+        ("Advantage2_system1.10", 33600.0, 60.6, 0.112),
+        ("Advantage2_system2", 24500.0, 20.6, 0.119),
+        ("Advantage2_system4.1, 3 qubits missing", 8000.0, 20.6, 0.119),
+        ("another", 33640.0, 60.6, 0.115),
+    ],
+)
+def test_what_machines_do_not_state_is_known_by_name(
+    name: str, programming: float, delay: float, temperature: float
+) -> None:
+    target = replace(qa.Target.zephyr(2), label=name)
+    assert (target.timing.programming, target.timing.delay) == (programming, delay)
+    assert target.temperature == temperature
+    assert not target.timing.stated
+    stated = replace(target, properties=target.properties | {"temperature": 0.2})
+    assert stated.temperature == 0.2
