@@ -88,14 +88,15 @@ def from_matrix_market(data: bytes) -> Bits:
     if matrix.shape[0] != matrix.shape[1] or np.iscomplexobj(matrix):
         raise ValueError("a QUBO is a square matrix of real numbers")
     coo = matrix.tocoo()
-    row, column, value = coo.row.astype(np.int64), coo.col.astype(np.int64), coo.data
-    linear = np.bincount(
-        row[row == column], value[row == column].astype(np.float64), minlength=matrix.shape[0]
-    )
+    row, column = coo.row.astype(np.int64), coo.col.astype(np.int64)
+    value = np.asarray(coo.data, np.float64)
+    linear = np.zeros(matrix.shape[0])
+    np.add.at(linear, row[row == column], value[row == column])
     apart = row != column
     low, high = np.minimum(row, column)[apart], np.maximum(row, column)[apart]
     codes, place = np.unique(low * len(linear) + high, return_inverse=True)
-    bias = np.bincount(place, value[apart].astype(np.float64), minlength=len(codes))
+    bias = np.zeros(len(codes))
+    np.add.at(bias, place, value[apart])
     lines = data.decode("latin-1").splitlines()
     stated = [line[1:].strip() for line in lines if line.startswith("%")]
     offset = [float(text[len(_OFFSET) :]) for text in stated if text.startswith(_OFFSET)]
