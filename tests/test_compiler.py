@@ -144,7 +144,7 @@ def test_short_rows_are_capped_and_said_so(smollm2: dict[str, np.ndarray]) -> No
     sizes = np.arange(1, 20)
     assert (result.selected.sum(axis=-1) == np.minimum(sizes, 4)).all()
     assert (result.capped == (sizes < 4)).all()
-    assert "27 rows saw fewer keys than they were to keep" in str(result)
+    assert "27 rows see fewer keys than they were to keep" in str(result)
     assert not result.selected[~(smollm2["scores"] > -np.inf)].any()
     assert compiled.report().rows == {"all": 171, "empty": 0, "capped": 27, "submitted": 135}
 

@@ -247,7 +247,7 @@ class Submission(Sealed):
         """Return an error for everything for which a machine would turn the submission down.
 
         Args:
-            target, reads, **options: as for `validate`.
+            target, reads, options: as for `validate`.
 
         Returns:
             Errors with ``code``, ``submission`` and, where it has them, ``qubit``, ``coupler``,

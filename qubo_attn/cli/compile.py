@@ -280,7 +280,7 @@ def _check_choice(compiled: CompiledAttention) -> None:
 
     attention = compiled.attention
     seen = attention.visible.sum(axis=-1)
-    if seen.any() and not compiled.submissions and (compiled.capped | (seen == 0)).all():
+    if seen.any() and (compiled.capped | (seen == 0)).all() and not compiled.submissions:
         raise InputError(
             f"no row has a choice to make: a row sees at most {seen.max()} keys, fewer than it is "
             "to keep; give a smaller --keys",

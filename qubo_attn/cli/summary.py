@@ -82,7 +82,7 @@ def solved_lines(
     Args:
         compiled: the compilation.
         result: its result.
-        facts: of `qubo_attn.cli.solve.solution_facts`, with ``machine`` where there is one.
+        facts: of `solution_facts`, with ``machine`` where there is one.
     """
     rows = facts["rows"]
     feasible = "all" if facts["feasible"] == 1 else f"{facts['feasible']:.1%}"

@@ -91,8 +91,12 @@ def _scales(program: Program, component: Longs, topology: str) -> Floats:
     np.maximum.at(scale, component, np.abs(field) / (length[component] * ranges.field))
     share = np.maximum(coupling / ranges.coupling, -coupling / ranges.chain)
     np.maximum.at(scale, edge, share)
-    squares = np.bincount(edge, coupling * coupling, count)
-    torque = 1.414 * np.sqrt(squares / np.maximum(couplers, 1) * degree)
+    # Relative to the largest of each component, so that no square overflows.
+    largest = np.zeros(count)
+    np.maximum.at(largest, edge, np.abs(coupling))
+    share = coupling / np.where(largest > 0, largest, 1.0)[edge]
+    squares = np.bincount(edge, share * share, count)
+    torque = 1.414 * largest * np.sqrt(squares / np.maximum(couplers, 1) * degree)
     most = np.zeros(count)
     np.maximum.at(most, component, (pull - np.abs(field)) / 2.0)
     chain = np.where(length > 1.0, np.minimum(torque, most), 0.0)

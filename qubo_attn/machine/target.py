@@ -212,7 +212,9 @@ class Target(Warm, Written, Portable):
         if Path(name).suffix == ".json" or os.path.exists(os.path.expanduser(name)):
             return cls.from_json(name)
         if family in GRIDS:
-            raise TargetError(f"{family} needs a size, as in {family}:12", target=name)
+            raise TargetError(
+                f"{family} needs a size of at least 1, as in {family}:12", target=name
+            )
         raise TargetError(
             f"unknown target {name!r}: expected zephyr:M, pegasus:M, all-to-all or a JSON file"
             f"{nearest(family, [*GRIDS, 'all-to-all'])}",

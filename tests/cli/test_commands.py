@@ -223,7 +223,7 @@ def test_help_shows_examples_and_defaults() -> None:
         assert "if unset" not in text
         assert "..." not in text.replace("[ARGS]...", "")
         assert max(map(len, text.splitlines())) <= 80
-    assert "[default: output where the file holds" in run("compile", "--help")
+    assert "[default: output where the file holds" in " ".join(run("compile", "--help").split())
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

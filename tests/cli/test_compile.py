@@ -211,7 +211,7 @@ def test_tying(tie: str, tmp_path: Path) -> None:
         ((FILE, "--select", "atmost"), "; did you mean 'at-most'?", 3),
         ((FILE, "--chain-strength", "torqe"), "; did you mean 'torque'?", 3),
         ((FILE, "--target", "moon"), "unknown target 'moon'", 6),
-        ((FILE, "--target", "zephyr"), "zephyr needs a size, as in zephyr:12", 6),
+        ((FILE, "--target", "zephyr"), "zephyr needs a size of at least 1, as in zephyr:12", 6),
         ((FILE, "--keys", "40"), "no row has a choice to make: a row sees at most 19 keys", 3),
         ((FILE, "--target", "absent.json"), "working graph: No such file or directory", 6),
         ((FILE, "--objective", "layer"), "no array named output_projection", 3),

@@ -75,7 +75,7 @@ def test_every_object_is_one_line_and_has_a_view(compiled: qa.CompiledAttention)
         assert "\n" not in repr(thing)
         assert "array(" not in repr(thing)
         assert Reader(thing._repr_html_()).text.strip()
-    assert repr(compiled.submissions) == "Submissions of 1"
+    assert repr(compiled.submissions) == "Submissions of 3"
     assert repr(compiled).startswith(
         "CompiledAttention(attention=Attention(logits=float64[3, 4, 10]"
     )
