@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -107,6 +108,8 @@ def run(code: str, folder: Path) -> tuple[float, float]:
         "QUBO_ATTN_CACHE": str(folder / "embeddings"),
         "NUMBA_CACHE_DIR": str(folder / "kernels"),
     }
+    # A folder that exists is not written over without being asked to.
+    shutil.rmtree(folder / "out", ignore_errors=True)
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     for place, command in enumerate(COMMANDS):
         words = command.replace("OUT", str(folder / "out")).split()
