@@ -6,7 +6,7 @@ graphs of degree 3 and 4 with 24 and 36 nodes, in chains of at most 4 qubits, th
 is one run. Every packing is verified. The regular graphs are drawn here with ``--graph-seed``; the
 vendor's own are not published.
 
-    python benchmarks/vignette.py --target ../shared/data/qpu/advantage2_system1_10.json --json
+    python benchmarks/vignette.py --target FILE --json
 """
 
 from __future__ import annotations
