@@ -321,6 +321,8 @@ def check_alone(case: Case, compiled: qa.CompiledAttention) -> None:
             **vectors,
             **flags,
         )
+        if ("InputError", "probabilities") in oracle.refusal(alone):
+            continue  # one row may look like what softmax returns where all do not
         single = qa.compile(**problems.arguments(replace(case, problem=alone)))
         if not promises(single):
             continue

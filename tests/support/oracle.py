@@ -561,6 +561,8 @@ def refusal(problem: Problem) -> list[tuple[str, str]]:
     """Return why a problem must be refused: names of errors, and a word of the message."""
     rows = logits(problem)
     reasons = _contradictions(problem, rows)
+    if _are_probabilities(problem):
+        reasons.append(("InputError", "probabilities"))
     for seen in rows.values():
         if any(math.isnan(s) or s == math.inf for s in seen.values()):
             reasons.append(("InputError", "score"))
@@ -577,6 +579,27 @@ def refusal(problem: Problem) -> list[tuple[str, str]]:
         if o.name == "redundancy" and problem.keys is None:
             reasons.append(("InputError", "keys"))
     return reasons or _unfit(problem)
+
+
+def _are_probabilities(problem: Problem) -> bool:
+    """Return whether scores, as they are given, look like what softmax returns.
+
+    Every row adds up to 1 within a hundredth, no entry is negative, and some row shares the 1 out.
+    """
+    scores, shares, sees = problem.scores, False, False
+    for h, q in product(range(problem.shape[0]), range(problem.shape[1])):
+        row = [
+            s
+            for k, s in enumerate(scores[h][q])
+            if s != -math.inf and not (problem.masked is not None and problem.masked[h][q][k])
+        ]
+        if not row:
+            continue
+        sees = True
+        if not (all(0 <= s <= 1.01 for s in row) and abs(math.fsum(row) - 1) <= 0.01):
+            return False
+        shares = shares or sum(0 < s < 1 for s in row) > 1
+    return sees and shares
 
 
 def _contradictions(problem: Problem, rows: dict[Row, dict[int, float]]) -> list[tuple[str, str]]:
