@@ -78,6 +78,12 @@ def ones(n: int) -> Floats:
 
 
 @lru_cache(maxsize=4)
+def zeros(n: int) -> Floats:
+    """Return n zeros, which all that ask for as many share; no memory stands behind most."""
+    return own_array(np.zeros(n))
+
+
+@lru_cache(maxsize=4)
 def numbers_to(n: int) -> Array:
     """Return the first n numbers, int32 where they fit, which all that ask for as many share."""
     large = n > np.iinfo(np.int32).max

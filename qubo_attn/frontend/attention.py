@@ -17,6 +17,7 @@ from qubo_attn.common.arrays import (
     first_place,
     own_array,
     pointers,
+    read_only,
     split_masked,
 )
 from qubo_attn.common.checks import numbers
@@ -148,11 +149,22 @@ class Attention(Portable):
     @cached_property
     def softmax(self) -> Floats:
         """Softmax over the visible keys, shape (H, Q, K); zero rows where nothing is visible."""
-        top = self.logits.max(axis=-1, keepdims=True, initial=-np.inf)
-        top = np.where(np.isfinite(top), top, 0.0)
-        weights = np.exp(self.logits - top)
-        total = weights.sum(axis=-1, keepdims=True)
-        return own_array(np.divide(weights, total, out=weights, where=total > 0))
+        return self.table(self.rows.mass)
+
+    def table(self, entries: Floats) -> Floats:
+        """Return one entry per visible key, in the order of `rows`, as a table.
+
+        Args:
+            entries: float64, as many as there are visible keys.
+
+        Returns:
+            Shape (H, Q, K), read-only; zero where a key is hidden.
+        """
+        if len(entries) == self.logits.size:
+            return read_only(entries.reshape(self.logits.shape))
+        table = np.zeros(self.logits.shape)
+        table[self.visible] = entries
+        return own_array(table)
 
     @cached_property
     def measured(self) -> Floats | None:
@@ -189,7 +201,8 @@ class Attention(Portable):
             head=(row // max(queries, 1)).astype(np.int32),
             query=(row % max(queries, 1)).astype(np.int32),
             logit=entries(self.logits),
-            mass=entries(self.softmax),
+            # The table itself is as large as the logits: it is made again when somebody reads it.
+            mass=entries(_softmax(self.logits)),
         )
 
 
@@ -241,6 +254,16 @@ class Rows(Portable):
             mass=self.mass[entries],
             start=None if self.start is None else self.start[entries],
         )
+
+
+def _softmax(logits: Floats) -> Floats:
+    """Return the softmax over the last axis; zeros where all of it is -inf."""
+    top = logits.max(axis=-1, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0.0)
+    weights = np.exp(logits - top)
+    total = weights.sum(axis=-1, keepdims=True)
+    np.divide(weights, total, out=weights, where=total > 0)
+    return np.asarray(weights)
 
 
 def _logits(scores: ArrayLike, heads: int | None, mask: ArrayLike | None) -> tuple[Floats, int]:

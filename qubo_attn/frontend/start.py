@@ -69,7 +69,7 @@ def heaviest_entries(
         own = rows.head == head
         counts[own] = select.counts(rows.sizes[own])
     if ties.merge or any(isinstance(select, Budget) for select in selects):
-        table = attention.softmax if scores is None else scores
+        table = attention.table(rows.mass) if scores is None else scores
         return np.asarray(_tied(attention, selects, ties, counts, table)[attention.visible])
     entries = rows.mass if scores is None else scores[attention.visible]
     return kernels.heaviest(rows.ptr, _order(attention, rows), entries, counts)

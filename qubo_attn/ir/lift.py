@@ -22,6 +22,7 @@ from qubo_attn.common.arrays import (
     ones,
     own_array,
     pointers,
+    zeros,
 )
 from qubo_attn.common.frozen import Portable
 from qubo_attn.ir.points import read_points
@@ -99,7 +100,7 @@ class Lift(Portable):
         """
         source = np.asarray(source)
         seen = source >= 0
-        every, shifts = bool(seen.all()), np.zeros(len(source)) if constant is None else constant
+        every, shifts = bool(seen.all()), zeros(len(source)) if constant is None else constant
         indices = source if every else source[seen]
         first = numbers_to(len(source) + 1) if every else pointers(seen)
         return cls(ones(len(indices)), indices, first, (len(source), n_after), np.asarray(shifts))
@@ -168,4 +169,4 @@ class Lift(Portable):
 def _identity(n: int) -> Lift:
     """Return the map of n variables that changes nothing; passes over one program share it."""
     numbers = numbers_to(n + 1)
-    return Lift(ones(n), numbers[:n], numbers, (n, n), np.zeros(n))
+    return Lift(ones(n), numbers[:n], numbers, (n, n), zeros(n))

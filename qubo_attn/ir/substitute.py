@@ -58,7 +58,7 @@ def fix(program: Program, fixed: Bools, value: Floats) -> tuple[Program, Lift]:
     stays = np.flatnonzero(~fixed)
     source = np.full(len(program), -1, np.int64)
     source[stays] = np.arange(len(stays))
-    lift = Lift.select(source, len(stays), np.where(fixed, value, 0.0))
+    lift = Lift.select(source, len(stays), own_array(np.where(fixed, value, 0.0)))
     return substitute(program, lift, program.variables.take(stays)), lift
 
 

@@ -136,13 +136,13 @@ def _objective(variables: Variables, o: Quadratic, terms: bool) -> Iterator[Diag
 
 
 def _constraints(variables: Variables, c: Constraints) -> Iterator[Diagnostic]:
-    n, row = len(variables), c.row
+    n = len(variables)
 
     def having(bad: Bools) -> Bools:
-        return np.asarray(np.bincount(row[bad], minlength=len(c)) > 0)
+        return np.asarray(np.bincount(c.row[bad], minlength=len(c)) > 0)
 
     if not kernels.rows_are_good(n, c.ptr, c.var, c.coef, c.rhs):
-        falls = (np.diff(row, prepend=-1) == 0) & (np.diff(c.var, prepend=-1) <= 0)
+        falls = (np.diff(c.row, prepend=-1) == 0) & (np.diff(c.var, prepend=-1) <= 0)
         endless = having(~np.isfinite(c.coef)) | ~np.isfinite(c.rhs)
         yield from _first(c.label, "row-empty", np.diff(c.ptr) == 0, "has no variable")
         yield from _first(

@@ -133,6 +133,19 @@ def test_rows_of_many_levels_compile_for_a_machine(minilm: dict[str, np.ndarray]
     assert priced.constraints.weight.max() < 100 * np.abs(priced.objective.linear).max()
 
 
+def test_a_tied_group_that_no_machine_holds_is_priced_and_then_told_so() -> None:
+    generator = np.random.default_rng(0)
+    with pytest.raises(qa.EmbeddingError, match="too small for a row of 768 keys"):
+        qa.compile(
+            generator.normal(size=(1, 4, 768)),
+            values=generator.normal(size=(1, 768, 8)),
+            select=qa.Budget(96),
+            tie=qa.TieVariables(queries=True),
+            slots=None,
+            target="zephyr:12",
+        )
+
+
 def test_without_a_machine_margins_are_shares(row: Program) -> None:
     plain, share = qa.InsertPenalties(), qa.InsertPenalties(margin=0.05)
     assert str(plain.apply(row).program) == str(share.apply(row).program)

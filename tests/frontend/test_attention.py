@@ -116,6 +116,41 @@ def test_anything_array_like_is_read() -> None:
     assert Attention.check(GOOD[0].tolist(), 1).shape == (1, 3, 5)
 
 
+@pytest.mark.parametrize("hidden", ["none", "later", "whole rows"])
+def test_the_softmax_is_a_table_of_the_masses_of_rows(hidden: str) -> None:
+    scores = np.random.default_rng(2).normal(size=(2, 4, 4))
+    if hidden != "none":
+        scores[:, ~np.tri(4, dtype=bool)] = -np.inf
+    if hidden == "whole rows":
+        scores[1, 2:] = -np.inf
+    attention = Attention.check(scores)
+    weights = np.exp(scores)
+    total = weights.sum(axis=-1, keepdims=True)
+    wanted = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
+    np.testing.assert_allclose(attention.softmax, wanted, rtol=1e-14)
+    np.testing.assert_array_equal(attention.softmax[attention.visible], attention.rows.mass)
+    assert not attention.softmax.flags.writeable
+
+
+@pytest.mark.parametrize("objective", ["output", "renormalised"])
+def test_compiling_keeps_no_table_that_is_made_again_when_read(objective: str) -> None:
+    generator = np.random.default_rng(3)
+    scores = generator.normal(size=(4, 6, 40))
+    scores[:, 0, 1:] = -np.inf
+    compiled = qa.compile(
+        scores,
+        values=generator.normal(size=(4, 40, 3)),
+        objective=objective,
+        tie=qa.TieVariables(((0, 1), (2, 3))),
+        target=None,
+    )
+    first, tied = compiled.stages[0], compiled.stages[1]
+    assert "softmax" not in vars(compiled.attention)
+    assert "row" not in vars(first.program.constraints)
+    # The constants of lifts that fix nothing are shared.
+    assert tied.rewrite.lift.constant is first.rewrite.lift.constant
+
+
 def test_the_caller_keeps_its_arrays() -> None:
     scores = GOOD.copy()
     required = GOOD > 1
