@@ -10,7 +10,6 @@ before, once they are turned back.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +17,6 @@ from qubo_attn import kernels
 from qubo_attn.backend.model import Physical
 from qubo_attn.common.arrays import Array, Longs
 from qubo_attn.machine.ranges import ROUNDING, coupling_totals, outside
-
-if TYPE_CHECKING:
-    pass
 
 
 def draw_gauge(physical: Physical, component: Longs, seed: int) -> Array:

@@ -79,8 +79,6 @@ class Submission(Sealed):
     scale: Floats
     physical: Physical | None = None
 
-    # -- the logical model ---------------------------------------------------------------------
-
     def to_vectors(self) -> Vectors:
         """Return the logical model as arrays; see `Submissions.to_vectors`."""
         return Vectors(
@@ -134,7 +132,11 @@ class Submission(Sealed):
     @property
     def programmed_bqm(self) -> dimod.BinaryQuadraticModel:
         """What `solve` and `submit` send: `embedded_bqm` less what the background adds."""
-        return physical_model(programmed(self._placed()), self.embedded_offset)
+        return physical_model(self.programmed(), self.embedded_offset)
+
+    def programmed(self, sign: Array | None = None) -> Physical:
+        """Return the coefficients of `programmed_bqm`, in a gauge where one is given."""
+        return self._programmed if sign is None else programmed(self._placed(), sign)
 
     @property
     def embedded_offset(self) -> float:
@@ -149,9 +151,7 @@ class Submission(Sealed):
     @property
     def longest_chain(self) -> int:
         """Qubits of the longest chain; 0 without a machine."""
-        if self.physical is None:
-            return 0
-        return int(np.diff(self.physical.chain_ptr).max(initial=0))
+        return 0 if self.physical is None else int(np.diff(self.physical.chain_ptr).max(initial=0))
 
     @cached_property
     def auto_scale(self) -> float:
@@ -261,8 +261,6 @@ class Submission(Sealed):
         """
         return list(diagnose(self.index, self.to_vectors(), self.physical, target, reads, options))
 
-    # -- back ----------------------------------------------------------------------------------
-
     def unembed(
         self, sampleset: dimod.SampleSet, chain_break_method: str = MAJORITY
     ) -> dimod.SampleSet:
@@ -305,6 +303,10 @@ class Submission(Sealed):
     @cached_property
     def _embedded_bqm(self) -> dimod.BinaryQuadraticModel:
         return physical_model(self._placed(), self.embedded_offset)
+
+    @cached_property
+    def _programmed(self) -> Physical:
+        return programmed(self._placed())
 
     @cached_property
     def _embedding(self) -> dict[int, tuple[Hashable, ...]]:

@@ -120,12 +120,15 @@ class Reader:
             )
         return self._bits(samples, self._chains(labels), method)
 
-    def energies(self, sampleset: dimod.SampleSet, reads: int) -> Floats | None:
+    def energies(
+        self, sampleset: dimod.SampleSet, reads: int, sent: Physical | None = None
+    ) -> Floats | None:
         """Return the energies of the first reads by the model that their labels are of.
 
         Args:
             sampleset: over variables or qubits, see `read`.
             reads: how many at most.
+            sent: what the qubits were programmed with; the embedded model where left out.
 
         Returns:
             float64, shape (reads,); None where the labels are of neither model.
@@ -139,9 +142,10 @@ class Reader:
         elif physical is not None and all(q in labels for q in physical.names):
             place = np.zeros(len(physical.target.qubits), np.int64)
             place[physical.chain_qubit] = [labels[name] for name in physical.names]
-            states, h, coupling = samples.astype(np.float64), np.zeros(len(labels)), physical.j
-            h[place[physical.qubit]] = physical.h
-            i, j = place[physical.u], place[physical.v]
+            sent = physical if sent is None else sent
+            states, h, coupling = samples.astype(np.float64), np.zeros(len(labels)), sent.j
+            h[place[sent.qubit]] = sent.h
+            i, j = place[sent.u], place[sent.v]
             offset = self.model.offset + physical.chain_offset
         else:
             return None

@@ -42,10 +42,13 @@ def decode(
     chain_break_method: str = MAJORITY,
     repair: str = REPAIRS[0],
     descend: bool = True,
+    *,
+    ordered: bool = False,
 ) -> AttentionResult:
-    """Return the attention behind ``samplesets``; see `CompiledAttention.decode`."""
+    """Return the attention behind ``samplesets``; see `CompiledAttention.decode`, `read_parts`."""
     check_decoding(decoder, repair, descend)
-    parts = list(read_parts(compiled.submissions, samplesets, chain_break_method))
+    read = read_parts(compiled.submissions, samplesets, chain_break_method, ordered=ordered)
+    parts = list(read)
     number = compiled.unpriced
     best = mend(
         compiled.stages[number].program,

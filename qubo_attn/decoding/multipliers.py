@@ -65,7 +65,8 @@ def refine(
     rate, slope, last = _units(program), c.slope.copy(), np.zeros(len(c))
     rounds = [samplesets]
     for step in range(1, steps + 1):
-        mean = mean_read(program, read_parts(compiled.submissions, rounds[-1]))
+        read = read_parts(compiled.submissions, rounds[-1], ordered=True)
+        mean = mean_read(program, read)
         surplus = np.where(moving, program.excess(mean)[0], 0.0)
         turn = np.sign(surplus) * np.sign(last)
         rate *= np.where(turn < 0, _SHRINK, np.where(turn > 0, _GROW, 1.0))

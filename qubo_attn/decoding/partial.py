@@ -37,7 +37,8 @@ def decode_partial(
     """
     pairs = list(zip(compiled.submissions, samplesets, strict=True))
     filled = [_nothing(part) if answer is None else answer for part, answer in pairs]
-    result = decode(compiled, filled, decoder, chain_break_method, repair, descend)
+    way = decoder, chain_break_method, repair, descend
+    result = decode(compiled, filled, *way, ordered=True)
     missing = [part for part, answer in pairs if answer is None]
     if not missing:
         return result

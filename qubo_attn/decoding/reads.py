@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from qubo_attn.backend.model import Physical
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY, Reader
 from qubo_attn.common.arrays import Array, Floats, Longs
@@ -89,15 +90,27 @@ def _check_order(submissions: Sequence[Submission], answers: Sequence[dimod.Samp
 def _told_by(submission: Submission, answer: dimod.SampleSet) -> bool:
     """Return whether the energies of an answer's first reads are those of a submission's model."""
     reader = Reader(submission.index, submission.to_vectors(), submission.physical)
-    energies = reader.energies(answer, _FEW)
     told = answer.record.energy[:_FEW]
-    return energies is not None and np.allclose(energies, told, rtol=_CLOSE, atol=_CLOSE)
+    for sent in _models(submission):
+        energies = reader.energies(answer, _FEW, sent)
+        if energies is not None and np.allclose(energies, told, rtol=_CLOSE, atol=_CLOSE):
+            return True
+    return False
+
+
+def _models(submission: Submission) -> Iterator[Physical | None]:
+    """Yield what a sampler may have been given: the embedded model, or what machines are."""
+    yield submission.physical
+    if submission.physical is not None:
+        yield submission.programmed()
 
 
 def read_parts(
     submissions: Sequence[Submission],
     samplesets: Iterable[dimod.SampleSet],
     chain_break_method: str = MAJORITY,
+    *,
+    ordered: bool = False,
 ) -> Iterator[PartReads]:
     """Yield the reads of each submission.
 
@@ -105,6 +118,7 @@ def read_parts(
         submissions: what was sampled.
         samplesets: one per submission, over its variables or its qubits.
         chain_break_method: see `Submission.unembed`.
+        ordered: whether each is known to be its submission's; their energies tell otherwise.
 
     Raises:
         DecodeError: there are more or fewer sample sets than submissions, nothing is left of a
@@ -116,7 +130,7 @@ def read_parts(
         part.read(answer, chain_break_method)
         for part, answer in zip(submissions, answers, strict=True)
     ]
-    if len(submissions) > 1:
+    if len(submissions) > 1 and not ordered:
         _check_order(submissions, answers)
     for submission, sampleset, reads in zip(submissions, answers, read, strict=True):
         if not len(reads.samples):

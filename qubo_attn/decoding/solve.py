@@ -80,13 +80,13 @@ def solve(
     seed = check_sampling(way, multiplier_steps)[2]
     if solver is None:
         samplesets = samples_of(compiled, way, multiplier_steps)
-        return decode(compiled, samplesets, decoder, repair=repair, descend=descend)
+        return decode(compiled, samplesets, decoder, repair=repair, descend=descend, ordered=True)
     reads = multiplier_steps > 0 or needs_reads(compiled, decoder)
     method = method_of(solver, way.options, reads)
     way = way._replace(sampler=None, seed=solver.seed if seed is None else seed)
     if method == "anneal":
         samplesets = samples_of(compiled, way, multiplier_steps)
-        result = decode(compiled, samplesets, decoder, repair=repair, descend=descend)
+        result = decode(compiled, samplesets, decoder, repair=repair, descend=descend, ordered=True)
         read = np.where(result.methods == "sampler", "anneal", result.methods)
         return dataclasses.replace(result, methods=read)
     solver = dataclasses.replace(solver, seed=way.seed)
@@ -111,7 +111,8 @@ def _annealed(
     """Return what is decoded once blocks that are left have been annealed."""
     number = compiled.unpriced
     program, lift = compiled.stages[number].program, compiled.lift_to(number)
-    parts = list(read_parts(compiled.submissions, samples_of(compiled, way, 0)))
+    samplesets = samples_of(compiled, way, 0)
+    parts = list(read_parts(compiled.submissions, samplesets, ordered=True))
     read = mend(program, lift, parts, every=True, descends=descend)
     var = left[program.components]
     points = [np.where(var, new, old) for new, old in zip(read[:2], best[:2], strict=True)]

@@ -214,8 +214,7 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
     seen: dict[str, list[int]] = {}
     for r in _alike(constraints, np.flatnonzero(needed)).tolist():
         entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
-        pair = constraints.var[entries], constraints.coef[entries]
-        key = digest_of(dict(zip("vc", pair, strict=True)))
+        key = digest_of({"var": constraints.var[entries], "coef": constraints.coef[entries]})
         twins = seen.setdefault(key, [])
         for twin in twins:
             if not needed[twin]:

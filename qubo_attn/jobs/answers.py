@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qubo_attn.backend.background import programmed
 from qubo_attn.backend.model import Physical
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
@@ -131,8 +130,8 @@ def sampleset_of(
     for answer, sign in zip(answers, signs, strict=True):
         constant = None
         if embedded and physical is not None:
-            sent = programmed(physical, sign)
-            constant = constant_of(sent, submission.embedded_offset, answer)
+            model = submission.programmed(sign)
+            constant = constant_of(model, submission.embedded_offset, answer)
         energies.append(answer.energies + (constant or 0.0))
         spins = straight(answer, submission, sign)
         if not np.array_equal(answer.columns, columns):

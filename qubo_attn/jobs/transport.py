@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from qubo_attn.backend.background import programmed
 from qubo_attn.backend.model import Physical
 from qubo_attn.backend.submission import Submission
 from qubo_attn.common.arrays import Array, Floats, Longs
@@ -118,10 +117,8 @@ class Request:
 
     @cached_property
     def physical(self) -> Physical:
-        """What a machine is programmed with, see `programmed`; the constant is `offset`."""
-        physical = self.submission.physical
-        assert physical is not None
-        return programmed(physical, self.sign)
+        """What a machine is programmed with, `Submission.programmed`; the constant is `offset`."""
+        return self.submission.programmed(self.sign)
 
     @property
     def offset(self) -> float:

@@ -1,3 +1,4 @@
+from .background import next_nearest as next_nearest
 from .blocks import Blocks as Blocks
 from .blocks import Form as Form
 from .blocks import Gates as Gates

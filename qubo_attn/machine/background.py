@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn import kernels
+from qubo_attn.common.arrays import Bools, Floats, own_array
 from qubo_attn.machine.ranges import coupling_totals, outside
 from qubo_attn.machine.target import Target
 
@@ -31,17 +32,12 @@ def susceptible(
         fields, couplings: of all its qubits and couplers, in hardware units.
         susceptibility: chi.
     """
-    from scipy import sparse
-
-    size, (a, b) = len(target.qubits), target.couplers.T
-    used = np.flatnonzero(couplings)
-    ends = np.concatenate([a[used], b[used]]), np.concatenate([b[used], a[used]])
-    matrix = sparse.csr_array((np.tile(couplings[used], 2), ends), shape=(size, size))
-    graph = sparse.csr_array((np.ones(len(a)), (a, b)), shape=(size, size))
-    pairs = (matrix @ matrix).multiply(graph).tocsr()
-    between = np.asarray(pairs[a, b]).ravel() if len(a) else np.zeros(0)
-    leaks = np.asarray(matrix @ fields, np.float64)
-    return susceptibility * leaks, susceptibility * between
+    used, size = np.flatnonzero(couplings), len(target.qubits)
+    a, b = (own_array(target.couplers[used, end].astype(np.int32)) for end in (0, 1))
+    value = own_array(couplings[used])
+    leaks = np.bincount(a, value * fields[b], size) + np.bincount(b, value * fields[a], size)
+    pairs = kernels.next_nearest(kernels.adjacency(size, a, b, value), target.couplers)
+    return np.asarray(susceptibility * leaks, np.float64), susceptibility * pairs
 
 
 def subtracted(target: Target, fields: Floats, couplings: Floats) -> tuple[Floats, Floats]:
@@ -59,7 +55,8 @@ def subtracted(target: Target, fields: Floats, couplings: Floats) -> tuple[Float
         Fields and couplings, of qubits that are not in use zero.
     """
     limits, used = target.limits, ~np.isnan(fields)
-    between = used[target.couplers].all(axis=1)
+    u, v = target.couplers.T
+    between = used[u] & used[v]
     h, j = np.where(used, fields, 0.0), couplings
     for _ in range(ROUNDS if target.susceptibility else 0):
         more = susceptible(target, h, j, target.susceptibility)
@@ -72,11 +69,11 @@ def subtracted(target: Target, fields: Floats, couplings: Floats) -> tuple[Float
 
 def _crowded(target: Target, couplings: Floats) -> Bools:
     """Return the couplers of qubits whose couplings leave the range of their total."""
-    crowded = np.zeros(len(couplings), bool)
-    if target.limits.total is not None:
-        inside = np.flatnonzero(couplings)
-        place, total = coupling_totals(target, inside, couplings[inside])
-        full = np.zeros(len(target.qubits), bool)
-        full[place[outside(total, target.limits.total)] // 2] = True
-        crowded |= full[target.couplers].any(axis=1)
-    return crowded
+    if target.limits.total is None:
+        return np.zeros(len(couplings), bool)
+    inside = np.flatnonzero(couplings)
+    place, total = coupling_totals(target, inside, couplings[inside])
+    full = np.zeros(len(target.qubits), bool)
+    full[place[outside(total, target.limits.total)] // 2] = True
+    u, v = target.couplers.T
+    return np.asarray(full[u] | full[v])

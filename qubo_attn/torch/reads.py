@@ -33,7 +33,7 @@ def reads_of(
     Returns:
         Selections, shape (reads, H, Q, K), and counts, shape (reads, H, Q).
     """
-    parts = list(read_parts(compiled.submissions, samplesets))
+    parts = list(read_parts(compiled.submissions, samplesets, ordered=True))
     most = max((len(part.bits) for part in parts), default=0)
     program, first = compiled.program, compiled.stages[0].program
     shape = compiled.attention.shape

@@ -19,10 +19,10 @@ def compiled() -> qa.CompiledAttention:
     return compiled
 
 
-def answers(compiled: qa.CompiledAttention) -> list[dimod.SampleSet]:
+def answers(compiled: qa.CompiledAttention, model: str = "embedded_bqm") -> list[dimod.SampleSet]:
     sampler = SteepestDescentSampler()
     return [
-        sampler.sample(part.embedded_bqm, num_reads=40, seed=part.index)
+        sampler.sample(getattr(part, model), num_reads=40, seed=part.index)
         for part in compiled.submissions
     ]
 
@@ -39,8 +39,9 @@ def test_the_right_order_is_taken(compiled: qa.CompiledAttention, dtype: type) -
     np.testing.assert_array_equal(result.selected, compiled.decode(logical).selected)
 
 
-def test_swapped_answers_are_named(compiled: qa.CompiledAttention) -> None:
-    first, second, *rest = answers(compiled)
+@pytest.mark.parametrize("model", ["embedded_bqm", "programmed_bqm"])
+def test_swapped_answers_are_named(compiled: qa.CompiledAttention, model: str) -> None:
+    first, second, *rest = answers(compiled, model)
     with pytest.raises(
         qa.DecodeError, match=r"submission 0: .* energies of submission 1"
     ) as caught:

@@ -259,6 +259,15 @@ def centred_couplers(g: Generator) -> tuple[Any, ...]:
 
 
 @case
+def next_nearest(g: Generator) -> tuple[Any, ...]:
+    table = np.triu(g.normal(size=(6, 6)) * (g.random((6, 6)) < 0.6), 1)
+    (i, j), couplers = np.nonzero(table), np.stack(np.triu_indices(6, 1), axis=1)
+    first, second, value = frozen(i, np.int32), frozen(j, np.int32), frozen(table[i, j])
+    couplings = kernels.adjacency(6, first, second, value)
+    return couplings, frozen(couplers[g.random(15) < 0.7])
+
+
+@case
 def tied_couplers(g: Generator) -> tuple[Any, ...]:
     # Rows of a group share its variables, each of which stands for a key; some are not chosen.
     groups, keys = 3, 5

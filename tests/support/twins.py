@@ -166,6 +166,14 @@ def centred_couplers(
 
 
 @twin
+def next_nearest(couplings: Any, couplers: Array) -> Array:
+    ptr, neighbour, value = couplings
+    table = np.zeros((len(ptr) - 1, len(ptr) - 1))
+    table[row_of(ptr), neighbour] = value
+    return np.asarray((table @ table)[couplers[:, 0], couplers[:, 1]])
+
+
+@twin
 def tied_couplers(
     rows: Any, values: Array, ptr: Array, number: Array, key: Array, place: Array
 ) -> tuple[Array, Array, Array]:
