@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 
@@ -291,10 +291,12 @@ class InsertPenalties:
         margin = margin + self._more(program, index, width + margin, nothing, margin)
         return Prices(width + margin, nothing, margin)
 
-    def _more(self, program: Program, index: Longs, *prices: Floats) -> Floats:
-        """Return what margins lack on a warm machine, by weight, slope and margin."""
+    def _more(
+        self, program: Program, index: Longs, weight: Floats, slope: Floats, margin: Floats
+    ) -> Floats:
+        """Return what margins lack on a warm machine."""
         warmth = self.topology, self.temperature if self.is_warm else None, self.aim
-        return short_of_warmth(program, index, cast(Any, prices), *warmth)
+        return short_of_warmth(program, index, (weight, slope, margin), *warmth)
 
 
 def _settled(program: Program, index: Longs) -> tuple[Program, Bools, Floats]:

@@ -19,7 +19,7 @@ from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.heads import Head, count_heads
-from qubo_attn.frontend.objectives import Objective
+from qubo_attn.frontend.objectives import Objective, usual_objective
 from qubo_attn.frontend.select import Select
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import TieVariables
@@ -163,8 +163,6 @@ def prepare(
         queries=complete["queries"],
     )
     if complete["objective"] is None:
-        # Where values are at hand, the error of the output is what a selection is for; judged by
-        # scores alone, the best selection is as good as always plain top-k.
-        complete["objective"] = "selection" if attention.values is None else "output"
+        complete["objective"] = usual_objective(attention.values is not None)
     count = attention.shape[0]
     return attention, recipe_of(count if heads is None else heads, count, complete)

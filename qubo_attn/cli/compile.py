@@ -123,6 +123,7 @@ class Problem:
     def compile(self, **options: Any) -> CompiledAttention:
         """Compile it, with further options of `qubo_attn.compile`."""
         import qubo_attn as qa
+        from qubo_attn.frontend.objectives import usual_objective
 
         projection = self.output_projection
         if projection is None and self.objective == "layer":
@@ -132,7 +133,7 @@ class Problem:
         )
         if self.probabilities:
             arrays["scores"] = qa.from_attentions(arrays["scores"])
-        objective = self.objective or ("output" if "values" in arrays else "selection")
+        objective = self.objective or usual_objective("values" in arrays)
         select, tie = self.selection(objective), _tie(self.tie, arrays.get("kv_head"))
         try:
             return qa.compile(

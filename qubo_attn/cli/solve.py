@@ -108,7 +108,6 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     import numpy as np
 
     from qubo_attn.decoding.output_error import selection_errors
-    from qubo_attn.ir.heads import top_k
     from qubo_attn.report.page.outcome import compared, mean_error
 
     methods = result.methods.ravel().tolist()
@@ -128,13 +127,13 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
     seen = attention.visible.any(axis=-1) & result.answered
     facts["same_as_top_k"] = int((result.same_as_top_k(attention) & seen).sum())
     facts["seeing"] = int(seen.sum())
-    means = {rival.name: mean_error(rival.errors) for rival in compared(attention, result)}
+    ours, top_k, *others = compared(attention, result)
+    means = {rival.name: mean_error(rival.errors) for rival in (ours, top_k, *others)}
     facts["rivals"] = {name: error for name, error in means.items() if np.isfinite(error)}
     if attention.values is None:
         return facts
-    facts["error_ours"] = mean_error(result.output_errors(attention))
-    chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
+    facts["error_ours"] = means[ours.name]
     for decoder in ("renormalise", "residual"):
-        errors = selection_errors(decoder, chosen, attention, compiled.backgrounds)
+        errors = selection_errors(decoder, top_k.kept, attention, compiled.backgrounds)
         facts[f"error_top-k {decoder}"] = mean_error(errors)
     return facts

@@ -6,6 +6,8 @@ Other options than the usual ones may need fewer or more.
 
 from __future__ import annotations
 
+from collections import Counter
+
 # Nothing but what is compiled counts here, so the folders of kept code are asked as they are named.
 from qubo_attn.kernels import _jit
 
@@ -47,35 +49,29 @@ USUAL: dict[str, dict[str, str]] = {
         "rows": "adjacency",
         "searching": "_count _is_before _keep _load order_items reach search_rows",
     },
-    "warm": {
-        "blocks": "failure move",
-        "certify": "certify_rows smallest_weight",
-        "chains": "_is_connected chain_bounds outside_couplings",
-        "chances": "_broken _of_all block_chances",
-        "check": "whole_copies",
-        "coefficients": (
-            "_centre add_products count_pairs count_pairs dot dot output_couplers "
-            "output_linear selection_couplers selection_couplers selection_into "
-            "selection_into"
-        ),
-        "columns": "ascending entries_among rows_are_good",
-        "components": "connected_components",
-        "forms": "fixed_terms ising_fields squared_fields squares_on terms_among terms_are_good",
-        "gram": "gram_couplers gram_matrices",
-        "order": "_next_level heaviest kth_smallest longest_row lost_shares",
-        "physical": "fill_physical place_values",
-        "planning": "match_couplers",
-        "ranges": "range_shares",
-        "relaxation": (
-            "_lightest _multiplier convex_shift good_selection plain_shift relax "
-            "sort_in_place sorted_bounds to_unit"
-        ),
-        "rows": "_outside_gain adjacency load_row plain_counts swap_costs",
-        "searching": "_count _is_before _keep _load order_items reach search_rows",
-        "steps": "_sink step_costs_of_few",
-        "warm": "_row_scale warm_weights",
-    },
 }
+# What a rebind and later batches compile beside these, which `qubo-attn warm` does as well.
+_LATER = {
+    "coefficients": (
+        "count_pairs output_couplers selection_couplers selection_couplers selection_into "
+        "selection_into"
+    ),
+    "forms": "fixed_terms terms_among",
+    "physical": "place_values",
+}
+
+
+def _warmed() -> dict[str, str]:
+    """Return what compiling and solving, here and later, take together."""
+    first, then = USUAL["compile"], USUAL["solve"]
+    warmed = {}
+    for module in first | then:
+        one, other, later = (part.get(module, "").split() for part in (first, then, _LATER))
+        warmed[module] = " ".join(((Counter(one) | Counter(other)) + Counter(later)).elements())
+    return warmed
+
+
+USUAL["warm"] = _warmed()
 
 
 def left_to_compile(command: str) -> int:

@@ -17,11 +17,11 @@ from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.cliques import ROUNDS
-from qubo_attn.embedding.component import Component, Shape
+from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.mixing import pack_mixture
 from qubo_attn.embedding.one import embed_component
 from qubo_attn.embedding.packing import Packing
-from qubo_attn.embedding.parts import Mixture, parts_of
+from qubo_attn.embedding.parts import Mixture, component_of, parts_of
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.shipped import packed_cliques
 from qubo_attn.embedding.source import Source, sources_of
@@ -228,9 +228,7 @@ class _Find:
 
     def one(self, source: Source) -> Packing:
         """Return an embedding of a graph."""
-        size, pairs = len(source.labels), len(source.labels) * (len(source.labels) - 1) // 2
-        shape = None if len(source.i) == pairs else Shape(size, source.i, source.j)
-        component = Component(size, shape)
+        component = component_of(len(source.labels), source.i, source.j)
         return self._kept(
             component,
             self.options | {"copies": 1},

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from time import monotonic
 
 import numpy as np
@@ -67,7 +68,7 @@ def pack_mixture(
     Raises:
         EmbeddingError: not one copy was found.
     """
-    deadline = NO_BOUND if timeout is None else monotonic() + timeout
+    deadline = inf if timeout is None else monotonic() + timeout
     bound = NO_BOUND if longest_chain is None else longest_chain
     mixer = _Mixer(mixture, target, rounds, seed, bound, deadline)
     parts = mixer.mix()

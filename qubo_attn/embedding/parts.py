@@ -84,7 +84,7 @@ def parts_of(size: int, i: Longs, j: Longs) -> list[tuple[Component, Longs]]:
 
 
 def component_of(size: int, i: Longs, j: Longs) -> Component:
-    """Return a connected graph as a component: a clique where all nodes are joined."""
+    """Return a graph as a component: a clique where all nodes are joined."""
     if len(i) == size * (size - 1) // 2:
         return Component(size)
     return Component(size, Shape(size, own_array(i), own_array(j)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -170,15 +170,24 @@ def use_annealed_attention(
     check_names("use_annealed_attention", options, known)
     common: dict[str, Any] = {"sampler": "auto", "select": select} | options
     hows: dict[str, Annealing] = {}
-    shared: dict[str, Annealing] = {}
+    shared: dict[frozenset[tuple[str, Hashable]], Annealing] = {}
     places = _places(model)
     for name, own in _chosen(places, layers).items():
         # Layers with the same options share one object, and so what was compiled with it.
-        key = repr(sorted(own.items()))
+        key = frozenset((option, _key(value)) for option, value in own.items())
         if key not in shared:
             shared[key] = Annealing(**(common | own))
         hows[name] = shared[key]
     return AnnealedModel(model, places, hows, keep_results)
+
+
+def _key(value: object) -> Hashable:
+    """Return what an option is the same by: itself, or that it is the same object."""
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value
 
 
 def _places(model: nn.Module) -> dict[str, Place]:

@@ -576,3 +576,19 @@ def test_options_are_those_of_annealing() -> None:
     ):
         with pytest.raises(qa.InputError, match=message):
             Annealing(**options)
+
+
+def test_layers_share_what_was_compiled_where_options_are_equal() -> None:
+    """Not where they only look so: two machines with as many qubits and couplers."""
+    import networkx as nx
+
+    layer = torch.nn.TransformerEncoderLayer(8, 2, batch_first=True)
+    model = torch.nn.TransformerEncoder(layer, 4).eval()
+    path, star = (qa.Target.from_graph(g) for g in (nx.path_graph(9), nx.star_graph(8)))
+    assert repr(path) == repr(star)
+    layers = {0: {"target": path}, 1: {"target": star}, 2: qa.ExactlyK(2), 3: qa.ExactlyK(2)}
+    with use_annealed_attention(model, layers=layers) as annealed:
+        first, second, third, fourth = (layer.annealing for layer in annealed.layers.values())
+    assert first.target is path
+    assert second.target is star
+    assert third is fourth

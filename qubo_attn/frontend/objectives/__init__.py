@@ -33,6 +33,7 @@ __all__ = [
     "SoftObjective",
     "Sparsemax",
     "objective_named",
+    "usual_objective",
 ]
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -48,6 +49,15 @@ OBJECTIVES: dict[str, type[Objective]] = {
 }
 # The command line lists and completes the names without loading the objectives.
 assert set(OBJECTIVES) == set(vocabulary.OBJECTIVES)
+
+
+def usual_objective(with_values: bool) -> str:
+    """Return the name of the objective where none is asked for.
+
+    With values at hand, the error of the output is what a selection is for. Judged by scores alone,
+    the best selection is as good as always plain top-k.
+    """
+    return "output" if with_values else "selection"
 
 
 def objective_named(objective: str | Objective) -> Objective:
