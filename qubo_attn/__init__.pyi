@@ -169,3 +169,6 @@ from .pipeline.rewrite import Rewrite as Rewrite
 from .report.page import stages_page as stages_page
 from .solving.local import LocalSolver as LocalSolver
 from .solving.solution import Solution as Solution
+from .trial.api import try_out as try_out
+from .trial.attempt import Attempt as Attempt
+from .trial.trial import Trial as Trial

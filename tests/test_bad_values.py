@@ -159,6 +159,10 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
     }  # fmt: skip
     return {
         "compile": (qa.compile, whole, set()),
+        "try_out": (
+            qa.try_out, {"scores": SCORES, "k": 2, "reads": 10, "target": None, "values": VALUES},
+            {"step"},
+        ),
         "baseline": (qa.baseline, {"name": "window", "compiled": compiled, "window": 3}, set()),
         "compile_batch": (
             batch,
@@ -279,17 +283,17 @@ def test_odd_options_of_constructors(made: Callable[..., Any], option: str) -> N
 def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
-        "AttentionResult", "Beside", "CallStatus", "CompiledAttention", "IntegerIsing", "Job",
-        "JobStatus", "Lift", "MachineUse", "Optimality", "PackedGraphs", "Program",
+        "Attempt", "AttentionResult", "Beside", "CallStatus", "CompiledAttention", "IntegerIsing",
+        "Job", "JobStatus", "Lift", "MachineUse", "Optimality", "PackedGraphs", "Program",
         "QamaResult", "Rewrite", "Rounds", "Solution",
-        "SolverOrder", "Submission", "Submissions", "Target", "Vectors",
+        "SolverOrder", "Submission", "Submissions", "Target", "Trial", "Vectors",
     }  # fmt: skip
     errors = {name for name in exported if name.endswith("Error")}
     assert exported - records - errors == {made.__name__ for made in CONSTRUCTORS}
 
 
 NAMES = (
-    "baseline",
+    "baseline", "try_out",
     "compile", "compile_batch", "solve", "solve of the local sampler", "decode", "rebind",
     "schedule", "submit", "resume", "report", "html", "write_html", "draw", "save", "load", "plot",
     "output_errors",

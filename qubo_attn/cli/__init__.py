@@ -20,6 +20,7 @@ from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.report import write_report
 from qubo_attn.cli.solve import solve
 from qubo_attn.cli.target import target_app
+from qubo_attn.cli.trial import try_file
 from qubo_attn.cli.warm import warm
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
     help="Lower attention to quantum-annealer problems.",
     epilog=examples(
         (
+            "qubo-attn try layer.npz --report report.html",
             "qubo-attn compile layer.npz --keys 4 -o out",
             "qubo-attn solve out",
             "qubo-attn report out -o report.html",
@@ -39,6 +41,14 @@ app = typer.Typer(
 )
 # In the order of the help: name, what it does in a few words, and commands to start from.
 for command, words, starts in (
+    (
+        try_file,
+        "try: Compare with top-k on a file, for several k.",
+        (
+            "qubo-attn try layer.npz",
+            "qubo-attn try layer.npz --keys 4 --target pegasus:16 --report report.html",
+        ),
+    ),
     (
         compile_file,
         "compile: Compile scores to models with embeddings.",

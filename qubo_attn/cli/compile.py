@@ -19,6 +19,7 @@ from qubo_attn.cli.console import (
     takes,
     tell,
 )
+from qubo_attn.cli.labels import keep_tokens, tokens_beside
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.summary import compiled_lines
@@ -120,10 +121,9 @@ class Problem:
         ),
     ] = "none"
 
-    def compile(self, **options: Any) -> CompiledAttention:
-        """Compile it, with further options of `qubo_attn.compile`."""
+    def arrays(self) -> dict[str, Any]:
+        """Return what the file holds, by the names of `qubo_attn.compile`."""
         import qubo_attn as qa
-        from qubo_attn.frontend.objectives import usual_objective
 
         projection = self.output_projection
         if projection is None and self.objective == "layer":
@@ -133,6 +133,14 @@ class Problem:
         )
         if self.probabilities:
             arrays["scores"] = qa.from_attentions(arrays["scores"])
+        return arrays
+
+    def compile(self, **options: Any) -> CompiledAttention:
+        """Compile it, with further options of `qubo_attn.compile`."""
+        import qubo_attn as qa
+        from qubo_attn.frontend.objectives import usual_objective
+
+        arrays = self.arrays()
         objective = self.objective or usual_objective("values" in arrays)
         select, tie = self.selection(objective), _tie(self.tie, arrays.get("kv_head"))
         try:
@@ -267,6 +275,7 @@ def compile_file(
         )
         _check_choice(compiled)
         compiled.save(out)
+        keep_tokens(out, tokens_beside(path_of("FILE", problem.file), compiled.attention.shape[-1]))
     report = compiled.report(prove=True)
     lines = compiled_lines(compiled, report, problem.why(compiled))
     if verbose:

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from qubo_attn.cli.console import AsJson, ending, tell
+from qubo_attn.cli.labels import kept_tokens, read_tokens
 from qubo_attn.cli.solve import Folder
-from qubo_attn.errors import InputError
 
 
 def write_report(
@@ -25,7 +25,8 @@ def write_report(
     tokens: Annotated[
         Path | None,
         typer.Option(
-            help="Labels of the keys: a .npz with an array tokens, or text, one token a line."
+            help="Labels of the keys: a .npz with an array tokens, or text, one token a line. "
+            "[default: those of the file that was compiled]"
         ),
     ] = None,
     as_json: AsJson = False,
@@ -36,7 +37,10 @@ def write_report(
     from qubo_attn.report.page.outcome import compared, mean_error
 
     compiled, out = qa.load(folder), ending("--out", path_of("--out", out), ".html", ".htm")
-    labels = None if tokens is None else read_tokens(path_of("--tokens", tokens))
+    if tokens is None:
+        labels = kept_tokens(path_of("FOLDER", folder), compiled.attention.shape[-1])
+    else:
+        labels = read_tokens(path_of("--tokens", tokens))
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
     sampler = None if reads is None else "anneal"
     result = compiled.solve(sampler, seed=seed, **options) if solve else None
@@ -55,25 +59,3 @@ def write_report(
             if rival.errors is not None and not result.empty.all()
         }
     tell(as_json, facts, f"wrote {out}, {facts['bytes']:,} bytes")
-
-
-def read_tokens(file: Path) -> list[str]:
-    """Return the labels of keys that a file holds.
-
-    Args:
-        file: a ``.npz`` with an array ``tokens``, or text with one token a line.
-
-    Raises:
-        InputError: the file does not read; names it.
-    """
-    from zipfile import BadZipFile
-
-    import numpy as np
-
-    try:
-        if file.suffix != ".npz":
-            return file.read_text(encoding="utf-8").splitlines()
-        with np.load(file, allow_pickle=False) as held:
-            return [str(token) for token in held["tokens"].ravel()]
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-        raise InputError(f"{file} holds no readable tokens: {error}", file=str(file)) from None

@@ -61,17 +61,19 @@ _LATER = {
 }
 
 
-def _warmed() -> dict[str, str]:
-    """Return what compiling and solving, here and later, take together."""
+def _joined(later: dict[str, str]) -> dict[str, str]:
+    """Return what compiling and solving take together, and what follows."""
     first, then = USUAL["compile"], USUAL["solve"]
-    warmed = {}
+    joined = {}
     for module in first | then:
-        one, other, later = (part.get(module, "").split() for part in (first, then, _LATER))
-        warmed[module] = " ".join(((Counter(one) | Counter(other)) + Counter(later)).elements())
-    return warmed
+        parts = (Counter(part.get(module, "").split()) for part in (first, then))
+        wanted = next(parts) | next(parts)
+        joined[module] = " ".join((wanted + Counter(later.get(module, "").split())).elements())
+    return joined
 
 
-USUAL["warm"] = _warmed()
+USUAL["try"] = _joined({})
+USUAL["warm"] = _joined(_LATER)
 
 
 def left_to_compile(command: str) -> int:
