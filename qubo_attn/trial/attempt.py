@@ -33,6 +33,13 @@ class Attempt(Brief):
         optimum: chance that one read of the median row is its optimum.
         compiled: the compilation.
         result: what the local solver returned.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> scores = np.random.default_rng(0).normal(size=(1, 4, 6))
+        >>> attempt = qa.try_out(scores, k=2, target=None).attempts[0]
+        >>> attempt.k, attempt.rows, attempt.same_as_top_k, attempt.qubits
+        (2, 4, 4, None)
     """
 
     k: int

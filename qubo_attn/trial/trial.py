@@ -30,6 +30,13 @@ class Trial(Brief):
         attempts: one for each number of keys that leaves a choice.
         skipped: numbers of keys that leave none: every row sees so few keys.
         reads: of each programming, for the machine time.
+
+    Example:
+        >>> import numpy as np, qubo_attn as qa
+        >>> scores = np.random.default_rng(0).normal(size=(1, 4, 6))
+        >>> trial = qa.try_out(scores, k=(2, 3, 6), target=None)
+        >>> trial, trial.skipped, trial.of(3).rows
+        (Trial(attempts=tuple of 2, skipped=(6,), reads=1000), (6,), 4)
     """
 
     attempts: tuple[Attempt, ...]
