@@ -115,6 +115,24 @@ def test_blocks_that_do_not_run_are_known() -> None:
     assert {page: count for page, count in counts.items() if count} == NOT_RUN
 
 
+def test_messages_of_troubleshooting_are_those_of_the_code() -> None:
+    """What the page quotes as a message stands in the code, but for names and numbers."""
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"^\| (`[^|]*)\|", page, re.MULTILINE)
+    parts = [
+        part.strip()
+        for text in re.findall(r"`([^`]*)`", " ".join(quoted))
+        for part in re.split(r"\.\.\.|\([^)]*\)|'[^']*'|[\d.]+(?= )|\w*\[[\d,]*\]|^\w+Error:", text)
+        if len(part.split()) > 2
+    ]
+    code = "\n".join(
+        f.read_text(encoding="utf-8") for f in SOURCES if ROOT / "tests" not in f.parents
+    )
+    code = re.sub(r'"\s+f?"', "", code)
+    assert len(parts) > 15
+    assert [part for part in parts if part not in code] == []
+
+
 def public() -> list[str]:
     return [name for name in qa.__all__ if name != "__version__"]
 
