@@ -120,7 +120,7 @@ def test_messages_of_troubleshooting_are_those_of_the_code() -> None:
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     quoted = re.findall(r"^\| (`[^|]*)\|", page, re.MULTILINE)
     parts = [
-        part.strip()
+        part.strip(" :")
         for text in re.findall(r"`([^`]*)`", " ".join(quoted))
         for part in re.split(r"\.\.\.|\([^)]*\)|'[^']*'|[\d.]+(?= )|\w*\[[\d,]*\]|^\w+Error:", text)
         if len(part.split()) > 2
@@ -130,7 +130,9 @@ def test_messages_of_troubleshooting_are_those_of_the_code() -> None:
     )
     code = re.sub(r'"\s+f?"', "", code)
     assert len(parts) > 15
-    assert [part for part in parts if part not in code] == []
+    # The first word may be a name that the code puts in.
+    unknown = [part for part in parts if part.split(" ", 1)[1] not in code]
+    assert unknown == []
 
 
 def public() -> list[str]:
