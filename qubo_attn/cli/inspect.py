@@ -41,10 +41,21 @@ def draw(
     submission: Annotated[int, typer.Option(help="Number of the submission.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the chip with the rows of one submission, coloured by head."""
-    import qubo_attn as qa
-    from qubo_attn.pictures.plots import picture_path
+    """Draw the chip with the rows of one submission; heads differ by colour and mark.
 
-    compiled, out = qa.load(folder), picture_path(out)
-    compiled.draw(submission, out)
+    An .svg file is the drawing of the HTML page; other pictures need matplotlib.
+    """
+    import qubo_attn as qa
+    from qubo_attn.common.files import path_of
+
+    compiled, out = qa.load(folder), path_of("--out", out)
+    if out.suffix.lower() == ".svg":
+        from qubo_attn.report.drawing import write_svg
+
+        write_svg(compiled, submission, out)
+    else:
+        from qubo_attn.pictures.plots import picture_path
+
+        out = picture_path(out)
+        compiled.draw(submission, out)
     tell(as_json, {"file": str(out), "submission": submission}, f"wrote {out}")

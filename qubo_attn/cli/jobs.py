@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, choice, folded, tell
+from qubo_attn.cli.console import AsJson, choice, ending, folded, tell
+from qubo_attn.cli.labels import keep_tokens, kept_tokens
 from qubo_attn.cli.machines import STAND_INS, Source, opened
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.solve import Folder, solution_facts, write_result
@@ -90,6 +91,7 @@ def submit(
             gauges=gauges,
             **times,
         )
+        keep_tokens(job, kept_tokens(folder, compiled.attention.shape[-1]))
         if not detach:
             _go_on(begun, sending=True)
         _tell(begun, as_json)
@@ -145,12 +147,17 @@ def decode(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write the .html page, with a section on the job.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decode the answers there are; rows without one are marked, and select nothing."""
     import qubo_attn as qa
+    from qubo_attn.common.files import path_of
     from qubo_attn.compiled import CompiledAttention
 
+    page = None if report is None else ending("--report", path_of("--report", report), ".html")
     going = qa.resume(job)
     result = going.result(partial=True, decoder=decoder)
     if out is not None:
@@ -158,9 +165,13 @@ def decode(
     use = result.machine
     assert use is not None
     of_job = CompiledAttention.of(going.compilation)
+    if page is not None:
+        of_job.write_html(page, result, tokens=kept_tokens(job, of_job.attention.shape[-1]))
     facts = solution_facts(of_job, result)
     facts |= {"answered": int(result.answered.sum()), "access": use.access, "ids": use.ids}
-    tell(as_json, facts, folded(solved_lines(of_job, result, facts)))
+    facts["report"] = None if page is None else str(page)
+    wrote = [] if page is None else [f"wrote {page}"]
+    tell(as_json, facts, folded([*solved_lines(of_job, result, facts), *wrote]))
 
 
 def plan_facts(plan: Any, price: float | None) -> dict[str, Any]:

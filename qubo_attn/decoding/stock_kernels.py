@@ -147,6 +147,6 @@ def _torch() -> Any:
         import torch
     except ImportError as error:
         raise MissingExtraError(
-            "masks of torch's kernels need torch: pip install qubo-attn[torch]", extra="torch"
+            "masks of torch's kernels need torch: pip install torch (extra [torch])", extra="torch"
         ) from error
     return torch

@@ -118,7 +118,8 @@ def _tensors(path: Path, asked: tuple[str, ...]) -> tuple[tuple[str, ...], dict[
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise MissingExtraError(
-            "reading .safetensors files needs safetensors: pip install qubo-attn[safetensors]",
+            "reading .safetensors files needs safetensors: pip install safetensors "
+            "(extra [safetensors])",
             extra="safetensors",
         ) from error
     try:

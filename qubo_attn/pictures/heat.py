@@ -22,7 +22,12 @@ WIDTH = 300
 _LOWEST = 40.0
 _TEXT = 9.0
 _LETTER = 5.2
-_LETTERS = 11
+_LETTERS = 9
+# Room for the longest label, and for the name of the axis beyond it.
+_LEFT = _TOP = _LETTER * _LETTERS + 26
+# Between the longest label of an axis and its name, and between labels that are numbers.
+_GAP, _NUMBERS = 8.0, 15.0
+_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 # A picture is at most this many keys or queries wide; all heads together this many pixels.
 _WIDEST = 256
 _PIXELS = 750_000
@@ -98,31 +103,32 @@ def _strongest(pixels: Array, axis: int) -> Array:
 class Frame:
     """The size of a map and of its margins, in units of the drawing.
 
+    The margins are the same whatever the labels are, so that pages with tokens look alike.
+
     Attributes:
         height: of the map; `WIDTH` is its width.
-        left, top: room for the labels of queries and keys.
+        query_name, key_name: how far the names of the axes stand from the map.
     """
 
     height: float
-    left: float
-    top: float
+    query_name: float
+    key_name: float
 
     @classmethod
     def of(cls, queries: Sequence[str], keys: Sequence[str]) -> Frame:
         """Return a frame with square pixels; maps of few queries are stretched."""
         height = WIDTH * len(queries) / max(len(keys), 1)
-        # Room for the longest label, and for the name of the axis beyond it.
-        margins = [
-            _LETTER * max((len(text[:_LETTERS]) for text in labels), default=0) + 30
+        names = [
+            5.0 + _LETTER * max((len(_short(text)) for text in labels), default=0) + _GAP
             for labels in (queries, keys)
         ]
-        return cls(float(np.clip(height, _LOWEST, WIDTH)), margins[0], margins[1])
+        return cls(float(np.clip(height, _LOWEST, WIDTH)), names[0], names[1])
 
     @property
     def box(self) -> str:
         """The view box of a map with its margins."""
-        width, height = WIDTH + self.left + 4, self.height + self.top + 4
-        return f"{-self.left:g} {-self.top:g} {width:g} {height:g}"
+        width, height = WIDTH + _LEFT + 4, self.height + _TOP + 4
+        return f"{-_LEFT:g} {-_TOP:g} {width:g} {height:g}"
 
 
 def picture(name: str, uri: str, frame: Frame) -> str:
@@ -146,9 +152,9 @@ def axes(queries: Sequence[str], keys: Sequence[str], frame: Frame) -> str:
     return (
         '<g id="axes" class="ticks">'
         f'<rect class="frame" width="{WIDTH}" height="{frame.height:g}"/>{down}{across}'
-        f'<text class="axis" transform="translate({12 - frame.left:g} {frame.height / 2:g}) '
+        f'<text class="axis" transform="translate({-frame.query_name:g} {frame.height / 2:g}) '
         'rotate(-90)" text-anchor="middle">query</text>'
-        f'<text class="axis" x="{WIDTH / 2:g}" y="{12 - frame.top:g}" text-anchor="middle">key'
+        f'<text class="axis" x="{WIDTH / 2:g}" y="{-frame.key_name:g}" text-anchor="middle">key'
         "</text></g>"
     )
 
@@ -156,10 +162,15 @@ def axes(queries: Sequence[str], keys: Sequence[str], frame: Frame) -> str:
 def _ticks(labels: Sequence[str], length: float) -> list[tuple[float, str]]:
     """Return place and text of as many labels as have room."""
     step = length / max(len(labels), 1)
-    every = max(int(np.ceil(_TEXT / max(step, 1e-9))), 1)
-    return [
-        ((place + 0.5) * step, labels[place][:_LETTERS]) for place in range(0, len(labels), every)
-    ]
+    if all(text == str(place) for place, text in enumerate(labels)):
+        every = next((e for e in _STEPS if e * step >= _NUMBERS), _STEPS[-1])
+    else:
+        every = max(int(np.ceil(_TEXT / max(step, 1e-9))), 1)
+    return [((place + 0.5) * step, _short(labels[place])) for place in range(0, len(labels), every)]
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LETTERS else f"{label[: _LETTERS - 1]}…"
 
 
 def large(name: str, title: str, says: str, frame: Frame) -> str:

@@ -32,7 +32,7 @@ def new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure as Plain
     except ImportError as error:
         raise MissingExtraError(
-            "figures need matplotlib: pip install qubo-attn[plot]", extra="plot"
+            "figures need matplotlib: pip install matplotlib (extra [plot])", extra="plot"
         ) from error
 
     class Figure(Plain):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +13,10 @@ from qubo_attn.machine.target import Target
 from qubo_attn.machine.topology import layout
 from qubo_attn.pictures.markup import plural
 
-# Readable on white and on black.
-_COLOURS = (
-    "#4477dd", "#ee7722", "#2a9d4a", "#d62f3f", "#8d62c9",
-    "#9a6a4f", "#dd66b8", "#7f8b1e", "#12a5b8", "#b58900",
-)  # fmt: skip
+# Readable on white and on black, and apart for colour-blind readers too.
+_COLOURS = ("#4e8aff", "#fc8c00", "#09bd90", "#ac2018", "#4b28fc", "#0b6484")
+# Of the dots; heads of one colour differ by them.
+MARKS = ("disc", "ring", "square", "frame")
 _NO_HEAD = "#808080"
 # In place of the head of a qubit that is not used.
 _IDLE = -2
@@ -30,6 +28,7 @@ class HeadOnChip(NamedTuple):
     Attributes:
         name: the head in words; ancillas, and tied rows of many heads, belong to no single one.
         colour: the head's colour.
+        mark: what its qubits are drawn as, one of `MARKS`.
         qubits: int64, positions of its qubits.
         chains: int64, shape (n, 2): couplers within its chains.
         couplers: int64, shape (n, 2): couplers between its chains and others of the same problem.
@@ -37,6 +36,7 @@ class HeadOnChip(NamedTuple):
 
     name: str
     colour: str
+    mark: str
     qubits: Longs
     chains: Array
     couplers: Array
@@ -79,7 +79,7 @@ def chip_of(program: Program, placement: Placement, submission: int) -> Chip:
         heads.append(
             HeadOnChip(
                 "no single head" if number < 0 else f"head {number}",
-                head_colour(number),
+                *head_look(number),
                 np.flatnonzero(head == number),
                 ends[within & of_head],
                 ends[between & of_head],
@@ -106,17 +106,14 @@ def places(target: Target) -> Floats:
     return np.array([where[q] for q in range(len(target.qubits))])
 
 
-def head_colour(head: int) -> str:
-    """Return the colour of a head, readable on white and on black.
+def head_look(head: int) -> tuple[str, str]:
+    """Return the colour and the mark of a head: 24 heads have 24 different looks.
 
     Example:
-        >>> head_colour(0), head_colour(10)
-        ('#4477dd', '#c7d435')
+        >>> head_look(0), head_look(6)
+        (('#4e8aff', 'disc'), ('#4e8aff', 'ring'))
     """
     if head < 0:
-        return _NO_HEAD
-    if head < len(_COLOURS):
-        return _COLOURS[head]
-    # Steps of the golden ratio around the wheel never come back to the same colour.
-    colour = colorsys.hls_to_rgb(head * 0.618034 % 1.0, 0.52, 0.65)
-    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)
+        return _NO_HEAD, MARKS[0]
+    turn, colour = divmod(head, len(_COLOURS))
+    return _COLOURS[colour], MARKS[turn % len(MARKS)]

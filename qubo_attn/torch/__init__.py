@@ -1,4 +1,4 @@
-"""Annealed attention as a torch layer (needs torch: ``pip install qubo-attn[torch]``).
+"""Annealed attention as a torch layer (needs torch: the extra ``[torch]``).
 
 `AnnealedAttention` takes the place of ``torch.nn.MultiheadAttention``, `replace_attention` puts it
 there, and `annealed_attention` is what both rest on: scores and values in, context and weights out.
@@ -15,7 +15,8 @@ try:
     import torch as _torch  # noqa: F401
 except ImportError as error:
     raise MissingExtraError(
-        "annealed attention as a layer needs torch: pip install qubo-attn[torch]", extra="torch"
+        "annealed attention as a layer needs torch: pip install torch (extra [torch])",
+        extra="torch",
     ) from error
 
 from qubo_attn.torch.annealing import Annealing

@@ -82,7 +82,7 @@ def _enter(name: str, attention: Any) -> None:
     except ImportError as error:
         raise MissingExtraError(
             "models of transformers need transformers 4.53 or later: "
-            "pip install qubo-attn[transformers]",
+            "pip install torch transformers (extra [transformers])",
             extra="transformers",
         ) from error
     # A compiled model breaks its graph here: no compiler can look into the solver.

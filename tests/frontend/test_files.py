@@ -114,7 +114,9 @@ def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:
 
 def test_the_package_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(qa.MissingExtraError, match=r"pip install qubo-attn\[safetensors\]"):
+    with pytest.raises(
+        qa.MissingExtraError, match=r"pip install safetensors \(extra \[safetensors\]\)"
+    ):
         qa.read_attention(PART)
 
 

@@ -212,4 +212,4 @@ def test_the_layer_says_which_extra_it_needs() -> None:
     code = "import sys; sys.modules['torch'] = None\nimport qubo_attn.torch"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert "MissingExtraError" in result.stderr
-    assert "pip install qubo-attn[torch]" in result.stderr
+    assert "pip install torch (extra [torch])" in result.stderr

@@ -27,11 +27,35 @@ def test_kept_keys_show_however_little_they_weigh() -> None:
 
 
 def test_names_of_axes_keep_clear_of_labels() -> None:
-    for labels in (["0", "29"], ["tokenisation"] * 30):
+    numbers = [[str(place) for place in range(count)] for count in (2, 30, 100, 1200)]
+    for labels in (*numbers, ["tokenisation"] * 30):
         frame = Frame.of(labels, labels)
         svg = axes(labels, labels, frame)
         (name,) = re.findall(r'y="(-[\d.]+)" text-anchor="middle">key', svg)
-        # Labels begin 5 above the map, 5.5 a letter; letters of the name hang 3 below its line.
-        longest = 5 + 5.5 * min(len(max(labels, key=len)), 11)
+        shown = re.findall(r'rotate\(-90\)">([^<]*)<', svg)
+        # Labels begin 5 above the map, 5.2 a letter; letters of the name hang 3 below its line.
+        longest = 5 + 5.2 * max(map(len, shown))
         assert float(name) + 3 < -longest
-        assert frame.top > -float(name) + 8
+        assert float(frame.box.split()[1]) < float(name) - 8
+
+
+def test_numbers_at_an_axis_do_not_touch() -> None:
+    for count in (2, 30, 31, 100, 1200):
+        labels = [str(place) for place in range(count)]
+        svg = axes(labels, labels, Frame.of(labels, labels))
+        places = [float(x) for x in re.findall(r"translate\(([\d.]+) -5\)", svg)]
+        assert (np.diff(places) > 14).all(), count  # letters are 9 high
+        shown = [int(text) for text in re.findall(r'rotate\(-90\)">([^<]*)<', svg)]
+        assert shown == list(range(0, count, shown[1] - shown[0]))
+
+
+def test_maps_have_one_size_whatever_their_labels_are() -> None:
+    numbers, words = [str(place) for place in range(30)], ["tokenisation", "a", "bed"] * 10
+    assert Frame.of(numbers, numbers).box == Frame.of(words, words).box
+
+
+def test_long_labels_say_that_they_are_cut() -> None:
+    labels = ["tokenisation", "tokenised"]
+    assert re.findall(">(token[^<]*)<", axes(labels, labels, Frame.of(labels, labels))) == [
+        "tokenisa…", "tokenised", "tokenisa…", "tokenised",
+    ]  # fmt: skip

@@ -52,6 +52,8 @@ def test_without_matplotlib_the_error_says_what_to_install(
     minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(qa.MissingExtraError, match=r"pip install qubo-attn\[plot\]") as e:
+    with pytest.raises(
+        qa.MissingExtraError, match=r"pip install matplotlib \(extra \[plot\]\)"
+    ) as e:
         compiled_on(None, minilm, cache).draw()
     assert e.value.extra == "plot"

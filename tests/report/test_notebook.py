@@ -135,5 +135,5 @@ def test_without_matplotlib_the_error_says_what_to_install(
     compiled: qa.CompiledAttention, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(qa.MissingExtraError, match=r"pip install qubo-attn\[plot\]"):
+    with pytest.raises(qa.MissingExtraError, match=r"pip install matplotlib \(extra \[plot\]\)"):
         compiled.solve("anneal", seed=1, num_reads=2).plot()

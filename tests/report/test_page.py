@@ -146,8 +146,11 @@ def test_nothing_sticks_out_of_a_narrow_page(seen: dict[object, tuple[str, str]]
 def test_the_page_stands_alone_and_is_small(page: str) -> None:
     read = check(page)
     assert len(page.encode()) < 3_000_000
-    for name in ("attention", "row", "outcome", "pipeline", "chip", "chains", "precision", "time"):
+    for name in (
+        "attention", "row", "outcome", "proven", "pipeline", "chip", "chains", "precision", "time",
+    ):  # fmt: skip
         assert name in read.ids
+    assert "job" not in read.ids
     assert "default-src 'none'" in page
     for stage in ("output", "sparsify", "insert-penalties", "binarize-weights", "embed"):
         assert stage in read.text
@@ -191,6 +194,45 @@ def test_its_numbers_are_those_of_the_result(
             assert rival.errors[h, q] == pytest.approx(error)
     assert f"{np.mean(ours.errors):.1%}" in Reader(page).text
     assert f"{np.mean(fair.errors):.1%}" in Reader(page).text
+
+
+def test_optima_of_sampled_rows_are_searched_for_the_page(
+    result: qa.AttentionResult, page: str
+) -> None:
+    found, text = result.optimality(), Reader(page).text
+    assert f"{int((found.gap[found.proven] == 0).sum())} of them are at their optimum" in text
+    assert f"optimum in {np.median(found.success):.1%} of cases" in text
+    assert f"{np.ceil(np.median(found.reads_to_solution())):.0f} reads show it" in text
+
+
+def test_rows_that_were_solved_here_come_with_their_proof(compiled: qa.CompiledAttention) -> None:
+    text = Reader(compiled.html(compiled.solve())).text
+    assert "360 of 360 rows came with such a proof" in text
+    assert "searched here from end to end" in text
+
+
+def test_chances_on_the_page_are_those_of_precision(
+    compiled: qa.CompiledAttention, page: str
+) -> None:
+    precision, text = compiled.precision(), Reader(page).text
+    for column in (precision.feasible, precision.optimum):
+        for rank in (50, 10):
+            assert f"{np.percentile(column, rank, method='nearest'):.2g}" in text
+    assert f"{np.percentile(precision.reads_for(0.99), 90, method='nearest'):,}" in text
+
+
+def test_a_job_has_a_section(minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache) -> None:
+    machine = qa.SimulatedMachine("zephyr:2", seed=1)
+    small = qa.compile(
+        minilm["scores"][:2, :3], select=qa.ExactlyK(2), slots=4, target=machine, cache=cache
+    )
+    result = small.solve(machine, num_reads=20)
+    read = check(small.html(result))
+    assert "job" in read.ids
+    assert f"SimulatedMachine answered {result.machine.programmings} call" in read.text
+    assert f"{1000 * result.machine.access:,.1f} ms" in read.text
+    for name in (*result.machine.ids, *result.machine.graph_ids):
+        assert name in read.text
 
 
 def test_maps_hold_the_attention(

@@ -18,6 +18,7 @@ from qubo_attn.report.page.attention import attention_section
 from qubo_attn.report.page.chip import chip_section
 from qubo_attn.report.page.example import example_section
 from qubo_attn.report.page.example_row import example_row
+from qubo_attn.report.page.job import job_section
 from qubo_attn.report.page.machine import (
     chains_section,
     logical_section,
@@ -25,6 +26,7 @@ from qubo_attn.report.page.machine import (
     time_section,
 )
 from qubo_attn.report.page.outcome import Comparison, compared, mean_error, outcome_section
+from qubo_attn.report.page.proven import proven_section
 from qubo_attn.report.page.shell import page
 from qubo_attn.report.page.stages import stages_section
 from qubo_attn.report.page.subject import Subject
@@ -48,6 +50,9 @@ def attention_page(
         parts.append(("row", "One row", example_section(subject, row)))
     if result is not None:
         parts.append(("outcome", "After solving", outcome_section(subject, result, rivals)))
+        parts.append(("proven", "Proven optima", proven_section(result)))
+        if result.machine is not None:
+            parts.append(("job", "Job", job_section(result, result.machine)))
     labels = subject.queries, subject.keys
     pipeline = stages_section(stages, compilation.recipe.passes, labels)
     parts.append(("pipeline", "Pipeline", pipeline))
@@ -57,7 +62,7 @@ def attention_page(
     else:
         parts += [
             *_on_the_chip(program, placement),
-            ("precision", "Precision", precision_section(compilation)),
+            ("precision", "Predicted chances", precision_section(compilation)),
             ("time", "Machine time", time_section(submissions, machine)),
         ]
     heads = plural(subject.attention.shape[0], "head")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qubo_attn.backend.precision import DROWNS
-from qubo_attn.common.arrays import Longs
+from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.machine.target import Target
 from qubo_attn.pictures.bars import bars, histogram
@@ -17,6 +18,8 @@ from qubo_attn.pictures.markup import count, plural, section, short, table
 # Facts of every submission, and the titles of their columns.
 _LOGICAL = ("index", "rows", "variables", "couplers")
 _HEADS = ("submission", "rows", "bits", "couplers")
+# How sure one wants to be to see an optimum.
+_SURE = 0.99
 
 
 def chains_section(lengths: Longs) -> str:
@@ -51,7 +54,20 @@ def precision_section(compilation: Compilation) -> str:
         "keys help rows that drown."
     )
     plot = histogram(optimum, "Rows by the chance that a read is the optimum", "chance")
-    return section("precision", "What a warm machine returns", lead, plot)
+    reads = replace(precision, optimum=optimum).reads_for(_SURE).astype(np.float64)
+    # The row in the middle, and the one that nine rows in ten are better than.
+    rows = [
+        ["median row", _chance(feasible, 50), _chance(optimum, 50), _chance(reads, 50)],
+        ["nine in ten are better", _chance(feasible, 10), _chance(optimum, 10), _chance(reads, 90)],
+    ]
+    heads = ["row", "read feasible", "read optimal", f"reads to see the optimum by {_SURE:.0%}"]
+    return section("precision", "What a warm machine returns", lead, table(heads, rows), plot)
+
+
+def _chance(column: Floats, rank: int) -> str:
+    """Return the number at a rank, in percent, of a column of chances or of numbers of reads."""
+    number = float(np.percentile(column, rank, method="nearest"))
+    return f"{number:.2g}" if number < 1 else count(number)
 
 
 def time_section(submissions: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> str:
