@@ -9,6 +9,7 @@ from qubo_attn.passes.compress import Compress
 from qubo_attn.passes.drop_couplers import DropCouplers
 from qubo_attn.passes.embed import Embed
 from qubo_attn.passes.insert_penalties import InsertPenalties
+from qubo_attn.passes.keep_one_hot import KeepOneHot
 from qubo_attn.passes.quantize import Quantize
 from qubo_attn.passes.sparsify import Sparsify
 from qubo_attn.passes.tie_variables import TieVariables
@@ -20,6 +21,7 @@ __all__ = [
     "DropCouplers",
     "Embed",
     "InsertPenalties",
+    "KeepOneHot",
     "Quantize",
     "Sparsify",
     "TieVariables",

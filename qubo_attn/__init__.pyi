@@ -3,7 +3,7 @@ from .backend.integer_ising import IntegerIsing as IntegerIsing
 from .backend.integer_ising import integer_ising as integer_ising
 from .backend.model import Vectors as Vectors
 from .backend.submission import Submission as Submission
-from .backend.submission import Submissions as Submissions
+from .backend.submissions import Submissions as Submissions
 from .backend.wire import SolverOrder as SolverOrder
 from .batch.api import compile_batch as compile_batch
 from .compiled import CompiledAttention as CompiledAttention
@@ -153,6 +153,9 @@ from .passes import (
 )
 from .passes import (
     InsertPenalties as InsertPenalties,
+)
+from .passes import (
+    KeepOneHot as KeepOneHot,
 )
 from .passes import (
     Quantize as Quantize,

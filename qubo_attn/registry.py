@@ -29,6 +29,7 @@ SHIPPED: dict[str, type[Pass]] = {
         shipped.Compress,
         shipped.InsertPenalties,
         shipped.BinarizeWeights,
+        shipped.KeepOneHot,
         shipped.Quantize,
     )
 }

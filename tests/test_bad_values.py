@@ -54,7 +54,7 @@ OBJECTIVES = (
 )  # fmt: skip
 PASSES = (
     qa.BinarizeWeights, qa.Canonicalize, qa.Compress, qa.DropCouplers, qa.Embed,
-    qa.InsertPenalties, qa.Quantize, qa.Sparsify, qa.TieVariables,
+    qa.InsertPenalties, qa.KeepOneHot, qa.Quantize, qa.Sparsify, qa.TieVariables,
 )  # fmt: skip
 CONSTRUCTORS = (
     *SELECTS, *OBJECTIVES, *PASSES, qa.Head, qa.Diversity, qa.Agreement, qa.Pipeline,
@@ -89,6 +89,9 @@ def used(made: Any) -> None:
         case qa.BinarizeWeights():
             soft = {"objective": "sparsemax", "select": qa.SoftWeights()}
             compiled = compiled_with(passes=("insert-penalties", made), **soft)
+        case qa.KeepOneHot():
+            compiled_with(passes=("insert-penalties", made))
+            return
         case qa.Quantize():
             compiled = compiled_with(passes=("insert-penalties", made))
         case qa.Canonicalize() | qa.Compress() | qa.DropCouplers() | qa.Sparsify():

@@ -18,8 +18,10 @@ from qubo_attn.ir.program import Program
 
 
 def logical_submission(program: Program) -> Submission:
-    """Return the whole program, bits only and constraints priced, as one model over bits."""
-    n, form = len(program), program.total()
+    """Return the whole program, bits only, as one model, and constraints without a price."""
+    n, c = len(program), program.constraints
+    priced = program.replace(constraints=c.take(c.priced))
+    form = priced.total()
     return Submission(
         0,
         np.arange(n),
@@ -31,6 +33,7 @@ def logical_submission(program: Program) -> Submission:
         form.offset,
         "BINARY",
         np.ones(n),
+        constraints=None if program.is_unconstrained else c.take(~c.priced),
     )
 
 

@@ -18,12 +18,13 @@ from qubo_attn.backend.unembed import MAJORITY, Reader, Reads
 from qubo_attn.backend.validate import diagnose
 from qubo_attn.backend.wire import SolverOrder, WireData, physical_wire
 from qubo_attn.common.arrays import Array, Floats, Longs
-from qubo_attn.common.brief import Listed
 from qubo_attn.common.checks import flag
 from qubo_attn.common.files import path_of, write_file, writing
 from qubo_attn.common.frozen import Sealed
-from qubo_attn.errors import DecodeError, SubmissionError
-from qubo_attn.interchange.formats import format_of, write_bqm
+from qubo_attn.errors import DecodeError, InputError, SubmissionError
+from qubo_attn.interchange.bits import Bits
+from qubo_attn.interchange.formats import format_of, write_bits, write_bqm
+from qubo_attn.ir.columns import Constraints
 from qubo_attn.machine.ranges import range_use
 from qubo_attn.machine.target import Target
 
@@ -55,6 +56,8 @@ class Submission(Sealed):
         vartype: ``"SPIN"`` or ``"BINARY"``.
         scale: float64, shape (n,), program energy per unit of the model's.
         physical: chains and physical arrays; None without a structured target.
+        constraints: what the machine keeps itself (`Target.native`), over positions in
+            ``variables``; None, and in no model, where every constraint has a price.
 
     Example:
         >>> import qubo_attn as qa
@@ -78,6 +81,7 @@ class Submission(Sealed):
     vartype: str
     scale: Floats
     physical: Physical | None = None
+    constraints: Constraints | None = None
 
     def to_vectors(self) -> Vectors:
         """Return the logical model as arrays; see `Submissions.to_vectors`."""
@@ -90,7 +94,17 @@ class Submission(Sealed):
 
         Args:
             dtype: type of the biases; ``numpy.float32`` takes half the memory, keeps seven digits.
+
+        Raises:
+            InputError: the machine keeps `constraints` itself, which such a model cannot hold.
         """
+        if self.constraints is not None:
+            raise InputError(
+                f"submission {self.index} has {len(self.constraints)} constraints for the machine "
+                "to keep, which a binary quadratic model cannot hold: export it as qplib, ommx or "
+                "npz, or compile for a target without native=",
+                submission=self.index,
+            )
         return logical_model(self.to_vectors(), dtype)
 
     @property
@@ -195,12 +209,12 @@ class Submission(Sealed):
 
         Args:
             path: path of the file.
-            format: ``"bqm"``, ``"json"``, or ``"qp"`` (what a D-Wave solver's client sends, over
-                the target's own order of qubits); what the file's name ends in when None.
+            format: as for `write_bqm`, or ``"qp"`` (what a D-Wave solver's client sends, over the
+                target's own order of qubits); what the file's name ends in when None.
             embedded: write `embedded_bqm` in place of `bqm`.
 
         Raises:
-            InputError: there is no such format.
+            InputError: there is no such format, or it cannot hold `constraints`.
             DecodeError: the physical model is asked for, but there is no structured target.
 
         Example:
@@ -215,6 +229,9 @@ class Submission(Sealed):
         if format_of(file, format) == "qp":
             with writing(file):
                 write_file(file, (json.dumps(self.wire()) + "\n").encode())
+        elif self.constraints is not None and not embedded:
+            form = self.linear, self.i, self.j, self.bias, self.offset
+            write_bits(Bits(*form, self.constraints), file, format)
         else:
             write_bqm(self.embedded_bqm if embedded else self.bqm, path, format)
 
@@ -329,22 +346,3 @@ class Submission(Sealed):
                 submission=self.index,
             )
         return self.physical
-
-
-class Submissions(Listed, tuple[Submission, ...]):
-    """The machine programmings of a compilation, in order; a tuple.
-
-    Example:
-        >>> import dimod, qubo_attn as qa
-        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=None)
-        >>> linear, quadratic, offset, labels, vartype = compiled.submissions.to_vectors()[0]
-        >>> model = dimod.BQM.from_numpy_vectors(linear, quadratic, offset, vartype)
-        >>> model == compiled.submissions[0].bqm
-        True
-    """
-
-    __slots__ = ()
-
-    def to_vectors(self) -> tuple[Vectors, ...]:
-        """Return every model as arrays; no object of any other library is made."""
-        return tuple(part.to_vectors() for part in self)

@@ -19,6 +19,8 @@ CHAIN_STRENGTHS = ("auto", "torque", "bound")
 CHAIN_BREAK_METHODS = ("majority", "discard", "minimise-energy")
 DECODERS = ("levels", "marginals", "renormalise", "residual")
 # Of model files; submissions alone are written as qp.
-FORMATS = ("bqm", "json", "qp", "mtx", "npz", "qplib")
+FORMATS = ("bqm", "json", "qp", "mtx", "npz", "qplib", "ommx")
+# Constraints that a machine may take as they are.
+NATIVE = ("linear", "one-hot")
 # Methods of the local solver.
 SOLVERS = ("auto", "exact", "swap", "anneal")

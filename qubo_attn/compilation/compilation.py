@@ -11,7 +11,7 @@ import numpy as np
 from qubo_attn.backend.coefficients import Coefficients, coefficients
 from qubo_attn.backend.precision import Precision, precision
 from qubo_attn.backend.programmings import Programmings, logical_submission
-from qubo_attn.backend.submission import Submissions
+from qubo_attn.backend.submissions import Submissions
 from qubo_attn.backend.wire import SolverOrder, WireData
 from qubo_attn.backend.wiring import Wiring
 from qubo_attn.common.arrays import Bools, Floats, Longs, own_array

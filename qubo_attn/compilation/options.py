@@ -85,6 +85,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
     # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
     # numbers than for their bits, but for one-hot ones, whose bits need a price themselves.
+    native = frozenset() if machine is None else machine.native
     weights = passes.BinarizeWeights(_encoding(selects), _family(machine))
     prices = passes.InsertPenalties(
         cardinality="auto",
@@ -94,7 +95,13 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
             (o.temperature or 0.0 for o in objectives if isinstance(o, Boltzmann)), default=0.0
         ),
     )
-    priced_bits = (weights, prices) if weights.encoding == "one-hot" else (prices, weights)
+    priced_bits: tuple[Pass, ...] = (
+        (weights, prices) if weights.encoding == "one-hot" else (prices, weights)
+    )
+    if "linear" in native:
+        priced_bits = (weights,)
+    elif native:
+        priced_bits = (*priced_bits, passes.KeepOneHot())
     steps = passes_of(
         options["passes"],
         lambda: (

@@ -8,8 +8,10 @@
 | ``mtx`` | Matrix Market, a symmetric matrix over bits |
 | ``npz`` | NumPy arrays, over bits |
 | ``qplib`` | QPLIB, over bits; written only |
+| ``ommx`` | an OMMX instance, over bits (needs the package ommx) |
 
-The first two keep every label and every bit; equal models made the same way give equal bytes.
+The last three also hold linear constraints that a machine keeps itself. The first two keep every
+label and every bit; equal models made the same way give equal bytes.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ import numpy as np
 from qubo_attn.common.checks import instance, one_of
 from qubo_attn.common.files import path_of, reason_of, write_file, writing
 from qubo_attn.common.vocabulary import FORMATS
-from qubo_attn.errors import InputError
+from qubo_attn.errors import InputError, MissingExtraError
+from qubo_attn.interchange.bits import Bits
+from qubo_attn.interchange.instances import from_ommx, to_ommx
 from qubo_attn.interchange.texts import (
-    Bits,
     from_matrix_market,
     from_numpy,
     to_matrix_market,
@@ -37,7 +40,9 @@ from qubo_attn.interchange.texts import (
 if TYPE_CHECKING:
     import dimod
 
-_WRITERS = {"mtx": to_matrix_market, "npz": to_numpy, "qplib": to_qplib}
+_WRITERS = {"mtx": to_matrix_market, "npz": to_numpy, "qplib": to_qplib, "ommx": to_ommx}
+# Those that hold constraints.
+_CONSTRAINED = ("npz", "qplib", "ommx")
 
 
 def format_of(path: Path, name: str | None) -> str:
@@ -62,10 +67,12 @@ def write_bqm(
     Args:
         bqm: any model of dimod's.
         path: path of the file.
-        format: ``"bqm"``, ``"json"``, ``"mtx"``, ``"npz"`` or ``"qplib"``; what the file's name
-            ends in when None. The last three are over bits, in the order of the model's variables.
+        format: ``"bqm"``, ``"json"``, ``"mtx"``, ``"npz"``, ``"qplib"`` or ``"ommx"``; what the
+            file's name ends in when None. The last four are over bits, in the order of the model's
+            variables.
 
     Raises:
+        MissingExtraError: OMMX instances need the package ommx.
         InputError: there is no such format, a bias is not finite, or the file cannot be written.
 
     Example:
@@ -91,10 +98,31 @@ def write_bqm(
     if chosen == "json":
         data = json.dumps(bqm.to_serializable()).encode()
     elif chosen in _WRITERS:
-        data = _WRITERS[chosen](Bits.of(bqm))
+        write_bits(Bits.of(bqm), path, chosen)
+        return
     else:
         with bqm.to_file() as stream:
             data = stream.read()
+    with writing(path):
+        write_file(path, data)
+
+
+def write_bits(bits: Bits, path: Path, format: str | None) -> None:
+    """Write a model over bits to a file, whole or not at all, with its constraints.
+
+    Raises:
+        MissingExtraError: OMMX instances need the package ommx.
+        InputError: the format is not one that holds it, or the file cannot be written.
+    """
+    chosen = format_of(path, format)
+    fitting = _CONSTRAINED if len(bits.constraints) else tuple(_WRITERS)
+    if chosen not in fitting:
+        raise InputError(
+            f"{chosen} cannot hold the constraints that the machine keeps itself; write "
+            f"{', '.join(fitting)}",
+            format=chosen,
+        )
+    data = _WRITERS[chosen](bits)
     with writing(path):
         write_file(path, data)
 
@@ -142,8 +170,12 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
             bqm = from_matrix_market(data).model()
         elif chosen == "npz":
             bqm = from_numpy(path).model()
+        elif chosen == "ommx":
+            bqm = from_ommx(data).model()
         else:
             bqm = dimod.BinaryQuadraticModel.from_file(data)
+    except MissingExtraError:
+        raise
     except Exception as error:
         # dimod's readers raise what their parts raise, down to struct.error and AssertionError.
         raise InputError(

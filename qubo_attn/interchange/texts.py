@@ -7,53 +7,17 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats
 from qubo_attn.common.npz import packed, unpacked
-
-if TYPE_CHECKING:
-    import dimod
+from qubo_attn.interchange.bits import Bits
+from qubo_attn.ir.columns import Sense
 
 _OFFSET = "offset: "
-
-
-class Bits(NamedTuple):
-    """A model over bits.
-
-    Attributes:
-        linear: float64, shape (n,).
-        low, high: the ends of each coupler, ``low < high``, sorted.
-        bias: float64, one for each coupler.
-        offset: constant.
-    """
-
-    linear: Floats
-    low: Array
-    high: Array
-    bias: Floats
-    offset: float
-
-    @classmethod
-    def of(cls, bqm: dimod.BinaryQuadraticModel) -> Bits:
-        """Return a model of dimod's, its variables by their order."""
-        model = bqm if bqm.vartype.name == "BINARY" else bqm.change_vartype("BINARY", inplace=False)
-        linear, (one, other, bias), offset = model.to_numpy_vectors(list(model.variables))
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        order = np.lexsort((high, low))
-        ends = low[order].astype(np.int64), high[order].astype(np.int64)
-        return cls(linear.astype(np.float64), *ends, bias[order].astype(np.float64), float(offset))
-
-    def model(self) -> dimod.BinaryQuadraticModel:
-        """Return it as a model of dimod's."""
-        import dimod
-
-        couplers = self.low, self.high, self.bias
-        return dimod.BinaryQuadraticModel.from_numpy_vectors(
-            self.linear, couplers, self.offset, "BINARY"
-        )
+_ENDLESS = 1e30
 
 
 def to_matrix_market(bits: Bits) -> bytes:
@@ -61,9 +25,14 @@ def to_matrix_market(bits: Bits) -> bytes:
 
     Linear biases are on the diagonal; both halves of Q hold half of each quadratic bias, which is
     exact.
+
+    Raises:
+        ValueError: the model has constraints.
     """
     import scipy.io
     import scipy.sparse
+
+    bits.refuse_constraints()
 
     n, every = len(bits.linear), np.arange(len(bits.linear))
     rows = np.concatenate([every, bits.high, bits.low])
@@ -106,31 +75,62 @@ def from_matrix_market(data: bytes) -> Bits:
 
 
 def to_qplib(bits: Bits) -> bytes:
-    """Return a model as a file of QPLIB: quadratic objective, bits, no constraints (``QBN``).
+    """Return a model as a file of QPLIB: quadratic objective, bits, linear constraints or none.
 
-    Energy is ``x^T H x / 2 + b^T x`` plus a constant; the file holds the lower half of H. Grammar:
-    Furini and others, QPLIB, Mathematical Programming Computation 11 (2019), and
-    https://qplib.zib.de/doc.html.
+    Its type is ``QBL`` or ``QBN``. Grammar: Furini and others, QPLIB, Mathematical Programming
+    Computation 11 (2019), and https://qplib.zib.de/doc.html. A coupler is written once, and the
+    objective is half the sum of all ``v x_i x_j`` that are written: the library's solutions have
+    their published values only so (https://github.com/Jij-Inc/ommx/issues/1207).
     """
-    used = np.flatnonzero(bits.linear)
-    lines = ["qubo", "QBN", "minimize", f"{len(bits.linear)} # variables"]
+    c = bits.constraints
+    lines = ["qubo", "QBL" if len(c) else "QBN", "minimize", f"{len(bits.linear)} # variables"]
+    lines += [f"{len(c)} # constraints"] if len(c) else []
     lines.append(f"{len(bits.bias)} # quadratic terms in the objective")
-    ends = zip(bits.high.tolist(), bits.low.tolist(), bits.bias.tolist(), strict=True)
-    lines += [f"{high + 1} {low + 1} {bias!r}" for high, low, bias in ends]
-    lines.append("0.0 # default of the linear terms")
-    lines.append(f"{len(used)} # other linear terms")
-    lines += [f"{place + 1} {float(bits.linear[place])!r}" for place in used.tolist()]
+    ends = zip(bits.high.tolist(), bits.low.tolist(), (2.0 * bits.bias).tolist(), strict=True)
+    lines += [f"{high + 1} {low + 1} {value!r}" for high, low, value in ends]
+    lines += _others("linear terms", bits.linear)
     lines.append(f"{bits.offset!r} # constant")
-    lines.append("1.0E+30 # infinity")
-    for what in ("starting point", "starting point of the multipliers of bounds"):
-        lines += [f"0.0 # default of the {what}", "0 # others"]
-    lines.append("0 # names of variables that are no default")
+    if len(c):
+        lines.append(f"{len(c.var)} # linear terms in the constraints")
+        terms = zip(c.row.tolist(), c.var.tolist(), c.coef.tolist(), strict=True)
+        lines += [f"{row + 1} {var + 1} {coef!r}" for row, var, coef in terms]
+    lines.append(f"{_ENDLESS:.1E} # infinity")
+    if len(c):
+        least = np.where(c.sense == Sense.EQ, c.rhs, -_ENDLESS)
+        lines += _others("left-hand sides", least, -_ENDLESS)
+        lines += _others("right-hand sides", c.rhs)
+    of = ("", " of the multipliers of constraints", " of the multipliers of bounds")
+    for what in of if len(c) else of[::2]:
+        lines += [f"0.0 # default of the starting point{what}", "0 # others"]
+    # Both counts are there whatever the type, as in the library's own files.
+    lines += [f"0 # names of {what} that are no default" for what in ("variables", "constraints")]
     return ("\n".join(lines) + "\n").encode()
 
 
+def _others(what: str, values: Floats, default: float = 0.0) -> list[str]:
+    """Return lines of what differs from a default, by place."""
+    places = np.flatnonzero(values != default)
+    lines = [f"{default!r} # default of the {what}", f"{len(places)} # other {what}"]
+    entries = zip(places.tolist(), values[places].tolist(), strict=True)
+    return lines + [f"{place + 1} {value!r}" for place, value in entries]
+
+
 def to_numpy(bits: Bits) -> bytes:
-    """Return a model as an archive of arrays: ``linear``, ``i``, ``j``, ``bias``, ``offset``."""
-    arrays = {"linear": bits.linear, "i": bits.low, "j": bits.high, "bias": bits.bias}
+    """Return a model as an archive of arrays: ``linear``, ``i``, ``j``, ``bias``, ``offset``.
+
+    Constraints, where there are any, are the rows ``ptr``, ``var``, ``coef`` (CSR), ``rhs``, and
+    ``at_most``: false where a row must equal its right-hand side.
+    """
+    arrays: dict[str, Array] = {
+        "linear": bits.linear,
+        "i": bits.low,
+        "j": bits.high,
+        "bias": bits.bias,
+    }
+    c = bits.constraints
+    if len(c):
+        arrays |= {"ptr": c.ptr, "var": c.var, "coef": c.coef, "rhs": c.rhs}
+        arrays["at_most"] = c.sense == Sense.LE
     return packed(arrays | {"offset": np.array(bits.offset)})
 
 
@@ -149,4 +149,8 @@ def from_numpy(file: Path) -> Bits:
     ends = np.concatenate([low, high])
     if not good or ends.dtype.kind not in "iu" or not ((ends >= 0) & (ends < len(linear))).all():
         raise ValueError("its couplers do not join its variables")
+    if "ptr" in arrays:
+        raise ValueError(
+            "it holds constraints, and a binary quadratic model has none; numpy.load reads it"
+        )
     return Bits(linear, low, high, arrays["bias"], float(arrays["offset"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Longs, own_array, places_in, pointers
-from qubo_attn.common.checks import nearest, shown, whole
+from qubo_attn.common.checks import nearest, shown
 from qubo_attn.common.frozen import Portable
 from qubo_attn.errors import TargetError
 from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
 from qubo_attn.machine.losses import draw_losses
+from qubo_attn.machine.native import Native, unstructured
 from qubo_attn.machine.readers import (
     coupler_ends,
     ideal,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Target(Warm, Written, Portable):
+class Target(Warm, Native, Written, Portable):
     """A machine: which qubits and couplers work, and what ranges they take.
 
     Build one with `zephyr`, `pegasus`, `from_graph`, `from_json`, `from_sampler` or `all_to_all`.
@@ -120,18 +121,18 @@ class Target(Warm, Written, Portable):
         return target.with_losses(missing_qubits, missing_couplers, seed)
 
     @classmethod
-    def all_to_all(cls, bits: int = 8) -> Target:
+    def all_to_all(cls, bits: int | None = None, *, native: Iterable[str] = ()) -> Target:
         """Return a machine without a topology, such as a coherent Ising machine.
 
         Args:
-            bits: precision of its integer coefficients.
+            bits: precision of its integer coefficients; None for 8, or for floats where the machine
+                takes constraints.
+            native: constraints that it takes as they are: ``"linear"``, ``"one-hot"`` or both.
 
         Raises:
-            InputError: ``bits`` is no whole number of at least 1.
+            InputError: ``bits`` is no whole number of at least 1; there is no such constraint.
         """
-        properties = {"bits": whole("bits", bits, 1)}
-        empty, none = np.zeros(0, np.int64), np.zeros((0, 2), np.int64)
-        return cls("all-to-all", (), empty, none, properties, f"all-to-all, {bits} bits")
+        return cls(*unstructured(bits, native))
 
     @classmethod
     def from_graph(

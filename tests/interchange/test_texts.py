@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.interchange.texts import Bits, to_qplib
+from qubo_attn.interchange.bits import Bits
+from qubo_attn.interchange.texts import to_qplib
+from tests.support.qplib import read_qplib
 
 
 def models(seed: int, size: int, vartype: str) -> dimod.BinaryQuadraticModel:
@@ -30,37 +32,12 @@ def energies(model: dimod.BinaryQuadraticModel, bits: np.ndarray) -> np.ndarray:
     return np.asarray(model.energies((values, list(model.variables))))
 
 
-def read_qplib(text: str) -> tuple[np.ndarray, np.ndarray, float]:
-    """Read a file of type QBN by the public grammar: H, b and the constant."""
-    lines = [line.split("#")[0].strip() for line in text.splitlines()]
-    lines.reverse()
-    lines.pop()
-    assert lines.pop() == "QBN"
-    assert lines.pop() == "minimize"
-    size = int(lines.pop())
-    matrix = np.zeros((size, size))
-    for _ in range(int(lines.pop())):
-        i, j, value = lines.pop().split()
-        assert int(i) >= int(j)
-        matrix[int(i) - 1, int(j) - 1] = matrix[int(j) - 1, int(i) - 1] = float(value)
-    linear = np.full(size, float(lines.pop()))
-    for _ in range(int(lines.pop())):
-        i, value = lines.pop().split()
-        linear[int(i) - 1] = float(value)
-    constant = float(lines.pop())
-    assert float(lines.pop()) == 1e30
-    assert [float(lines.pop()) for _ in range(5)] == [0.0] * 5
-    assert not lines
-    return matrix, linear, constant
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 9), st.sampled_from(["SPIN", "BINARY"]))
 def test_qplib_has_the_energies(seed: int, size: int, vartype: str) -> None:
     model, x = models(seed, size, vartype), states(size)
-    matrix, linear, constant = read_qplib(to_qplib(Bits.of(model)).decode())
-    found = 0.5 * np.einsum("si,ij,sj->s", x, matrix, x) + x @ linear + constant
-    np.testing.assert_allclose(found, energies(model, x), atol=1e-12)
+    read = read_qplib(to_qplib(Bits.of(model)).decode())
+    np.testing.assert_allclose(read.energies(x), energies(model, x), atol=1e-12)
 
 
 @pytest.mark.parametrize("vartype", ["SPIN", "BINARY"])
