@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
+from qubo_attn.frontend.select import Select
 from qubo_attn.interchange.bits import Bits
 from qubo_attn.interchange.instances import to_ommx
 from tests.support.qplib import read_qplib
@@ -20,7 +21,7 @@ SELECTS = (qa.ExactlyK(3), qa.OneHot(), qa.AtMostK(2), qa.SoftWeights(2, 3))
 v1 = pytest.importorskip("ommx.v1", reason="needs the package ommx")
 
 
-def compiled(select: qa.Select, *native: str, heads: int = 1) -> qa.CompiledAttention:
+def compiled(select: Select, *native: str, heads: int = 1) -> qa.CompiledAttention:
     data = qa.read_attention(FILE)
     short = {name: data[name][:heads] for name in ("scores", "values")}
     return qa.compile(select=select, target=qa.Target.all_to_all(native=native), **short)
@@ -44,7 +45,7 @@ def truth(part: qa.Submission, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("select", SELECTS, ids=str)
-def test_linear_constraints_stay_and_files_hold_them(select: qa.Select, tmp_path: Path) -> None:
+def test_linear_constraints_stay_and_files_hold_them(select: Select, tmp_path: Path) -> None:
     done = compiled(select, "linear")
     assert "insert-penalties" not in [stage.name for stage in done.stages]
     part = done.submissions[0]

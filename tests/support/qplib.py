@@ -18,7 +18,9 @@ class Qplib(NamedTuple):
     most: np.ndarray
 
     def energies(self, x: np.ndarray) -> np.ndarray:
-        return 0.5 * np.einsum("si,ij,sj->s", x, self.matrix, x) + x @ self.linear + self.constant
+        return np.asarray(
+            0.5 * np.einsum("si,ij,sj->s", x, self.matrix, x) + x @ self.linear + self.constant
+        )
 
     def feasible(self, x: np.ndarray) -> np.ndarray:
         sums = x @ self.rows.T
