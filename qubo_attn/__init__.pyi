@@ -66,6 +66,7 @@ from .errors import (
 from .errors import (
     WorkerError as WorkerError,
 )
+from .frontend.captured import CapturedAttention as CapturedAttention
 from .frontend.coupling import Agreement as Agreement
 from .frontend.coupling import Diversity as Diversity
 from .frontend.files import read_attention as read_attention
@@ -136,6 +137,7 @@ from .jobs.status import CallStatus as CallStatus
 from .jobs.status import JobStatus as JobStatus
 from .machine.simulated import SimulatedMachine as SimulatedMachine
 from .machine.target import Target as Target
+from .models.capture import capture as capture
 from .passes import (
     BinarizeWeights as BinarizeWeights,
 )

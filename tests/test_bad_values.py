@@ -126,6 +126,16 @@ def subjects() -> dict[str, Any]:
     }  # fmt: skip
 
 
+@cache
+def small_model() -> dict[str, Any]:
+    """Return a model and its inputs; nothing to run where transformers is missing."""
+    try:
+        from tests.support.small_models import inputs_of, model_of
+    except ImportError:
+        return {"model": None, "inputs": None}
+    return {"model": model_of("llama"), "inputs": inputs_of("llama")}
+
+
 def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], set[str]]]:
     """Return public calls by name: what is called, good arguments, parameters to leave alone."""
     s = subjects()
@@ -167,6 +177,8 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
             {"step"},
         ),
         "baseline": (qa.baseline, {"name": "window", "compiled": compiled, "window": 3}, set()),
+        # What a model does with inputs of its own is its own affair.
+        "capture": (qa.capture, small_model() | {"layer": 0}, {"inputs"}),
         "compile_batch": (
             batch,
             {"items": [SCORES], "heads": 2, "window": 2, "chunk": 1, "progress": False, "seed": 0},
@@ -286,8 +298,9 @@ def test_odd_options_of_constructors(made: Callable[..., Any], option: str) -> N
 def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
-        "Attempt", "AttentionResult", "Beside", "CallStatus", "CompiledAttention", "IntegerIsing",
-        "Job", "JobStatus", "Lift", "MachineUse", "Optimality", "PackedGraphs", "Program",
+        "Attempt", "AttentionResult", "Beside", "CallStatus", "CapturedAttention",
+        "CompiledAttention", "IntegerIsing", "Job", "JobStatus", "Lift", "MachineUse",
+        "Optimality", "PackedGraphs", "Program",
         "QamaResult", "Rewrite", "Rounds", "Solution",
         "SolverOrder", "Submission", "Submissions", "Target", "Trial", "Vectors",
     }  # fmt: skip
@@ -296,7 +309,7 @@ def test_the_constructors_above_are_all() -> None:
 
 
 NAMES = (
-    "baseline", "try_out",
+    "baseline", "try_out", "capture",
     "compile", "compile_batch", "solve", "solve of the local sampler", "decode", "rebind",
     "schedule", "submit", "resume", "report", "html", "write_html", "draw", "save", "load", "plot",
     "output_errors",

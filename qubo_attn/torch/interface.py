@@ -59,13 +59,13 @@ def register(name: str = "annealed", select: Select = DEFAULT_SELECT, **options:
         layer = AnnealedLayer("", annealing, False, None)
         return attend(layer, "", module, *args, **keywords)
 
-    _enter(name, attention)
+    enter(name, attention)
     return annealing
 
 
 def register_layers() -> None:
     """Register the name of the layers that `use_annealed_attention` changes."""
-    _enter(NAME, _attention)
+    enter(NAME, _attention)
 
 
 def _attention(module: nn.Module, *args: Any, **keywords: Any) -> tuple[Tensor, Tensor]:
@@ -74,7 +74,7 @@ def _attention(module: nn.Module, *args: Any, **keywords: Any) -> tuple[Tensor, 
     return attend(layer, base, module, *args, **keywords)
 
 
-def _enter(name: str, attention: Any) -> None:
+def enter(name: str, attention: Any) -> None:
     """Register an attention function, and floats as its mask: biases can be added to those."""
     try:
         from transformers import AttentionInterface
@@ -99,12 +99,7 @@ def attend(
     value: Tensor,
     attention_mask: Any,
     dropout: float = 0.0,
-    scaling: float | None = None,
-    is_causal: bool | None = None,
-    softcap: float | None = None,
-    sliding_window: int | None = None,
-    position_bias: Tensor | None = None,
-    **others: Any,
+    **handed: Any,
 ) -> tuple[Tensor, Tensor]:
     """Return the output and the weights of one layer, as transformers' attention functions do.
 
@@ -116,40 +111,16 @@ def attend(
         key, value: shape (B, key/value heads, K, d), those of the cache included.
         attention_mask: see `qubo_attn.torch.masks.model_scores`.
         dropout: chance that a weight is dropped.
-        scaling: of the logits; one over the root of d when None.
-        is_causal: whether a query sees no later key, where no mask comes; as the module says when
-            None.
-        softcap, position_bias, sliding_window: as models hand them on.
-        **others: not looked at, but for what cannot be honoured.
+        **handed: what else the model hands on, see `layer_logits`.
 
     Returns:
         Output, shape (B, Q, H, d), and weights, shape (B, H, Q, K), of the type of the query.
 
     Raises:
-        InputError: the layer asks for attention sinks or a mask of heads, or a mask is none.
+        InputError: see `layer_logits`.
     """
     start = time.perf_counter()
-    for name in _UNKNOWN:
-        if others.get(name) is not None:
-            raise InputError(
-                f"{type(module).__name__} hands {name} to its attention, which annealed attention "
-                "does not take; leave the layer out by layers=",
-                argument=name,
-            )
-    if is_causal is None:
-        # Without a word on it, transformers' own function for "sdpa" is causal.
-        is_causal = bool(getattr(module, "is_causal", base == "sdpa"))
-    heads, owners = query.shape[1], key.shape[1]
-    kv_head = [head * owners // heads for head in range(heads)]
-    keys = key.repeat_interleave(heads // owners, 1)
-    scores = query @ keys.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    if softcap is not None:
-        scores = torch.tanh(scores / softcap) * softcap
-    if position_bias is not None:
-        scores = scores + position_bias[..., : scores.shape[-1]]
-    scores = model_scores(
-        scores, attention_mask, causal=is_causal, window=sliding_window, upper_left=base == "sdpa"
-    )
+    scores = layer_logits(layer.name, base, module, query, key, attention_mask, **handed)
     projection = None
     if layer.annealing.projects:
         linear = layer.linear or output_projection(layer.name, module)
@@ -160,12 +131,79 @@ def attend(
         value,
         layer.annealing,
         keys=key,
-        kv_head=kv_head,
+        kv_head=owners_of(query, key),
         output_projection=projection,
         dropout_p=dropout,
     )
     layer.note(result, time.perf_counter() - start)
     return context.to(query.dtype).transpose(1, 2).contiguous(), weights.to(query.dtype)
+
+
+def owners_of(query: Tensor, key: Tensor) -> list[int]:
+    """Return the key/value head of each query head.
+
+    Args:
+        query, key: shape (B, heads, ...) each, with heads of their own.
+
+    Example:
+        >>> owners_of(torch.zeros(1, 4, 1, 1), torch.zeros(1, 2, 1, 1))
+        [0, 0, 1, 1]
+    """
+    heads, owners = query.shape[1], key.shape[1]
+    return [head * owners // heads for head in range(heads)]
+
+
+def layer_logits(
+    name: str,
+    base: str,
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    attention_mask: Any,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    softcap: float | None = None,
+    sliding_window: int | None = None,
+    position_bias: Tensor | None = None,
+    **others: Any,
+) -> Tensor:
+    """Return the logits of one layer, from what transformers hands to an attention function.
+
+    Args:
+        name: of the layer, for the message; ``""`` where it is not known.
+        base, module, query, key, attention_mask: see `attend`.
+        scaling: of the logits; one over the root of d when None.
+        is_causal: whether a query sees no later key, where no mask comes; as the module says when
+            None.
+        softcap, position_bias, sliding_window: as models hand them on.
+        **others: not looked at, but for what cannot be honoured.
+
+    Returns:
+        Shape (B, H, Q, K), of the type of the query; -inf where masked.
+
+    Raises:
+        InputError: the layer asks for attention sinks or a mask of heads, or a mask is none.
+    """
+    for other in _UNKNOWN:
+        if others.get(other) is not None:
+            raise InputError(
+                f"{name or type(module).__name__} hands {other} to its attention, which is not "
+                "softmax over keys alone any more; leave the layer out by layers=",
+                argument=other,
+                layer=name,
+            )
+    if is_causal is None:
+        # Without a word on it, transformers' own function for "sdpa" is causal.
+        is_causal = bool(getattr(module, "is_causal", base == "sdpa"))
+    keys = key.repeat_interleave(query.shape[1] // key.shape[1], 1)
+    scores = query @ keys.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    if position_bias is not None:
+        scores = scores + position_bias[..., : scores.shape[-1]]
+    return model_scores(
+        scores, attention_mask, causal=is_causal, window=sliding_window, upper_left=base == "sdpa"
+    )
 
 
 def output_projection(name: str, module: nn.Module, parent: nn.Module | None = None) -> nn.Module:

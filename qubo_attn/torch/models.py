@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
-from qubo_attn.common.checks import flag, instance, nearest, shown, whole
+from qubo_attn.common.checks import flag, instance
 from qubo_attn.common.keywords import check_names, names_of
 from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.decoding.result import AttentionResult
@@ -22,19 +20,7 @@ from qubo_attn.torch.annealing import Annealing
 from qubo_attn.torch.interface import NAME, STATE, output_projection, register_layers
 from qubo_attn.torch.layer_report import AnnealedLayer, ModelReport
 from qubo_attn.torch.module import AnnealedAttention
-
-# What a module's own code names that asks transformers for its attention function.
-_INTERFACE = "ALL_ATTENTION_FUNCTIONS"
-
-# One layer by number or by name; names may hold ``*``.
-LayerName = int | str
-
-
-class Place(NamedTuple):
-    """Where a layer stands: the attribute of an object that decides on its attention."""
-
-    owner: nn.Module
-    attribute: str
+from qubo_attn.torch.places import LayerName, Place, attention_places, chosen_layers
 
 
 class AnnealedModel:
@@ -171,8 +157,8 @@ def use_annealed_attention(
     common: dict[str, Any] = {"sampler": "auto", "select": select} | options
     hows: dict[str, Annealing] = {}
     shared: dict[frozenset[tuple[str, Hashable]], Annealing] = {}
-    places = _places(model)
-    for name, own in _chosen(places, layers).items():
+    places = attention_places(model)
+    for name, own in chosen_layers(places, layers).items():
         # Layers with the same options share one object, and so what was compiled with it.
         key = frozenset((option, _key(value)) for option, value in own.items())
         if key not in shared:
@@ -188,92 +174,6 @@ def _key(value: object) -> Hashable:
     except TypeError:
         return id(value)
     return value
-
-
-def _places(model: nn.Module) -> dict[str, Place]:
-    """Return where each attention of a model stands, by name.
-
-    Raises:
-        InputError: there is none.
-    """
-    places: dict[str, Place] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, nn.MultiheadAttention):
-            if not name:
-                raise InputError(
-                    "the model is itself a MultiheadAttention: use "
-                    "AnnealedAttention.from_attention",
-                    argument="model",
-                )
-        elif _asks_transformers(module):
-            places[name] = Place(module, "config")
-    for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, nn.MultiheadAttention):
-            parent, _, child = name.rpartition(".")
-            places[name] = Place(model.get_submodule(parent), child)
-    if not places:
-        raise InputError(
-            f"{type(model).__name__} holds no torch.nn.MultiheadAttention, and no attention that "
-            "goes through transformers' attention interface (ALL_ATTENTION_FUNCTIONS); newer "
-            "releases of transformers have more models there",
-            argument="model",
-        )
-    order = [name for name, _ in model.named_modules(remove_duplicate=False) if name in places]
-    return {name: places[name] for name in order}
-
-
-def _asks_transformers(module: nn.Module) -> bool:
-    """Return whether a module's own code asks transformers for the attention function."""
-    kinds = type(module).__mro__
-    is_model = any(kind.__name__ == "PreTrainedModel" for kind in kinds)
-    if is_model or not hasattr(getattr(module, "config", None), "_attn_implementation"):
-        return False
-    for kind in kinds:
-        for member in vars(kind).values():
-            code = getattr(inspect.unwrap(member), "__code__", None) if callable(member) else None
-            if code is not None and _INTERFACE in code.co_names:
-                return True
-    return False
-
-
-def _chosen(
-    places: Mapping[str, Place],
-    layers: Sequence[LayerName] | Mapping[LayerName, Select | Mapping[str, Any]] | None,
-) -> dict[str, dict[str, Any]]:
-    """Return the layers that are asked for, in the order of the model, with options of their own.
-
-    Raises:
-        InputError: a layer is none, or none is asked for; names it.
-    """
-    names = list(places)
-    if layers is None:
-        return {name: {} for name in names}
-    if isinstance(layers, str) or not isinstance(layers, (Sequence, Mapping)):
-        raise InputError(
-            f"layers must be numbers or names of layers, not {shown(layers)}", argument="layers"
-        )
-    chosen: dict[str, dict[str, Any]] = {}
-    for asked in layers:
-        own = layers[asked] if isinstance(layers, Mapping) else {}
-        own = dict(own) if isinstance(own, Mapping) else {"select": own}
-        check_names("use_annealed_attention", own, names_of(Annealing))
-        if isinstance(asked, str):
-            met = [name for name in names if name == asked or fnmatchcase(name, asked)]
-            if not met:
-                close = nearest(asked, names) or "."
-                raise InputError(
-                    f"the model has no attention layer {asked!r}{close} It has "
-                    f"{len(names)}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}",
-                    argument="layers",
-                )
-        else:
-            negative = isinstance(asked, int) and asked < 0
-            number = whole("a layer", asked + len(names) if negative else asked, 0, len(names) - 1)
-            met = [names[number]]
-        chosen |= {name: chosen.get(name, {}) | own for name in met}
-    if not chosen:
-        raise InputError("layers names no layer", argument="layers")
-    return {name: chosen[name] for name in names if name in chosen}
 
 
 def _layer(model: nn.Module, place: Place, name: str, how: Annealing, keep: bool) -> AnnealedLayer:
