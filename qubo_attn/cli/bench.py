@@ -12,6 +12,7 @@ import typer
 from qubo_attn.cli.compile import Problem
 from qubo_attn.cli.console import AsJson, takes, tell
 from qubo_attn.cli.progress import progress
+from qubo_attn.cli.summary import many
 
 if TYPE_CHECKING:
     import dimod
@@ -47,7 +48,9 @@ def bench(
     """Time compilation, later batches, physical arrays, wire bytes and unembedding of a file."""
     with progress("first compilation", 2 * repeats + 1) as step:
         facts = measure(problem, repeats, reads, seed, step)
-    lines = [f"{facts['rows']} rows, {facts['submissions']} submissions on {facts['target']}"]
+    lines = [
+        f"{facts['rows']} rows, {many(facts['submissions'], 'submission')} on {facts['target']}"
+    ]
     lines += [f"{name:<8} {ms:>10.3f} ms  {MEANINGS[name]}" for name, ms in facts["ms"].items()]
     lines += [f"{name.replace('_', ' ')}: {ratio:.1f}" for name, ratio in facts["ratios"].items()]
     tell(as_json, facts, "\n".join(lines))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qubo_attn.cli.console import FOUND_BAD, AsJson, ending, tell
+from qubo_attn.cli.summary import many
 
 if TYPE_CHECKING:
     from qubo_attn.embedding.cache import EmbeddingCache
@@ -31,7 +32,8 @@ def ls(folder: Folder = None, as_json: AsJson = False) -> None:
     facts = [
         {"file": str(e.path), "bytes": e.bytes, "readable": e.readable, **e.facts} for e in entries
     ]
-    lines = [f"{cache.folder}: {len(entries)} embeddings, {sum(e.bytes for e in entries)} bytes"]
+    size = sum(entry.bytes for entry in entries)
+    lines = [f"{cache.folder}: {many(len(entries), 'embedding')}, {size:,} bytes"]
     lines += [f"{e.path.stem[:12]}  {e.bytes:>8}  {_state(e.facts)}" for e in entries]
     tell(as_json, facts, "\n".join(lines))
 
@@ -49,7 +51,7 @@ def verify(
     checked = list(cache.verify(None if target is None else _machine(target)))
     bad = {str(path): problem for path, problem in checked if problem}
     facts = {"folder": str(cache.folder), "checked": len(checked), "bad": bad}
-    tell(as_json, facts, _after(bad, f"{len(checked)} embeddings checked, {len(bad)} bad"))
+    tell(as_json, facts, _after(bad, f"{many(len(checked), 'embedding')} checked, {len(bad)} bad"))
     if bad:
         raise typer.Exit(FOUND_BAD)
 
@@ -58,8 +60,9 @@ def verify(
 def clear(folder: Folder = None, as_json: AsJson = False) -> None:
     """Delete the kept embeddings."""
     cache = _cache(folder)
-    facts = {"folder": str(cache.folder), "deleted": cache.clear()}
-    tell(as_json, facts, f"{facts['deleted']} embeddings deleted from {cache.folder}")
+    deleted = cache.clear()
+    facts = {"folder": str(cache.folder), "deleted": deleted}
+    tell(as_json, facts, f"{many(deleted, 'embedding')} deleted from {cache.folder}")
 
 
 @cache_app.command("export")
@@ -72,7 +75,7 @@ def export_archive(
     from qubo_attn.embedding.archive import export_cache
 
     written, bad = export_cache(_cache(folder), ending("FILE", file, ".zip"))
-    last = f"{written} embeddings written to {file}, {len(bad)} bad ones left out"
+    last = f"{many(written, 'embedding')} written to {file}, {len(bad)} bad ones left out"
     tell(as_json, {"file": str(file), "written": written, "bad": bad}, _after(bad, last))
 
 

@@ -14,7 +14,6 @@ from qubo_attn.cli.console import (
     Verbose,
     choice,
     details,
-    folded,
     may_write,
     takes,
     tell,
@@ -281,7 +280,7 @@ def compile_file(
     if verbose:
         lines = [details(report), *lines]
     lines.append(f"verdict: ready in {out}; qubo-attn solve {out} solves it here")
-    tell(as_json, {"folder": str(out), **report.to_dict()}, folded(lines))
+    tell(as_json, {"folder": str(out), **report.to_dict()}, "\n".join(lines))
 
 
 def _check_choice(compiled: CompiledAttention) -> None:

@@ -29,7 +29,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 import typer.core
@@ -88,9 +88,10 @@ class Commands(typer.core.TyperGroup):
         except BrokenPipeError:  # a reader that has seen enough, as `head` does
             raise
         except (errors.QuboAttnError, OSError) as error:
-            typer.secho(f"error: {' '.join(str(error).split())}", err=True, fg=typer.colors.RED)
+            columns, text = width(sys.stderr), " ".join(str(error).split())
+            typer.secho(folded(f"error: {text}", columns), err=True, fg=typer.colors.RED)
             for note in getattr(error, "__notes__", ()):
-                typer.secho(f"  {note}", err=True)
+                typer.secho(folded(f"  {note}", columns), err=True)
             raise typer.Exit(exit_code(error)) from None
 
 
@@ -102,12 +103,17 @@ def tell(as_json: bool, facts: object, text: str) -> None:
         facts: plain data; numbers that JSON lacks become null.
         text: the same for a reader.
     """
-    typer.echo(json.dumps(_plain(facts), allow_nan=False) if as_json else text)
+    typer.echo(json.dumps(_plain(facts), allow_nan=False) if as_json else folded(text, width()))
 
 
-def width() -> int | None:
-    """Return how many characters fit on a line; None where no terminal shows them."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+def width(stream: TextIO | None = None) -> int | None:
+    """Return how many characters fit on a line of a stream; None where no terminal shows it.
+
+    Args:
+        stream: standard output when None.
+    """
+    shown = sys.stdout if stream is None else stream
+    return shutil.get_terminal_size().columns if shown.isatty() else None
 
 
 def details(report: Report) -> str:
@@ -115,15 +121,28 @@ def details(report: Report) -> str:
     return report.text(width())
 
 
-def folded(lines: Sequence[str]) -> str:
-    """Return lines broken between words where they do not fit on the terminal."""
-    columns = width()
-    if columns is None:
-        return "\n".join(lines)
-    fold = textwrap.TextWrapper(
-        columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    return "\n".join("\n".join(fold.wrap(line)) for line in lines)
+def folded(text: str, columns: int | None) -> str:
+    """Return a text whose lines are broken between words where they are too long.
+
+    Args:
+        text: the text.
+        columns: characters of a line; None for lines as long as they come.
+
+    Example:
+        >>> print(folded("  one two three", 11))
+          one two
+            three
+    """
+    lines = []
+    for line in text.splitlines():
+        if columns is None or len(line) <= columns:
+            lines.append(line)
+            continue
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        lines += textwrap.wrap(
+            line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    return "\n".join(lines)
 
 
 def may_write(folder: Path, force: bool) -> None:

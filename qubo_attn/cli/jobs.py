@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, choice, ending, folded, tell
+from qubo_attn.cli.console import AsJson, choice, ending, tell
 from qubo_attn.cli.labels import keep_tokens, kept_tokens
 from qubo_attn.cli.machines import STAND_INS, Source, opened
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.solve import Folder, solution_facts, write_result
-from qubo_attn.cli.summary import solved_lines
+from qubo_attn.cli.summary import many, solved_lines
 from qubo_attn.common.vocabulary import DECODERS
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def decode(
     facts |= {"answered": int(result.answered.sum()), "access": use.access, "ids": use.ids}
     facts["report"] = None if page is None else str(page)
     wrote = [] if page is None else [f"wrote {page}"]
-    tell(as_json, facts, folded([*solved_lines(of_job, result, facts), *wrote]))
+    tell(as_json, facts, "\n".join([*solved_lines(of_job, result, facts), *wrote]))
 
 
 def plan_facts(plan: Any, price: float | None) -> dict[str, Any]:
@@ -188,7 +188,8 @@ def plan_facts(plan: Any, price: float | None) -> dict[str, Any]:
 
 def plan_text(facts: dict[str, Any]) -> str:
     """Return the same for a reader."""
-    lines = [f"{len(facts['calls'])} calls of {max(c['reads'] for c in facts['calls'])} reads"]
+    most = max(call["reads"] for call in facts["calls"])
+    lines = [f"{many(len(facts['calls']), 'call')} of {most} reads"]
     if facts["seconds"] is None:
         return f"{lines[0]}; no timing of the machine is known"
     source = "as the machine states" if facts["stated"] else "as machines of its family take"

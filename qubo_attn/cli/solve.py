@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qubo_attn.cli.console import AsJson, Verbose, choice, ending, folded, tell
+from qubo_attn.cli.console import AsJson, Verbose, choice, ending, tell
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.summary import solved_lines
 from qubo_attn.common.vocabulary import DECODERS, SOLVERS
@@ -79,7 +79,7 @@ def solve(
     lines = solved_lines(compiled, result, facts)
     if verbose:
         lines = [*str(result).splitlines(), *lines]
-    tell(as_json, facts, folded(lines))
+    tell(as_json, facts, "\n".join(lines))
 
 
 def write_result(out: Path, result: AttentionResult) -> None:

@@ -24,7 +24,7 @@ def compiled_lines(compiled: CompiledAttention, report: Report, why: str) -> lis
     rows = report.rows
     selects = ", ".join(dict.fromkeys(map(str, compiled.recipe.selects)))
     lines = [
-        f"rows: {rows['all']:,} ({_many(heads, 'head')}, {queries:,} queries, {keys:,} keys), "
+        f"rows: {rows['all']:,} ({many(heads, 'head')}, {queries:,} queries, {keys:,} keys), "
         f"select {selects}{_odd_rows(rows['capped'], rows['empty'])}",
         f"objective: {', '.join(report.objectives)}{why}",
     ]
@@ -38,13 +38,13 @@ def compiled_lines(compiled: CompiledAttention, report: Report, why: str) -> lis
         if not lost
         else f"at most {lost:.3g} lost on the way, in units of the objective"
     )
-    size = f"{_many(last['variables'], 'variable')}, {_many(last['couplers'], 'coupler')}"
+    size = f"{many(last['variables'], 'variable')}, {many(last['couplers'], 'coupler')}"
     lines.append(f"program: {size}; {loss}")
     if compiled.placement is None or not report.submissions:
         return [*lines, f"machine: {report.target or 'none, logical models alone'}"]
     parts = report.submissions
     lines.append(
-        f"machine: {report.target}; {_many(len(parts), 'submission')}, at most "
+        f"machine: {report.target}; {many(len(parts), 'submission')}, at most "
         f"{max(part['qubits'] for part in parts):,} qubits in use, longest chain "
         f"{max(part['longest_chain'] for part in parts)}"
     )
@@ -62,16 +62,21 @@ def _expected(parts: Iterable[dict[str, Any]]) -> list[str]:
         return []
     drowning = sum(len(part["drowning"]) for part in known)
     feasible, optimum = (min(part[name] for part in known) for name in ("feasible", "optimum"))
+    # The median row of each submission is known, so of several the one with the worst is named.
+    where = "one read there" if len(known) == 1 else "one read of the hardest submission"
+    drown = f"; {many(drowning, 'row')} hardly ever feasible" if drowning else ""
     return [
-        f"one read there: the median row is feasible with chance {feasible:.2f}, optimal with "
-        f"{optimum:.2f}; {_many(drowning, 'row')} hardly ever feasible"
+        f"{where}: the median row is feasible with chance {feasible:.2f}, optimal with "
+        f"{optimum:.2f}{drown}"
     ]
 
 
 def _time(machine: dict[str, Any]) -> str:
-    from qubo_attn.report.text import machine_text
-
-    return machine_text(machine)
+    calls = f"{many(machine['calls'], 'call')}, {machine['reads']:,} reads of each submission"
+    if machine["milliseconds"] is None:
+        return f"not known; {calls}"
+    source = "as the machine states" if machine["stated"] else "typical of its family"
+    return f"{machine['milliseconds']:,.0f} ms ({source}); {calls}"
 
 
 def solved_lines(
@@ -124,5 +129,11 @@ def _verdict(facts: dict[str, Any]) -> str:
     return f"no gain: {fairest} has no more output error; {differ}"
 
 
-def _many(number: int, word: str) -> str:
+def many(number: int, word: str) -> str:
+    """Return a number with its word.
+
+    Example:
+        >>> many(1, "call"), many(1200, "call")
+        ('1 call', '1,200 calls')
+    """
     return f"{number:,} {word}{'s' * (number != 1)}"

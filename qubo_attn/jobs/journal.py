@@ -225,8 +225,8 @@ def check_free(folder: Path) -> None:
         raise InputError(f"{folder} is a file; name a folder", folder=str(folder))
     if (folder / HEAD).exists():
         raise InputError(
-            f"{folder} holds a job already: qa.resume goes on with it; a new one needs a folder of "
-            "its own",
+            f"{folder} holds a job already: qa.resume or `qubo-attn job resume` goes on with it; a "
+            "new one needs a folder of its own",
             folder=str(folder),
         )
 

@@ -25,6 +25,7 @@ _COLUMNS = {
     "peak MiB": 10,
 }
 _NAME = 18
+_ODD = {"capped": "see too few keys and keep all of them", "empty": "see no key"}
 # Columns that are left out where a line is too short, the first ones first.
 _LEFT_OUT = ("peak MiB", "priced", "seconds", "constraints", "couplers", "bound")
 
@@ -68,7 +69,10 @@ def _rest(facts: Mapping[str, Any]) -> Iterator[str]:
     if any(stage["bound"] is None for stage in facts["stages"]):
         yield f"{TO_PROVE}: no bound is proved yet; report(prove=True) proves it"
     yield f"objective: {', '.join(facts['objectives'])}"
-    yield "rows: " + ", ".join(f"{count} {name}" for name, count in facts["rows"].items())
+    rows = facts["rows"]
+    yield f"rows: {rows['all']}, {rows['submitted']} with a choice left" + "".join(
+        f"; {rows[name]} {words}" for name, words in _ODD.items() if rows[name]
+    )
     if facts["hidden_by_value"]:
         yield f"hidden: {facts['hidden_by_value']} keys by finite logits, such as -1e9"
     yield f"target: {facts['target'] or 'none, logical models alone'}"

@@ -10,7 +10,7 @@ from qubo_attn.trial.attempt import Attempt
 
 COLUMNS = (
     "keys", "error", "of top-k", "renorm.", "gain", "qubits", "programmings", "ms", "feasible",
-    "optimal",
+    "optimal", "as top-k",
 )  # fmt: skip
 # Columns that are left out where a line is too short, the first ones first.
 _LEFT_OUT = ("qubits", "renorm.", "programmings", "ms", "optimal", "feasible", "of top-k")
@@ -46,6 +46,8 @@ def cells(attempt: Attempt) -> dict[str, str]:
         "ms": number(attempt.milliseconds, ",.0f"),
         "feasible": _chance(attempt.feasible),
         "optimal": _chance(attempt.optimum),
+        # Where there are errors, these say more.
+        "as top-k": _NONE if attempt.ours is not None else _share(attempt),
     }
 
 
@@ -53,6 +55,10 @@ def _chance(chance: float | None) -> str:
     if chance is None:
         return _NONE
     return "<0.01" if 0 < chance < 0.005 else f"{chance:.2f}"
+
+
+def _share(attempt: Attempt) -> str:
+    return f"{attempt.same_as_top_k / attempt.rows:.0%}"
 
 
 def verdict_of(attempts: Sequence[Attempt], best: Attempt) -> str:
@@ -102,6 +108,8 @@ def _notes(attempts: Sequence[Attempt], best: Attempt, skipped: Sequence[int]) -
             "error: mean relative error of the attention output; of top-k: the largest scores, "
             "decoded alike; renorm.: with weights that add up to 1; gain: over the better one"
         )
+    else:
+        notes.append("as top-k: rows that keep just their heaviest keys, as top-k does")
     if best.feasible is not None:
         notes.append(
             "feasible, optimal: predicted chances of one read of the median row; ms: of the machine"

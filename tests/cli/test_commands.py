@@ -231,10 +231,16 @@ def test_help_shows_examples_and_defaults() -> None:
 def test_a_terminal_folds_between_words_and_a_pipe_never(
     compiled: str, columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = {name: run(name, compiled) for name in ("inspect", "solve")}
-    monkeypatch.setattr("qubo_attn.cli.console.width", lambda: columns)
-    for name, text in whole.items():
-        folded = run(name, compiled)
+    commands = [
+        ("inspect", compiled), ("inspect", compiled, "--stage", "sparsify"), ("solve", compiled),
+        ("solve", compiled, "-v"), ("passes",), ("submit", compiled, "--job", "x", "--dry-run"),
+        ("try", FILE, "--keys", "3", "--target", "zephyr:6"),
+    ]  # fmt: skip
+    whole = {command: run(*command) for command in commands}
+    for module in ("console", "trial"):
+        monkeypatch.setattr(f"qubo_attn.cli.{module}.width", lambda *stream: columns)
+    for command, text in whole.items():
+        folded = run(*command)
         assert max(map(len, folded.splitlines())) <= columns
         words = set(folded.split())
         assert words <= set(text.split())  # no word is cut
@@ -275,5 +281,5 @@ def test_embeddings_are_kept_where_asked(tmp_path: Path) -> None:
     kept, out = tmp_path / "kept", str(tmp_path / "out")
     options = ("--keys", "3", "--target", "zephyr:3", "--cache", str(kept))
     run("compile", FILE, *options, "-o", out)
-    assert "1 embeddings" in run("cache", "ls", "--folder", str(kept))
+    assert "1 embedding" in run("cache", "ls", "--folder", str(kept))
     assert qa.load(out).report().target == "zephyr 3 (336 qubits, 2808 couplers)"

@@ -45,7 +45,7 @@ def test_the_command_writes_the_page(folder: str, tmp_path: Path) -> None:
     loaded = qa.load(folder)
     with np.load(tokens) as file:
         assert out.read_text(encoding="utf-8") == loaded.html(
-            loaded.solve("anneal", seed=1), tokens=file["tokens"].tolist()
+            loaded.solve(seed=1), tokens=file["tokens"].tolist()
         )
 
 

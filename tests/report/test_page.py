@@ -202,7 +202,7 @@ def test_optima_of_sampled_rows_are_searched_for_the_page(
     found, text = result.optimality(), Reader(page).text
     assert f"{int((found.gap[found.proven] == 0).sum())} of them are at their optimum" in text
     assert f"optimum in {np.median(found.success):.1%} of cases" in text
-    assert f"{np.ceil(np.median(found.reads_to_solution())):.0f} reads show it" in text
+    assert f"{np.ceil(np.median(found.reads_to_solution())):.0f} reads one is it" in text
 
 
 def test_rows_that_were_solved_here_come_with_their_proof(compiled: qa.CompiledAttention) -> None:

@@ -60,4 +60,4 @@ def proven_section(result: AttentionResult) -> str:
 def _reads(number: float) -> str:
     if not np.isfinite(number):
         return ""
-    return f"; {plural(int(np.ceil(number)), 'read')} show it with a chance of 99%"
+    return f"; of {plural(int(np.ceil(number)), 'read')} one is it with a chance of 99%"
