@@ -1,8 +1,8 @@
 """Compress: coefficients of fewer bits, in rows that keep exactly k bits.
 
 The dynamic range of a row is ``log2`` of the largest over the smallest distance between any two of
-its fields and couplers, zero among them (Muecke, Gerlach and Piatkowski, arXiv 2307.02195): what a
-machine has to tell apart. Coefficients move within what leaves the optimum in place:
+its fields and couplers, with zero among them (Muecke, Gerlach and Piatkowski, arXiv 2307.02195). A
+machine has to tell these values apart. Coefficients move within what leaves the optimum in place:
 
 * a constant taken from every field of a row is free, as k of them count: fields are centred;
 * all become whole multiples of a step, and fields make up for what rounding the couplers does

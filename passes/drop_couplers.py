@@ -12,7 +12,7 @@
   which sorting bounds.
 
 Variables and constraints stay, so placements do. A penalty with A > 0 puts a coupler on every pair
-of its row again: what is gained is gained where the linear penalty serves, where a row's shape has
+of its row again. So the pass gains something if the linear penalty is enough, if a row's shape has
 no square, and in the strength of chains. The selection that is best stays so; energies of others
 change, by at most ``error``.
 """

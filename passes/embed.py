@@ -8,9 +8,9 @@ uncoupled (walls, switches, a few pair terms), it takes one copy of its own shap
 shorter chains; see `qubo_attn.embedding.shapes`.
 
 Cliques and shapes are packed once per target, kept in the cache, and dealt out largest component
-first; a smaller component may take what a larger one of its kind leaves over in a submission that
-is open anyway. Where cliques of several sizes would fit in fewer submissions, they are packed side
-by side, for the very rows there are (`qubo_attn.embedding.dealing`).
+first. A smaller component may take a place of a larger one of its kind that is left over in a
+submission. Where cliques of several sizes would fit in fewer submissions, they are packed side by
+side, for the very rows there are (`qubo_attn.embedding.dealing`).
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@
   nothing: the same A, with a slope that favours the bound.
 * A row whose keys have levels behind gates, and the gates, are proven together.
 * ``cardinality`` gives rows of exactly k bits another shape than the dense square: a ``"network"``
-  of switches, or a ``"grid"`` of nested domain walls, which changes variables: a grid's bits take
-  the place of the row's keys. ``"auto"`` leaves rows with pair terms dense, as the square then
-  costs no coupler, and gives others the shape that takes the fewest qubits on the topology.
+  of switches, or a ``"grid"`` of nested domain walls. A grid changes variables: its bits take the
+  place of the row's keys. ``"auto"`` leaves rows with pair terms dense, as the square then costs no
+  coupler, and gives others the shape that takes the fewest qubits on the topology.
 * Any other constraint with whole coefficients is priced, with the rest of its block, at the range
   of the block's objective: sound for any, tight for none. A wall of bits costs ``A u (1 - v)``.
 """

@@ -2,11 +2,11 @@
 
 A coherent Ising machine takes an all-to-all matrix of, say, 8-bit integers between spins and no
 fields. This pass rounds the fields and couplings of the program's spin form to whole multiples of a
-step, at most ``2^(bits-1) - 1`` of them, the fields included: they are couplings to one auxiliary
-spin there (`qubo_attn.integer_ising` hands out the integers and adds that spin).
+step, at most ``2^(bits-1) - 1`` of them. Fields count as well, because there they are couplings to
+one auxiliary spin (`qubo_attn.integer_ising` returns the integers and adds that spin).
 
 Blocks without a common variable are independent, so each has a step of its own: the one of least
-rounding error, and for small blocks the first that keeps the optimum, which is proved by
+rounding error. Small blocks take the first step that keeps the optimum, which is proved by
 enumerating the block's states before and after. The program stays in energy units and its
 constraints keep their prices: the objective takes up the rounding of both.
 

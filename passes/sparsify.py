@@ -5,8 +5,8 @@
   exchanging i for j lowers the energy whatever the rest is:
   ``a_j - a_i + sum_l max(b_jl - b_il, 0) < 0``; and in every optimum if it beats n - k others.
 * ``slots`` (lossy): a row keeps its ``slots`` keys of largest softmax mass. The bound adds up, over
-  rows, the dearest min(k, dropped) exchanges of a dropped key for a free kept one; for soft
-  weights, the dearest exchange of one level times the levels that dropped keys could hold.
+  rows, the costliest min(k, dropped) exchanges of a dropped key for a free kept one. For soft
+  weights it is the costliest exchange of one level, times the levels that dropped keys could hold.
 
 * ``nucleus`` (lossy): of those, the fewest keys that hold this share of the row's softmax mass, and
   never fewer than its count needs; rounded up to one of a few ``sizes``. The same bound; and the

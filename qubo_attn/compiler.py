@@ -68,11 +68,10 @@ def compile(
             when None.
         select: what each row may select; `ExactlyK` (8) by default, a quarter of a 32-token
             window. A row with fewer visible keys keeps all of them, and the result says so.
-        objective: ``"output"`` (needs ``values``; the default where they are given),
-            ``"selection"`` (the default otherwise, as it needs nothing but scores),
-            ``"redundancy"`` (needs ``keys``), ``"renormalised"`` (needs ``values``; where whatever
-            takes the mask renormalises, as caches do), ``"layer"`` (needs ``values`` and
-            ``output_projection``), or an objective with options.
+        objective: ``"output"`` (needs ``values``; the default if they are given), ``"selection"``
+            (the default otherwise, as it needs only scores), ``"redundancy"`` (needs ``keys``),
+            ``"renormalised"`` (needs ``values``; for software that renormalises, as caches do),
+            ``"layer"`` (needs ``values`` and ``output_projection``). Or an objective with options.
         values: value vectors, shape (heads, keys, d).
         keys: key vectors, shape (heads, keys, d).
         mask: bools, or zeros and ones, true where visible; or floats that are added, 0 where
@@ -96,16 +95,15 @@ def compile(
         passes: all passes before the embedding, in place of the default ones: passes, or texts such
             as ``"sparsify{slots=12}"``, or one text of several parted by commas. ``"default"``
             stands for the default ones; passes of other packages have names as well.
-        target: a `Target`, ``"zephyr:12"`` (the default: the current machine generation, ideal
-            until a working graph is given), ``"pegasus:16"``, ``"all-to-all"``, a JSON file of a
-            working graph, a networkx graph, a sampler with a structure, or None for logical
-            models alone.
+        target: ``"zephyr:12"`` (the default: the current machine generation, without defects),
+            ``"pegasus:16"``, ``"all-to-all"``, or a `Target`. Also a JSON file of a working graph,
+            a networkx graph, a sampler with a structure, or None for logical models alone.
         cache: where embeddings are kept: a cache or a folder; by default the user's cache folder.
         seed: seed of the embedding search.
-        chain_strength: ``"torque"`` (torque compensation of each row), a number (the same with that
-            prefactor in place of the customary 1.414), ``"bound"`` (each chain just above what is
-            proved to keep it whole, with room for the machine's errors), or ``"auto"`` (torque
-            compensation within that room and that bound), which breaks fewer rows.
+        chain_strength: ``"torque"``: torque compensation of each row. A number: the same with that
+            prefactor in place of the customary 1.414. ``"bound"``: each chain just above what is
+            proved to keep it whole, plus a reserve for the machine's errors. ``"auto"``: torque
+            compensation, at least that reserve and at most the bound; it breaks fewer rows.
         longest_chain: qubits that a chain may have: fewer rows fit at once then, or none; None (the
             default) for any number.
         before, after: hooks around each pass, see `Pipeline`.

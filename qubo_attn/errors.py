@@ -222,12 +222,12 @@ class WorkerError(QuboAttnError):
 class JobError(QuboAttnError):
     """A job that cannot go on until somebody acts; what it has is kept.
 
-    Carries ``code``: ``"refused"`` (the machine turned a call down), ``"stopped"`` (a token that is
-    not valid, a solver that is offline), ``"unreachable"`` (the service does not answer),
-    ``"failed"`` (a call that failed as often as it was tried), ``"budget"``, ``"busy"`` (another
-    process works on it) or ``"journal"`` (its files are damaged). As the case is, it also carries
-    ``call``, ``submission``, ``rows`` and ``problem`` of the call, ``answers`` (how many are kept)
-    and ``folder``.
+    Its ``code`` is ``"refused"`` (the machine turned a call down), ``"stopped"`` (the token is not
+    valid, or the solver is offline) or ``"unreachable"`` (the service does not answer). Or it is
+    ``"failed"`` (every try of a call failed), ``"budget"`` (it is used up), ``"busy"`` (another
+    process works on the job) or ``"journal"`` (the job's files are damaged). As the case is, it
+    also carries ``call``, ``submission``, ``rows`` and ``problem`` of the call, ``answers`` (how
+    many are kept) and ``folder``.
 
     Example:
         >>> error = JobError("call 3 of 20 failed", code="failed", call=3, answers=7)

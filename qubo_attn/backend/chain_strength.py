@@ -3,10 +3,9 @@
 The bound. Let a chain C have couplings of -s on its internal couplers, fields h_q, and let X_q be
 the sum of |J| over the couplers of qubit q that leave C. Take any state in which C is broken: the
 qubits A of C are up, B = C - A are down, and d(A) internal couplers join A with B. Turning A down
-changes the energy by at most ``-2 h(A) + 2 X(A) - 2 s d(A)``, since the d(A) couplers gain 2 s
-each, the fields of A change by -2 h(A), and a coupler out of A costs at most 2 |J|, whatever the
-qubit at its other end does. Turning B up instead changes it by at most
-``2 h(B) + 2 X(B) - 2 s d(A)``. So with
+changes the energy by at most ``-2 h(A) + 2 X(A) - 2 s d(A)``. The d(A) couplers gain 2 s each, the
+fields of A change by -2 h(A), and a coupler out of A costs at most 2 |J|, whatever the qubit at its
+other end does. Turning B up instead changes it by at most ``2 h(B) + 2 X(B) - 2 s d(A)``. So with
 
     s > max over cuts (A, B) of  min(X(A) - h(A), X(B) + h(B)) / d(A)
 

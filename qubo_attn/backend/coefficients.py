@@ -1,8 +1,8 @@
 """Coefficients in hardware units: chain strength and scale of each independent component.
 
 Components share a programming but not a single coefficient, so each is scaled to the machine's
-ranges on its own; one global factor would sink rows with small scores below the noise of rows with
-large ones.
+ranges on its own. With one global factor, rows with small scores would vanish in the noise beside
+rows with large ones.
 """
 
 from __future__ import annotations
@@ -62,12 +62,11 @@ def coefficients(
     Args:
         form: the program as one quadratic form.
         wiring: where it sits.
-        chain_strength: ``"torque"``: torque compensation, per component; a number: with that
-            prefactor in place of the customary one; ``"bound"``: per chain, what is proved to keep
-            it whole (`qubo_attn.backend.chain_strength`) and a margin for the machine's errors
-            and, where chains are weak, its heat;
-            ``"auto"``: torque compensation, but no less than that margin and no more than that
-            bound and margin.
+        chain_strength: ``"torque"``: torque compensation, per component. A number: the same with
+            that prefactor in place of the customary one. ``"bound"``: per chain, what is proved to
+            keep it whole (`qubo_attn.backend.chain_strength`), plus a reserve for the machine's
+            errors and, for weak chains, its heat. ``"auto"``: torque compensation, but at least
+            that reserve and at most the bound plus the reserve.
         least: least program energy per hardware unit of each component. Those that would fill their
             ranges with less leave room, and their chains take it all.
     """

@@ -1,10 +1,10 @@
 """Gauges: spin reversals of whole chains, so that errors that favour one direction average out.
 
 A gauge turns some logical spins over: their fields change sign, and so do their couplings to spins
-that are not turned. A machine takes couplings down to -2 but only up to +1, so a coupling below
-what its turn could be keeps both of its spins together, and a row whose coupling totals would leave
-their range is not turned at all. Nothing is rescaled: the samples follow the law they followed
-before, once they are turned back.
+that are not turned. A machine takes couplings down to -2 but only up to +1. So if a coupling would
+be out of range with the other sign, both of its spins turn together. A row whose coupling totals
+would leave their range is not turned at all. Nothing is rescaled: the samples follow the law they
+followed before, once they are turned back.
 """
 
 from __future__ import annotations

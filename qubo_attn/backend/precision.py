@@ -7,8 +7,8 @@ or at the machine's where it is hotter. Bits of one qubit then settle beside the
 the machine's own temperature. Errors of coefficients, broken chains and what is left of the
 background susceptibility are not in these chances; they stand beside the temperature.
 
-The sums are exact for blocks of up to `EXACT` bits; for others they go over one good state and all
-states one step from it (one bit changed, or a one exchanged for a zero).
+The sums are exact for blocks of up to `EXACT` bits. For larger blocks they go over one good state
+and all states one step from it (one bit changed, or a one exchanged for a zero).
 """
 
 from __future__ import annotations

@@ -240,9 +240,10 @@ class Submission(Sealed):
     ) -> None:
         """Check everything for which a machine would turn the submission down.
 
-        Working qubits and couplers, disjoint and connected chains, ranges of fields and couplings,
-        coupling totals per qubit or group, and that the physical model carries the logical one;
-        with ``reads``, also reads and run time of one call. `diagnose` lists all violations.
+        Checked are working qubits and couplers, disjoint and connected chains, ranges of fields and
+        couplings, and coupling totals per qubit or group. The physical model must carry the logical
+        one. With ``reads``, reads and run time of one call are checked as well. `diagnose` lists
+        all violations.
 
         Args:
             target: the machine as it is now; the one it was compiled for when None.

@@ -1,8 +1,8 @@
 """Structures that compilations have met: their placements and wirings, for the next batch.
 
 A structure is what a placement depends on: which variables make a component, in their order. The
-numbers of queries and keys are no part of it: rows that keep as many slots as others are the same
-components, whichever keys the slots hold and however many there were to choose from.
+numbers of queries and keys are no part of it. Rows with equally many slots are the same components,
+whichever keys the slots hold and however many keys there were to choose from.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Mended reads: every read of every row brought to its constraints, and the best one taken.
 
-What is mended is the program as it was before prices and encodings: there, rows are counts, bounds,
-budgets, levels and gates, and every point within the ranges is one of whole levels, whatever the
-bits are that were sampled.
+Repair works on the program as it was before prices and encodings. There, rows are counts, bounds,
+budgets, levels and gates. Every point within the ranges has whole levels, whatever bits were
+sampled.
 """
 
 from __future__ import annotations

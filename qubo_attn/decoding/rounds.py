@@ -1,8 +1,8 @@
 """Dinkelbach's rounds of `Renormalised`: each starts from the best selection so far.
 
-A round is a rebind: the same structure with another t. A row takes what a round gave where its
-error is smaller than before, which is the same as ``F_t < 0``; rows that a tie or a coupling joins
-take it together, where their squared relative errors add up to less. Whoever sampled, a row is
+A round is a rebind: the same structure with another t. A row takes the result of a round if its
+error is smaller than before, which is the same as ``F_t < 0``. Rows that a tie or a coupling joins
+take it together, if the sum of their squared relative errors is smaller. Whoever sampled, a row is
 never worse than its start.
 
 A row is proven optimal within its slots where ``F_t`` is nowhere negative at the t of what it

@@ -1,9 +1,9 @@
 """Files of the embedding cache: a packing, the machine it was made for, and where it came from.
 
-The first line is the SHA-256 of all that follows, the second holds facts as JSON, the rest columns
-of whole numbers, compressed: chains by the machine's own qubit numbers, and the working graph, as
-what is missing of the ideal lattice where there is one. So every file can be checked on its own,
-years later.
+The first line is the SHA-256 of all that follows, and the second holds facts as JSON. The rest is
+columns of whole numbers, compressed: chains by the machine's own qubit numbers, and the working
+graph. If there is an ideal lattice, the graph is stored as what is missing from it. So every file
+can be checked on its own, years later.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Large cliques on working graphs, where missing qubits halve what busclique reaches.
 
-The chains of an ideal clique are laid over the machine in each of its mirror images; the chains
-that defects hurt most are dropped until the wanted number is left, and the others grow through the
+The chains of an ideal clique are laid over the machine in each of its mirror images. The chains
+that defects hurt most are dropped until the wanted number is left. The others grow through the
 qubits that became free until all meet (`qubo_attn.kernels.mend_clique`). What still lacks couplers
 is improved by taking single chains out and growing them anew elsewhere.
 """

@@ -1,11 +1,11 @@
 """Search for sparse shapes: as many disjoint copies of one as a working graph holds.
 
 Paths, the domain walls of one key, are carved out of the working graph with one qubit a node. Other
-shapes are embedded by minorminer in small windows, where it is fast and finds short chains: once to
-learn how many qubits a copy takes, then in one window of that size after another, and again in
-windows that lie across those. Dense rows that few couplers join (heads coupled along a path) take
-minorminer seconds: their first copy is moved about the lattice, and few others are sought. Every
-packing is checked before it leaves.
+shapes are embedded by minorminer in small windows, where it is fast and finds short chains. The
+first search shows how many qubits a copy takes. The next ones are in one window of that size after
+another, and again in windows that lie across those. Dense rows that few couplers join (heads
+coupled along a path) take minorminer seconds: their first copy is moved about the lattice, and few
+others are sought. Every packing is checked before it leaves.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Certified weights of rows that add up to exactly k, with what proves them.
 
 `qubo_attn.formulations.proofs` has the proofs. Rows whose keys have levels behind gates are proven
-together with their gates (*levels*): the objective is a squared length above its least value, what
-a shut gate lets through has a length of its own, and the triangle inequality says what it can gain;
-see `kernels.leveled`.
+together with their gates (*levels*). The objective is a squared length plus its least value, and a
+level behind a shut gate has a length of its own. The triangle inequality says what it can gain; see
+`kernels.leveled`.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ A row need not be priced by a square of its sum:
   at most. Proof: the bit at row j and key i is linked to its right neighbour by a wall of key i +
   1, to the row above by one of key i; every wall belongs to one key so. A key below 0 has as many
   rows that fall there as units are missing, less those that rise, and each fall breaks a wall of
-  its own. If r rows rise at a key, then between two of them, one after the other, the walls of that
-  key lead from a one to a zero, so one of them is broken: at least r - 1, of which falls are those
+  its own. Let r rows rise at a key. Between two of them, one after the other, the walls of that key
+  lead from a one to a zero, so one of these walls is broken. At least r - 1 are; falls are those
   that lower the key. Hence ``sum (x - 1)^+ + sum (-x)^+ <= broken walls``.
 
   Now bring the keys back to 0 and 1, a unit at a time. Taking a unit away costs the objective at

@@ -138,8 +138,8 @@ class BlockView:
         """Return the first rounding of block ``b`` that keeps its optimum, or the least bad one.
 
         For each step the nearest multiples come first. Then the fields make up for what rounding
-        the couplings does to a single flip of the optimum: such a flip then costs what it did up
-        to one step, where n independent errors had added up.
+        the couplings does to a single flip of the optimum. Such a flip then costs what it did up to
+        one step; without this, n independent errors would add up.
         """
         members, terms = self.members[b], self.terms[b]
         i, j = self._places(members, terms)

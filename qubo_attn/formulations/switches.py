@@ -1,10 +1,11 @@
 """Exactly k of n keys as a network of switches (divide and conquer, arXiv 2601.18108).
 
 A switch passes two bits on, straight or crossed: ``a + b = c + d``. The wires of a block of 2m are
-paired, i with i + m; of each pair, one goes to the left half and one to the right. Fed with k ones
-in a row, every block gets its ones as a cyclic interval of its wires, of any length: pairs then
-hold two ones only where no pair holds none, so any share of them may go left, and what each half
-gets is a cyclic interval again. So a layer of switches per level reaches every selection of k keys.
+paired, i with i + m; of each pair, one goes to the left half and one to the right. The k ones start
+next to each other, so every block gets its ones as a cyclic interval of its wires, of any length. A
+pair then holds two ones only if no pair holds none. So any share of the ones may go left, and each
+half gets a cyclic interval again. One layer of switches per level therefore reaches every selection
+of k keys.
 
 Wires whose value is certain are left out: the zeros beside the ones at the start, and the keys that
 are missing to a power of two. A selection may have several settings of the switches, which is

@@ -1,6 +1,6 @@
 """Exactly k of n keys as k nested domain walls on a grid of k (n - k) bits.
 
-The j-th chosen key is a wall in row j of the grid: ``u[j,a]`` is 0 before it and 1 from it on, so
+The j-th chosen key is a wall in row j of the grid: ``u[j,a]`` is 0 before it and 1 from it on. So
 ``t[j,i] = u[j,i-j]`` (0 left of the grid, 1 right of it) tells whether the j-th chosen key is at i
 or before, and ``x_i = sum_j (t[j,i] - t[j,i-1])`` is affine. Walls order the bits both ways:
 

@@ -10,7 +10,7 @@ tilted by ``(T' scale / 2) ln(C(n, k + 1) / C(n, k - 1))`` against them, as far 
 a quarter of the margin. No margin makes the scale more than four times what it is without.
 
 The scale is that of the row's largest coefficient in the machine's ranges, with chains as long as
-those of a clique of its size; what a placement then does is a little better or worse.
+those of a clique of its size. The real placement is a little better or worse.
 """
 
 from __future__ import annotations

@@ -3,11 +3,11 @@
     diversity   + s u z[h,q,i] z[g,q,i]        for every pair (h, g), query q and key i that
     agreement   - s u z[h,q,i] z[g,q,i]        both heads see
 
-s is the strength and u the unit of the two rows. With ``unit="exchange"`` u is the smaller of what
-the two rows pay, per key, to fall back on their next best keys: with k keys to keep and the row's
-linear coefficients in rising order, the mean of the next k less the mean of the first k. So at
-strength 1 a head that gives way pays on average about what sharing costs, and the head to which
-the choice matters more is never pushed by more than the other one's stakes.
+s is the strength and u the unit of the two rows. With ``unit="exchange"`` u measures what is at
+stake. For each row, take the mean linear coefficient of its next best k keys minus the mean of its
+best k keys; u is the smaller of the two rows' values. So at strength 1 a head that gives way pays
+on average about what sharing costs, and the head to which the choice matters more is never pushed
+by more than the other one's stakes.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Coupling:
     Attributes:
         strength: price of one shared key in units, at least 0.
         pairs: which heads are coupled. ``"path"``, each head to the next, costs about as many
-            qubits as the heads apart; ``"overlap"`` is a path too, through the heads whose keys of
-            largest mass overlap most; ``"all"`` costs nearly a clique; or pairs of heads.
+            qubits as separate heads. ``"overlap"`` is also a path, through the heads whose keys of
+            largest mass overlap most. ``"all"`` costs nearly a clique. Or pairs of heads.
         unit: ``"exchange"`` (see the module) or ``"energy"``, energy units.
         groups: heads within which ``pairs`` are formed; all heads in one group when None. Tied
             heads count as one, whose stakes add up.

@@ -1,8 +1,8 @@
 """Which keys are hidden: the one rule, for logits and masks of every form.
 
 Software hides a key in many ways: -inf, a mask of bools or of whole numbers 0 and 1, a masked
-array, or a large negative number (-1e4, -1e9, the lowest number of its type) that is put in the
-place of a logit or added to it. A key is hidden where
+array, or a large negative number. That number (-1e4, -1e9, the lowest number of its type) is put in
+the place of a logit or added to it. A key is hidden where
 
 - a mask says so,
 - its logit is -inf,
@@ -109,9 +109,9 @@ def read_mask(mask: ArrayLike) -> Bools | Floats:
     """Return a mask of any form as bools, or as floats that are added to the logits.
 
     Args:
-        mask: bools or whole numbers 0 and 1, true or 1 where a query may see a key; or numbers that
-            are added to logits: 0 where it may, -9,000 and lower, -inf too, where not, any others
-            as they are. Entries of a masked array that are masked hide.
+        mask: bools or whole numbers 0 and 1, true or 1 where a query may see a key. Or numbers that
+            are added to logits: 0 where it may, -9,000 and lower (-inf too) where it may not; other
+            numbers are added unchanged. Entries of a masked array that are masked hide.
 
     Returns:
         bool, true where a query may see a key, or float64 with -inf where not; of the same shape.

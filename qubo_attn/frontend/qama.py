@@ -9,10 +9,10 @@ minimised::
     E = - c_q sum_t sum_ij J_tij w_ti w_tj - c_l sum_ti h_ti w_ti
         + P / C(H, 2) sum_{t<u} sum_ib x_tib x_uib,        w_ti = sum_b 2^b x_tib / (2^q - 1)
 
-Where the text is silent, the conventions are those of the authors' released layer: batch
-normalisation has one channel per head, takes mean and biased variance over everything else (the
-tokens of h, the off-diagonal pairs of J, tokens and features of the output), adds 1e-5 to the
-variance, and has the scale 1 and shift 0 it starts with. A batch here is one sequence.
+Where the text is silent, the conventions are those of the authors' released layer. Batch
+normalisation has one channel per head. Mean and biased variance are over everything else: the
+tokens of h, the off-diagonal pairs of J, tokens and features of the output. 1e-5 is added to the
+variance. Scale and shift are 1 and 0, as at the start of training. A batch here is one sequence.
 
 The second version of the paper changes the equations; it is not what this module computes.
 """

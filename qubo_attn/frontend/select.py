@@ -185,10 +185,9 @@ class SoftWeights:
     """Give each key a weight in whole levels.
 
     Without ``k`` the levels of a row add up to a number T, and the key's weight is its level over
-    T. With ``k`` exactly k keys have a weight at all (or all there are, where a row sees fewer), on
-    a level from 0 to ``levels`` about their softmax weight, so that they can take over what the
-    other keys would have had; the ``output`` objective needs these, see
-    `qubo_attn.frontend.objectives.output`.
+    T. With ``k``, exactly k keys have a weight (all keys if a row sees fewer). Each has a level
+    from 0 to ``levels`` about its softmax weight, and so can take over what the other keys would
+    have had. The ``output`` objective needs ``k``, see `qubo_attn.frontend.objectives.output`.
 
     Attributes:
         levels: largest level of a key, from 1 to 65,535. The default 3 takes two bits a key.

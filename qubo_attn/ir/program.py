@@ -12,9 +12,9 @@ A constraint may carry a *price*: a ``weight`` A and a ``slope`` mu. A priced co
 longer imposed but paid for, and adds to the energy
 
 * ``A (c.x - d)^2 + mu (c.x - d)``, and
-* ``A max(c.x - d, 0)`` when it is one-sided: an implication ``u - v <= 0`` between two bits, where
-  this is ``A u (1 - v)``, or a gate ``c.u - U v <= 0``, in which the bit v lets variables that add
-  up to U at most be other than zero, and this is ``A (c.u) (1 - v)``.
+* ``A max(c.x - d, 0)`` when it is one-sided. For an implication ``u - v <= 0`` between two bits
+  this is ``A u (1 - v)``. For a gate ``c.u - U v <= 0`` it is ``A (c.u) (1 - v)``; there the
+  variables u, which add up to U at most, have to be zero unless the bit v is one.
 
 So the objective and each penalty stay apart to the end, and a program is unconstrained exactly when
 every constraint is priced.

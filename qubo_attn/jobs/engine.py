@@ -1,9 +1,8 @@
 """The engine: sends calls, collects answers, tries again, and keeps all of it in a journal.
 
 It runs in the thread of whoever waits for answers, and has no other. A call is noted before it is
-sent, again once it was taken, and its answer is on the disk before the call is done: whoever opens
-the journal after the process was killed knows of every call whether it was taken, or finds out by
-its label.
+sent, and again once it was taken. Its answer is on the disk before the call is done. If the process
+is killed, the journal or the call's label tells of every call whether it was taken.
 """
 
 from __future__ import annotations

@@ -97,9 +97,10 @@ def compare_tables(
         feasible: which points are feasible; at least one is.
 
     Returns:
-        Among feasible points, how much more than the optimum the worst of those that are best after
-        costs before; the same among all points; how far after rounding the lowest infeasible point
-        lies above the best feasible one (inf without any); largest change of a feasible energy.
+        How far the energies before of the points that are best after rise above the optimum, at
+        worst: among feasible points; among all points. How far the lowest infeasible point lies
+        above the best feasible one after rounding; inf without any. The largest change of a
+        feasible energy.
     """
     low, low_all = np.inf, np.inf
     best, best_all, rest = np.inf, np.inf, np.inf

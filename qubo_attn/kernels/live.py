@@ -3,8 +3,8 @@
 A good selection costs U. Every selection that holds key i costs at least what a minorant says of
 it, and where that lies above U, no best selection holds i. The same goes for selections without a
 key, and with a pair. (Branch and bound calls it fixing by reduced costs.) Selections of what is
-left, *live* ones, include every best one, so coefficients of the rest are free to move as long as
-what is proven for the row is proven for the changed row too; and over live selections alone a
+left are *live*, and include every best one. So coefficients of the rest are free to move, as long
+as what is proven for the row is proven for the changed row too. Over live selections alone, a
 change of coefficients moves energies least.
 """
 

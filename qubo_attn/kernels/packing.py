@@ -1,12 +1,13 @@
 """Search for places of translated tiles on a working graph, so that as many as possible fit.
 
 A tile is a small embedding in lattice coordinates. It is shifted so that one of its qubits falls on
-a free one, and on every lane it touches its wires take the order that hits the fewest other copies;
-wires of a lane are interchangeable in the ideal lattice, so this dodges defects and neighbours
-without changing the embedding. A placement that pushes out no copy is a gain, one that pushes out a
-single copy moves the gaps about until they join: no other move is made. Tiles of several graphs may
-be packed at once; then a copy gives way to one that is worth as much. Where the working graph
-lacks qubits or couplers the embedding is checked, and mended if it can be, before it is taken.
+a free one. On every lane that it touches, its wires take the order that hits the fewest other
+copies. Wires of a lane are interchangeable in the ideal lattice, so this avoids defects and
+neighbours without changing the embedding. A placement that pushes out no copy is a gain, one that
+pushes out a single copy moves the gaps about until they join: no other move is made. Tiles of
+several graphs may be packed at once; then a copy gives way to one that is worth as much. Where the
+working graph lacks qubits or couplers the embedding is checked, and mended if it can be, before it
+is taken.
 """
 
 from __future__ import annotations

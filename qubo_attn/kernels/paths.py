@@ -14,8 +14,8 @@ def carve_paths(length: int, graph: WorkingGraph) -> Array:
     """Carve disjoint paths of one qubit a node out of a graph.
 
     A path starts at a free qubit with the fewest free neighbours and goes on to the neighbour that
-    has the fewest (Warnsdorff's rule), so that no qubit is left behind alone; where it ends early
-    it goes on from its start.
+    has the fewest (Warnsdorff's rule), so that no qubit is left behind alone. If it ends early, it
+    goes on from its start.
 
     Args:
         length: nodes of each path.

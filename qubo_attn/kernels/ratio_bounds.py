@@ -8,9 +8,9 @@ and in a part of the search where y is at most Y, ``e.z >= (e.z) y / Y``. So
     h(z) = z'(N - diag(e)) z / y + e.z / Y - t y
 
 bounds the sought value, divided by y, from below. The first term is a quadratic over a linear form,
-which is convex; h is convex and homogeneous, so at any point its gradient g gives ``h(z) >= g.z``
-for every selection: the keys taken, and the smallest gradients of those that are open, bound a part
-of the search. ``e_i = c N_ii`` with c the least eigenvalue of N scaled to a unit diagonal.
+which is convex. h is convex and homogeneous, so at any point its gradient g gives ``h(z) >= g.z``
+for every selection. So the keys taken, and the smallest gradients of those that are open, bound a
+part of the search. ``e_i = c N_ii`` with c the least eigenvalue of N scaled to a unit diagonal.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A row of n bits has fields and a symmetric matrix of couplers, ``local``, with a
 is its least objective over selections of m keys. A good selection bounds F(m) from above. From
 below, sorting does, and a convex relaxation: on bits ``z^2 = z``, so ``shift . (x^2 - x)`` may be
 added to the form, which is convex for a large enough shift. At any point the tangent of a convex
-form lies below it, so it gives a *minorant* ``constant + slopes . z`` of the objective at every
-selection, whatever its count: one tangent bounds all F(m), and F(m) with any keys forced.
+form lies below it. So it gives a *minorant* ``constant + slopes. z`` of the objective at every
+selection, whatever its count. One tangent bounds all F(m), and F(m) with any keys forced.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kernel that mends reads: every read of a block brought to its constraints, the best one taken.
 
-A read that fails some constraints is mended greedily: of all steps by one unit, the one that lowers
-the violation most is taken, the cheapest of these, the first of equal ones; until all hold or no
-step helps.
+A read that fails some constraints is mended greedily, until all hold or no step helps. Of all steps
+by one unit, the one that lowers the violation most is taken; of several, the cheapest; of equal
+ones, the first.
 """
 
 from __future__ import annotations

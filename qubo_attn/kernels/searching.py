@@ -6,8 +6,8 @@ no more than it. Options are chosen item by item; what each option of a later it
 for every depth, so that the last choice is a look-up.
 
 A *minorant* is a constant and a slope for each option, whose sum is nowhere above the objective.
-What the slopes of later items can be at the least, for every weight that is left, is one table of a
-row; so a branch that cannot reach the best selection yet is left out by one addition.
+One table of a row holds the least sum of slopes of later items, for every weight that is left. So
+one addition tells whether a branch can still beat the best selection so far.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Kernel that anneals blocks under their constraints: by steps and exchanges that keep them.
 
-A block starts from nothing, mended to its constraints. A variable that may rise is chosen at random
-and either rises alone or in exchange for another that falls; what keeps every constraint is taken
-by the rule of Metropolis, at a temperature that falls from sweep to sweep. The best point met
+A block starts from nothing, mended to its constraints. A variable that may rise is chosen at
+random, and rises alone or in exchange for another that falls. A step that keeps every constraint is
+taken by the rule of Metropolis, at a temperature that falls from sweep to sweep. The best point met
 descends in the end.
 """
 

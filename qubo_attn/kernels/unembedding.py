@@ -1,7 +1,7 @@
 """Kernels from reads of qubits to reads of variables: votes, energies, and broken chains mended.
 
-Reads come one to a line, and what is done with them is the same for every read, so they are turned
-into tiles of `LANES` reads side by side: every inner loop then runs over neighbouring bytes.
+Reads come one to a line, and every read is treated the same. So they are turned into tiles of
+`LANES` reads side by side, and every inner loop runs over neighbouring bytes.
 """
 
 from __future__ import annotations

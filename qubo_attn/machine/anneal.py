@@ -27,9 +27,9 @@ def anneal_schedule(value: object) -> Points:
         value: pairs of a time in microseconds and an anneal fraction.
 
     Raises:
-        InputError: it has fewer than two pairs of numbers, times that do not rise from 0, fractions
-            beyond 0 to 1, a start at another than 0 or 1, an end at another than 1, or a fraction
-            that falls although it starts at 0.
+        InputError: it has fewer than two pairs of numbers, times that do not rise from 0, or
+            fractions outside 0 to 1. Also if it does not start at 0 or 1, does not end at 1, or
+            starts at 0 and falls.
 
     Example:
         >>> anneal_schedule([[0, 0], [10, 0.5], [110, 0.5], [120, 1]])

@@ -1,8 +1,8 @@
 """Timing of a machine: the vendor's model, in microseconds.
 
 The model is that of ``estimate_qpu_access_time`` in dwave-cloud-client (timing model 1.0): one
-programming, then per read an anneal, a readout whose time grows with the qubits in use (linear
-between given points, on logarithmic axes), a delay, and thermalization.
+programming, then for each read an anneal, a readout, a delay and thermalization. The readout time
+grows with the qubits in use, linear between given points on logarithmic axes.
 """
 
 from __future__ import annotations

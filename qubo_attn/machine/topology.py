@@ -167,10 +167,10 @@ def layout(family: str, shape: tuple[int, ...], qubits: Longs) -> Floats:
 def coupling_groups(family: str, shape: tuple[int, ...], qubits: Longs, couplers: Array) -> Array:
     """Return the coupling group of each coupler at each of its two qubits.
 
-    A Zephyr qubit has two groups, and a machine limits the total of each: couplers to the right (or
-    upper) half of the wire and on to the next wires in line, and those to the left (or lower) half
-    and back; the groups of ``dwave.system.coupling_groups``. On any other graph a qubit's couplers
-    are one group.
+    A Zephyr qubit has two groups, and a machine limits the total of each. One group has the
+    couplers of the right (or upper) half of the wire and those on to the next wires in line. The
+    other has those of the left (or lower) half and back. These are the groups of
+    ``dwave.system.coupling_groups``. On any other graph a qubit's couplers are one group.
 
     Args:
         family, shape: the topology, e.g. ``"zephyr", (12, 4)``.

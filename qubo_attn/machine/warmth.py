@@ -1,9 +1,9 @@
 """Warmth of a machine: its temperature, the errors of its coefficients, its susceptibility.
 
 All figures are in hardware units, those of fields and couplings. What a machine does not state is
-taken from the vendor's published figures: single-qubit temperatures of 0.112 to 0.119 in units of
-the field, errors of fields of 0.008 to 0.026 and of couplings of 0.009 to 0.016, background
-susceptibility of -0.015 to -0.04.
+taken from the vendor's published figures. Single-qubit temperatures are 0.112 to 0.119 in units of
+the field. Errors are 0.008 to 0.026 for fields and 0.009 to 0.016 for couplings. The background
+susceptibility is -0.015 to -0.04.
 """
 
 from __future__ import annotations

@@ -18,9 +18,9 @@ from qubo_attn.ir.program import Program
 class Rewrite(Portable):
     """A new program, the way back from it, and what the pass promises.
 
-    The promise, checked by `qubo_attn.validate`: a point that satisfies the new program lifts to
-    one that satisfies the old, with the same energy up to ``error``; a best point of the new
-    program lifts to one at most ``bound`` above the optimum of the old; and where constraints were
+    `qubo_attn.validate` checks the promise. A point that satisfies the new program lifts to one
+    that satisfies the old one, with the same energy up to ``error``. A best point of the new
+    program lifts to one at most ``bound`` above the optimum of the old one. Where constraints were
     priced, every infeasible point lies above the optimum by ``margin``.
 
     Attributes:

@@ -26,17 +26,17 @@ class Report(Brief):
 
     Attributes:
         stages: of each stage: name, spec, variables, couplers, constraints, priced, bound (None
-            where its proof has not been made), margin, seconds, peak (most memory held so far, MiB;
-            None where the system does not tell), notes.
+            until it is proved), margin, seconds, peak (most memory held so far, MiB; None if the
+            system does not tell), notes.
         rows: counts: all; empty (see no key); capped (fewer keys than k); submitted (a choice is
             left; a tied group counts once).
-        submissions: of each submission: variables, couplers, rows, qubits, longest chain; on a
-            machine also ``auto_scale`` (what the machine's auto-scaling would divide by), lowest
-            and highest chain strength, ``below_bound`` (chains that an optimum may break, as far as
-            is proved), ``looked_at`` (rows whose chances were worked out: all, unless there are
-            many), ``feasible`` and ``optimum`` (chances of one read of the median one of these;
-            None without any), ``drowning`` (head and query of those that are hardly ever feasible),
-            calls and time.
+        submissions: of each submission: variables, couplers, rows, qubits, longest chain. On a
+            machine also calls, time, lowest and highest chain strength. ``auto_scale`` is what the
+            machine's auto-scaling would divide by. ``below_bound`` counts chains that an optimum
+            may break, as far as is proved. ``looked_at`` counts rows whose chances were worked out:
+            all, unless there are many. ``feasible`` and ``optimum`` are the chances of one read of
+            the median of these rows; None without any. ``drowning`` has head and query of rows that
+            are hardly ever feasible.
         target: name of the machine; None without one.
         chains: number of chains of each length.
         cache: folder and counts of the embedding cache; empty without one.

@@ -38,10 +38,10 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
     It is a dimod sampler, too: `sample` takes any binary quadratic model (docs/local_solver.md).
 
     Attributes:
-        method: ``"exact"``: every block must be proven; ``"swap"``: annealing by exchanges that
-            never leave the constraints; ``"anneal"``: simulated annealing of the QUBO, penalties
-            and all, to see what becomes of it; ``"auto"``: exact where a block can be proven, swap
-            where not, and anneal where greedy steps meet no point that holds all constraints.
+        method: ``"exact"``: every block must be proven. ``"swap"``: annealing by exchanges that
+            never leave the constraints. ``"anneal"``: simulated annealing of the QUBO with all
+            penalties. ``"auto"``: exact if a block can be proven, otherwise swap; anneal if greedy
+            steps find no point that keeps all constraints.
         seed: of swap and anneal; swap takes 0 for None.
         steps: choices after which the search of a block gives up, at least 1; a million when None,
             and 200 times as many where every block must be proven.
@@ -123,9 +123,8 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
     def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters: Any) -> dimod.SampleSet:
         """Solve a binary quadratic model, part by independent part.
 
-        Penalties are terms like others here, so a part of up to 15 variables is searched from end
-        to end, one of a few more by a bound, and the rest is annealed, by single flips and by
-        exchanges.
+        Penalties are ordinary terms here. A part of up to 15 variables is enumerated, and a part of
+        a few more is searched with a bound. The rest is annealed, by single flips and by exchanges.
 
         Args:
             bqm: any model, such as ``submission.bqm``.
@@ -137,9 +136,9 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
             ``"anneal"`` returns its reads.
 
         Raises:
-            InputError: it is no such model, a bias is not finite, an option is given that the
-                method does not take, or the method is ``"exact"`` and a part is not proven; names
-                its first variable.
+            InputError: it is no such model, a bias is not finite, or the method does not take an
+                option. Also if the method is ``"exact"`` and a part is not proven; names its first
+                variable.
 
         Example:
             >>> import dimod, qubo_attn as qa

@@ -43,10 +43,10 @@ class OptionBlocks(NamedTuple):
 def option_blocks(program: Program) -> OptionBlocks:
     """Return the blocks of a program whose keys are one row of options each.
 
-    Besides gates such a block has no constraint, or one, or several that have to hold exactly; each
-    is a sum of variables that are behind no gate, with whole coefficients, and every such variable
-    of the block is in one. A bit opens the gate of one level at most. Several sums are one number
-    in digits: weights are so far apart that no sum carries into the next.
+    Besides gates, such a block has no constraint, or one, or several that have to hold exactly.
+    Each constraint is a sum, with whole coefficients, of variables that are behind no gate. Every
+    such variable of the block is in one. A bit opens the gate of one level at most. Several sums
+    are one number in digits: weights are so far apart that no sum carries into the next.
 
     Args:
         program: before its constraints are priced.

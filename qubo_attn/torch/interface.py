@@ -1,9 +1,9 @@
 """Annealed attention as an attention function of transformers, with the mask that it needs.
 
-Models of transformers ask ``config._attn_implementation`` for the name of a function, and hand it
-queries, keys and values of one layer, keys and values with as many heads as the cache holds, and a
-mask in the form that the name was registered with. A name without a mask function gets None, which
-loses causality without an error; so each name is registered with both.
+Models of transformers ask ``config._attn_implementation`` for the name of a function. They hand it
+queries, keys and values of one layer, and a mask in the form that the name was registered with.
+Keys and values have as many heads as the cache holds. A name without a mask function gets None,
+which loses causality without an error; so each name is registered with both.
 """
 
 from __future__ import annotations

@@ -88,9 +88,9 @@ def model_scores(
 
     Args:
         scores: shape (B, H, Q, K).
-        mask: bool, true where a query sees a key, or floats that are added, of which -9,000 and
-            lower hide, each of a shape that broadcasts to (B, H, Q, K) or has more keys; bools or
-            whole numbers of shape (B, keys), not zero where any query may see the key; a
+        mask: bool, true where a query sees a key; or floats that are added, of which -9,000 and
+            lower hide. Both have a shape that broadcasts to (B, H, Q, K), or have more keys. Also
+            bools or whole numbers of shape (B, keys), not zero where any query may see the key; a
             ``BlockMask`` of flex attention; or None.
         causal: whether a query sees no later key, where the mask does not say so: None, or one of
             shape (B, keys).

@@ -157,9 +157,9 @@ def boltzmann_weights(
 ) -> Tensor:
     """Return the marginals of sampled selections, over their sum.
 
-    The reads are reweighted from the scores they were sampled at to ``scores``: where the two are
-    equal this is their mean, and its derivative is the exact one of a Boltzmann expectation at that
-    temperature, ``d<z_i>/ds_j = -Cov(z_i, dE/ds_j) / T``, over these reads.
+    The reads are reweighted from the scores at which they were sampled to ``scores``. If the two
+    are equal, this is the mean of the reads. Its derivative is exactly that of a Boltzmann
+    expectation at that temperature, ``d<z_i>/ds_j = -Cov(z_i, dE/ds_j) / T``, over these reads.
 
     Args:
         scores: shape (..., Q, K).

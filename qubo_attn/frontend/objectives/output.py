@@ -52,11 +52,11 @@ class Output(WithBackground, Objective):
 
     Attributes:
         background: what stands for the keys that a row does not keep, in the energy and in the
-            ``residual`` decoder: ``"mean"``, the mean value of the keys it sees; ``"carried"``,
-            the mean of what other queries did not keep, see `qubo_attn.frontend.background`;
-            ``"auto"``, whichever serves each head better on the first batch; one of the first two
-            for each head; or vectors, shape (heads, d) or (heads, queries, d), kept as nested
-            tuples.
+            ``residual`` decoder. ``"mean"``: the mean value of the keys that the row sees.
+            ``"carried"``: the mean of what other queries did not keep, see
+            `qubo_attn.frontend.background`. ``"auto"``: for each head, the better of the two on the
+            first batch. Also one of the first two for each head; or vectors, shape (heads, d) or
+            (heads, queries, d), kept as nested tuples.
 
     Raises:
         InputError: the background is none of these.
