@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -74,15 +76,59 @@ def test_smollm2_says_where_its_weights_come_from(tmp_path: Path) -> None:
 def test_every_cell_of_the_notebook_prints_what_it_shows() -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    notebook = json.loads((ROOT / "examples" / "annealed_model.ipynb").read_text(encoding="utf-8"))
-    names: dict[str, Any] = {}
     gradients = torch.is_grad_enabled()
+    check_notebook("annealed_model")
+    torch.set_grad_enabled(gradients)
+
+
+@pytest.mark.parametrize("name", ["first_steps", "machine_job"])
+def test_cells_show_what_they_showed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(ROOT / "examples")  # as Jupyter does
+    check_notebook(name)
+
+
+def check_notebook(name: str) -> None:
+    """Run all cells: each prints what the file shows, and its last value has the same views."""
+    notebook = json.loads((ROOT / "examples" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, Any] = {}
     for number, cell in enumerate(notebook["cells"]):
         if cell["cell_type"] != "code":
             continue
+        *statements, last = ast.parse("".join(cell["source"])).body
+        if not isinstance(last, ast.Expr):
+            statements.append(last)
+        value = None
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()) as printed:
             warnings.simplefilter("ignore")
-            exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
-        shown = "".join("".join(output["text"]) for output in cell["outputs"])
+            exec(compile(ast.Module(statements, []), f"cell {number}", "exec"), names)
+            if isinstance(last, ast.Expr):
+                value = eval(compile(ast.Expression(last.value), f"cell {number}", "eval"), names)
+        streams = [output for output in cell["outputs"] if output["output_type"] == "stream"]
+        assert {stream["name"] for stream in streams} <= {"stdout"}, f"cell {number}"
+        shown = "".join("".join(stream["text"]) for stream in streams)
         assert printed.getvalue() == shown, f"cell {number}"
-    torch.set_grad_enabled(gradients)
+        results = [output["data"] for output in cell["outputs"] if "data" in output]
+        assert len(results) == (value is not None), f"cell {number}"
+        for data in results:
+            check_views(data, value)
+
+
+def check_views(data: dict[str, Any], value: object) -> None:
+    """Check that a value has the views that a notebook shows, and that none of them floods."""
+    assert steady("".join(data["text/plain"])) == steady(repr(value))
+    assert len(repr(value)) < 300
+    views = {"text/html": "_repr_html_", "image/png": "_repr_png_"}
+    made = {
+        kind: view for kind, name in views.items() if (view := getattr(value, name, lambda: None)())
+    }
+    assert set(data) == {"text/plain", *made}
+    if html := made.get("text/html"):
+        assert steady("".join(data["text/html"])) == steady(html)
+        assert len(html) < 40_000
+
+
+def steady(text: str) -> str:
+    """Return a text without times, addresses and the random names of jobs."""
+    text = re.sub(r"qubo-attn-[0-9a-f]+|0x[0-9a-f]+|\d+ s left at the pace so far", "*", text)
+    return re.sub(r"\d+\.\d{3}</td></tr>", "*", text).strip()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from qubo_attn.backend.model import Vectors
 from qubo_attn.backend.submission import Submission
 from qubo_attn.common.brief import Listed
+from qubo_attn.pictures.markup import count, escape, plural, table
+
+# Submissions that a notebook shows.
+_LISTED = 20
 
 
 class Submissions(Listed, tuple[Submission, ...]):
@@ -24,3 +28,22 @@ class Submissions(Listed, tuple[Submission, ...]):
     def to_vectors(self) -> tuple[Vectors, ...]:
         """Return every model as arrays; no object of any other library is made."""
         return tuple(part.to_vectors() for part in self)
+
+    def _repr_html_(self) -> str:
+        heads = ("submission", "rows", "variables", "couplers", "qubits", "longest chain")
+        rows = [
+            [
+                str(part.index),
+                *(count(len(each)) for each in (part.rows, part.variables, part.bias)),
+                *("–" if number is None else count(number) for number in _on_chip(part)),
+            ]
+            for part in self[:_LISTED]
+        ]
+        left = len(self) - _LISTED
+        more = f"<p>{plural(left, 'more submission')}</p>" if left > 0 else ""
+        return f"<p><b>{escape(repr(self))}</b></p>{table(heads, rows)}{more}"
+
+
+def _on_chip(part: Submission) -> tuple[int | None, int | None]:
+    """Return how many qubits are in use and how long the longest chain is; None off a machine."""
+    return (None, None) if part.physical is None else (part.qubits, part.longest_chain)

@@ -34,7 +34,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True)
-class MachineUse:
+class MachineUse(Brief):
     """What a sampler was asked for, and the machine time that it took.
 
     Attributes:

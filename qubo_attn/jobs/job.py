@@ -176,6 +176,9 @@ class Job:
     def __str__(self) -> str:
         return f"job {self.label}: {self.status()}"
 
+    def __repr__(self) -> str:
+        return f"<{str(self).splitlines()[0]}>"
+
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 

@@ -29,6 +29,12 @@ def trial_text(
     return "\n".join([*lines, *_folded(_notes(attempts, best, skipped), width)])
 
 
+def columns_of(attempts: Sequence[Attempt]) -> list[str]:
+    """Return the columns that any attempt has something in."""
+    texts = [cells(attempt) for attempt in attempts]
+    return [name for name in COLUMNS if any(text[name] != _NONE for text in texts)]
+
+
 def cells(attempt: Attempt) -> dict[str, str]:
     """Return the figures of an attempt by column, as text."""
 
@@ -129,11 +135,7 @@ def _notes(attempts: Sequence[Attempt], best: Attempt, skipped: Sequence[int]) -
 def _table(attempts: Sequence[Attempt], width: int | None) -> list[str]:
     """Return a line of titles and a line for each attempt; columns that do not fit are left out."""
     texts = [dict(zip(COLUMNS, COLUMNS, strict=True)), *map(cells, attempts)]
-    sizes = {
-        name: max(len(text[name]) for text in texts)
-        for name in COLUMNS
-        if any(text[name] != _NONE for text in texts[1:])
-    }
+    sizes = {name: max(len(text[name]) for text in texts) for name in columns_of(attempts)}
     room = float("inf") if width is None else width
     for name in _LEFT_OUT:
         if sum(sizes.values()) + len(sizes) - 1 <= room:

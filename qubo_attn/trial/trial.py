@@ -11,7 +11,7 @@ from qubo_attn.common.brief import Brief
 from qubo_attn.errors import InputError
 from qubo_attn.pictures.markup import escape, table
 from qubo_attn.trial.attempt import Attempt
-from qubo_attn.trial.text import COLUMNS, cells, trial_text, verdict_of
+from qubo_attn.trial.text import cells, columns_of, trial_text, verdict_of
 
 # Figures of an attempt, in the order of a table and of JSON.
 _FIGURES = (
@@ -106,5 +106,6 @@ class Trial(Brief):
         return self.text()
 
     def _repr_html_(self) -> str:
-        rows = [[cells(attempt)[name] for name in COLUMNS] for attempt in self.attempts]
-        return f"{table(list(COLUMNS), rows)}<p><b>{escape(self.verdict)}</b></p>"
+        heads = columns_of(self.attempts)
+        rows = [[escape(cells(attempt)[name]) for name in heads] for attempt in self.attempts]
+        return f"{table(heads, rows)}<p><b>{escape(self.verdict)}</b></p>"

@@ -41,6 +41,11 @@ def test_things_show_themselves_in_a_notebook(compiled: qa.CompiledAttention) ->
     assert "zephyr 2" in text
     assert len(Reader(result._repr_html_()).links) == 3
     assert "variables=120" in Reader(compiled.program._repr_html_()).text
+    part, text = compiled.submissions[0], Reader(compiled.submissions._repr_html_()).text
+    for number in (len(part.rows), len(part.variables), part.qubits, part.longest_chain):
+        assert str(number) in text.split()
+    logical = qa.compile(compiled.attention.logits, select=qa.OneHot(), target=None)
+    assert "–" in logical.submissions._repr_html_()
 
 
 def test_every_object_is_one_line_and_has_a_view(compiled: qa.CompiledAttention) -> None:
