@@ -12,6 +12,7 @@ from qubo_attn.passes.insert_penalties import InsertPenalties
 from qubo_attn.passes.keep_one_hot import KeepOneHot
 from qubo_attn.passes.quantize import Quantize
 from qubo_attn.passes.sparsify import Sparsify
+from qubo_attn.passes.split_rows import SplitRows
 from qubo_attn.passes.tie_variables import TieVariables
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "KeepOneHot",
     "Quantize",
     "Sparsify",
+    "SplitRows",
     "TieVariables",
 ]

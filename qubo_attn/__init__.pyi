@@ -11,6 +11,9 @@ from .compiled import load as load
 from .compiler import compile as compile
 from .decoding.baselines import Beside as Beside
 from .decoding.baselines import baseline as baseline
+from .decoding.block_rounds import BlockRound as BlockRound
+from .decoding.block_rounds import BlockRounds as BlockRounds
+from .decoding.blocks import BlockSearch as BlockSearch
 from .decoding.optimality import Optimality as Optimality
 from .decoding.proven import Rounds as Rounds
 from .decoding.result import AttentionResult as AttentionResult
@@ -164,6 +167,9 @@ from .passes import (
 )
 from .passes import (
     Sparsify as Sparsify,
+)
+from .passes import (
+    SplitRows as SplitRows,
 )
 from .passes import (
     TieVariables as TieVariables,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import dimod
     from matplotlib.figure import Figure
 
+    from qubo_attn.decoding.block_rounds import BlockRound
     from qubo_attn.report.facts import Report
     from qubo_attn.report.schedule import Schedule
     from qubo_attn.solving.local import LocalSolver
@@ -154,6 +155,7 @@ class CompiledAttention(Submits):
         descend: bool = True,
         gauges: int = 0,
         rounds: int | None = None,
+        after: Callable[[BlockRound], None] | None = None,
         **options: object,
     ) -> AttentionResult:
         """Solve here, or sample every submission, and decode.
@@ -172,7 +174,10 @@ class CompiledAttention(Submits):
             repair, descend: see `decode`.
             gauges: spin reversals that the reads of a machine are spread over; none when 0.
             rounds: most rounds of `Renormalised`, each a rebind from the best selection so far; as
-                many as the objective says when None. ``result.rounds`` says what they proved.
+                many as the objective says when None. ``result.rounds`` says what they proved. Of
+                rows that are split (``decompose``), most rounds over blocks; as many as help when
+                None. ``result.blocks`` says what they did.
+            after: called with each round over blocks, to show progress.
             **options: further keywords of the sampler, e.g. ``num_reads=100``; a sampler that takes
                 ``num_reads`` is told 32 without it.
 
@@ -184,7 +189,8 @@ class CompiledAttention(Submits):
         """
         way = sampler, seed, options, chain_break_method, before, gauges
         names = names_of(CompiledAttention.solve)
-        return solve_with(self, way, multiplier_steps, names, rounds, decoder, repair, descend)
+        how = multiplier_steps, names, decoder, repair, descend
+        return solve_with(self, way, how, rounds, after)
 
     # -- again --------------------------------------------------------------------------------
 

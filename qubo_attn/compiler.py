@@ -48,6 +48,7 @@ def compile(
     tie: TieVariables | None = None,
     coupling: Coupling | Sequence[Coupling] | None = None,
     slots: int | Literal["auto"] | None = "auto",
+    decompose: int | Literal["auto"] | None = None,
     passes: Sequence[Pass | str] | str | None = None,
     target: Target | str | nx.Graph | object | None = "zephyr:12",
     cache: EmbeddingCache | str | os.PathLike[str] | None = None,
@@ -91,7 +92,11 @@ def compile(
             ``Diversity(0.5)``, or several, such as
             ``[Diversity(1.0, pairs=[(0, 1)]), Agreement(0.5, pairs=[(2, 3)])]``; none by default.
         slots: most keys a row keeps to choose from, those of largest softmax mass. ``"auto"`` is 16
-            or twice the largest k, whichever is more; None keeps all.
+            or twice the largest k, whichever is more; None keeps all, and so does ``"auto"`` with
+            ``decompose``.
+        decompose: keys of a block, where rows may be larger than the machine: rows of more keys
+            are solved in rounds over blocks of so many (docs/larger.md). ``"auto"``: 64, or what
+            the machine holds; None (the default) splits no row.
         passes: all passes before the embedding, in place of the default ones: passes, or texts such
             as ``"sparsify{slots=12}"``, or one text of several parted by commas. ``"default"``
             stands for the default ones; passes of other packages have names as well.

@@ -25,6 +25,7 @@ SHIPPED: dict[str, type[Pass]] = {
         shipped.TieVariables,
         shipped.Canonicalize,
         shipped.Sparsify,
+        shipped.SplitRows,
         shipped.DropCouplers,
         shipped.Compress,
         shipped.InsertPenalties,

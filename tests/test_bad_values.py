@@ -43,6 +43,7 @@ NEEDED: dict[Any, dict[str, Any]] = {
     qa.ExactlyK: {"k": 2},
     qa.AtMostK: {"k": 2},
     qa.Budget: {"k": 2},
+    qa.SplitRows: {"block": 2},
     qa.Embed: {"target": qa.Target.zephyr(2)},
     qa.Pipeline: {"passes": ()},
     qa.SimulatedMachine: {"target": "zephyr:1"},
@@ -54,11 +55,12 @@ OBJECTIVES = (
 )  # fmt: skip
 PASSES = (
     qa.BinarizeWeights, qa.Canonicalize, qa.Compress, qa.DropCouplers, qa.Embed,
-    qa.InsertPenalties, qa.KeepOneHot, qa.Quantize, qa.Sparsify, qa.TieVariables,
+    qa.InsertPenalties, qa.KeepOneHot, qa.Quantize, qa.Sparsify, qa.SplitRows,
+    qa.TieVariables,
 )  # fmt: skip
 CONSTRUCTORS = (
     *SELECTS, *OBJECTIVES, *PASSES, qa.Head, qa.Diversity, qa.Agreement, qa.Pipeline,
-    qa.EmbeddingCache, qa.LocalSolver, qa.SimulatedMachine, qa.Retry,
+    qa.EmbeddingCache, qa.LocalSolver, qa.SimulatedMachine, qa.Retry, qa.BlockSearch,
 )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def used(made: Any) -> None:
             return
         case qa.Quantize():
             compiled = compiled_with(passes=("insert-penalties", made))
-        case qa.Canonicalize() | qa.Compress() | qa.DropCouplers() | qa.Sparsify():
+        case qa.Canonicalize() | qa.Compress() | qa.DropCouplers() | qa.Sparsify() | qa.SplitRows():
             compiled = compiled_with(passes=(made, "insert-penalties"))
         case qa.LocalSolver():
             assert np.isfinite(compiled_with().solve(made).weights).all()
@@ -298,7 +300,8 @@ def test_odd_options_of_constructors(made: Callable[..., Any], option: str) -> N
 def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
-        "Attempt", "AttentionResult", "Beside", "CallStatus", "CapturedAttention",
+        "Attempt", "AttentionResult", "Beside", "BlockRound", "BlockRounds", "CallStatus",
+        "CapturedAttention",
         "CompiledAttention", "IntegerIsing", "Job", "JobStatus", "Lift", "MachineUse",
         "Optimality", "PackedGraphs", "Program",
         "QamaResult", "Rewrite", "Rounds", "Solution",

@@ -19,7 +19,7 @@ from qubo_attn.errors import InputError
 from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
 from qubo_attn.frontend.heads import Head, complete_heads
 from qubo_attn.frontend.hidden import read_array, read_mask
-from qubo_attn.frontend.objectives import Boltzmann, Objective, objective_named
+from qubo_attn.frontend.objectives import Boltzmann, Objective, Renormalised, objective_named
 from qubo_attn.frontend.select import ExactlyK, Select, SoftWeights, check_select
 from qubo_attn.frontend.window import read_window
 from qubo_attn.machine.target import Target
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # A quarter of a 32-token window: few enough for short chains, enough to keep most softmax mass.
 DEFAULT_SELECT = ExactlyK(8)
+# Keys of a block of a row that is split: what blocks of more keys gain, longer chains cost.
+DEFAULT_BLOCK = 64
 # Restricting the choice to the 16 keys of largest mass costs nothing measurable at k = 4, and a
 # 16-clique is the largest that still packs over a hundred times on one machine.
 DEFAULT_SLOTS = 16
@@ -53,6 +55,7 @@ class Options(TypedDict, total=False):
     tie: passes.TieVariables | None
     coupling: Coupling | Sequence[Coupling] | None
     slots: int | Literal["auto"] | None
+    decompose: int | Literal["auto"] | None
     passes: Sequence[Pass | str] | str | None
     target: Target | str | nx.Graph | object | None
     cache: EmbeddingCache | str | os.PathLike[str] | None
@@ -77,10 +80,13 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
     """
     tie, mask, kv_head = options["tie"], options["mask"], options["kv_head"]
     machine, seed = Target.of(options["target"]), whole("seed", options["seed"], most=MOST_SEED)
+    block = block_of(options["decompose"], machine)
     _check_tie(tie, count)
     each = complete_heads(heads, options["select"], cast("str | Objective", options["objective"]))
     selects = tuple(check_select(head.select) for head in each)
     objectives = tuple(objective_named(cast("str | Objective", h.objective)) for h in each)
+    if block is not None:
+        _check_split(objectives, _couplings(options["coupling"], each))
     constrained = options["required"] is not None or options["forbidden"] is not None
     # Tying before sparsifying, as slots must be chosen once for a group; both early, as every
     # later pass is then cheaper; weights to bits after the penalties, which are tighter for whole
@@ -107,7 +113,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         lambda: (
             *_ties(tie, each),
             *((passes.Canonicalize(),) if constrained else ()),
-            passes.Sparsify(slots=_slots(options["slots"], selects)),
+            *_narrowed(options["slots"], selects, block),
             *priced_bits,
             *_integers(machine),
         ),
@@ -133,6 +139,38 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         options["chain_strength"],
         read_window(options["queries"]),
     )
+
+
+def block_of(decompose: int | Literal["auto"] | None, machine: Target | None) -> int | None:
+    """Return the keys of a block, as `qubo_attn.compile` takes ``decompose``."""
+    if decompose is None:
+        return None
+    if not isinstance(decompose, str):
+        return whole("decompose", decompose, 2, MOST)
+    one_of("decompose", decompose, ["auto"])
+    if machine is None or not machine.is_structured:
+        return DEFAULT_BLOCK
+    from qubo_attn.embedding.cliques import largest_clique
+
+    return max(2, largest_clique(machine, DEFAULT_BLOCK + 1))
+
+
+def _check_split(objectives: tuple[Objective, ...], couplings: tuple[Coupling, ...]) -> None:
+    """Reject objectives that rounds over blocks do not serve.
+
+    Raises:
+        InputError: names the objective.
+    """
+    ratios = [isinstance(objective, Renormalised) for objective in objectives]
+    reason = ""
+    if any(isinstance(objective, Boltzmann) for objective in objectives):
+        reason = "boltzmann, which is about reads of whole rows"
+    elif any(ratios) and not all(ratios):
+        reason = "renormalised in some heads only: energies of heads would not add up"
+    elif any(ratios) and couplings:
+        reason = "couplings of heads and renormalised: energies of both would not add up"
+    if reason:
+        raise InputError(f"decompose does not take {reason}", argument="decompose")
 
 
 def _check_tie(tie: object, heads: int) -> None:
@@ -218,6 +256,16 @@ def _integers(machine: Target | None) -> tuple[passes.Quantize, ...]:
     if machine is None or "bits" not in machine.properties:
         return ()
     return (passes.Quantize(bits=int(machine.properties["bits"])),)
+
+
+def _narrowed(
+    slots: int | Literal["auto"] | None, selects: tuple[Select, ...], block: int | None
+) -> tuple[Pass, ...]:
+    """Return the passes that leave keys out, or hold them for a round."""
+    if block is None:
+        return (passes.Sparsify(slots=_slots(slots, selects)),)
+    every = None if slots == "auto" else _slots(slots, selects)
+    return passes.Sparsify(slots=every), passes.SplitRows(block)
 
 
 def _slots(slots: int | Literal["auto"] | None, selects: tuple[Select, ...]) -> int | None:

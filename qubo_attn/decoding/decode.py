@@ -20,7 +20,7 @@ from qubo_attn.decoding.decoders import (
 )
 from qubo_attn.decoding.mended import REPAIRS, Mended, mend
 from qubo_attn.decoding.optimality import Behind
-from qubo_attn.decoding.reads import broken_share, mean_read, read_parts
+from qubo_attn.decoding.reads import PartReads, broken_share, mean_read, read_parts
 from qubo_attn.decoding.result import AttentionResult, ReadQuality
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives.output import level_weights
@@ -48,7 +48,38 @@ def decode(
     """Return the attention behind ``samplesets``; see `CompiledAttention.decode`, `read_parts`."""
     check_decoding(decoder, repair, descend)
     read = read_parts(compiled.submissions, samplesets, chain_break_method, ordered=ordered)
-    parts = list(read)
+    return decoded(compiled, best_reads(compiled, list(read), repair, descend), decoder)
+
+
+class Ways(NamedTuple):
+    """How the blocks of a program were solved, see `qubo_attn.solving.solution.Solution`."""
+
+    way: Bytes
+    proven: Bools
+
+
+class Best(NamedTuple):
+    """The best point of a compilation, and the reads behind it.
+
+    Attributes:
+        point: of the program before prices and encodings.
+        ways: how each block of it came about.
+        parts: all reads; None where nothing was sampled.
+    """
+
+    point: Mended
+    ways: Ways
+    parts: Sequence[PartReads] | None
+
+
+def best_reads(
+    compiled: Compilation,
+    parts: Sequence[PartReads],
+    repair: str,
+    descend: bool,
+    way: Way = Way.SAMPLER,
+) -> Best:
+    """Return the best of the reads of every block; see `decode`."""
     number = compiled.unpriced
     best = mend(
         compiled.stages[number].program,
@@ -58,20 +89,20 @@ def decode(
         descends=descend and repair != "none",
     )
     point = best.raw if repair == "none" else best.point
-    # Marginals are means over all reads; the other decoders look at the best ones alone.
-    mean = mean_read(compiled.program, parts) if needs_reads(compiled, decoder) else None
     blocks = len(best.feasible)
-    ways = Ways(np.full(blocks, Way.SAMPLER, np.uint8), np.zeros(blocks, bool))
-    result = attention_of(compiled, best._replace(point=point), ways, decoder, mean)
-    behind, broken = Behind(compiled, point, parts), broken_share(parts)
+    ways = Ways(np.full(blocks, way, np.uint8), np.zeros(blocks, bool))
+    return Best(best._replace(point=point), ways, parts)
+
+
+def decoded(compiled: Compilation, best: Best, decoder: str | None) -> AttentionResult:
+    """Return the attention behind a best point."""
+    if best.parts is None:
+        return attention_of(compiled, best.point, best.ways, decoder)
+    # Marginals are means over all reads; the other decoders look at the best ones alone.
+    mean = mean_read(compiled.program, best.parts) if needs_reads(compiled, decoder) else None
+    result = attention_of(compiled, best.point, best.ways, decoder, mean)
+    behind, broken = Behind(compiled, best.point.point, best.parts), broken_share(best.parts)
     return dataclasses.replace(result, chain_break_fraction=broken, behind=behind)
-
-
-class Ways(NamedTuple):
-    """How the blocks of a program were solved, see `qubo_attn.solving.solution.Solution`."""
-
-    way: Bytes
-    proven: Bools
 
 
 def needs_reads(compiled: Compilation, decoder: str | None) -> bool:

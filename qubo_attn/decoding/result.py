@@ -13,6 +13,7 @@ import numpy as np
 from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import instance
+from qubo_attn.decoding.block_rounds import BlockRounds
 from qubo_attn.decoding.optimality import Behind, Optimality, optimality
 from qubo_attn.decoding.output_error import heaviest, values_of
 from qubo_attn.decoding.output_error import relative_errors as relative_errors
@@ -95,6 +96,7 @@ class AttentionResult(Brief, StockKernels):
         background: float64, shape (H, Q, d): what the weights of a row leave, ``1 - sum w``, has
             this value in the context; None where the weights say all. See `Output`.
         rounds: what the rounds of `Renormalised` proved of each row; None without.
+        blocks: what rounds over blocks of large rows did; None where no row was split.
 
     Example:
         >>> import qubo_attn as qa
@@ -123,6 +125,7 @@ class AttentionResult(Brief, StockKernels):
     behind: Behind | None = field(default=None, repr=False)
     background: Floats | None = None
     rounds: Rounds | None = None
+    blocks: BlockRounds | None = None
 
     @property
     def carried(self) -> Floats | None:
@@ -296,7 +299,7 @@ class AttentionResult(Brief, StockKernels):
             f"{self.chain_break_fraction:.2%} of chains broken",
             *self._worth(),
             *self._unmet(),
-            *([] if self.rounds is None else [str(self.rounds)]),
+            *[str(report) for report in (self.rounds, self.blocks) if report is not None],
         ]
         if not self.answered.all():
             lines.insert(1, f"{int((~self.answered).sum())} rows not answered yet")

@@ -13,7 +13,7 @@ search meets is taken.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,32 +72,28 @@ def errors_of(attention: Attention, selected: Bools) -> Errors:
 def in_rounds(
     compiled: Compilation,
     way: Sampling,
-    multiplier_steps: int,
-    names: list[str],
+    how: tuple[Any, ...],
     rounds: int | None,
-    decoder: str | None,
-    repair: str,
-    descend: bool,
 ) -> AttentionResult:
     """Return the best of several rounds, or what is solved where no head is `Renormalised`.
 
     Args:
         compiled: what is solved.
-        way, multiplier_steps, names: how it is solved, see `qubo_attn.decoding.solve.solve`.
+        way, how: how it is solved, the arguments of `qubo_attn.decoding.solve.solve`.
         rounds: most rounds; as many as the objectives say when None.
-        decoder, repair, descend: how samples are decoded.
     """
+    decoder: str | None = how[2]
 
     def solved(step: Compilation, number: int) -> AttentionResult:
         later = way.later(number, step)
-        return solve(step, later, multiplier_steps, names, decoder, repair, descend)
+        return solve(step, later, *how)
 
     asked = [o.rounds for o in compiled.recipe.objectives if isinstance(o, Renormalised)]
     most = None if rounds is None else whole("rounds", rounds, 1, MOST_ROUNDS)
     result = solved(compiled, 0)
     if not asked:
         return result
-    attention, group = compiled.attention, _joined(compiled)
+    attention, group = compiled.attention, joined_rows(compiled)
     heads = np.array([isinstance(o, Renormalised) for o in compiled.recipe.objectives])[:, None]
     best = _start(compiled)
     now = start = errors_of(attention, best)
@@ -110,7 +106,7 @@ def in_rounds(
         now, better = errors_of(attention, best), better | accepted
         if count == (most or max(asked)) or not accepted.any():
             break
-        found, count = solved(_restarted(compiled, best), count), count + 1
+        found, count = solved(restarted(compiled, best), count), count + 1
     proof = searched(compiled, best, np.broadcast_to(heads, better.shape), group)
     met = (proof.best != best).any(axis=-1)
     optimal = proof.optimal
@@ -137,7 +133,7 @@ def _start(compiled: Compilation) -> Bools:
     return table
 
 
-def _restarted(compiled: Compilation, best: Bools) -> Compilation:
+def restarted(compiled: Compilation, best: Bools) -> Compilation:
     """Return the compilation with the error of another selection to be bettered."""
     recipe = compiled.recipe
     # Once for all heads of an objective: the keys of a start are checked one by one.
@@ -150,7 +146,7 @@ def _restarted(compiled: Compilation, best: Bools) -> Compilation:
     return lower(recipe, compiled.attention, compiled.structures)
 
 
-def _joined(compiled: Compilation) -> Longs:
+def joined_rows(compiled: Compilation) -> Longs:
     """Return a number for each row, alike for rows that a tie or coupling joins, shape (H, Q)."""
     first, number = compiled.stages[0].program, compiled.unpriced
     component = compiled.stages[number].program.components

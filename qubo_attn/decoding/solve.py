@@ -9,7 +9,14 @@ import numpy as np
 from qubo_attn.backend.sampler_options import check_options
 from qubo_attn.common.arrays import Bools
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decode import Ways, attention_of, check_decoding, decode, needs_reads
+from qubo_attn.decoding.decode import (
+    Best,
+    Ways,
+    best_reads,
+    check_decoding,
+    decoded,
+    needs_reads,
+)
 from qubo_attn.decoding.mended import Mended, mend
 from qubo_attn.decoding.reads import read_parts
 from qubo_attn.decoding.result import AttentionResult
@@ -73,22 +80,38 @@ def solve(
         multiplier_steps, decoder, repair, descend: see `CompiledAttention.solve`.
         names: other names that an unknown option may have meant.
     """
+    best = best_of(compiled, way, multiplier_steps, names, decoder, repair, descend)
+    return decoded(compiled, best, decoder)
+
+
+def best_of(
+    compiled: Compilation,
+    way: Sampling,
+    multiplier_steps: int,
+    names: list[str],
+    decoder: str | None,
+    repair: str,
+    descend: bool,
+) -> Best:
+    """Return the best point of a compilation, solved here or sampled; see `solve`."""
     check_decoding(decoder, repair, descend)
     solver = local_solver(way.sampler)
     called = way.sampler if solver is None else None
     check_options(called, way.options, names, len(compiled.program))
     seed = check_sampling(way, multiplier_steps)[2]
-    if solver is None:
+
+    def sampled(way: Sampling, how: Way) -> Best:
         samplesets = samples_of(compiled, way, multiplier_steps)
-        return decode(compiled, samplesets, decoder, repair=repair, descend=descend, ordered=True)
+        parts = list(read_parts(compiled.submissions, samplesets, ordered=True))
+        return best_reads(compiled, parts, repair, descend, how)
+
+    if solver is None:
+        return sampled(way, Way.SAMPLER)
     reads = multiplier_steps > 0 or needs_reads(compiled, decoder)
     method = method_of(solver, way.options, reads)
     way = way._replace(sampler=None, seed=solver.seed if seed is None else seed)
     if method == "anneal":
-        samplesets = samples_of(compiled, way, multiplier_steps)
-        result = decode(compiled, samplesets, decoder, repair=repair, descend=descend, ordered=True)
-        read = np.where(result.methods == "sampler", "anneal", result.methods)
-        return dataclasses.replace(result, methods=read)
+        return sampled(way, Way.ANNEAL)
     solver = dataclasses.replace(solver, seed=way.seed)
     solution = solver.solve(compiled.stages[compiled.unpriced].program)
     left = solution.way == Way.SETTLED
@@ -96,7 +119,7 @@ def solve(
     if left.any():
         best = _annealed(compiled, way, best, left, descend)
         solution.way[left] = Way.ANNEAL
-    return attention_of(compiled, best, Ways(solution.way, solution.proven), decoder)
+    return Best(best, Ways(solution.way, solution.proven), None)
 
 
 def _unread(solution: Solution) -> Mended:

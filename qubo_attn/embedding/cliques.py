@@ -72,7 +72,8 @@ def pack_cliques(
         fits = largest_clique(target, size)
         raise EmbeddingError(
             f"{target.label} is too small for a row of {size} keys that all interact: "
-            f"at least {fits} would fit; give rows fewer slots or take a larger target",
+            f"at least {fits} would fit; solve it in blocks (decompose={max(fits, 2)}), give rows "
+            "fewer slots, or take a larger target",
             requested=size,
             fits=fits,
         )

@@ -10,6 +10,7 @@ from qubo_attn.backend.sample import READS, anneal_all
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.split import Split
 from qubo_attn.decoding.result import AttentionResult, MachineUse
 from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.jobs.book import Book, Settings
@@ -26,6 +27,8 @@ from qubo_attn.jobs.work import Work
 
 if TYPE_CHECKING:
     import dimod
+
+    from qubo_attn.decoding.block_rounds import BlockRound
 
 # Calls under way at each sampler: a machine's queue stays full at a second of latency.
 IN_FLIGHT = 40
@@ -65,19 +68,31 @@ class MemorySampling:
         return samplesets
 
 
-def solve_with(compiled: Compilation, way: tuple[Any, ...], *how: Any) -> AttentionResult:
+def solve_with(
+    compiled: Compilation,
+    way: tuple[Any, ...],
+    how: tuple[Any, ...],
+    rounds: int | None,
+    after: Callable[[BlockRound], None] | None,
+) -> AttentionResult:
     """Solve here, or sample and decode; see `CompiledAttention.solve`.
 
     Args:
         compiled: what to solve.
         way: sampler, seed, options, and the other fields of a `Sampling`.
-        *how: the other arguments of `qubo_attn.decoding.rounds.in_rounds`.
+        how: the further arguments of `qubo_attn.decoding.solve.solve`.
+        rounds, after: see `CompiledAttention.solve`.
     """
     # The local solver loads dimod, which compiling needs not wait for.
+    from qubo_attn.decoding.blocks import in_blocks
     from qubo_attn.decoding.rounds import in_rounds
 
     sampling = MemorySampling()
-    result = in_rounds(compiled, Sampling(sampling, *way), *how)
+    called = Sampling(sampling, *way)
+    if Split.of(compiled) is None:
+        result = in_rounds(compiled, called, how, rounds)
+    else:
+        result = in_blocks(compiled, called, how, rounds, after)
     return dataclasses.replace(result, machine=sampling.machine)
 
 
