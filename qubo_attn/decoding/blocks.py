@@ -75,7 +75,7 @@ class BlockSearch:
         >>> while search.round is not None:
         ...     search.take(search.round.submit(machine, reads=20, seed=2).result())
         >>> search.result().selected[0, 0]
-        array([ True,  True, False, False, False, False])
+        array([ True, False, False,  True, False, False])
     """
 
     def __init__(self, compiled: Compilation) -> None:
