@@ -14,10 +14,10 @@ from .decoding.baselines import baseline as baseline
 from .decoding.block_rounds import BlockRound as BlockRound
 from .decoding.block_rounds import BlockRounds as BlockRounds
 from .decoding.blocks import BlockSearch as BlockSearch
+from .decoding.machine_use import MachineUse as MachineUse
 from .decoding.optimality import Optimality as Optimality
 from .decoding.proven import Rounds as Rounds
 from .decoding.result import AttentionResult as AttentionResult
-from .decoding.result import MachineUse as MachineUse
 from .decoding.temperature import effective_temperature as effective_temperature
 from .decoding.temperature import row_temperatures as row_temperatures
 from .embedding.cache import EmbeddingCache as EmbeddingCache

@@ -14,6 +14,7 @@ from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import instance
 from qubo_attn.decoding.block_rounds import BlockRounds
+from qubo_attn.decoding.machine_use import MachineUse as MachineUse
 from qubo_attn.decoding.optimality import Behind, Optimality, optimality
 from qubo_attn.decoding.output_error import heaviest, values_of
 from qubo_attn.decoding.output_error import relative_errors as relative_errors
@@ -32,40 +33,6 @@ if TYPE_CHECKING:
 
 # Rows that a text names, at most.
 _NAMED = 5
-
-
-@dataclass(frozen=True)
-class MachineUse(Brief):
-    """What a sampler was asked for, and the machine time that it took.
-
-    Attributes:
-        ids: of the problems, in the order of their calls.
-        access: seconds of machine time, of all tries; None where no call states any.
-        queue: seconds in the queue, of all calls; None where no call states any.
-        programmings: calls that were answered.
-        graph_ids: of the working graphs that were programmed, each once.
-        solvers: that answered, each once.
-
-    Example:
-        >>> import qubo_attn as qa
-        >>> machine = qa.SimulatedMachine("zephyr:2", seed=1)
-        >>> compiled = qa.compile([[[2.0, 1.0, 0.5]]], 1, select=qa.OneHot(), target=machine)
-        >>> use = compiled.solve(machine, num_reads=20).machine
-        >>> use.programmings, use.solvers, round(use.access, 3)
-        (1, ('SimulatedMachine',), 0.037)
-    """
-
-    ids: tuple[str, ...]
-    access: float | None
-    queue: float | None
-    programmings: int
-    graph_ids: tuple[str, ...]
-    solvers: tuple[str, ...]
-
-    def __str__(self) -> str:
-        calls = f"{self.programmings} call{'s' * (self.programmings != 1)}"
-        time = "" if self.access is None else f", {1000 * self.access:.1f} ms of machine time"
-        return f"{calls} of {', '.join(self.solvers) or 'no sampler'}{time}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qubo_attn.decoding.result import MachineUse
+from qubo_attn.decoding.machine_use import MachineUse
 from qubo_attn.jobs.state import DONE, FAILED, NEW, REPLACED, SENDING, SENT, Progress
 
 
