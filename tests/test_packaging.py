@@ -63,6 +63,21 @@ def test_the_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None:
     assert chosen == "2"
 
 
+def test_the_wheel_installs_with_command_and_extras(wheel: Path, tmp_path: Path) -> None:
+    """As the README says; what it depends on is here already."""
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "-I"]
+    subprocess.run([*pip, "--prefix", str(tmp_path), f"{wheel}[plot]"], check=True)
+    (command,) = [
+        path for path in tmp_path.rglob("qubo-attn*") if path.parent.name != "site-packages"
+    ]
+    assert command.stem == "qubo-attn"
+    (facts,) = tmp_path.rglob("METADATA")
+    text = facts.read_text(encoding="utf-8")
+    assert f"\nVersion: {qa.__version__}\n" in text
+    for extra in ("plot", "safetensors", "torch", "transformers", "distributed", "docs", "dev"):
+        assert f"\nProvides-Extra: {extra}\n" in text
+
+
 def test_import_is_quiet_and_light() -> None:
     code = (
         "import sys, qubo_attn\n"

@@ -9,6 +9,7 @@ import typer
 
 from qubo_attn.cli.console import AsJson, ending, tell
 from qubo_attn.cli.labels import kept_tokens, read_tokens
+from qubo_attn.cli.progress import progress
 from qubo_attn.cli.solve import Folder
 
 
@@ -43,8 +44,17 @@ def write_report(
         labels = read_tokens(path_of("--tokens", tokens))
     options: dict[str, Any] = {} if reads is None else {"num_reads": reads}
     sampler = None if reads is None else "anneal"
-    result = compiled.solve(sampler, seed=seed, **options) if solve else None
-    compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)
+    result = None
+    with progress("reporting", (len(compiled.submissions) if solve else 0) + 1) as step:
+        if solve:
+            result = compiled.solve(
+                sampler,
+                seed=seed,
+                before=lambda part: step(f"solving submission {part.index}"),
+                **options,
+            )
+        step("writing the page")
+        compiled.write_html(out, result, tokens=labels, reads=1000 if reads is None else reads)
     facts: dict[str, Any] = {
         "file": str(out),
         "bytes": out.stat().st_size,

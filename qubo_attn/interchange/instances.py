@@ -85,6 +85,6 @@ def _v1() -> Any:  # the module, whose members have loose types
         from ommx import v1
     except ImportError as error:
         raise MissingExtraError(
-            "OMMX instances need the package ommx: pip install 'qubo-attn[ommx]'", extra="ommx"
+            "OMMX instances need ommx: pip install ommx (extra [ommx])", extra="ommx"
         ) from error
     return v1
