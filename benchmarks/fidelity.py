@@ -99,8 +99,7 @@ def measure(
         return relative_errors(weights @ attention.values, attention).ravel().tolist()
 
     decoded = {
-        name: errors(weights_of(name, attention.softmax, chosen, attention.visible))
-        for name in ("renormalise", "residual")
+        name: errors(weights_of(name, attention, chosen)) for name in ("renormalise", "residual")
     }
     soft = {}
     if levels:

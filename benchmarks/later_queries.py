@@ -55,15 +55,8 @@ class Context(NamedTuple):
         """Number of past tokens."""
         return int(PAST * self.scores.shape[1])
 
-    @property
-    def tie(self) -> qa.TieVariables:
-        """One set of keys for all queries of the heads of a key/value head."""
-        return qa.TieVariables.from_kv_head(self.kv_head, queries=True)
-
-    def compile(
-        self, keep: int, objective: str, window: int | None, **options: Any
-    ) -> qa.CompiledAttention:
-        """Compile the choice of ``keep`` past keys for each key/value head; for no machine."""
+    def compile(self, keep: int, objective: str, window: int | None) -> qa.CompiledAttention:
+        """Compile the choice of ``keep`` past keys for each key/value head."""
         past = self.past
         tokens = np.arange(past)
         stays = (tokens < FIRST) | (tokens >= past - LATEST)
@@ -72,9 +65,10 @@ class Context(NamedTuple):
             select=qa.Budget(keep),
             objective=objective,
             values=self.values[:, :past],
+            tie=qa.TieVariables.from_kv_head(self.kv_head, queries=True),
             required=stays & np.tri(past, dtype=bool),
             queries=window,
-            **({"target": None, "tie": self.tie} | options),
+            target=None,
         )
 
     def later_errors(self, kept: np.ndarray) -> np.ndarray:

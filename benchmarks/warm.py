@@ -244,7 +244,7 @@ def measure(
     close = 1e-9 * np.array([row.width for row in rows]) + 1e-300
 
     def output_errors(selected: np.ndarray) -> np.ndarray:
-        weights = weights_of("residual", attention.softmax, selected, attention.visible)
+        weights = weights_of("residual", attention, selected)
         assert attention.values is not None
         errors: np.ndarray = relative_errors(weights @ attention.values, attention)[head, query]
         return errors

@@ -73,6 +73,7 @@ from .frontend.captured import CapturedAttention as CapturedAttention
 from .frontend.coupling import Agreement as Agreement
 from .frontend.coupling import Diversity as Diversity
 from .frontend.files import read_attention as read_attention
+from .frontend.graph import AttentionGraph as AttentionGraph
 from .frontend.heads import Head as Head
 from .frontend.objectives import (
     Boltzmann as Boltzmann,

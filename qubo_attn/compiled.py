@@ -22,6 +22,7 @@ from qubo_attn.decoding.decode import decode
 from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.cache import EmbeddingCache
+from qubo_attn.frontend.scores import Scores
 from qubo_attn.jobs.memory import solve_with
 from qubo_attn.jobs.submits import Submits
 
@@ -197,7 +198,7 @@ class CompiledAttention(Submits):
     @named
     def rebind(
         self,
-        scores: ArrayLike,
+        scores: Scores,
         *,
         values: ArrayLike | None = None,
         keys: ArrayLike | None = None,
@@ -212,7 +213,7 @@ class CompiledAttention(Submits):
         where backgrounds are carried, one that is given this one's ``carried``.
 
         Args:
-            scores: logits of the next batch, of as many heads.
+            scores: logits of the next batch, of as many heads; an array or an `AttentionGraph`.
             values, keys, mask, required, forbidden: of the next batch, as `qubo_attn.compile` takes
                 them; those of this one where None.
 

@@ -20,6 +20,7 @@ from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.heads import Head, count_heads
 from qubo_attn.frontend.objectives import Objective, usual_objective
+from qubo_attn.frontend.scores import Scores
 from qubo_attn.frontend.select import Select
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import TieVariables
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @named
 def compile(
-    scores: ArrayLike,
+    scores: Scores,
     heads: int | Sequence[Head] | None = None,
     *,
     select: Select = DEFAULT_SELECT,
@@ -64,7 +65,9 @@ def compile(
     Args:
         scores: logits, shape (heads, queries, keys), or (queries, keys) with one head; -inf where a
             query may not see a key, or masked in a masked array, or so low that it must be meant:
-            see docs/masks.md. Anything NumPy can read, torch tensors included.
+            see docs/masks.md. Anything NumPy can read, torch tensors included. Or an
+            `AttentionGraph`, the scores of edges; ``mask``, ``required`` and ``forbidden`` then
+            have an entry for each edge as it was given, shape (E,) or (heads, E).
         heads: number of heads, or one `Head` each where they differ; as many as ``scores`` hold
             when None.
         select: what each row may select; `ExactlyK` (8) by default, a quarter of a 32-token
@@ -143,7 +146,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def prepare(
-    scores: ArrayLike, heads: int | Sequence[Head] | None = None, **options: Unpack[Options]
+    scores: Scores, heads: int | Sequence[Head] | None = None, **options: Unpack[Options]
 ) -> tuple[Attention, Recipe]:
     """Return the checked input of `compile` and how it will be compiled.
 

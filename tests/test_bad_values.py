@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dimod
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -107,6 +108,19 @@ def used(made: Any) -> None:
     assert np.isfinite(result.weights).all()
 
 
+def compiled_graph(make: Callable[..., qa.AttentionGraph]) -> Callable[..., Any]:
+    """Return a call that makes a graph, compiles and solves it."""
+
+    def call(**options: Any) -> qa.AttentionResult:
+        graph = make(**options)
+        if graph.shape[1] * max(graph.shape[0], 1) > 1_000:
+            return None  # type: ignore[return-value]  # as many nodes as were asked for
+        return qa.compile(graph, select=qa.OneHot(), target=None).solve(seed=1)
+
+    call.__signature__ = inspect.signature(make)  # type: ignore[attr-defined]
+    return call
+
+
 @cache
 def subjects() -> dict[str, Any]:
     """Return what the calls below are made on; made once."""
@@ -166,6 +180,14 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
             placed.submit(s["machine"], reads=2, folder=folder / "job").cancel()
         return qa.resume(**options).result()
 
+    def streamed(**options: Any) -> list[qa.AttentionGraph]:
+        return list(qa.AttentionGraph.stream_vectors(**options))
+
+    graph = qa.AttentionGraph.from_edges([[0, 1], [0, 0]], [1.0, 2.0])
+    meeting = {
+        "queries": QUERY, "keys": KEY, "globals": None, "blocks": None, "block_size": 2,
+        "causal": True, "kv_head": None, "scale": None,
+    }  # fmt: skip
     job = {"sampler": s["machine"], "in_flight": 2, "budget": 9.0, "retry": qa.Retry(tries=1)}
     timed = {"reads": 10, "annealing_time": 20.0, "programming_thermalization": 1.0}
     local = {
@@ -242,6 +264,27 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
         ),
         "stages_page": (qa.stages_page, {"stages": stages}, set()),
         "Program.parse": (qa.Program.parse, {}, set()),
+        "AttentionGraph.from_edges": (
+            compiled_graph(qa.AttentionGraph.from_edges),
+            {"edge_index": [[0, 1], [0, 0]], "scores": [1.0, 2.0], "nodes": None, "shape": None},
+            set(),
+        ),
+        "AttentionGraph.from_rows": (
+            compiled_graph(qa.AttentionGraph.from_rows),
+            {"indptr": [0, 2], "indices": [0, 1], "scores": [1.0, 2.0], "keys": 2}, set(),
+        ),
+        "AttentionGraph.from_csr": (qa.AttentionGraph.from_csr, {"matrices": None}, set()),
+        "AttentionGraph.from_torch": (qa.AttentionGraph.from_torch, {"tensor": None}, set()),
+        "AttentionGraph.from_networkx": (
+            compiled_graph(qa.AttentionGraph.from_networkx),
+            {"graph": nx.Graph([(0, 1, {"score": 1.0})]), "score": "score", "nodes": [0, 1]}, set(),
+        ),
+        "AttentionGraph.from_vectors": (
+            compiled_graph(qa.AttentionGraph.from_vectors), meeting | {"window": 2}, set(),
+        ),
+        "AttentionGraph.stream_vectors": (streamed, meeting | {"rows": 2}, set()),
+        "blocks of a graph": (lambda **o: list(graph.blocks(**o)), {"rows": 2}, set()),
+        "as_given": (graph.as_given, {"column": [1.0, 2.0]}, set()),
         "TieVariables.from_kv_head": (qa.TieVariables.from_kv_head, {"kv_head": [0, 0]}, set()),
         "Target.zephyr": (qa.Target.zephyr, {"m": 2}, set()),
         "Target.pegasus": (qa.Target.pegasus, {"m": 2}, set()),
@@ -300,8 +343,8 @@ def test_odd_options_of_constructors(made: Callable[..., Any], option: str) -> N
 def test_the_constructors_above_are_all() -> None:
     exported = {name for name in dir(qa) if inspect.isclass(getattr(qa, name))}
     records = {  # made by the package, not by users
-        "Attempt", "AttentionResult", "Beside", "BlockRound", "BlockRounds", "CallStatus",
-        "CapturedAttention",
+        "Attempt", "AttentionGraph", "AttentionResult", "Beside", "BlockRound", "BlockRounds",
+        "CallStatus", "CapturedAttention",
         "CompiledAttention", "IntegerIsing", "Job", "JobStatus", "Lift", "MachineUse",
         "Optimality", "PackedGraphs", "Program",
         "QamaResult", "Rewrite", "Rounds", "Solution",
@@ -317,6 +360,9 @@ NAMES = (
     "schedule", "submit", "resume", "report", "html", "write_html", "draw", "save", "load", "plot",
     "output_errors",
     "validate of a submission", "diagnose", "unembed", "read", "export", "read_bqm", "write_bqm",
+    "AttentionGraph.from_edges", "AttentionGraph.from_rows", "AttentionGraph.from_csr",
+    "AttentionGraph.from_torch", "AttentionGraph.from_networkx", "AttentionGraph.from_vectors",
+    "AttentionGraph.stream_vectors", "blocks of a graph", "as_given",
     "read_attention", "from_attentions", "effective_temperature", "row_temperatures",
     "embed_graph", "pack_graphs", "integer_ising", "qama_program",
     "qama_decode", "validate", "stages_page", "Program.parse", "TieVariables.from_kv_head",

@@ -117,23 +117,3 @@ def test_later_queries_of_a_small_context(
             "first-and-latest", "heavy-hitters", "accumulated", "mean-mass", "window",
             "output", "renormalised",
         }  # fmt: skip
-
-
-def test_rounds_over_blocks_beside_a_search_of_the_whole(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], long: Path
-) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    script = importlib.import_module("blocks")
-    options = "--keep 40 --block 16 --seeds 1 --reads 5 --rounds 2 --json"
-    monkeypatch.setattr(sys, "argv", ["blocks.py", "--data", str(long), *options.split()])
-    script.main()
-    facts = json.loads(capsys.readouterr().out.splitlines()[-1])["toy"]
-    for objective in ("output", "renormalised"):
-        assert facts[objective]["whole"]["best"] > 0
-        for way in ("local", "machine"):
-            own = facts[objective][way]
-            assert own["monotone"]
-            assert own["counts_hold"]
-            assert own["searches_in_rounds"] == 0
-            assert own["placements_taken_over"] == own["rounds"]
-        assert facts[objective]["local"]["gap"] < 0.1

@@ -77,7 +77,7 @@ def test_result_shapes_and_the_residual_decoder(minilm: dict[str, np.ndarray]) -
     np.testing.assert_allclose(result.context, expected, atol=1e-12)
     assert np.nanmean(result.output_errors(attention)) < 0.2
     top = top_k(attention.softmax, attention.visible, np.full((12, 10), 3))
-    weights = weights_of("residual", attention.softmax, top, attention.visible)
+    weights = weights_of("residual", attention, top)
     fair = relative_errors(weights @ attention.values, attention)
     assert np.nanmean(result.output_errors(attention)) < np.nanmean(fair)
 

@@ -56,9 +56,10 @@ def compile_batch(
     that the cache lacks is found in this process, once, and sent to those that asked for it.
 
     Args:
-        items: arrays of scores, or mappings with ``scores`` and, where they differ from item to
-            item, ``values``, ``keys`` and ``mask``. Any iterable: it is read as there is room, and
-            what it yields is copied, so a generator may use its arrays again.
+        items: arrays of scores, graphs (`AttentionGraph`), or mappings with ``scores`` and, where
+            they differ from item to item, ``values``, ``keys`` and ``mask``. Any iterable: it is
+            read as there is room, and what it yields is copied, so a generator may use its arrays
+            again.
         heads: see `qubo_attn.compile`.
         executor: where items are compiled. None means this process, one after another; a number
             means that many new processes (a script needs ``if __name__ == "__main__":``, as they

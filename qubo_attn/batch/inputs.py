@@ -18,8 +18,9 @@ from qubo_attn.errors import InputError, QuboAttnError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.heads import Head, count_heads
 from qubo_attn.frontend.hidden import read_mask
+from qubo_attn.frontend.scores import Scores
 
-RawItem: TypeAlias = ArrayLike | Mapping[str, ArrayLike]
+RawItem: TypeAlias = Scores | Mapping[str, Scores]
 _END: Any = object()
 # What an item may hold, and which options of `compile` are arrays like those.
 _COLUMNS = ("scores", "values", "keys", "mask")
@@ -86,7 +87,7 @@ def read_items(
         yield Item(number, item_recipe, attention)
 
 
-def _columns(raw: RawItem) -> dict[str, ArrayLike]:
+def _columns(raw: RawItem) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         return {"scores": raw}
     unknown = [name for name in raw if name not in _COLUMNS]

@@ -16,10 +16,10 @@ from qubo_attn.cli.summary import many
 
 if TYPE_CHECKING:
     import dimod
-    import numpy as np
 
     from qubo_attn.backend.wire import SolverOrder
     from qubo_attn.compiled import CompiledAttention
+    from qubo_attn.frontend.scores import Scores
 
 T = TypeVar("T")
 # How far the scores of a later batch lie from those of the file, in logits.
@@ -92,7 +92,7 @@ def measure(
         samples = dimod.SampleSet.from_samples((spins, names), "SPIN", np.zeros(reads))
     for repeat in range(repeats + 1):
         step(f"batch {repeat}")
-        scores = logits + DRIFT * generator.normal(size=logits.shape)
+        scores = compiled.attention.scores(logits + DRIFT * generator.normal(size=logits.shape))
         for name, milliseconds in _later_batch(compiled, scores, order, samples):
             if repeat:  # the first one warms up
                 times[name].append(milliseconds)
@@ -117,7 +117,7 @@ def measure(
 
 def _later_batch(
     compiled: CompiledAttention,
-    scores: np.ndarray,
+    scores: Scores,
     order: SolverOrder | None,
     samples: dimod.SampleSet | None,
 ) -> Iterator[tuple[str, float]]:

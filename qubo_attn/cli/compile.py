@@ -288,7 +288,7 @@ def _check_choice(compiled: CompiledAttention) -> None:
     from qubo_attn.errors import InputError
 
     attention = compiled.attention
-    seen = attention.visible.sum(axis=-1)
+    seen = attention.counts
     if seen.any() and (compiled.capped | (seen == 0)).all() and not compiled.submissions:
         raise InputError(
             f"no row has a choice to make: a row sees at most {seen.max()} keys, fewer than it is "

@@ -94,6 +94,8 @@ def write_result(out: Path, result: AttentionResult) -> None:
 
     file = path_of("--out", out)
     arrays = {"selected": result.selected, "weights": result.weights}
+    if result.pattern is not None:  # edges in the order of the file
+        arrays = {name: result.pattern.as_given(column) for name, column in arrays.items()}
     if result.context is not None:
         arrays["context"] = result.context
     with writing(file), file.open("wb") as stream:  # a name without .npz is kept as it is
@@ -124,7 +126,7 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
         "chain_break_fraction": result.chain_break_fraction,
     }
     attention = compiled.attention
-    seen = attention.visible.any(axis=-1) & result.answered
+    seen = attention.sees & result.answered
     facts["same_as_top_k"] = int((result.same_as_top_k(attention) & seen).sum())
     facts["seeing"] = int(seen.sum())
     ours, top_k, *others = compared(attention, result)

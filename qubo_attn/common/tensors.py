@@ -72,3 +72,37 @@ def as_array(name: str, given: Any) -> Any:
         return given
     check_tensor(name, given)
     return _numpy(given)
+
+
+def sparse_parts(name: str, tensor: Any) -> tuple[Any, Any, tuple[int, ...], Any]:
+    """Return the entries of a sparse tensor of torch, in NumPy's arrays.
+
+    Args:
+        name: of the argument, for the message.
+        tensor: of layout COO, CSR, CSC, BSR or BSC, on any device.
+
+    Returns:
+        Indices, int64, shape (axes, entries); entries, float64; the shape; and an empty array of
+        torch's type. Entries that a COO tensor holds twice are added up.
+
+    Raises:
+        InputError: it is no such tensor, or its entries are vectors.
+
+    Example:
+        >>> import torch
+        >>> sparse_parts("tensor", torch.eye(2).to_sparse())[1:3]
+        (array([1., 1.]), (2, 2))
+    """
+    layout = str(getattr(tensor, "layout", ""))
+    if not layout.startswith("torch.sparse"):
+        raise InputError(f"{name} must be a sparse tensor of torch", argument=name)
+    if layout != "torch.sparse_coo" and tensor.ndim == 3:
+        # torch turns no batch of compressed rows into coordinates; heads one by one it does.
+        import torch
+
+        tensor = torch.stack([head.to_sparse_coo() for head in tensor.unbind()])
+    tensor = tensor.detach().to_sparse_coo().coalesce()
+    if tensor.dense_dim():
+        raise InputError(f"{name} holds a vector at each entry", argument=name)
+    entries = as_array(name, tensor.values())
+    return tensor.indices().cpu().numpy(), entries, tuple(tensor.shape), tensor.values()[:0]

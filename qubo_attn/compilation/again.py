@@ -11,9 +11,10 @@ from qubo_attn.compilation.lower import lower
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.hidden import read_mask
+from qubo_attn.frontend.scores import Scores
 
 
-def lower_again(earlier: Compilation, scores: ArrayLike, **given: ArrayLike | None) -> Compilation:
+def lower_again(earlier: Compilation, scores: Scores, **given: ArrayLike | None) -> Compilation:
     """Return the compilation of the next batch; see `CompiledAttention.rebind`.
 
     Args:
@@ -27,6 +28,10 @@ def lower_again(earlier: Compilation, scores: ArrayLike, **given: ArrayLike | No
     """
     recipe, old = earlier.recipe, earlier.attention
     kept = {"mask": recipe.mask, "required": old.required, "forbidden": old.forbidden}
+    pattern = old.pattern
+    if pattern is not None:
+        flags = {flag: column for flag, column in kept.items() if flag != "mask"}
+        kept |= {f: None if c is None else pattern.as_given(c) for f, c in flags.items()}
     arrays = given | {name: kept[name] for name in kept if given[name] is None}
     arrays |= {"output_projection": old.projection, "carried": earlier.carried}
     try:

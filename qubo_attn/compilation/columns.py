@@ -68,6 +68,18 @@ ATTENTION = {
     "projection": Column("f8", ("H", "d", "model"), needed=False),
     "carried": Column("f8", ("H", "d+1"), needed=False),
 }
+# A graph has columns of edges where others have a table.
+EDGES = {
+    "shape": Column("i8", (3,), 0, 2**31 - 1),
+    "ptr": Column("i8", ("rows+1",), points="edges"),
+    "key": Column("i4", ("edges",), 0, "K"),
+    "order": Column("i8", ("o",), 0, "given", needed=False),
+    "given": Column("i8", (), 0),
+    "shared": Column("b1", ()),
+}
+GRAPH = ATTENTION | {
+    name: ATTENTION[name]._replace(shape=("edges",)) for name in ("logits", "required", "forbidden")
+}
 # n variables, t couplers, r constraints with c entries.
 PROGRAM = {
     **_labels("v", "n"),

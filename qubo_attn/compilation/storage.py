@@ -43,10 +43,13 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.verify import (
     check_attention,
     check_certificates,
+    check_first,
     check_held,
     check_placement,
     check_stage,
     check_target,
+    edge_columns,
+    pattern_of,
 )
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.placement import Placement
@@ -113,6 +116,8 @@ def _arrays_of(compiled: Compilation) -> dict[str, Array]:
 
     attention, recipe = compiled.attention, compiled.recipe
     put("attention", {name: getattr(attention, name) for name in _ATTENTION})
+    if attention.pattern is not None:
+        put("edges", edge_columns(attention.pattern))
     put("recipe", {name: getattr(recipe, name) for name in ("mask", "kv_head", "queries")})
     before: Program | None = None
     for index, stage in enumerate(compiled.stages):
@@ -240,8 +245,9 @@ def _build(
     def part(name: str) -> dict[str, Any]:
         return groups.pop(name, {})
 
-    attention = part("attention")
-    sizes = check_attention(attention, groups.get("recipe", {}))
+    attention, edges = part("attention"), part("edges")
+    pattern = pattern_of(edges) if edges else None
+    sizes = check_attention(attention, groups.get("recipe", {}), pattern)
     target = None
     if facts["target"] is not None:
         target = _target(facts["target"], part("target"), sizes)
@@ -274,7 +280,8 @@ def _build(
     heads = sizes["H"]
     if not len(facts["selects"]) == len(facts["objectives"]) == heads:
         raise InputError(f"it has {heads} heads, and not one select and objective for each")
-    checked = Attention(**attention, hidden_by_value=facts["hidden_by_value"])
+    checked = Attention(**attention, hidden_by_value=facts["hidden_by_value"], pattern=pattern)
+    check_first(stages[0].program, checked)
     return Compilation(checked, recipe, tuple(stages))
 
 

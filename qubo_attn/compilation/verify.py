@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, csr_rows, read_only
+from qubo_attn.common.arrays import Array, csr_rows, read_only, segment_ids
 from qubo_attn.compilation.columns import (
     ATTENTION,
     CERTIFICATES,
+    EDGES,
+    GRAPH,
     LIFT,
     PLACEMENT,
     PROGRAM,
@@ -25,7 +27,9 @@ from qubo_attn.compilation.columns import (
 )
 from qubo_attn.errors import InputError, VerifyError
 from qubo_attn.formulations.certificates import Method
+from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.hidden import fitted, read_mask
+from qubo_attn.frontend.pattern import Pattern
 from qubo_attn.frontend.vectors import read_owners
 from qubo_attn.frontend.window import read_window
 from qubo_attn.ir.columns import Kind
@@ -36,14 +40,79 @@ from qubo_attn.machine.topology import GRIDS
 from qubo_attn.pipeline.pipeline import Fact
 
 
-def check_attention(arrays: Mapping[str, Array], recipe: Mapping[str, Array]) -> Sizes:
-    """Check attention and what the recipe keeps beside it; return heads, queries and keys."""
+def edge_columns(pattern: Pattern) -> dict[str, Array | None]:
+    """Return the edges of a graph as arrays."""
+    return {
+        "shape": np.array(pattern.shape),
+        "ptr": pattern.ptr,
+        "key": pattern.key,
+        "order": pattern.order,
+        "given": np.array(pattern.given),
+        "shared": np.array(pattern.shared),
+    }
+
+
+def pattern_of(arrays: Mapping[str, Array]) -> Pattern:
+    """Return the edges behind `edge_columns`, once they are checked."""
     sizes: Sizes = {}
-    check_columns("attention", arrays, ATTENTION, sizes)
+    shape, given = arrays.get("shape"), arrays.get("given")
+    if shape is not None and shape.shape == (3,) and shape.dtype == np.int64:
+        heads, queries, keys = shape.tolist()
+        sizes |= {"K": keys, "rows": heads * queries}
+    if given is not None and given.shape == () and given.dtype == np.int64:
+        sizes["given"] = int(given)
+    if "key" in arrays:
+        sizes["edges"] = arrays["key"].size
+    check_columns("edges", arrays, EDGES, sizes)
+    shared, order = bool(arrays["shared"]), arrays.get("order")
+    if shared and heads and sizes["edges"] % heads:
+        raise refused("edges/key", "is not that of heads with the same edges")
+    own = sizes["edges"] // max(heads, 1) if shared else sizes["edges"]
+    if order is None and own != sizes["given"]:
+        raise refused("edges/order", "is absent")
+    if order is not None and (len(order) != own or len(np.unique(order)) != own):
+        raise refused("edges/order", "is not a place for each edge")
+    same_row = np.diff(segment_ids(arrays["ptr"])) == 0
+    if (np.diff(arrays["key"])[same_row] <= 0).any():
+        raise refused("edges/key", "does not rise within a row")
+    return Pattern(
+        heads, queries, keys, arrays["ptr"], arrays["key"], order, sizes["given"], shared
+    )
+
+
+def check_first(program: Program, attention: Attention) -> None:
+    """Check that the first variables are those of the visible keys, in their order."""
+    rows, v = attention.rows, program.variables
+    count = len(rows.key)
+    for name, column in (
+        ("head", np.repeat(rows.head, rows.sizes)),
+        ("query", np.repeat(rows.query, rows.sizes)),
+        ("key", rows.key),
+    ):
+        if not np.array_equal(getattr(v, name)[:count], column):
+            raise refused(f"stage0/v.{name}", "is not that of the visible keys")
+
+
+def check_attention(
+    arrays: Mapping[str, Array], recipe: Mapping[str, Array], pattern: Pattern | None
+) -> Sizes:
+    """Check attention and what the recipe keeps beside it; return heads, queries and keys.
+
+    Args:
+        arrays: of the attention.
+        recipe: of the recipe.
+        pattern: the edges of a graph; None where the attention is in tables.
+    """
+    sizes: Sizes = {}
+    if pattern is not None:
+        sizes = {"H": pattern.heads, "Q": pattern.queries, "K": pattern.keys, "edges": len(pattern)}
+    check_columns("attention", arrays, ATTENTION if pattern is None else GRAPH, sizes)
     shape, windowed = (sizes["H"], sizes["Q"], sizes["K"]), "queries" in recipe
     for name, array in recipe.items():
         try:
-            if name == "mask":
+            if name == "mask" and pattern is not None:
+                pattern.in_rows("mask", read_mask(array))
+            elif name == "mask":
                 # Of all queries of a batch, where a window takes some.
                 queries = array.shape[-2] if windowed and array.ndim > 1 else shape[1]
                 fitted(name, read_mask(array), (shape[0], queries, shape[2]))

@@ -38,9 +38,11 @@ from qubo_attn.decoding.decoders import (
     residual_background,
     weights_of,
 )
+from qubo_attn.decoding.lost_mass import distances, mean_values
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.start import heaviest_entries
+from qubo_attn.ir.ties import Ties
 
 BASELINES = (
     "top-k", "value-distance", "leave-one-out", "projected-value", "accumulated", "mean-mass",
@@ -58,7 +60,7 @@ def baseline(name: str, compiled: Compilation, *, window: int = 32) -> Bools:
         window: queries that ``"window"`` looks at.
 
     Returns:
-        bool, shape (H, Q, K).
+        bool, shape (H, Q, K), or (edges,) of a graph.
 
     Raises:
         InputError: there is no such baseline, or the window is none.
@@ -75,11 +77,11 @@ def baseline(name: str, compiled: Compilation, *, window: int = 32) -> Bools:
     window = whole("window", window, 1)
     if name in ("value-distance", "leave-one-out", "projected-value") and attention.values is None:
         raise DecodeError(f"baseline {name!r} needs values; compile with values=")
-    scores = _scores(name, compiled, window)
     ties = ties_of(compiled.recipe, attention)
-    selected = np.zeros(attention.shape, bool)
-    selected[attention.visible] = heaviest_entries(attention, compiled.recipe.selects, ties, scores)
-    return selected
+    scores = _scores(name, compiled, window, ties)
+    return np.array(
+        attention.table(heaviest_entries(attention, compiled.recipe.selects, ties, scores))
+    )
 
 
 class Beside(NamedTuple):
@@ -131,9 +133,9 @@ def beside(
     check_decoder(name)
     name = name if name in ("renormalise", "residual") else "renormalise"
     attention = compiled.attention
-    if selected.shape != attention.shape:
+    if selected.shape != attention.logits.shape:
         raise InputError(
-            f"the result has shape {selected.shape}, the compilation {attention.shape}",
+            f"the result has shape {selected.shape}, the compilation {attention.logits.shape}",
             argument="compiled",
         )
     if attention.values is None:
@@ -142,8 +144,7 @@ def beside(
         each: decoded(compiled, baseline(each, compiled, window=window), name) for each in BASELINES
     }
     contexts["result"] = decoded(compiled, selected, name)
-    exact = attention.softmax @ attention.values
-    seen: Bools = np.asarray(attention.visible.any(axis=-1))
+    exact, seen = attention.outputs(attention.softmax), attention.sees
     error = {each: _mean(context - exact, exact, seen) for each, context in contexts.items()}
     if attention.projection is None:
         return Beside(name, error, None)
@@ -160,12 +161,9 @@ def beside(
 def decoded(compiled: Compilation, selected: Bools, decoder: str) -> Floats:
     """Return the context of a selection by ``"renormalise"`` or ``"residual"``, shape (H, Q, d)."""
     attention = compiled.attention
-    assert attention.values is not None
     background = residual_background(compiled.backgrounds, [decoder] * attention.shape[0])
-    bare = background is not None
-    softmax, visible = attention.softmax, attention.visible
-    weights = weights_of(decoder, softmax, selected, visible, background=bare)
-    return context_of(weights, attention.values, background)
+    weights = weights_of(decoder, attention, selected, background=background is not None)
+    return context_of(attention, weights, background)
 
 
 def _projected(vectors: Floats, attention: Attention) -> Floats:
@@ -179,64 +177,73 @@ def _mean(gap: Floats, exact: Floats, seen: Bools) -> float:
     return float(error[seen].mean()) if seen.any() else float("nan")
 
 
-def _scores(name: str, compiled: Compilation, window: int) -> Floats:
-    """Return the score of every key, at least 0, shape (H, Q, K)."""
+def _scores(name: str, compiled: Compilation, window: int, ties: Ties) -> Floats:
+    """Return the score of every visible key, at least 0, in the order of the rows."""
     attention = compiled.attention
-    p, visible = attention.softmax, attention.visible
+    rows, (heads, queries, keys) = attention.rows, attention.shape
     if name == "top-k":
-        return p
+        return rows.mass
     if name in ("value-distance", "leave-one-out", "projected-value"):
         return _of_values(name, compiled)
     if name == "heavy-hitters":
         return _heavy_hitters(compiled)
     if name == "first-and-latest":
-        key = np.arange(p.shape[-1])
-        return np.where(visible, np.where(key < _FIRST, len(key), key) + 1.0, 0.0)
+        return np.where(rows.key < _FIRST, keys, rows.key) + 1.0
+    of_key = np.repeat(rows.head.astype(np.int64) * keys, rows.sizes) + rows.key
+    mass = rows.mass
     if name == "window":
-        total = p[:, -window:].sum(axis=1, keepdims=True)
-    else:
-        total = p.sum(axis=1, keepdims=True)
-        if name == "mean-mass":
-            total = total / np.maximum(visible.sum(axis=1, keepdims=True), 1)
+        mass = np.where(np.repeat(rows.query >= queries - window, rows.sizes), mass, 0.0)
+    total: Floats = np.asarray(np.bincount(of_key, mass, heads * keys), np.float64)
+    queries_of_key = np.maximum(np.bincount(of_key, minlength=heads * keys), 1)
+    if name == "mean-mass":
+        total = total / queries_of_key
+    if ties.queries:
+        # The scores of a key are added up over the queries that see it.
+        total = total / queries_of_key
     # Keys that have no sum go last, the heavier ones of a query first.
-    return np.broadcast_to(total, p.shape) + 1e-9 * p
+    return np.asarray(total[of_key] + 1e-9 * rows.mass)
 
 
 def _of_values(name: str, compiled: Compilation) -> Floats:
     """Return scores that look at the values."""
     attention = compiled.attention
-    p, values = attention.softmax, attention.values
+    rows, values = attention.rows, attention.values
     assert values is not None
+    head = np.repeat(rows.head, rows.sizes)
     if name == "projected-value":
         seen = values if attention.projection is None else values @ attention.projection
-        return np.asarray(p * np.abs(seen).sum(axis=-1)[:, None])
-    count = np.maximum(attention.visible.sum(axis=-1, keepdims=True), 1)
+        return np.asarray(rows.mass * np.abs(seen).sum(axis=-1)[head, rows.key])
+    factor = rows.mass
     if name == "leave-one-out":
-        centre, factor = p @ values, p / np.maximum(1.0 - p, 1e-12)
+        centre = _of_rows(attention, attention.softmax)
+        factor = factor / np.maximum(1.0 - factor, 1e-12)
     elif compiled.backgrounds is not None:
-        centre, factor = compiled.backgrounds, p
+        centre = compiled.backgrounds[rows.head, rows.query]
     else:
-        centre, factor = attention.visible.astype(np.float64) @ values / count, p
-    # |v - c|^2 of every query and key, without an array of (Q, K, d).
-    square = (values**2).sum(-1)[:, None] - 2.0 * centre @ values.transpose(0, 2, 1)
-    square = square + (centre**2).sum(-1)[..., None]
-    return np.asarray(factor * np.sqrt(np.maximum(square, 0.0)))
+        centre = mean_values(attention)
+    return np.asarray(factor * distances(rows, values, centre))
+
+
+def _of_rows(attention: Attention, weights: Floats) -> Floats:
+    rows = attention.rows
+    return attention.outputs(weights)[rows.head, rows.query]
 
 
 def _heavy_hitters(compiled: Compilation) -> Floats:
     """Return what a cache of H2O's rule holds at each query: its latest keys, then large sums."""
     attention = compiled.attention
-    heads, queries, keys = attention.shape
-    sums, held = np.zeros((heads, keys)), np.ones((heads, keys), bool)
-    endless = np.array([keys])
-    k = np.array([getattr(s, "k", None) or s.counts(endless)[0] for s in compiled.recipe.selects])
-    scores = np.zeros(attention.shape)
-    for query in range(queries):
-        p, seen = attention.softmax[:, query], attention.visible[:, query]
-        sums += np.where(held, p, 0.0)
-        latest = seen[:, ::-1].cumsum(axis=1)[:, ::-1] <= (k // 2)[:, None]
-        now = np.where(seen & held, sums + np.where(latest, 1e6, 0.0) + 1e-9, 0.0)
-        rank = np.argsort(np.argsort(-now, axis=1, kind="stable"), axis=1, kind="stable")
-        held &= ~seen | (rank < k[:, None])
-        scores[:, query] = np.where(held & seen, now, 1e-12 * p)
+    rows, keys = attention.rows, attention.shape[2]
+    endless, scores = np.array([keys]), np.zeros(len(rows.key))
+    for head, select in enumerate(compiled.recipe.selects):
+        k = int(getattr(select, "k", None) or select.counts(endless)[0])
+        sums, held = np.zeros(keys), np.ones(keys, bool)
+        for row in np.flatnonzero(rows.head == head).tolist():
+            own = slice(int(rows.ptr[row]), int(rows.ptr[row + 1]))
+            key, mass = rows.key[own], rows.mass[own]
+            sums[key] += np.where(held[key], mass, 0.0)
+            latest = np.arange(len(key)) >= len(key) - k // 2
+            now = np.where(held[key], sums[key] + np.where(latest, 1e6, 0.0) + 1e-9, 0.0)
+            rank = np.argsort(np.argsort(-now, kind="stable"), kind="stable")
+            held[key] &= rank < k
+            scores[own] = np.where(held[key], now, 1e-12 * mass)
     return scores

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from qubo_attn.backend.unembed import MAJORITY
-from qubo_attn.common.arrays import Bools, Bytes, Floats, segment_ids
+from qubo_attn.common.arrays import Bools, Bytes, Floats
 from qubo_attn.common.checks import flag, one_of
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decoders import (
     check_decoder,
     context_of,
+    entry_weights,
     residual_background,
-    weights_of,
 )
 from qubo_attn.decoding.mended import REPAIRS, Mended, mend
 from qubo_attn.decoding.optimality import Behind
@@ -25,7 +25,6 @@ from qubo_attn.decoding.result import AttentionResult, ReadQuality
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.frontend.objectives.output import level_weights
 from qubo_attn.frontend.select import SoftWeights
-from qubo_attn.ir.columns import Role
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import gate_pairs
@@ -148,13 +147,11 @@ def attention_of(
     return AttentionResult(
         selected=selected,
         weights=weights,
-        context=None
-        if attention.values is None
-        else context_of(weights, attention.values, background),
+        context=None if attention.values is None else context_of(attention, weights, background),
         feasible=feasible,
         repaired=holds & ~feasible,
         capped=compiled.capped.copy(),
-        empty=np.asarray(~attention.visible.any(axis=-1)),
+        empty=~attention.sees,
         energies=row_energies(first, point, attention),
         chain_break_fraction=0.0,
         reads=quality,
@@ -163,6 +160,7 @@ def attention_of(
         proven=proven,
         background=background,
         behind=Behind(compiled, best.point, ()),
+        pattern=attention.pattern,
     )
 
 
@@ -246,7 +244,7 @@ def feasible_rows(program: Program, points: Floats, attention: Attention) -> Boo
 def _weights(
     compiled: Compilation, point: Floats, mean: Floats, decoders: Sequence[str]
 ) -> tuple[Bools, Floats]:
-    """Return selected keys and their weights, both of shape (H, Q, K).
+    """Return selected keys and their weights, tables or columns of the attention.
 
     Args:
         compiled: what was sampled.
@@ -254,37 +252,26 @@ def _weights(
         mean: of all reads, over the same variables, for ``"marginals"``.
         decoders: one per head.
     """
-    attention, program = compiled.attention, compiled.stages[0].program
-    extra = np.zeros(len(program), bool)
-    extra[gate_pairs(program)[0]] = True
-    choices = (program.variables.role != Role.ANCILLA) & ~extra
-    levels = _by_key(compiled, point, choices)
-    selected, masses = levels > 0.5, attention.softmax
-    if extra.any():
-        above = _by_key(compiled, point, extra)
+    attention, rows = compiled.attention, compiled.attention.rows
+    # The first variables are the selections, or weights, of the visible keys, in their order.
+    count = len(rows.key)
+    levels = point[:count]
+    selected, masses = levels > 0.5, rows.mass
+    level, gate = gate_pairs(compiled.stages[0].program)
+    if len(level):
+        above = np.zeros(count)
+        above[gate] = point[level]
         masses, levels = _leveled(compiled, above, selected, levels)
-    means = _by_key(compiled, mean, choices)
     background = compiled.backgrounds is not None
-    weights = np.zeros(attention.shape)
+    weights: Floats | None = None
     for name in dict.fromkeys(decoders):
+        sampled = mean[:count] if name == "marginals" else levels
+        part = entry_weights(name, rows, masses, selected, sampled, background=background)
         heads = np.array([other == name for other in decoders])
-        weights[heads] = weights_of(
-            name,
-            masses[heads],
-            selected[heads],
-            attention.visible[heads],
-            (means if name == "marginals" else levels)[heads],
-            background=background,
-        )
-    return selected, weights
-
-
-def _by_key(compiled: Compilation, point: Floats, which: Bools) -> Floats:
-    """Return some variables' values in an array of shape (H, Q, K), zero elsewhere."""
-    v = compiled.stages[0].program.variables
-    values = np.zeros(compiled.attention.shape)
-    values[v.head[which], v.query[which], v.key[which]] = point[which]
-    return values
+        own = np.repeat(heads[rows.head], rows.sizes)
+        weights = part if weights is None else np.where(own, part, weights)
+    assert weights is not None
+    return attention.table(selected), attention.table(weights)
 
 
 def _leveled(
@@ -293,20 +280,18 @@ def _leveled(
     """Return what selected keys weigh, and the levels, where heads have `SoftWeights` of k keys.
 
     Args:
-        above: level of each key above its base, shape (H, Q, K).
-        selected, levels: as sampled, same shape.
+        above: level of each visible key above its base.
+        selected, levels: as sampled, one entry per visible key.
     """
-    masses, levels = compiled.attention.softmax.copy(), levels.copy()
-    every, selects = compiled.attention.rows, compiled.recipe.selects
+    rows, selects = compiled.attention.rows, compiled.recipe.selects
+    masses, levels = rows.mass.copy(), levels.copy()
     for select in dict.fromkeys(selects):
         if isinstance(select, SoftWeights) and select.k is not None:
             heads = np.array([other == select for other in selects])
-            rows = every if heads.all() else every.take(heads[every.head])
-            base, step = level_weights(rows, select.k, select.levels)
-            row = segment_ids(rows.ptr)
-            place = rows.head[row], rows.query[row], rows.key
-            masses[place] = base + step * above[place]
-            levels[heads] = np.where(selected[heads], masses[heads], 0.0)
+            own = np.repeat(heads[rows.head], rows.sizes)
+            base, step = level_weights(rows.take(heads[rows.head]), select.k, select.levels)
+            masses[own] = base + step * above[own]
+            levels[own] = np.where(selected[own], masses[own], 0.0)
     return masses, levels
 
 

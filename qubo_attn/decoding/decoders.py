@@ -17,68 +17,94 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.common.checks import one_of
+from qubo_attn.common.ragged import sums
 from qubo_attn.common.vocabulary import DECODERS
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.attention import Attention, Rows
 
 
 def weights_of(
-    decoder: str,
-    softmax: Floats,
-    selected: Bools,
-    visible: Bools,
-    levels: Floats | None = None,
-    *,
-    background: bool = False,
+    decoder: str, attention: Attention, selected: Bools, *, background: bool = False
 ) -> Floats:
     """Return attention weights of selected keys; rows that see no key get zeros.
 
     Args:
-        decoder: one of `DECODERS`.
-        softmax: float64, shape (H, Q, K).
-        selected, visible: bool, shape (H, Q, K).
-        levels: float64, shape (H, Q, K): sampled levels, or their mean for ``"marginals"``.
+        decoder: ``"renormalise"`` or ``"residual"``.
+        attention: checked input.
+        selected: bool, a table or column of it.
         background: whether ``"residual"`` has a background other than the mean.
 
     Raises:
-        InputError: no decoder has that name.
+        InputError: no decoder has that name, or it needs sampled levels.
+    """
+    rows, kept = attention.rows, attention.entries(selected)
+    weights = entry_weights(decoder, rows, rows.mass, kept, background=background)
+    return attention.table(weights)
+
+
+def entry_weights(
+    decoder: str,
+    rows: Rows,
+    mass: Floats,
+    selected: Bools,
+    levels: Floats | None = None,
+    *,
+    background: bool = False,
+) -> Floats:
+    """Return the weight of each entry of ``rows``.
+
+    Args:
+        decoder: one of `DECODERS`.
+        rows: the visible keys.
+        mass: what each weighs where it is selected, as a rule its softmax mass.
+        selected: bool.
+        levels: sampled levels, or their mean for ``"marginals"``.
+        background: whether ``"residual"`` has a background other than the mean.
+
+    Raises:
+        InputError: no decoder has that name, or it needs sampled levels.
     """
     if decoder == "marginals" and levels is not None:
-        return levels
+        return levels.copy()
     if decoder == "levels" and levels is not None:
-        total = levels.sum(axis=-1, keepdims=True)
+        total = np.repeat(sums(rows.ptr, levels), rows.sizes)
         return np.asarray(np.divide(levels, total, out=np.zeros_like(levels), where=total > 0))
-    chosen = np.where(selected, softmax, 0.0)
-    mass = chosen.sum(axis=-1, keepdims=True)
+    some = np.flatnonzero(selected)
+    ptr = np.searchsorted(some, rows.ptr)
+    count = np.diff(ptr)
+    weights, chosen, held = np.zeros(len(mass)), mass[some], sums(ptr, mass[some])
     if decoder == "renormalise":
         # Where every selected key has underflowed to no mass at all, they share equally.
-        count = selected.sum(axis=-1, keepdims=True)
-        even = np.divide(selected, count, out=np.zeros_like(chosen), where=count > 0)
-        return np.asarray(np.divide(chosen, mass, out=even, where=mass > 0))
-    if decoder == "residual" and background:
-        return chosen
+        total = np.repeat(held, count)
+        even = 1.0 / np.repeat(count, count)
+        weights[some] = np.divide(chosen, total, out=even, where=total > 0)
+        return weights
     if decoder == "residual":
-        size = visible.sum(axis=-1, keepdims=True)
-        share = np.divide(1.0 - mass, size, out=np.zeros_like(mass), where=size > 0)
-        return chosen + np.where(visible, share, 0.0)
+        weights[some] = chosen
+        if background:
+            return weights
+        return weights + np.repeat((1.0 - held) / rows.sizes, rows.sizes)
     check_decoder(decoder)
     raise InputError(f"decoder {decoder!r} needs sampled levels", decoder=decoder)
 
 
-def context_of(weights: Floats, values: Floats, background: Floats | None) -> Floats:
+def context_of(attention: Attention, weights: Floats, background: Floats | None) -> Floats:
     """Return the context of weights, shape (H, Q, d): what they leave is the background's.
 
     Args:
-        weights: shape (H, Q, K); values: shape (H, K, d).
+        attention: with values.
+        weights: a table or column of it.
         background: shape (H, Q, d), or None where weights say all. Rows of zeros add nothing.
 
     Example:
-        >>> context_of(np.array([[[0.5, 0.0]]]), np.array([[[2.0], [1.0]]]), np.array([[[4.0]]]))
+        >>> attention = Attention.check([[[1.0, 0.0]]], values=[[[2.0], [1.0]]])
+        >>> context_of(attention, np.array([[[0.5, 0.0]]]), np.array([[[4.0]]]))
         array([[[3.]]])
     """
-    context: Floats = weights @ values
+    context = attention.outputs(weights)
     if background is None:
         return context
-    return np.asarray(context + (1.0 - weights.sum(axis=-1, keepdims=True)) * background)
+    return np.asarray(context + (1.0 - attention.sums(weights)[..., None]) * background)
 
 
 def residual_background(backgrounds: Floats | None, decoders: Sequence[str]) -> Floats | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Bools, Longs, pointers
+from qubo_attn.common.ragged import counts
 from qubo_attn.common.threads import by_rows, rows_at
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.ir.columns import Sense
@@ -24,7 +25,7 @@ class Searched(NamedTuple):
     """What the search met.
 
     Attributes:
-        best: bool, shape (H, Q, K): the best selection of each row; as given where none is better.
+        best: bool, a table or column: the best selection of each row, or the one that was given.
         optimal: bool, shape (H, Q): no selection within the slots has a smaller error.
     """
 
@@ -32,39 +33,38 @@ class Searched(NamedTuple):
     optimal: Bools
 
 
-def searched(compiled: Compilation, selected: Bools, rows: Bools, group: Longs) -> Searched:
+def searched(compiled: Compilation, selected: Bools, wanted: Bools, group: Longs) -> Searched:
     """Search rows for better selections than those at hand.
 
     Args:
         compiled: what was compiled.
-        selected: shape (H, Q, K), within the slots.
-        rows: which rows, shape (H, Q).
+        selected: a table or column, within the slots.
+        wanted: which rows, shape (H, Q).
         group: a number for each row, alike for rows that a tie or coupling joins, shape (H, Q).
     """
     attention, selects = compiled.attention, compiled.recipe.selects
-    values, optimal = attention.measured, np.zeros(rows.shape, bool)
+    values, optimal = attention.measured, np.zeros(wanted.shape, bool)
     assert values is not None
+    rows, kept = attention.rows, attention.entries(selected)
     open_, taken = _slots(compiled)
-    size = attention.visible.sum(axis=-1)
-    keep, least = np.zeros(rows.shape, np.int64), np.zeros(rows.shape, np.int64)
+    size = attention.counts
+    keep, least = np.zeros(wanted.shape, np.int64), np.zeros(wanted.shape, np.int64)
     for head, select in enumerate(selects):
         if select.sense is not None and select.levels == 1:
             keep[head] = select.counts(size[head])
             least[head] = keep[head] if select.sense == Sense.EQ else 1
-    least = np.maximum(least, taken.sum(axis=-1))
-    slots, kept = open_ | taken, selected.sum(axis=-1)
-    good = rows & (keep > 0) & (least <= kept) & (kept <= keep)
-    good &= ~(selected & ~slots).any(axis=-1) & ~(taken & ~selected).any(axis=-1)
     _, where, sharers = np.unique(group.ravel(), return_inverse=True, return_counts=True)
-    good &= (sharers[where] == 1).reshape(group.shape)
-    every, own = attention.rows, good[attention.rows.head, attention.rows.query]
-    every = every.take(own)
-    inside = slots[every.head, every.query]
-    ptr = pointers(inside.sum(axis=-1))
-    row, key = np.nonzero(inside)
-    place = every.head[row], every.query[row], key
-    mass, start, must = attention.softmax[place], selected[place], taken[place]
-    most, fewest = keep[every.head, every.query], least[every.head, every.query]
+    good = wanted & (sharers[where] == 1).reshape(group.shape)
+    place, slots = (rows.head, rows.query), open_ | taken
+    most, fewest = keep[place], np.maximum(least[place], counts(rows.ptr, taken))
+    held, outside = counts(rows.ptr, kept), (kept & ~slots) | (taken & ~kept)
+    own = good[place] & (most > 0) & (fewest <= held) & (held <= most)
+    own &= counts(rows.ptr, outside) == 0
+    every, inside = rows.take(own), np.flatnonzero(slots & np.repeat(own, rows.sizes))
+    ptr = pointers(counts(rows.ptr, slots)[own])
+    mass, key = rows.mass[inside], rows.key[inside]
+    start, must = kept[inside], taken[inside]
+    most, fewest = most[own], fewest[own]
 
     def work(part: slice) -> kernels.LeastRatios:
         whole, all_entries = rows_at(every.ptr, part)
@@ -76,7 +76,7 @@ def searched(compiled: Compilation, selected: Bools, rows: Bools, group: Longs) 
         return kernels.least_ratios(
             cut,
             mass[entries],
-            key[entries].astype(np.int32),
+            key[entries],
             head,
             values,
             centre,
@@ -88,16 +88,15 @@ def searched(compiled: Compilation, selected: Bools, rows: Bools, group: Longs) 
         )
 
     found = kernels.LeastRatios(*by_rows(work, ptr))
-    best = selected.copy()
-    best[place] = found.best
+    best = kept.copy()
+    best[inside] = found.best
     optimal[every.head, every.query] = found.proven
-    return Searched(best, optimal)
+    return Searched(np.array(attention.table(best)), optimal)
 
 
 def _slots(compiled: Compilation) -> tuple[Bools, Bools]:
-    """Return keys that passes left open, and keys that they took, both of shape (H, Q, K)."""
-    v, lift = compiled.stages[0].program.variables, compiled.lift_between(0, compiled.unpriced)
-    open_, taken = np.zeros((2, *compiled.attention.shape), bool)
-    open_[v.head, v.query, v.key] = np.diff(lift.indptr) > 0
-    taken[v.head, v.query, v.key] = (np.diff(lift.indptr) == 0) & (lift.constant > 0.5)
-    return open_, taken
+    """Return which visible keys passes left open, and which they took."""
+    lift, count = compiled.lift_between(0, compiled.unpriced), len(compiled.attention.rows.key)
+    # The first variables are those of the visible keys, in their order.
+    open_ = np.diff(lift.indptr)[:count] > 0
+    return open_, ~open_ & (lift.constant[:count] > 0.5)

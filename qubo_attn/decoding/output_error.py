@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.ragged import largest
 from qubo_attn.decoding.decoders import context_of, weights_of
 from qubo_attn.errors import DecodeError
 from qubo_attn.frontend.attention import Attention
@@ -12,11 +13,11 @@ from qubo_attn.frontend.attention import Attention
 
 def relative_errors(context: Floats, attention: Attention) -> Floats:
     """Return the relative error of ``context``, shape (H, Q, d), per row; NaN in empty rows."""
-    exact = attention.softmax @ values_of(attention)
+    values_of(attention)
+    exact = attention.outputs(attention.softmax)
     size = np.linalg.norm(exact, axis=-1)
     gap = np.linalg.norm(context - exact, axis=-1)
-    sees_keys = attention.visible.any(axis=-1)
-    return np.where(sees_keys, gap / np.where(size > 0, size, 1.0), np.nan)
+    return np.where(attention.sees, gap / np.where(size > 0, size, 1.0), np.nan)
 
 
 def values_of(attention: Attention) -> Floats:
@@ -29,31 +30,33 @@ def values_of(attention: Attention) -> Floats:
 def selection_errors(
     decoder: str, selected: Bools, attention: Attention, background: Floats | None = None
 ) -> Floats:
-    """Return the relative output error of a selection, shape (H, Q, K), as a decoder weighs it.
+    """Return the relative output error of a selection, shape (H, Q), as a decoder weighs it.
 
     Args:
         decoder: ``"renormalise"`` or ``"residual"``.
-        selected: bool, shape (H, Q, K).
+        selected: bool, a table or column of the attention.
         attention: checked input, with values.
         background: of ``"residual"``, shape (H, Q, d); the mean value when None.
     """
     own = background if decoder == "residual" else None
-    weights = weights_of(
-        decoder, attention.softmax, selected, attention.visible, background=own is not None
-    )
-    return relative_errors(context_of(weights, values_of(attention), own), attention)
+    values_of(attention)
+    weights = weights_of(decoder, attention, selected, background=own is not None)
+    return relative_errors(context_of(attention, weights, own), attention)
 
 
-def heaviest(selected: Bools, logits: Floats) -> Bools:
+def heaviest(selected: Bools, attention: Attention) -> Bools:
     """Return which rows keep no key while they leave out a heavier one.
 
     Args:
-        selected: bool, shape (H, Q, K).
-        logits: float64, same shape; -inf where masked.
+        selected: bool, a table or column of the attention.
+        attention: checked input.
 
     Returns:
-        bool, shape (H, Q).
+        bool, shape (H, Q); true where a query sees no key.
     """
-    least = np.where(selected, logits, np.inf).min(axis=-1, initial=np.inf)
-    left = np.where(selected, -np.inf, logits).max(axis=-1, initial=-np.inf)
-    return np.asarray(least >= left)
+    rows, kept = attention.rows, attention.entries(selected)
+    least = -largest(rows.ptr, np.where(kept, -rows.logit, -np.inf))
+    left = largest(rows.ptr, np.where(kept, -np.inf, rows.logit))
+    table = np.ones(attention.shape[:2], bool)
+    table[rows.head, rows.query] = least >= left
+    return table

@@ -42,7 +42,7 @@ def decode_partial(
     missing = [part for part, answer in pairs if answer is None]
     if not missing:
         return result
-    gone = np.zeros_like(result.answered)
+    gone, attention = np.zeros_like(result.answered), compiled.attention
     for part in missing:
         gone[tuple(np.array(part.rows).T)] = True
     reads = sum(int(answer.record.num_occurrences.sum()) for answer in filled)
@@ -50,8 +50,8 @@ def decode_partial(
     quality = result.reads
     return dataclasses.replace(
         result,
-        selected=result.selected & ~gone[..., None],
-        weights=np.where(gone[..., None], 0.0, result.weights),
+        selected=result.selected & attention.spread(~gone),
+        weights=np.where(attention.spread(gone), 0.0, result.weights),
         context=None if result.context is None else np.where(gone[..., None], 0.0, result.context),
         feasible=result.feasible & ~gone,
         repaired=result.repaired & ~gone,

@@ -14,7 +14,8 @@ from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import instance
 from qubo_attn.decoding.block_rounds import BlockRounds
-from qubo_attn.decoding.machine_use import MachineUse as MachineUse
+from qubo_attn.decoding.edges import Edges
+from qubo_attn.decoding.machine_use import MachineUse
 from qubo_attn.decoding.optimality import Behind, Optimality, optimality
 from qubo_attn.decoding.output_error import heaviest, values_of
 from qubo_attn.decoding.output_error import relative_errors as relative_errors
@@ -24,6 +25,7 @@ from qubo_attn.decoding.proven import Rounds
 from qubo_attn.decoding.stock_kernels import StockKernels
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.frontend.attention import Attention
+from qubo_attn.frontend.pattern import Pattern, drawn, is_drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,12 +38,13 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionResult(Brief, StockKernels):
+class AttentionResult(Brief, StockKernels, Edges):
     """Attention as solved here, or as sampled.
 
     Attributes:
-        selected: bool, shape (H, Q, K).
-        weights: float64, shape (H, Q, K); zero rows where a query sees no key.
+        selected: bool, shape (H, Q, K); of a graph shape (edges,), by head, query and key.
+        weights: float64, of that shape; zero rows where a query sees no key. ``edge_weights`` are
+            those of a graph in the order of its edges.
         context: float64, shape (H, Q, d), weights times values; None without values.
         feasible: bool, shape (H, Q): the sampled row kept its constraints, before any repair.
         repaired: bool, shape (H, Q): it did not, and was mended greedily.
@@ -64,6 +67,7 @@ class AttentionResult(Brief, StockKernels):
             this value in the context; None where the weights say all. See `Output`.
         rounds: what the rounds of `Renormalised` proved of each row; None without.
         blocks: what rounds over blocks of large rows did; None where no row was split.
+        pattern: the edges of a graph; None where the scores were an array.
 
     Example:
         >>> import qubo_attn as qa
@@ -93,6 +97,7 @@ class AttentionResult(Brief, StockKernels):
     background: Floats | None = None
     rounds: Rounds | None = None
     blocks: BlockRounds | None = None
+    pattern: Pattern | None = field(default=None, repr=False)
 
     @property
     def carried(self) -> Floats | None:
@@ -158,7 +163,7 @@ class AttentionResult(Brief, StockKernels):
             array([[ True]])
         """
         self._check_shape(instance("attention", attention, Attention))
-        return heaviest(self.selected, attention.logits)
+        return heaviest(self.selected, attention)
 
     def layer_errors(self, attention: Attention, *, absolute: bool = False) -> Floats:
         """Return the error of the layer's output per query, behind the output projection.
@@ -177,13 +182,14 @@ class AttentionResult(Brief, StockKernels):
         instance("attention", attention, Attention)
         if self.context is None or attention.projection is None:
             raise DecodeError("layer errors need values= and output_projection= of compile")
-        exact = attention.softmax @ values_of(attention)
+        values_of(attention)
+        exact = attention.outputs(attention.softmax)
         gap, whole = (
             np.linalg.norm(np.einsum("hqd,hde->qe", x, attention.projection), axis=-1)
             for x in (self.context - exact, exact)
         )
         gap = gap if absolute else gap / np.where(whole > 0, whole, 1.0)
-        return np.where(attention.visible.any(axis=(0, 2)), gap, np.nan)
+        return np.where(attention.sees.any(axis=0), gap, np.nan)
 
     def beside(
         self, compiled: Compilation, *, decoder: str | None = None, window: int = 32
@@ -239,24 +245,32 @@ class AttentionResult(Brief, StockKernels):
         """
         from qubo_attn.pictures.plots import plot
 
+        selected, weights = (drawn(self.pattern, x) for x in (self.selected, self.weights))
         if attention is None:
-            return plot(self.selected, self.weights, None, heads, file)
+            return plot(selected, weights, None, heads, file)
         self._check_shape(instance("attention", attention, Attention))
-        softmax = attention.softmax, attention.visible
-        return plot(self.selected, self.weights, softmax, heads, file)
+        given = (
+            drawn(self.pattern, attention.softmax),
+            drawn(self.pattern, attention.visible),
+        )
+        return plot(selected, weights, given, heads, file)
 
     def _check_shape(self, attention: Attention) -> None:
-        if attention.shape != self.selected.shape:
+        there, ours = attention.logits.shape, self.selected.shape
+        if there != ours:
             raise InputError(
-                f"attention has shape {attention.shape}, the result {self.selected.shape}; pass "
-                "compiled.attention",
+                f"attention has shape {there}, the result {ours}; pass compiled.attention",
                 argument="attention",
             )
 
     def _repr_html_(self) -> str:
         from qubo_attn.pictures.heat import thumbnails
 
-        return f"<pre>{html.escape(str(self))}</pre>{thumbnails(self.weights, self.selected)}"
+        text = f"<pre>{html.escape(str(self))}</pre>"
+        if not is_drawn(self.pattern):
+            return text
+        columns = self.weights, self.selected
+        return text + thumbnails(*(drawn(self.pattern, column) for column in columns))
 
     def __str__(self) -> str:
         lines = [

@@ -31,7 +31,8 @@ from qubo_attn.decoding.result import AttentionResult, ReadQuality
 from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.decoding.solve import local_solver, solve
 from qubo_attn.frontend.attention import Attention
-from qubo_attn.frontend.objectives.renormalised import MOST_ROUNDS, Renormalised
+from qubo_attn.frontend.objectives.renormalised import MOST_ROUNDS, Renormalised, kept_keys
+from qubo_attn.ir.rows import gate_pairs
 
 # Errors that differ by less are equal: what rounding makes of two sums of one selection.
 _ROUNDING = 1e-12
@@ -55,12 +56,12 @@ class Errors(NamedTuple):
 
 
 def errors_of(attention: Attention, selected: Bools) -> Errors:
-    """Return the renormalised errors of a selection, shape (H, Q, K), as the objective has them."""
+    """Return the renormalised errors of a selection, as the objective has them, shape (H, Q)."""
     values, rows = attention.measured, attention.rows
     assert values is not None
     columns = rows.ptr, rows.mass, rows.key, rows.head, values
     output = kernels.row_outputs(*columns)
-    kept = selected[attention.visible]
+    kept = attention.entries(selected)
     square, _ = kernels.kept_errors(*columns, output, kept)
     size = np.einsum("rd,rd->r", output, output)
     size = np.where(size > 1e-300, size, 1.0)
@@ -97,18 +98,19 @@ def in_rounds(
     heads = np.array([isinstance(o, Renormalised) for o in compiled.recipe.objectives])[:, None]
     best = _start(compiled)
     now = start = errors_of(attention, best)
-    found, count, better = result, 1, np.zeros(best.shape[:2], bool)
+    found, count, better = result, 1, np.zeros(attention.shape[:2], bool)
     while True:
         accepted = heads & _accepted(now, errors_of(attention, found.selected), group)
         accepted &= found.feasible | found.repaired
-        result = result if found is result else _merged(result, found, accepted)
-        best = np.where(accepted[..., None], found.selected, best)
+        if found is not result:
+            result = _merged(attention, result, found, accepted)
+        best = np.where(attention.spread(accepted), found.selected, best)
         now, better = errors_of(attention, best), better | accepted
         if count == (most or max(asked)) or not accepted.any():
             break
         found, count = solved(restarted(compiled, best), count), count + 1
     proof = searched(compiled, best, np.broadcast_to(heads, better.shape), group)
-    met = (proof.best != best).any(axis=-1)
+    met = attention.sums(proof.best != best) > 0
     optimal = proof.optimal
     solver = local_solver(way.sampler)
     if solver is not None and solver.method != "anneal":
@@ -120,25 +122,24 @@ def in_rounds(
     better = (better | met) & (now.square < start.square)
     before, after = (np.where(heads, errors.relative, np.nan) for errors in (start, now))
     report = Rounds(count, before, after, better, optimal, met)
-    selected = np.where(heads[..., None], best, result.selected)
+    asks = attention.spread(np.broadcast_to(heads, better.shape))
+    selected = np.where(asks, best, result.selected)
     return _with_selection(compiled, result, selected, decoder or Renormalised.decoder, report)
 
 
 def _start(compiled: Compilation) -> Bools:
-    """Return the selection that each row starts from, shape (H, Q, K)."""
+    """Return the selection that each row starts from, a table or column."""
     rows = started_rows(compiled.recipe, compiled.attention)
     assert rows.start is not None
-    table = np.zeros(compiled.attention.shape, bool)
-    table[compiled.attention.visible] = rows.start
-    return table
+    return np.array(compiled.attention.table(rows.start))
 
 
 def restarted(compiled: Compilation, best: Bools) -> Compilation:
     """Return the compilation with the error of another selection to be bettered."""
-    recipe = compiled.recipe
+    recipe, kept = compiled.recipe, kept_keys(compiled.attention, best)
     # Once for all heads of an objective: the keys of a start are checked one by one.
     again = {
-        o: dataclasses.replace(o, start=best) if isinstance(o, Renormalised) else o
+        o: dataclasses.replace(o, start=kept) if isinstance(o, Renormalised) else o
         for o in dict.fromkeys(recipe.objectives)
     }
     objectives = tuple(again[o] for o in recipe.objectives)
@@ -171,13 +172,16 @@ def _accepted(now: Errors, new: Errors, group: Longs) -> Bools:
     return np.asarray(falls[where].reshape(group.shape) & ~np.isnan(now.square))
 
 
-def _merged(result: AttentionResult, found: AttentionResult, rows: Bools) -> AttentionResult:
+def _merged(
+    attention: Attention, result: AttentionResult, found: AttentionResult, rows: Bools
+) -> AttentionResult:
     """Return a result with some rows of another."""
     reads = zip(found.reads, result.reads, strict=True)
+    entries = attention.spread(rows)
     return dataclasses.replace(
         result,
-        selected=np.where(rows[..., None], found.selected, result.selected),
-        weights=np.where(rows[..., None], found.weights, result.weights),
+        selected=np.where(entries, found.selected, result.selected),
+        weights=np.where(entries, found.weights, result.weights),
         feasible=np.where(rows, found.feasible, result.feasible),
         repaired=np.where(rows, found.repaired, result.repaired),
         reads=ReadQuality(*(np.where(rows, new, old) for new, old in reads)),
@@ -191,19 +195,21 @@ def _with_selection(
 ) -> AttentionResult:
     """Return a result with a selection in the place of what was sampled."""
     attention, program = compiled.attention, compiled.stages[0].program
-    weights, v = result.weights, program.variables
+    weights, others = result.weights, attention.spread(np.isnan(report.start))
     if decoder in ("renormalise", "residual"):
-        bare, visible = result.background is not None, attention.visible
-        weights = weights_of(decoder, attention.softmax, selected, visible, background=bare)
-        weights = np.where(np.isnan(report.start)[..., None], result.weights, weights)
-
-    energies = row_energies(program, selected[v.head, v.query, v.key].astype(float), attention)
-    assert attention.values is not None
+        bare = result.background is not None
+        weights = weights_of(decoder, attention, selected, background=bare)
+        weights = np.where(others, result.weights, weights)
+    # The first variables are those of the visible keys; what is behind a gate counts as open.
+    point, (level, gate) = np.zeros(len(program)), gate_pairs(program)
+    point[: len(attention.rows.key)] = attention.entries(selected)
+    point[level] = point[gate]
+    energies = row_energies(program, point, attention)
     return dataclasses.replace(
         result,
         selected=selected,
         weights=weights,
-        context=context_of(weights, attention.values, result.background),
+        context=context_of(attention, weights, result.background),
         energies=np.where(np.isnan(report.start), result.energies, energies),
         rounds=report,
         methods=np.where(report.searched, "exact", result.methods),

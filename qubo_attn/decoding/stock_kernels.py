@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from qubo_attn.common.arrays import Bools
 from qubo_attn.common.checks import whole
 from qubo_attn.errors import InputError, MissingExtraError
+from qubo_attn.frontend.pattern import Pattern, dense
 from qubo_attn.frontend.vectors import read_owners
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ class StockKernels:
     """A selection as torch's attention kernels take it; a part of `AttentionResult`.
 
     Attributes:
-        selected: bool, shape (H, Q, K).
+        selected: bool, shape (H, Q, K), or (edges,) of a graph.
+        pattern: the edges of a graph; None where the scores were an array.
     """
 
     selected: Bools
+    pattern: Pattern | None
 
     def sdpa_mask(self, batch: int = 1, device: Any = None) -> Tensor:
         """Return the selection as ``attn_mask`` of ``scaled_dot_product_attention``.
@@ -55,12 +58,13 @@ class StockKernels:
         """
         torch = _torch()
         sequences = whole("batch", batch, 1)
-        heads, queries, keys = self.selected.shape
+        selected = dense(self.pattern, self.selected)
+        heads, queries, keys = selected.shape
         if heads % sequences:
             raise InputError(
                 f"{heads} heads are not those of {sequences} sequences", argument="batch"
             )
-        mask = torch.from_numpy(np.ascontiguousarray(self.selected))
+        mask = torch.from_numpy(np.ascontiguousarray(selected))
         mask = mask.reshape(sequences, heads // sequences, queries, keys)
         return mask if device is None else mask.to(device)
 

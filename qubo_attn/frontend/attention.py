@@ -8,44 +8,39 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qubo_attn import kernels
+from qubo_attn.common import ragged
 from qubo_attn.common.arrays import (
     Array,
     Bools,
     Floats,
     Ints,
     Longs,
-    first_place,
     own_array,
     pointers,
     read_only,
-    split_masked,
 )
-from qubo_attn.common.checks import numbers
 from qubo_attn.common.frozen import Portable
-from qubo_attn.errors import InputError
-from qubo_attn.frontend.hidden import (
-    apply_mask,
-    fitted,
-    floor_of,
-    hidden_keys,
-    read_flags,
-    read_mask,
-)
-from qubo_attn.frontend.probabilities import refuse_probabilities
+from qubo_attn.frontend.graph import AttentionGraph
+from qubo_attn.frontend.pattern import Pattern
 from qubo_attn.frontend.projection import metric_of, read_carried, read_projection
+from qubo_attn.frontend.scores import Scores, read_scores, seen_keys
 from qubo_attn.frontend.vectors import VECTORS, read_owners, read_vectors
-from qubo_attn.frontend.window import read_window, window_of
+from qubo_attn.frontend.window import read_window
 
 
 @dataclass(frozen=True, eq=False)
 class Attention(Portable):
     """Checked input of a compilation.
 
+    What there is one of for each query and key is a table of shape (H, Q, K) or, of a graph, a
+    column of edges by head, query and key.
+
     Attributes:
-        logits: float64, shape (H, Q, K); -inf where the query may not see the key.
+        logits: float64, a table or column; -inf where the query may not see the key.
         values: float64, shape (H, K, d), or None.
         keys: float64, shape (H, K, d), or None: the key vectors.
-        required, forbidden: bool, shape (H, Q, K), or None: keys that must, or must not, be kept.
+        required, forbidden: bool, a table or column, or None: keys that must, or must not, be kept.
         missing: bool, shape (2, H, K), or None: keys that no query sees and whose value, or key,
             vector was not finite; it is zero here.
         hidden_by_value: how many keys of all rows are hidden by a finite logit, see
@@ -53,6 +48,7 @@ class Attention(Portable):
         projection: float64, shape (H, d, model), or None: the output projection of each head.
         carried: float64, shape (H, d + 1), or None: what earlier batches leave to a carried
             background, see `qubo_attn.frontend.background`.
+        pattern: the edges of a graph; None where every query and key has an entry.
     """
 
     logits: Floats
@@ -64,11 +60,12 @@ class Attention(Portable):
     hidden_by_value: int = 0
     projection: Floats | None = None
     carried: Floats | None = None
+    pattern: Pattern | None = None
 
     @classmethod
     def check(
         cls,
-        scores: ArrayLike,
+        scores: Scores,
         heads: int | None = None,
         *,
         values: ArrayLike | None = None,
@@ -86,7 +83,8 @@ class Attention(Portable):
 
         Args:
             scores: logits, shape (H, Q, K), or (Q, K) with one head; what is masked in a masked
-                array is hidden. `qubo_attn.frontend.hidden` says what else is.
+                array is hidden. `qubo_attn.frontend.hidden` says what else is. Or a graph, whose
+                edges then have the entries of ``mask``, ``required`` and ``forbidden``.
             heads: number of heads, H; as many as ``scores`` hold when None.
             values, keys: vectors, shape (H, K, d), or (number of key/value heads, K, d) with
                 ``kv_head``; where no query sees a key, they may be anything.
@@ -102,30 +100,27 @@ class Attention(Portable):
         Raises:
             InputError: names the argument and the head, query and key where it fails.
         """
-        logits, by_value = _logits(scores, heads, mask)
-        must = read_flags("required", required, logits.shape)
-        must_not = read_flags("forbidden", forbidden, logits.shape)
-        window = read_window(queries)
-        if window is not None:
-            logits = window_of(window, logits)
-            must, must_not = (None if f is None else window_of(window, f) for f in (must, must_not))
-        _check_required(must, must_not, logits)
-        seen = np.asarray((logits > -np.inf).any(axis=1))
+        read = read_scores(scores, heads, mask, required, forbidden).of_queries(
+            read_window(queries)
+        )
+        read.check_required()
+        seen = seen_keys(read.logits, read.pattern)
         owner = None if kv_head is None else read_owners(kv_head, len(seen))
         old = {} if earlier is None else {name: earlier.as_given(name) for name in VECTORS}
         of_values, no_value = read_vectors("values", values, old.get("values"), seen, owner)
         of_keys, no_key = read_vectors("keys", keys, old.get("keys"), seen, owner)
         missing = np.stack([no_value, no_key])
         return cls(
-            own_array(logits),
+            own_array(read.logits),
             of_values,
             of_keys,
-            must,
-            must_not,
+            read.required,
+            read.forbidden,
             own_array(missing) if missing.any() else None,
-            by_value,
+            read.by_value,
             read_projection(output_projection, of_values),
             read_carried(carried, of_values),
+            read.pattern,
         )
 
     def as_given(self, name: str) -> Floats | None:
@@ -138,33 +133,88 @@ class Attention(Portable):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Heads, queries, keys."""
+        if self.pattern is not None:
+            return self.pattern.shape
         h, q, k = self.logits.shape
         return h, q, k
 
     @cached_property
     def visible(self) -> Bools:
-        """Which keys each query sees, shape (H, Q, K)."""
+        """Which keys each query sees, a table or column."""
         return own_array(self.logits > -np.inf)
 
     @cached_property
     def softmax(self) -> Floats:
-        """Softmax over the visible keys, shape (H, Q, K); zero rows where nothing is visible."""
-        return self.table(self.rows.mass)
+        """Softmax over the visible keys, a table or column; zero where a key is hidden."""
+        return read_only(self.table(self.rows.mass))
 
-    def table(self, entries: Floats) -> Floats:
-        """Return one entry per visible key, in the order of `rows`, as a table.
+    @property
+    def sees(self) -> Bools:
+        """Which queries see any key, shape (H, Q)."""
+        return np.asarray(self.counts > 0)
+
+    @property
+    def counts(self) -> Longs:
+        """How many keys each query sees, shape (H, Q)."""
+        table = np.zeros(self.shape[:2], np.int64)
+        table[self.rows.head, self.rows.query] = self.rows.sizes
+        return table
+
+    @property
+    def seen(self) -> Bools:
+        """Which keys any query sees, shape (H, K)."""
+        return seen_keys(self.logits, self.pattern)
+
+    def table(self, entries: Array) -> Array:
+        """Return one entry per visible key, in the order of `rows`, as a table or column.
 
         Args:
-            entries: float64, as many as there are visible keys.
+            entries: numbers or flags, as many as there are visible keys.
 
         Returns:
-            Shape (H, Q, K), read-only; zero where a key is hidden.
+            Of the same type; zero where a key is hidden.
         """
         if len(entries) == self.logits.size:
-            return read_only(entries.reshape(self.logits.shape))
-        table = np.zeros(self.logits.shape)
+            return entries.reshape(self.logits.shape)
+        table = np.zeros(self.logits.shape, entries.dtype)
         table[self.visible] = entries
-        return own_array(table)
+        return table
+
+    def entries(self, table: Array) -> Array:
+        """Return the entries of the visible keys of a table or column, in the order of `rows`."""
+        if len(self.rows.key) == self.logits.size:
+            return table.reshape(-1)
+        return np.asarray(table[self.visible])
+
+    def spread(self, column: Array) -> Array:
+        """Return what belongs to rows, shape (H, Q), so that it broadcasts to a table or column."""
+        if self.pattern is None:
+            return column[..., None]
+        return np.repeat(column.ravel(), self.pattern.sizes)
+
+    def sums(self, table: Array) -> Floats:
+        """Return the sum over each row of a table or column, shape (H, Q)."""
+        if self.pattern is None:
+            return np.asarray(table.sum(axis=-1))
+        return ragged.sums(self.pattern.ptr, table).reshape(self.shape[:2])
+
+    def scores(self, logits: Floats) -> Scores:
+        """Return a table or column of logits as `qubo_attn.compile` takes them."""
+        return logits if self.pattern is None else AttentionGraph(self.pattern, logits)
+
+    def outputs(self, weights: Floats) -> Floats:
+        """Return the values that a table or column of weights adds up to, shape (H, Q, d)."""
+        assert self.values is not None
+        if self.pattern is None:
+            return np.asarray(weights @ self.values)
+        rows, column = self.rows, self.entries(weights)
+        some = np.flatnonzero(column)
+        ptr = np.searchsorted(some, rows.ptr)
+        table = np.zeros((*self.shape[:2], self.values.shape[2]))
+        table[rows.head, rows.query] = kernels.row_outputs(
+            ptr, column[some], rows.key[some], rows.head, self.values
+        )
+        return table
 
     @cached_property
     def measured(self) -> Floats | None:
@@ -185,24 +235,28 @@ class Attention(Portable):
     @cached_property
     def rows(self) -> Rows:
         """The visible keys of all heads, one row per head and query that sees any."""
-        _, queries, keys = self.logits.shape
-        sizes = np.count_nonzero(self.visible, axis=-1).ravel()
+        _, queries, keys = self.shape
+        if self.pattern is None:
+            sizes = np.count_nonzero(self.visible, axis=-1).ravel()
+            key = np.broadcast_to(np.arange(keys, dtype=np.int32), self.logits.shape)
+        else:
+            sizes, key = ragged.counts(self.pattern.ptr, self.visible), self.pattern.key
         row = np.flatnonzero(sizes)
-        key = np.broadcast_to(np.arange(keys, dtype=np.int32), self.logits.shape)
-        all_visible = len(row) == len(sizes) and (sizes == keys).all()
+        ptr = pointers(sizes[row])
+        all_visible = int(ptr[-1]) == self.logits.size
 
         def entries(array: Array) -> Array:
             # Where every key is visible, no copy is needed.
             return array.reshape(-1) if all_visible else array[self.visible]
 
+        logit = entries(self.logits)
         return Rows(
-            ptr=pointers(sizes[row]),
+            ptr=ptr,
             key=entries(key),
             head=(row // max(queries, 1)).astype(np.int32),
             query=(row % max(queries, 1)).astype(np.int32),
-            logit=entries(self.logits),
-            # The table itself is as large as the logits: it is made again when somebody reads it.
-            mass=entries(_softmax(self.logits)),
+            logit=logit,
+            mass=ragged.softmax(ptr, logit),
         )
 
 
@@ -254,69 +308,3 @@ class Rows(Portable):
             mass=self.mass[entries],
             start=None if self.start is None else self.start[entries],
         )
-
-
-def _softmax(logits: Floats) -> Floats:
-    """Return the softmax over the last axis; zeros where all of it is -inf."""
-    top = logits.max(axis=-1, keepdims=True, initial=-np.inf)
-    top = np.where(np.isfinite(top), top, 0.0)
-    weights = np.exp(logits - top)
-    total = weights.sum(axis=-1, keepdims=True)
-    np.divide(weights, total, out=weights, where=total > 0)
-    return np.asarray(weights)
-
-
-def _logits(scores: ArrayLike, heads: int | None, mask: ArrayLike | None) -> tuple[Floats, int]:
-    """Return logits with -inf for hidden keys, and how many of these are hidden by value."""
-    floor, logits = floor_of(scores), numbers("scores", scores)
-    _, masked = split_masked(scores)
-    if masked is not None:
-        logits[masked] = -np.inf
-    if logits.ndim == 2 and heads in (1, None):
-        logits = logits[None]
-    if logits.ndim != 3:
-        raise InputError(
-            f"scores have shape {logits.shape}; expected (heads, queries, keys), "
-            "or (queries, keys) with heads=1",
-            shape=logits.shape,
-        )
-    if heads is not None and logits.shape[0] != heads:
-        raise InputError(
-            f"scores hold {logits.shape[0]} heads, but heads says {heads}", heads=heads
-        )
-    refuse_probabilities(logits)
-    if mask is not None:
-        logits = apply_mask(logits, fitted("mask", read_mask(mask), logits.shape))
-    bad = np.isnan(logits) | (logits == np.inf)
-    if bad.any():
-        head, query, key = first_place(bad)
-        raise InputError(
-            f"scores[{head},{query},{key}] is {logits[head, query, key]} (head {head}, query "
-            f"{query}, key {key}; {int(bad.sum())} such entries): mask keys with -inf or mask=",
-            head=head,
-            query=query,
-            key=key,
-        )
-    hidden = hidden_keys(logits, floor)
-    by_value = int(np.count_nonzero(hidden) - np.count_nonzero(logits == -np.inf))
-    if by_value:
-        logits[hidden] = -np.inf
-    return logits, by_value
-
-
-def _check_required(required: Bools | None, forbidden: Bools | None, logits: Floats) -> None:
-    """Reject a key that is required and not seen, or required and forbidden at once."""
-    if required is None:
-        return
-    for bad, reason in (
-        (required & (logits == -np.inf), "required, but the query does not see it"),
-        (required & (False if forbidden is None else forbidden), "both required and forbidden"),
-    ):
-        if bad.any():
-            head, query, key = first_place(bad)
-            raise InputError(
-                f"key {key} of head {head}, query {query} is {reason}",
-                head=head,
-                query=query,
-                key=key,
-            )

@@ -15,6 +15,7 @@ from qubo_attn.common.checks import nearest, shown
 from qubo_attn.common.files import path_of, reason_of
 from qubo_attn.common.keywords import named
 from qubo_attn.errors import InputError, MissingExtraError
+from qubo_attn.frontend.graph import AttentionGraph
 
 # Names of arrays in files, and what `qubo_attn.compile` calls those with other names there.
 _NAMES = (
@@ -28,18 +29,23 @@ _NAMES = (
     "required",
     "forbidden",
 )
+# A graph in compressed rows: these two, and what SciPy's `save_npz` writes beside them.
+_GRAPH = ("indptr", "indices", "shape", "format")
 _ALIASES = {"value": "values", "key": "keys", "attention_mask": "mask"}
 
 
 @named
 def read_attention(
     file: str | os.PathLike[str], scores: str = "scores", *, output_projection: str | None = None
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     """Read scores, and what belongs to them, from a file.
 
     A ``.npy`` file holds scores alone. A ``.npz`` or ``.safetensors`` file holds ``scores`` and,
     where they are known, ``value`` or ``values``, ``key`` or ``keys``, ``mask`` or
     ``attention_mask``, ``kv_head``, ``required`` and ``forbidden``; other arrays are not read.
+    With ``indptr`` and ``indices`` as well, the scores are those of a graph's edges in compressed
+    rows, see `AttentionGraph.from_rows`; ``shape`` holds the numbers of queries and keys. In files
+    of SciPy's ``save_npz`` the scores are called ``data``.
     Nothing is unpickled. ``BF16`` arrays become float32.
 
     Args:
@@ -48,7 +54,7 @@ def read_attention(
         output_projection: name of the array of W_O in it; none is read when None.
 
     Returns:
-        Arrays by the names that `qubo_attn.compile` gives its arguments.
+        Arrays, or a graph and arrays, by the names that `qubo_attn.compile` gives its arguments.
 
     Raises:
         InputError: the file does not read, holds no such array, or holds one under two names;
@@ -74,7 +80,7 @@ def read_attention(
             raise InputError(
                 f"{argument} must be the name of an array, not {shown(name)}", argument=argument
             )
-    asked = (*wanted.values(), *_NAMES)
+    asked = (*wanted.values(), *_NAMES, *_GRAPH)
     names, arrays = (_tensors if path.suffix == ".safetensors" else _archive)(path, asked)
     for name in wanted.values():
         if name not in arrays and names:
@@ -95,7 +101,26 @@ def read_attention(
                 array=alias,
             )
     read = {_ALIASES.get(name, name): arrays[name] for name in _NAMES if name in arrays}
-    return read | {argument: arrays[name] for argument, name in wanted.items()}
+    read |= {argument: arrays[name] for argument, name in wanted.items()}
+    return read | {"scores": _graph(path, arrays, read)} if "indptr" in arrays else read
+
+
+def _graph(path: Path, arrays: dict[str, Array], read: dict[str, Array]) -> AttentionGraph:
+    """Return scores as those of a graph in compressed rows."""
+    if "indices" not in arrays:
+        raise InputError(f"{path} holds indptr, but no indices", file=str(path), array="indices")
+    kind = arrays.get("format", np.array("csr")).item()
+    if kind not in ("csr", b"csr"):
+        raise InputError(
+            f"{path} holds a sparse array of format {kind!r}; save its tocsr()", file=str(path)
+        )
+    keys = None
+    if "shape" in arrays and arrays["shape"].shape == (2,):
+        keys = int(arrays["shape"][1])
+    elif "values" in read and read["values"].ndim > 1:
+        keys = read["values"].shape[-2]
+    rows = arrays["indptr"], arrays["indices"], read["scores"]
+    return AttentionGraph.from_rows(*rows, keys=keys)
 
 
 def _archive(path: Path, asked: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, Array]]:

@@ -20,8 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qubo_attn.common.arrays import Array, Bools, Floats, first_place, own_array, split_masked
+from qubo_attn.common.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Longs,
+    first_place,
+    own_array,
+    split_masked,
+)
 from qubo_attn.common.checks import numbers
+from qubo_attn.common.ragged import largest
 from qubo_attn.common.tensors import as_array
 from qubo_attn.errors import InputError
 
@@ -78,15 +87,37 @@ def hidden_keys(logits: Floats, floor: float = -np.inf) -> Bools:
         array([ True,  True])
     """
     top = logits.max(axis=-1, keepdims=True, initial=-np.inf)
+    hidden: Bools = logits <= _limit(top)
+    if floor > -np.inf and (top <= floor + GAP).any():
+        hidden |= logits <= floor
+    return hidden
+
+
+def hidden_edges(ptr: Longs, logits: Floats, floor: float = -np.inf) -> Bools:
+    """Return where keys are hidden by their logit, in rows of any length.
+
+    Args:
+        ptr: int64, logits of row r are ``ptr[r]:ptr[r + 1]``.
+        logits, floor: see `hidden_keys`.
+
+    Example:
+        >>> hidden_edges(np.array([0, 2, 3]), np.array([2.0, -9_998.0, 1.0]))
+        array([False,  True, False])
+    """
+    top = largest(ptr, logits)
+    hidden: Bools = logits <= np.repeat(_limit(top), np.diff(ptr))
+    if floor > -np.inf and (top <= floor + GAP).any():
+        hidden |= logits <= floor
+    return hidden
+
+
+def _limit(top: Floats) -> Floats:
+    """Return what hides a key in rows of these best numbers, which it may write to."""
     # A row whose best number hides sees nothing: all its keys lie below plus infinity.
     top[np.isin(top, (-np.inf, *LOWEST))] = np.inf
     # Of numbers so large that the gap is lost in rounding, all that are lower lie beyond it.
     with np.errstate(over="ignore"):
-        limit = np.minimum(top - GAP, np.nextafter(top, -np.inf))
-    hidden: Bools = logits <= limit
-    if floor > -np.inf and (top <= floor + GAP).any():
-        hidden |= logits <= floor
-    return hidden
+        return np.minimum(top - GAP, np.nextafter(top, -np.inf))
 
 
 def apply_mask(logits: Floats, mask: Bools | Floats | None) -> Floats:

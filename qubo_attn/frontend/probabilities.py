@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from qubo_attn.common.arrays import Floats, first_place, split_masked
+from qubo_attn.common.arrays import Array, Floats, Longs, first_place, split_masked
 from qubo_attn.common.checks import numbers, whole
+from qubo_attn.common.ragged import counts, sums
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.graph import AttentionGraph
 
 # Rows of half-precision probabilities over a thousand keys still add up to 1 within this.
 _SUM_TOLERANCE = 0.05
@@ -18,7 +20,17 @@ _SUM_TOLERANCE = 0.05
 _CLOSE = 0.01
 
 
-def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) -> Floats:
+@overload
+def from_attentions(attentions: AttentionGraph) -> AttentionGraph: ...
+
+
+@overload
+def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) -> Floats: ...
+
+
+def from_attentions(
+    attentions: Any, *, layer: int = -1, batch: int | None = 0
+) -> Floats | AttentionGraph:
     """Return logits of attention probabilities, such as ``output_attentions=True`` gives.
 
     The logit of a probability is its logarithm. It is -inf where the probability is zero: the model
@@ -34,7 +46,8 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
     Args:
         attentions: a tuple over layers of probabilities, shape (batch, heads, queries, keys), or of
             one layer; the batch axis may be missing. Torch tensors on any device, of any floating
-            type, with or without gradients, and whatever else NumPy reads.
+            type, with or without gradients, and whatever else NumPy reads. Or a graph of them, as
+            graph attention networks return them: a graph of logits comes back.
         layer: index of the layer in a tuple; negative numbers count from the end.
         batch: index of the sequence; None takes all sequences, the heads of one after the other.
 
@@ -56,6 +69,8 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
         >>> compiled.solve(seed=1).selected[0, 1]
         array([False,  True])
     """
+    if isinstance(attentions, AttentionGraph):
+        return _of_edges(attentions)
     given = _layer(attentions, layer)
     weights, (_, masked) = numbers("attentions", given), split_masked(given)
     if masked is not None:
@@ -81,6 +96,34 @@ def from_attentions(attentions: Any, *, layer: int = -1, batch: int | None = 0) 
     return np.log(weights, out=np.full(weights.shape, -np.inf), where=weights > 0)
 
 
+def _of_edges(graph: AttentionGraph) -> AttentionGraph:
+    """Return logits of the probabilities of edges."""
+    weights, pattern = graph.scores, graph.pattern
+    bad = ~((weights >= 0) & (weights <= 1 + _SUM_TOLERANCE))
+    if bad.any():
+        head, query, key = pattern.place(int(bad.argmax()))
+        raise InputError(
+            f"attentions hold {weights[bad.argmax()]:.6g} (head {head}, query {query}, key {key}; "
+            f"{int(bad.sum())} such entries), which is no probability; logits go to "
+            "qubo_attn.compile as they are",
+            head=head,
+            query=query,
+            key=key,
+        )
+    total = sums(pattern.ptr, weights)
+    odd = total > 1.0 + _SUM_TOLERANCE
+    if odd.any():
+        head, query = divmod(int(odd.argmax()), pattern.queries)
+        raise InputError(
+            f"attentions of head {head}, query {query} add up to {total[odd.argmax()]:.6g}, not 1 "
+            f"or less ({int(odd.sum())} such rows): call model.eval(), as dropout scales them",
+            head=head,
+            query=query,
+        )
+    logits = np.log(weights, out=np.full(len(weights), -np.inf), where=weights > 0)
+    return AttentionGraph(pattern, logits)
+
+
 def refuse_probabilities(logits: Floats) -> None:
     """Reject probabilities where logits are asked for.
 
@@ -97,7 +140,25 @@ def refuse_probabilities(logits: Floats) -> None:
     # Nearly all logits are told from probabilities by their first row.
     if not (_adds_up(logits[:1, :1]) and _adds_up(logits)):
         return
-    if (np.count_nonzero((logits > 0) & (logits < 1), axis=-1) > 1).any():
+    _refuse(np.count_nonzero((logits > 0) & (logits < 1), axis=-1))
+
+
+def refuse_edge_probabilities(ptr: Longs, logits: Floats) -> None:
+    """Reject probabilities where logits are asked for, in rows of any length.
+
+    Args:
+        ptr: int64, logits of row r are ``ptr[r]:ptr[r + 1]``.
+        logits: see `refuse_probabilities`.
+    """
+    first = logits[: ptr[np.searchsorted(ptr, 1)]] if len(logits) else logits
+    if not (_adds_up(first) and _edges_add_up(ptr, logits)):
+        return
+    _refuse(counts(ptr, (logits > 0) & (logits < 1)))
+
+
+def _refuse(between: Array) -> None:
+    """Reject rows of probabilities, where one has several between 0 and 1."""
+    if (between > 1).any():
         raise InputError(
             "scores are probabilities: none is negative, and every row adds up to 1. Scores are "
             "logits, before softmax: use qubo_attn.from_attentions(probabilities), or "
@@ -115,6 +176,16 @@ def _adds_up(rows: Floats) -> bool:
         return False
     off = np.abs(weights.sum(axis=-1) - 1.0) > _CLOSE
     return not (off & seen.any(axis=-1)).any()
+
+
+def _edges_add_up(ptr: Longs, logits: Floats) -> bool:
+    """Return what `_adds_up` does, of rows of any length."""
+    seen = logits > -np.inf
+    weights = np.where(seen, logits, 0.0)
+    if not ((weights >= 0) & (weights <= 1 + _CLOSE)).all():
+        return False
+    off = np.abs(sums(ptr, weights) - 1.0) > _CLOSE
+    return not (off & (counts(ptr, seen) > 0)).any()
 
 
 def _layer(attentions: Any, layer: int) -> Any:

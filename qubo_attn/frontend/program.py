@@ -176,7 +176,12 @@ def _counts(attention: Attention, group: _Group) -> Longs:
     room = select.levels * rows.sizes
     if attention.forbidden is not None:
         # What forbidden keys would have had goes to the others in proportion.
-        open_ = ~attention.forbidden[rows.head[row], rows.query[row], rows.key]
+        # Rows are in the order of all rows: those of these heads are left.
+        heads = np.zeros(attention.shape[0], bool)
+        heads[rows.head] = True
+        every = attention.rows
+        own = np.repeat(heads[every.head], every.sizes)
+        open_ = ~attention.entries(attention.forbidden)[own]
         wanted = np.where(open_, wanted, 0.0)
         total = np.bincount(row, weights=wanted, minlength=len(rows))
         wanted = wanted / np.where(total > 0, total, 1.0)[row]

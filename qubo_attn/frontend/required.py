@@ -33,7 +33,11 @@ def add_required(program: Program, attention: Attention, ties: Ties) -> Program:
     selects[gate_pairs(program)[0]] = False
 
     def among(keys: Bools | None) -> Bools:
-        return np.zeros(n, bool) if keys is None else selects & keys[v.head, v.query, v.key]
+        # The first variables are those of the visible keys, in their order.
+        flags = np.zeros(n, bool)
+        if keys is not None:
+            flags[: len(attention.rows.key)] = attention.entries(keys)
+        return flags & selects
 
     required, forbidden = among(attention.required), among(attention.forbidden)
     leader = ties.leaders(v)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from qubo_attn.common.arrays import first_place
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
+from qubo_attn.frontend.scores import place_of
 from qubo_attn.frontend.vectors import LARGEST
 
 
@@ -47,10 +47,12 @@ def check_scores(attention: Attention, rows: Rows, factor: float = 0.0) -> None:
     largest = float(max(rows.logit.max(), -rows.logit.min()))
     if largest * max(1.0, abs(factor) * largest) <= _limit(attention):
         return
-    head, query, key = first_place(np.abs(attention.logits) == largest)
+    where = np.abs(attention.logits) == largest
+    head, query, key = place_of(attention.pattern, where)
+    score = attention.logits.flat[where.argmax()]
     raise InputError(
-        f"scores[{head},{query},{key}] is {attention.logits[head, query, key]:g}: sums of a row's "
-        "coefficients overflow; scale the scores",
+        f"scores[{head},{query},{key}] is {score:g}: sums of a row's coefficients overflow; scale "
+        "the scores",
         argument="scores",
         head=head,
         query=query,

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Floats, Longs
+from qubo_attn.common.arrays import Array, Bools, Floats, Longs
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives import Objective, Renormalised
 from qubo_attn.frontend.select import Budget, Select
-from qubo_attn.ir.heads import top_k
 from qubo_attn.ir.ties import Ties
 
 
@@ -40,11 +39,11 @@ def with_start(
     rows = attention.rows
     start = heaviest_entries(attention, selects, ties)
     for objective in dict.fromkeys(objectives):
-        given = objective.selection(attention) if isinstance(objective, Renormalised) else None
+        given = objective.entries(attention) if isinstance(objective, Renormalised) else None
         if given is not None:
             heads = np.array([other == objective for other in objectives])
             inside = np.repeat(heads[rows.head], rows.sizes)
-            start = np.where(inside, given[attention.visible], start)
+            start = np.where(inside, given, start)
     return dataclasses.replace(rows, start=start)
 
 
@@ -59,7 +58,8 @@ def heaviest_entries(
         attention: checked input; required keys go first, forbidden ones last.
         selects: one per head.
         ties: of heads and queries.
-        scores: of every key, at least 0, shape (H, Q, K); the softmax mass when None.
+        scores: of every visible key, at least 0, in the order of ``attention.rows``; the softmax
+            mass when None.
 
     Returns:
         bool, one entry per visible key of ``attention.rows``.
@@ -68,10 +68,9 @@ def heaviest_entries(
     for head, select in enumerate(selects):
         own = rows.head == head
         counts[own] = select.counts(rows.sizes[own])
+    entries = rows.mass if scores is None else scores
     if ties.merge or any(isinstance(select, Budget) for select in selects):
-        table = attention.table(rows.mass) if scores is None else scores
-        return np.asarray(_tied(attention, selects, ties, counts, table)[attention.visible])
-    entries = rows.mass if scores is None else scores[attention.visible]
+        return _tied(attention, selects, ties, counts, entries)
     return kernels.heaviest(rows.ptr, _order(attention, rows), entries, counts)
 
 
@@ -80,57 +79,79 @@ def _order(attention: Attention, rows: Rows) -> np.ndarray:
     order = np.zeros(len(rows.key), np.int8)
     for flags, value in ((attention.required, 1), (attention.forbidden, -1)):
         if flags is not None:
-            order[flags[attention.visible]] = value
+            order[attention.entries(flags)] = value
     return order
 
 
 def _tied(
     attention: Attention, selects: Sequence[Select], ties: Ties, counts: Longs, scores: Floats
 ) -> Bools:
-    """Return the keys of largest summed mass of each tied group or budget, shape (H, Q, K)."""
-    heads, queries, _ = attention.shape
-    lead, visible, rows = ties.leading_heads(heads), attention.visible, attention.rows
-    of_row = np.zeros((heads, queries), np.int64)
-    of_row[rows.head, rows.query] = counts
-    leaders = np.unique(lead).tolist()
-    mass = np.stack([_summed(attention, scores, lead == head, ties.queries) for head in leaders])
-    seen: Bools = np.stack([visible[lead == head].any(axis=0) for head in leaders])
-    if ties.queries:
-        seen = np.asarray(seen.any(axis=1, keepdims=True))
-    table = np.zeros(attention.shape, bool)
-    asked = [selects[head] for head in leaders]
-    parts: list[tuple[list[int], int]] = []
-    for select in dict.fromkeys(selects):
-        own = [n for n, other in enumerate(asked) if other == select]
-        if isinstance(select, Budget):
-            groups = [own] if select.over == "all" else [[n] for n in own]
-            parts += [(group, select.k) for group in groups if group]
-            continue
-        for n in own:
-            count = of_row[lead == leaders[n]].max(axis=0)
-            count = count.max(initial=0, keepdims=True) if ties.queries else count
-            kept = top_k(mass[n : n + 1], seen[n : n + 1], count[None])[0]
-            table[lead == leaders[n]] = kept & visible[lead == leaders[n]]
-    for group, k in parts:
-        flat = mass[group].reshape(1, 1, -1), seen[group].reshape(1, 1, -1)
-        kept = top_k(*flat, np.full((1, 1), k)).reshape(mass[group].shape)
-        for n, own_keys in zip(group, kept, strict=True):
-            table[lead == leaders[n]] = own_keys & visible[lead == leaders[n]]
-    return table
+    """Return the keys of largest summed score of each tied group or budget.
+
+    Rows that are merged are one row, with an entry for each key that any of them sees; it keeps as
+    many keys as the most that one of them does. Rows that share a budget are one, too.
+    """
+    rows, (heads, queries, keys) = attention.rows, attention.shape
+    lead, width = ties.leading_heads(heads), 1 if ties.queries else queries
+    # A number for each merged row, and one for each of its keys.
+    owner: Longs = lead[rows.head] * width
+    if not ties.queries:
+        owner = owner + rows.query
+    code, place = _numbered(np.repeat(owner * keys, rows.sizes) + rows.key, heads * width * keys)
+    merged = code // max(keys, 1)
+    head = merged // max(width, 1)
+    mass = _sums(attention, scores, place, head)
+    # A number for each row that chooses: a merged one, or all those of a budget.
+    sharer, most = merged.copy(), np.zeros(heads * width + heads, np.int64)
+    np.maximum.at(most, owner, counts)
+    for budget in dict.fromkeys(select for select in selects if isinstance(select, Budget)):
+        members = [h for h in np.unique(lead).tolist() if selects[h] == budget]
+        for group in [members] if budget.over == "all" else [[h] for h in members]:
+            number = heads * width + group[0]
+            sharer[np.isin(head, group)], most[number] = number, budget.k
+    order = np.lexsort((-mass, sharer))
+    first = np.flatnonzero(np.diff(sharer[order], prepend=-1))
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    kept = np.zeros(len(code), bool)
+    kept[order] = rank < most[sharer[order]]
+    return np.asarray(kept[place])
 
 
-def _summed(attention: Attention, scores: Floats, members: Bools, queries: bool) -> Floats:
-    """Return the score of each key in tied heads, and queries; required first, forbidden last."""
+def _numbered(codes: Longs, room: int) -> tuple[Longs, Longs]:
+    """Return the different codes, ascending, and the place of each of ``codes`` among them.
 
-    def merged(table: np.ndarray) -> Floats:
-        one = table[members].sum(axis=0, dtype=np.float64)
-        return np.asarray(one.sum(axis=0, keepdims=True) if queries else one)
+    Args:
+        codes: from 0 to ``room``, which is left out.
+        room: how many codes there could be.
+    """
+    if room > 2 * len(codes):
+        different, place = np.unique(codes, return_inverse=True)
+        return different, place
+    there = np.zeros(room, bool)
+    there[codes] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[codes]
+
+
+def _sums(attention: Attention, scores: Floats, place: Longs, head: Longs) -> Floats:
+    """Return the score of each key of merged rows; required first, forbidden last.
+
+    Args:
+        attention: checked input.
+        scores: of every visible key.
+        place: of each visible key among those of merged rows.
+        head: first head of each of these.
+    """
+
+    def merged(entries: Array) -> Floats:
+        return np.asarray(np.bincount(place, entries, len(head)), np.float64)
 
     mass = merged(scores)
     # Between the two, whatever the scores are.
-    mass = mass / max(float(mass.max(initial=0.0)), 1e-300)
+    largest = np.full(attention.shape[0], 1e-300)
+    np.maximum.at(largest, head, mass)
+    mass = mass / largest[head]
     if attention.forbidden is not None:
-        mass = np.where(merged(attention.forbidden) > 0, 1e-12 * mass, mass)
+        mass = np.where(merged(attention.entries(attention.forbidden)) > 0, 1e-12 * mass, mass)
     if attention.required is not None:
-        mass = np.where(merged(attention.required) > 0, 1e6 + mass, mass)
-    return mass
+        mass = np.where(merged(attention.entries(attention.required)) > 0, 1e6 + mass, mass)
+    return np.asarray(mass)

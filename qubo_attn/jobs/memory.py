@@ -11,7 +11,8 @@ from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.split import Split
-from qubo_attn.decoding.result import AttentionResult, MachineUse
+from qubo_attn.decoding.machine_use import MachineUse
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.jobs.book import Book, Settings
 from qubo_attn.jobs.engine import Engine

@@ -72,7 +72,7 @@ def try_out(
     for number in numbers:
         chosen: Options = {**options, "select": ExactlyK(number)}
         attention, recipe = prepare(scores, heads, **chosen)
-        most = int(attention.visible.sum(axis=-1).max(initial=0))
+        most = int(attention.counts.max(initial=0))
         if most <= number:
             skipped.append(number)
             continue

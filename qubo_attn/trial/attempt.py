@@ -63,7 +63,7 @@ class Attempt(Brief):
     ) -> Attempt:
         """Return the figures of a compilation and its result, for so many reads."""
         attention, placed = compiled.attention, compiled.placement is not None
-        seen = attention.visible.any(axis=-1)
+        seen = attention.sees
         ours, plain, *others = compared(attention, result)
         submissions, machine = submission_facts(compiled, reads)
         feasible = optimum = None

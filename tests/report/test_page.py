@@ -372,6 +372,6 @@ def test_top_k_keeps_as_many_keys_as_the_row(
 ) -> None:
     attention = compiled.attention
     chosen = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
-    again = weights_of("residual", attention.softmax, chosen, attention.visible)
+    again = weights_of("residual", attention, chosen)
     assert again.sum(axis=-1) == pytest.approx(1.0)
     assert (compared(compiled.attention, result)[1].kept.sum(-1) == result.selected.sum(-1)).all()

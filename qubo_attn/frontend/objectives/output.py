@@ -87,7 +87,7 @@ class Output(WithBackground, Objective):
         given = self.as_read
         if not is_mean(given):
             return centred_form(attention, rows, measured_backgrounds(attention, rows, given))
-        products = _Products(rows, values, np.asarray(attention.visible.any(axis=1)))
+        products = _Products(rows, values, attention.seen)
         # Only differences matter: about their mean, rows that see every key need no mean.
         middle = products.centred
 

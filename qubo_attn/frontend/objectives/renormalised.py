@@ -27,9 +27,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.arrays import Bools, Floats, places_in
 from qubo_attn.common.checks import one_of, several, whole
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.ragged import counts
 from qubo_attn.common.threads import SUMS, by_rows, rows_at
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention, Rows
@@ -91,8 +92,8 @@ class Renormalised(Objective):
         else:
             object.__setattr__(self, "start", _kept_keys(self.start))
 
-    def selection(self, attention: Attention) -> Bools | None:
-        """Return the start as a table, shape (H, Q, K); None for the keys of largest mass.
+    def entries(self, attention: Attention) -> Bools | None:
+        """Return which visible keys the start keeps; None for the keys of largest mass.
 
         Raises:
             InputError: it does not fit the attention; names head, query and key.
@@ -107,17 +108,16 @@ class Renormalised(Objective):
                 f"{queries} queries",
                 argument="start",
             )
-        table = np.zeros(attention.shape, bool)
         sizes = np.array([[len(row) for row in rows] for rows in start], np.int64).ravel()
         key = np.array([key for rows in start for row in rows for key in row], np.int64)
         row = np.repeat(np.arange(len(sizes)), sizes)
-        head, query = row // max(queries, 1), row % max(queries, 1)
-        inside = key < keys
-        table[head[inside], query[inside], key[inside]] = True
-        unseen = ~inside
-        unseen[inside] = ~attention.visible[head[inside], query[inside], key[inside]]
-        if unseen.any():
-            h, q, k = (int(column[unseen][0]) for column in (head, query, key))
+        rows = attention.rows
+        number = rows.head.astype(np.int64) * queries + rows.query
+        there = np.asarray(np.repeat(number * keys, rows.sizes) + rows.key, np.int64)
+        place = np.where(key < keys, places_in(there, row * keys + key), -1)
+        if (place < 0).any():
+            at = int((place < 0).argmax())
+            h, q, k = int(row[at]) // queries, int(row[at]) % queries, int(key[at])
             raise InputError(
                 f"start keeps key {k} of head {h}, query {q}, which the query does not see",
                 argument="start",
@@ -125,7 +125,9 @@ class Renormalised(Objective):
                 query=q,
                 key=k,
             )
-        return table
+        kept = np.zeros(len(there), bool)
+        kept[place] = True
+        return kept
 
     def coefficients(self, attention: Attention, rows: Rows) -> Quadratic:
         """Return the form of ``scale z'(N - t D) z``.
@@ -153,6 +155,22 @@ class Renormalised(Objective):
 
         linear, *centred = by_rows(work, rows.ptr, SUMS)
         return Quadratic(0.0, linear, couplers=CentredProducts(rows, values, *centred))
+
+
+def kept_keys(attention: Attention, selected: Bools) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Return the kept keys of each row of a selection, a table or column: a start.
+
+    Example:
+        >>> attention = Attention.check([[[1.0, 0.0], [0.5, 2.0]]])
+        >>> kept_keys(attention, np.array([[[True, False], [True, True]]]))
+        (((0,), (0, 1)),)
+    """
+    rows, kept = attention.rows, attention.entries(selected)
+    sizes = np.zeros(attention.shape[:2], np.int64)
+    sizes[rows.head, rows.query] = counts(rows.ptr, kept)
+    cuts = np.cumsum(sizes.ravel())[:-1]
+    parts = iter(np.split(rows.key[kept], cuts)) if sizes.size else iter(())
+    return tuple(tuple(tuple(next(parts).tolist()) for _ in head) for head in sizes)
 
 
 def _kept_keys(start: Any) -> tuple[tuple[tuple[int, ...], ...], ...]:

@@ -45,8 +45,10 @@ def attention_page(
     submissions, machine = submission_facts(compilation, reads)
     rivals = () if result is None else compared(subject.attention, result)
     row = example_row(stages)
-    parts = [("attention", "Attention", attention_section(subject))]
-    if row is not None:
+    parts = []
+    if subject.is_drawn:
+        parts.append(("attention", "Attention", attention_section(subject)))
+    if row is not None and subject.is_drawn:
         parts.append(("row", "One row", example_section(subject, row)))
     if result is not None:
         parts.append(("outcome", "After solving", outcome_section(subject, result, rivals)))

@@ -15,7 +15,7 @@ _SCALE = (0.01, 0.04, 0.1, 0.25, 0.5, 1.0)
 
 def attention_section(subject: Subject) -> str:
     """Return the maps of all heads, with a chooser that needs no script."""
-    heads, result = len(subject.attention.logits), subject.result
+    heads, result = subject.attention.shape[0], subject.result
     lead = (
         "Each map is one head. A line is a query, and the stronger a square's colour, the more "
         "that query looks at that key; empty squares are keys it does not see, or next to nothing. "
@@ -66,14 +66,14 @@ def attention_section(subject: Subject) -> str:
 
 
 def _maps(subject: Subject, head: int) -> list[tuple[str, Array]]:
-    attention, result = subject.attention, subject.result
-    seen, softmax = attention.visible[head], attention.softmax[head]
+    result = subject.result
+    seen, softmax = subject.visible[head], subject.softmax[head]
     maps = [
         ("given", heat.weights_map(softmax, seen)),
         ("candidates", heat.candidates_map(softmax, seen, subject.candidates[head])),
     ]
     if result is not None:
-        pixels = heat.selected_map(result.weights[head], seen, result.selected[head])
+        pixels = heat.selected_map(subject.weights[head], seen, subject.selected[head])
         maps.append(("selected", pixels))
     return maps
 
@@ -81,17 +81,17 @@ def _maps(subject: Subject, head: int) -> list[tuple[str, Array]]:
 def _facts(subject: Subject, head: int) -> str:
     """Return in words what a head's maps show."""
     attention, result = subject.attention, subject.result
-    rows = attention.visible[head].any(axis=-1)
+    rows = subject.visible[head].any(axis=-1)
     if not rows.any():
         return "No query of this head sees any key."
-    softmax = attention.softmax[head][rows]
-    seen, left = attention.visible[head][rows], subject.candidates[head][rows]
+    softmax = subject.softmax[head][rows]
+    seen, left = subject.visible[head][rows], subject.candidates[head][rows]
     text = (
         f"Queries see {_span(seen)}; the compiler left {_span(left)} to choose from, which "
         f"hold {share(float((softmax * left).sum(-1).mean()))} of the softmax weight on average."
     )
     if result is not None:
-        selected = result.selected[head][rows]
+        selected = subject.selected[head][rows]
         text += (
             f" The solution keeps {_span(selected)}, which hold "
             f"{share(float((softmax * selected).sum(-1).mean()))}."

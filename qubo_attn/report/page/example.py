@@ -14,18 +14,17 @@ _MOST = 16
 def example_section(subject: Subject, row: tuple[int, int]) -> str:
     """Return the keys of one row by softmax weight, and what became of each."""
     head, query = row
-    attention, result, left = subject.attention, subject.result, subject.candidates[row]
-    weights = attention.softmax[row]
+    result, left, weights = subject.result, subject.candidates[row], subject.softmax[row]
     order = np.argsort(-weights, kind="stable")
-    order = order[attention.visible[row][order]]
-    selected = np.zeros(len(weights), bool) if result is None else result.selected[row]
+    order = order[subject.visible[row][order]]
+    selected = np.zeros(len(weights), bool) if result is None else subject.selected[row]
     entries = []
     for key in order[:_MOST].tolist():
         fate, style = ("dropped", "gone") if not left[key] else ("candidate", "flat")
         text = share(float(weights[key]))
         if result is not None and selected[key]:
             fate, style = "kept", "kept"
-            text += f" → {share(float(result.weights[row][key]))}"
+            text += f" → {share(float(subject.weights[row][key]))}"
         label = subject.keys[key]
         name = label if label == str(key) else f"{key} {label}"
         entries.append((name, float(weights[key]), f"{text}, {fate}", style))

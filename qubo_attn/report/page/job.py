@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qubo_attn.decoding.result import AttentionResult, MachineUse
+from qubo_attn.decoding.machine_use import MachineUse
+from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.pictures.markup import count, details, escape, listed, plural, section, table
 
 # Problems or graphs that are named, at most.

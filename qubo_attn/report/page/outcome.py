@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.arrays import Bools, Floats, segment_ids
+from qubo_attn.common.ragged import counts
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.output_error import selection_errors
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.frontend.attention import Attention
-from qubo_attn.ir.heads import top_k
 from qubo_attn.pictures.bars import bars
 from qubo_attn.pictures.markup import count, details, plural, section, share, table
 from qubo_attn.report.page.subject import Subject
@@ -27,7 +27,7 @@ class Comparison:
     Attributes:
         name: name on the page.
         style: colour class of its bars.
-        kept: bool, shape (H, Q, K): the keys it keeps.
+        kept: bool, a table or column of the attention: the keys it keeps.
         errors: float64, shape (H, Q): relative output errors; None without values.
     """
 
@@ -41,7 +41,7 @@ def compared(attention: Attention, result: AttentionResult) -> tuple[Comparison,
     """Return the result beside top-k with as many keys in each row, by two decoders."""
     errors = None if attention.values is None else result.output_errors(attention)
     ours = Comparison("ours", _OWN, result.selected, errors)
-    largest = top_k(attention.softmax, attention.visible, result.selected.sum(axis=-1))
+    largest = _largest(attention, result)
     if attention.values is None:
         return ours, Comparison("top-k", _PLAIN, largest, None)
     same = _decoder(attention, result)
@@ -56,14 +56,25 @@ def compared(attention: Attention, result: AttentionResult) -> tuple[Comparison,
     return (ours, *others)
 
 
+def _largest(attention: Attention, result: AttentionResult) -> Bools:
+    """Return as many keys of largest mass of each row as it keeps, a table or column."""
+    rows = attention.rows
+    count = counts(rows.ptr, attention.entries(result.selected))
+    row = segment_ids(rows.ptr)
+    order = np.lexsort((-rows.mass, row))
+    kept = np.zeros(len(order), bool)
+    kept[order] = np.arange(len(order)) - rows.ptr[row] < count[row]
+    return np.array(attention.table(kept))
+
+
 def _decoder(attention: Attention, result: AttentionResult) -> str | None:
     """Return the decoder that gives the result's weights from its keys; None where none does.
 
     Soft weights come from what was sampled, which top-k has not.
     """
-    given = attention.softmax, result.selected, attention.visible
+    bare = result.background is not None
     for name in ("residual", "renormalise"):
-        weights = weights_of(name, *given, background=result.background is not None)
+        weights = weights_of(name, attention, result.selected, background=bare)
         if np.allclose(weights, result.weights):
             return name
     return None
@@ -112,7 +123,7 @@ def outcome_section(subject: Subject, result: AttentionResult, rivals: Sequence[
 
 def _beside_top_k(attention: Attention, result: AttentionResult) -> str:
     """Return in words how many rows keep nothing but their heaviest keys."""
-    seen = attention.visible.any(axis=-1)
+    seen = attention.sees
     same, rows = result.same_as_top_k(attention)[seen], int(seen.sum())
     if not rows:
         return ""
@@ -140,8 +151,7 @@ def mean_error(errors: Floats | None) -> float:
 
 
 def _mass(attention: Attention, kept: Bools) -> float:
-    seen = attention.visible.any(axis=-1)
-    masses = (attention.softmax * kept).sum(axis=-1)[seen]
+    masses = attention.sums(attention.softmax * kept)[attention.sees]
     return float(masses.mean()) if len(masses) else float("nan")
 
 
@@ -159,9 +169,10 @@ def _counts(result: AttentionResult) -> str:
 
 def _heads(attention: Attention, rivals: Sequence[Comparison]) -> str:
     rows = []
+    sums = [attention.sums(attention.softmax * rival.kept) for rival in rivals[:2]]
     for head in range(attention.shape[0]):
         errors = [mean_error(None if r.errors is None else r.errors[head]) for r in rivals]
-        masses = [(attention.softmax[head] * r.kept[head]).sum(-1) for r in rivals[:2]]
+        masses = [mass[head] for mass in sums]
         kept = [mass.mean() if len(mass) else np.nan for mass in masses]
         rows.append([f"head {head}", *(share(float(x)) for x in (*errors, *kept))])
     heads = ["head", *(rival.name for rival in rivals), "mass kept: ours", "mass kept: top-k"]

@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools
+from qubo_attn.common.arrays import Array, Bools, Floats
 from qubo_attn.common.checks import instance, several
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
+from qubo_attn.frontend.pattern import drawn, is_drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +69,37 @@ class Subject:
     @cached_property
     def candidates(self) -> Bools:
         """The keys that some point of the compiled program keeps, shape (H, Q, K)."""
-        lift = self.compilation.lift_to(0)
-        variables = self.compilation.stages[0].program.variables
+        lift, count = self.compilation.lift_to(0), len(self.attention.rows.key)
         live = (np.diff(lift.matrix.indptr) > 0) | (lift.constant > 0)
-        left = np.zeros(self.attention.shape, bool)
-        left[variables.head[live], variables.query[live], variables.key[live]] = True
-        return left & self.attention.visible
+        # The first variables are those of the visible keys, in their order.
+        return np.asarray(self._drawn(self.attention.table(live[:count])))
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there are tables of queries and keys: a graph's may be too large."""
+        return is_drawn(self.attention.pattern)
+
+    @cached_property
+    def softmax(self) -> Floats:
+        """Softmax as given, shape (H, Q, K)."""
+        return np.asarray(self._drawn(self.attention.softmax))
+
+    @cached_property
+    def visible(self) -> Bools:
+        """Which keys each query sees, shape (H, Q, K)."""
+        return np.asarray(self._drawn(self.attention.visible))
+
+    @cached_property
+    def selected(self) -> Bools:
+        """The keys that the result keeps, shape (H, Q, K)."""
+        assert self.result is not None
+        return np.asarray(self._drawn(self.result.selected))
+
+    @cached_property
+    def weights(self) -> Floats:
+        """What they weigh in the result, shape (H, Q, K)."""
+        assert self.result is not None
+        return np.asarray(self._drawn(self.result.weights))
+
+    def _drawn(self, column: Array) -> Array:
+        return drawn(self.attention.pattern, column)
