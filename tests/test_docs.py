@@ -30,7 +30,7 @@ NOT_RUN = {"solver_options.md": 1, "submit_qpu.md": 1}
 # Pages that another test follows block by block, as they install a package of their own.
 ELSEWHERE = {"own_pass.md": "test_newcomer.py"}
 # Packages that the examples of a page need and qubo-attn does not.
-NEEDS = {"models.md": "transformers", "torch.md": "torch"}
+NEEDS = {"kvpress.md": "kvpress", "models.md": "transformers", "torch.md": "torch"}
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 CHECKER = doctest.OutputChecker()
@@ -171,6 +171,7 @@ def test_reference_has_every_public_name_once() -> None:
         listed = re.findall(r"^\.\. auto(?:class|function|exception):: (\w+)$", text, re.MULTILINE)
         names.setdefault(module[0] if module else "qubo_attn", []).extend(listed)
     of_torch = names.pop("qubo_attn.torch")
+    assert names.pop("qubo_attn.kvpress") == ["AnnealedPress"]
     assert names.keys() == {"qubo_attn"}
     assert sorted(names["qubo_attn"]) == public(), "docs/reference lists qubo_attn.__all__"
     torch_layers = pytest.importorskip("qubo_attn.torch")
