@@ -221,6 +221,8 @@ def exists(name: str) -> bool:
         except ModuleNotFoundError as error:
             # A module that needs a package that is not installed is there all the same.
             return not (error.name or "").startswith("qubo_attn")
+        except qa.MissingExtraError:
+            return True
     return True
 
 
