@@ -12,9 +12,9 @@
 * ``cardinality`` gives rows of exactly k bits another shape than the dense square: a ``"network"``
   of switches, or a ``"grid"`` of nested domain walls. A grid changes variables: its bits take the
   place of the row's keys. ``"auto"`` leaves rows with pair terms dense, as the square then costs no
-  coupler, and gives others the shape that takes the fewest qubits on the topology.
+  coupler, and gives others the shape of `qubo_attn.formulations.cardinality.cheapest`.
 * Any other constraint with whole coefficients is priced, with the rest of its block, at the range
-  of the block's objective: sound for any, tight for none. A wall of bits costs ``A u (1 - v)``.
+  of the block's objective: sound for any. A wall of bits costs ``A u (1 - v)``.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from qubo_attn.formulations.proofs import step_costs, step_scale
 from qubo_attn.formulations.slack import add_slack, below_zero
 from qubo_attn.formulations.switches import to_networks
 from qubo_attn.formulations.walls import to_grids, without_pairs
-from qubo_attn.formulations.warm import asked_margin, warmed
-from qubo_attn.formulations.warm_rest import short_of_warmth
+from qubo_attn.formulations.warm import TEMPERATURES, asked_margin, warmed
+from qubo_attn.formulations.warm_rest import OF_LEVELS, short_of_warmth
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import (
     at_most_rows,
     exact_rows,
-    leveled_rows,
+    kinds_of,
     row_components,
     sum_rows,
 )
@@ -148,7 +148,11 @@ class InsertPenalties:
     @property
     def is_warm(self) -> bool:
         """Whether margins are in units of the machine's temperature."""
-        return self.margin == "auto" and self.temperature is not None
+        return self._warmth is not None
+
+    @property
+    def _warmth(self) -> float | None:
+        return self.temperature if self.margin == "auto" else None
 
     @property
     def share(self) -> float:
@@ -173,7 +177,7 @@ class InsertPenalties:
         form, notes = self._forms(program, exact)
         grids = np.flatnonzero(form == Cardinality.GRID)
         program = without_pairs(program, np.union1d(grids, drowned_rows(program)))
-        sums, leveled, bounds, others = _kinds(program, bounded)
+        sums, leveled, bounds, others = kinds_of(program, bounded)
         sizes = row_sizes(program)
         kinds: list[tuple[Longs, Callable[[Program, Longs, Floats], Prices]]] = [
             (sums, partial(self._price_sums, form=form)),
@@ -241,7 +245,7 @@ class InsertPenalties:
             return form, (f"{len(index)} rows as {self.cardinality}",)
         if self.topology == "all-to-all":
             return form, ("rows stay dense: couplers cost nothing on an all-to-all machine",)
-        form[index], notes = choose(program, index, self.topology)
+        form[index], notes = choose(program, index, self.topology, self._warmth)
         return form, notes
 
     def _price_sums(self, program: Program, index: Longs, size: Floats, form: Array) -> Prices:
@@ -253,8 +257,8 @@ class InsertPenalties:
         asked = asked_margin(margin, scale, shape) if self.is_warm else margin
         proof = certify(program, index, asked, relax=self.relax, form=shape, costs=costs)
         if self.is_warm:
-            proof, warmth = replace(proof, margin=margin), cast(float, self.temperature)
-            proof, note = warmed(proof, costs, self.topology, warmth, self.aim)
+            proof, heat = replace(proof, margin=margin), cast(float, self.temperature)
+            proof, note = warmed(proof, costs, self.topology, heat, self.aim)
             margin = proof.margin
         if not self.linear:
             return Prices(proof.weight, proof.slope, margin, (proof,), note)
@@ -265,8 +269,11 @@ class InsertPenalties:
     def _price_levels(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of rows whose keys have levels, and of the gates of these."""
         proof = certify_levels(program, index, self.share)
-        proof = proof.raised(self._more(program, index, proof.weight, proof.slope, proof.margin))
-        return Prices(proof.weight, proof.slope, proof.margin, (proof,))
+        prices = proof.weight, proof.slope, proof.margin
+        what = "constraints of rows with levels"
+        more, note = self._more(program, index, prices, what, OF_LEVELS)
+        proof = proof.raised(more)
+        return Prices(proof.weight, proof.slope, proof.margin, (proof,), note)
 
     def _price_bounds(
         self, program: Program, index: Longs, size: Floats, removal: Floats
@@ -276,11 +283,12 @@ class InsertPenalties:
         usual = usual_sizes(program, index, size)
         margin = self.share * np.where(cost > 0, cost, np.where(usual > 0, usual, 1.0))
         nothing = np.zeros(len(index))
-        margin = margin + self._more(program, index, cost + margin, nothing, margin)
-        weight = cost + margin
+        prices = cost + margin, nothing, margin
+        more, note = self._more(program, index, prices, f"bounds, {self.at_most}")
+        margin, weight = margin + more, cost + margin + more
         if self.at_most == "unbalanced":
             return Prices(weight, weight, np.full(len(index), -np.inf))
-        return Prices(weight, nothing, margin)
+        return Prices(weight, nothing, margin, (), note)
 
     def _price_by_range(self, program: Program, index: Longs, size: Floats) -> Prices:
         """Return prices of any other constraints: the range of their component's objective."""
@@ -288,15 +296,21 @@ class InsertPenalties:
         width = component_ranges(program)[row_components(program)[index]]
         width = np.where(width > 0, width, 1.0)
         nothing, margin = np.zeros(len(index)), self.share * width
-        margin = margin + self._more(program, index, width + margin, nothing, margin)
-        return Prices(width + margin, nothing, margin)
+        prices = width + margin, nothing, margin
+        more, note = self._more(program, index, prices, "other constraints")
+        return Prices(width + margin + more, nothing, margin + more, (), note)
 
     def _more(
-        self, program: Program, index: Longs, weight: Floats, slope: Floats, margin: Floats
-    ) -> Floats:
-        """Return what margins lack on a warm machine."""
-        warmth = self.topology, self.temperature if self.is_warm else None, self.aim
-        return short_of_warmth(program, index, (weight, slope, margin), *warmth)
+        self,
+        program: Program,
+        index: Longs,
+        prices: tuple[Floats, Floats, Floats],
+        what: str,
+        temperatures: float = TEMPERATURES,
+    ) -> tuple[Floats, str]:
+        """Return what margins lack on a warm machine, and what they are then."""
+        warmth = self.topology, self._warmth, self.aim, what, temperatures
+        return short_of_warmth(program, index, prices, *warmth)
 
 
 def _settled(program: Program, index: Longs) -> tuple[Program, Bools, Floats]:
@@ -312,25 +326,6 @@ def _settled(program: Program, index: Longs) -> tuple[Program, Bools, Floats]:
     bounded[index[~(up <= 0)]] = True
     removal[index] = np.maximum(down, 0)
     return program.replace(constraints=replaced(c, sense=sense)), bounded, removal
-
-
-def _kinds(program: Program, bounded: Bools) -> tuple[Longs, Longs, Longs, Longs]:
-    """Return sums, rows with levels and their gates, upper bounds, and other constraints.
-
-    What shares a component with another kind of constraint is priced like that.
-    """
-    sums, leveled = sum_rows(program) & ~bounded, leveled_rows(program)
-    others = ~(sums | leveled | bounded)
-    if others.any():
-        component = row_components(program)
-        others |= np.isin(component, component[others])
-        sums, leveled, bounded = sums & ~others, leveled & ~others, bounded & ~others
-    return (
-        np.flatnonzero(sums),
-        np.flatnonzero(leveled),
-        np.flatnonzero(bounded),
-        np.flatnonzero(others),
-    )
 
 
 def _shaped(priced: Rewrite, form: Array) -> Rewrite:

@@ -7,8 +7,11 @@ or at the machine's where it is hotter. Bits of one qubit then settle beside the
 the machine's own temperature. Errors of coefficients, broken chains and what is left of the
 background susceptibility are not in these chances; they stand beside the temperature.
 
+Walls of grids freeze long before: their chances are multiplied by `backend.walls.frozen_chances`.
+
 The sums are exact for blocks of up to `EXACT` bits. For larger blocks they go over one good state
-and all states one step from it (one bit changed, or a one exchanged for a zero).
+and all states one step from it (one bit changed, or a one exchanged for a zero). Where these have
+pair terms, chances fall as their chains grow, by a measured law (`CROWDED`).
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.backend.coefficients import Coefficients
+from qubo_attn.backend.walls import frozen_chances
 from qubo_attn.common.arrays import Array, Floats, Ints, Longs, csr_rows, segment_ids
 from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import share
@@ -34,6 +38,10 @@ EXACT = 16
 FREEZE = 0.2
 # States that a quick answer sums over, some tenths of a second.
 QUICK = 1 << 22
+# Of rows of more bits, and pair terms, many reads freeze in states that no single step makes good.
+# Qubits beyond one a bit: so many do nothing, and so many more leave one read in e. Measured on the
+# simulated machine, where the latter were 40 to 90.
+SPARE, CROWDED = 15.0, 65.0
 # A row of which a smaller share of reads is feasible drowns in the machine's heat.
 DROWNS = 0.05
 # States that the search for a good one starts from.
@@ -126,6 +134,8 @@ def precision(
     for some in (chosen[few], chosen[~few]):
         if len(some):
             chances[:, some] = _chances(program, values, rules, some)
+    chances *= frozen_chances(program, component, open_, lift)
+    chances *= np.where(sizes > EXACT, _crowded(component, placement.chain_lengths, open_, lift), 1)
     lengths = np.bincount(component, placement.chain_lengths, count) / sizes
     # A key's coefficient is twice a spin's field; a chain adds up the errors of its qubits.
     error = 2.0 * target.errors.field * np.sqrt(lengths) * values.scale
@@ -180,6 +190,19 @@ def _chances(
         return kernels.step_chances(point, warm, part, form, must)
 
     return kernels.Chances(*by_rows(work, ptr, _PART))
+
+
+def _crowded(component: Longs, lengths: Longs, open_: Program, lift: Lift) -> Floats:
+    """Return how many reads of wide rows with pair terms do not freeze far from any good state.
+
+    By how many qubits their chains have beyond one each; see `CROWDED`.
+    """
+    count = int(component.max(initial=-1)) + 1
+    extra = np.bincount(component, lengths - 1.0, count)
+    coupled, ends = np.zeros(count, bool), np.concatenate([open_.objective.i, open_.objective.j])
+    ends = ends[lift.indptr[ends + 1] > lift.indptr[ends]]
+    coupled[component[lift.indices[lift.indptr[ends]]]] = True
+    return np.where(coupled, np.exp(-np.maximum(extra - SPARE, 0.0) / CROWDED), 1.0)
 
 
 def frozen_at(values: Coefficients) -> Floats:

@@ -14,6 +14,12 @@ from enum import IntEnum
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Longs
+from qubo_attn.formulations.freezing import (
+    feasible_square,
+    feasible_walls,
+    right_valley,
+    wall_ratio,
+)
 from qubo_attn.formulations.switches import network_of
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.rows import row_classes, row_components
@@ -39,6 +45,9 @@ _PER_BIT_OF_MANY = {"pegasus": 1.2, "zephyr": 1.15}
 _PER_WIRE, _GROWTH = 1.1, 0.002
 # The largest grids and networks that minorminer was seen to embed, in a minute or two.
 _MOST_VARIABLES = 1300
+# Chances of feasible reads that differ by less tie. Grids whose reads are the optimum less often
+# than this were seen to miss it in all of a hundred reads, in up to one row of eight.
+_TIE, _LEAST_OPTIMUM = 0.05, 0.25
 
 
 def embedded_qubits(form: Cardinality, n: int, k: int, topology: str) -> int:
@@ -70,24 +79,35 @@ def _is_path(n: int, k: int) -> bool:
     return min(k, n - k) == 1
 
 
-def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
-    """Return the form of fewest embedded qubits of a row without pair terms, and why.
+def cheapest(
+    n: int, k: int, topology: str, temperature: float | None = None
+) -> tuple[Cardinality, str]:
+    """Return the form of a row without pair terms that a machine does best with, and why.
+
+    That is the one of fewest embedded qubits. On a warm machine a grid must also be returned well:
+    reads feasible about as often as those of the dense row, or more often, and one in four the
+    optimum. Nothing was measured of networks there, so these take no part.
 
     Args:
         n: its keys, more than it keeps; k: how many it keeps, at least 1.
         topology: as in `embedded_qubits`.
+        temperature: of the machine, in units of a field; None where there is none.
 
     Example:
         >>> cheapest(16, 1, "zephyr")
         (<Cardinality.GRID: 2>, '1 of 16: grid 15 qubits, dense 32, network 35')
         >>> cheapest(16, 4, "zephyr")[0].name
         'DENSE'
+        >>> cheapest(96, 1, "zephyr", 0.115)[1]
+        '1 of 96: dense 720 qubits, reads feasible 0.87; grid 95, reads feasible 0.68'
     """
     costs = {form: embedded_qubits(form, n, k, topology) for form in Cardinality}
     if k * (n - k) > _MOST_VARIABLES and not _is_path(n, k):
         del costs[Cardinality.GRID]
     if n + network_of(n, k).size > _MOST_VARIABLES:
         del costs[Cardinality.NETWORK]
+    if temperature is not None:
+        return _warm_choice(n, k, costs, temperature)
     order = sorted(costs, key=lambda form: (costs[form], form))
     text = ", ".join(
         f"{form.name.lower()} {costs[form]}{' qubits' if form is order[0] else ''}"
@@ -96,8 +116,31 @@ def cheapest(n: int, k: int, topology: str) -> tuple[Cardinality, str]:
     return order[0], f"{k} of {n}: {text}"
 
 
-def choose(program: Program, index: Longs, topology: str) -> tuple[Array, tuple[str, ...]]:
-    """Return the form of each of some rows that takes the fewest qubits, and why.
+def _warm_choice(
+    n: int, k: int, costs: dict[Cardinality, int], temperature: float
+) -> tuple[Cardinality, str]:
+    """Return the form that a warm machine does best with, and why; see `cheapest`."""
+    dense, grid = Cardinality.DENSE, Cardinality.GRID
+    feasible, best = {dense: feasible_square(n, k, temperature)}, dense
+    if grid in costs:
+        bits, ratio = np.array([k * (n - k)]), np.array([wall_ratio(temperature)])
+        feasible[grid] = float(feasible_walls(ratio, bits / k)[0])
+        optimum = feasible[grid] * float(right_valley(bits)[0])
+        shown = feasible[grid] >= feasible[dense] - _TIE and optimum >= _LEAST_OPTIMUM
+        best = grid if shown and costs[grid] < costs[dense] else dense
+    order = sorted(feasible, key=lambda form: form is not best)
+    text = "; ".join(
+        f"{form.name.lower()} {costs[form]}{' qubits' if form is best else ''}, reads feasible "
+        f"{feasible[form]:.2f}"
+        for form in order
+    )
+    return best, f"{k} of {n}: {text}"
+
+
+def choose(
+    program: Program, index: Longs, topology: str, temperature: float | None = None
+) -> tuple[Array, tuple[str, ...]]:
+    """Return the form of each of some rows that a machine does best with, and why.
 
     Rows with pair terms stay dense, as a square costs no coupler there. Each row is looked at by
     itself: one whose pair terms all are zero has none, whatever rows are beside it.
@@ -105,7 +148,7 @@ def choose(program: Program, index: Longs, topology: str) -> tuple[Array, tuple[
     Args:
         program: before its constraints are priced.
         index: int64, rows that keep exactly k bits.
-        topology: as in `embedded_qubits`.
+        topology, temperature: as in `cheapest`.
     """
     c, o, component = program.constraints, program.objective, program.components
     busy = np.zeros(int(component.max(initial=-1)) + 1, bool)
@@ -114,7 +157,7 @@ def choose(program: Program, index: Longs, topology: str) -> tuple[Array, tuple[
     form = np.full(len(c), Cardinality.DENSE, np.int8)
     reasons: dict[Cardinality, tuple[int, str]] = {}
     for n, k, rows, _ in row_classes(program, index[~coupled]):
-        best, reason = cheapest(n, k, topology)
+        best, reason = cheapest(n, k, topology, temperature)
         form[rows] = best
         reasons[best] = reasons.get(best, (0, ""))[0] + len(rows), reason
     notes = [

@@ -9,6 +9,8 @@ T tells of. There are more selections of k + 1 keys than of k - 1 where 2 k < n,
 tilted by ``(T' scale / 2) ln(C(n, k + 1) / C(n, k - 1))`` against them, as far as the proof leaves
 a quarter of the margin. No margin makes the scale more than four times what it is without.
 
+Walls are made so strong that their hills are low for the machine (`formulations.freezing`).
+
 The scale is that of the row's largest coefficient in the machine's ranges, with chains as long as
 those of a clique of its size. The real placement is a little better or worse.
 """
@@ -24,6 +26,7 @@ from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
 from qubo_attn.formulations.certificates import Certificates, Method
+from qubo_attn.formulations.freezing import wall_ratio
 from qubo_attn.formulations.proofs import StepCosts, by_steps
 from qubo_attn.ir.blocks import form_of
 
@@ -84,21 +87,32 @@ def warmed(
         temperature: of the machine, in units of a field.
         aim: temperature that reads shall have at least, in units of the objective.
     """
-    proof = _shapes(proof, topology, temperature, aim)
+    proof, notes = _shapes(proof, topology, temperature, aim)
     dense = np.isin(proof.method, (Method.STEPS, Method.RELAXATION))
     if not dense.any():
-        return proof, ""
+        return proof, notes
     part = proof.take(np.flatnonzero(dense))
     weights = _dense(part, costs.take(np.flatnonzero(dense)), topology, temperature, aim)
     columns = {name: getattr(proof, name).copy() for name in ("weight", "slope", "margin")}
     for name, column in columns.items():
         column[dense] = getattr(weights, name)
-    margins = weights.margin / (temperature * weights.scale)
-    note = (
+    note = margin_note(weights.margin, temperature * weights.scale, "dense rows")
+    return replace(proof, **columns), "; ".join(filter(None, (note, notes)))
+
+
+def margin_note(margin: Floats, heat: Floats, what: str) -> str:
+    """Return what a stage says of margins, both in units of energy.
+
+    Args:
+        margin: of some constraints.
+        heat: temperature of each.
+        what: what these are.
+    """
+    margins = np.divide(margin, heat, out=np.zeros(len(margin)), where=heat > 0)
+    return (
         f"margins of {margins.min():.2g} to {margins.max():.2g} temperatures in {len(margins)} "
-        f"dense rows, median {np.median(margins):.2g}, by the scale to expect"
+        f"{what}, median {np.median(margins):.2g}, by the scale to expect"
     )
-    return replace(proof, **columns), note
 
 
 def _dense(
@@ -127,8 +141,11 @@ def _dense(
     return kernels.WarmWeights(*kernels.warm_weights(rows.counted, form, floor, proofs, warmth))
 
 
-def _shapes(proof: Certificates, topology: str, temperature: float, aim: float) -> Certificates:
-    """Return certificates with the margins of walls and switches."""
+def _shapes(
+    proof: Certificates, topology: str, temperature: float, aim: float
+) -> tuple[Certificates, str]:
+    """Return certificates with the margins of walls and switches, and what these are."""
+    notes: list[str] = []
     weight, margin = proof.weight.copy(), proof.margin.copy()
     chain = RANGES.get(topology, PLAIN).chain
     for method, share in _SHARES.items():
@@ -136,10 +153,16 @@ def _shapes(proof: Certificates, topology: str, temperature: float, aim: float) 
         unit = _OF_SHAPES * temperature * share * (2.0 / chain if method == Method.WALLS else 1.0)
         # Weight and margin grow alike: D = unit (W + D), W the weight without a margin.
         wanted = unit * (weight[mine] - margin[mine]) / (1.0 - min(unit, 0.5))
+        if method == Method.WALLS:
+            low = (wall_ratio(temperature, chain) - 1.0) * (weight[mine] - margin[mine])
+            wanted = np.maximum(wanted, low)
         more = np.maximum(np.maximum(wanted, _OF_SHAPES * aim) - margin[mine], 0.0)
         weight[mine] += more
         margin[mine] += more
-    return replace(proof, weight=weight, margin=margin)
+        if mine.any():
+            heat = unit / _OF_SHAPES * weight[mine]
+            notes.append(margin_note(margin[mine], heat, f"rows as {method.name.lower()}"))
+    return replace(proof, weight=weight, margin=margin), "; ".join(notes)
 
 
 def _tilts(size: Longs, keep: Longs) -> Floats:

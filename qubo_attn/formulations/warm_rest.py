@@ -2,10 +2,10 @@
 
 Their proofs hold with any margin D on top of a weight: a point that breaks a constraint pays at
 least one unit of its price more than what is proven to be enough. So here D is found from outside,
-as the fixed point of ``D = TEMPERATURES T scale(weight + D)``, scale that of the whole connected
-component, for which all of its constraints get the same D. Nothing tilts these rows. Where the
-scale grows as fast as any margin, D is at most four times what the scale without it asks for: there
-a machine of that temperature returns infeasible reads, whatever the prices.
+as the fixed point of ``D = c T scale(weight + D)``: c is 4 for levels, else 2; the scale is that of
+the whole connected component, for which all of its constraints get the same D. Nothing tilts these
+rows. Where the scale grows as fast as any margin, D is at most four times what the scale without it
+asks for: there a machine of that temperature returns infeasible reads, whatever the prices.
 
 The scale is estimated from the priced form. A whole number counts as its bit of largest
 coefficient, and a component has chains like those of a clique with as many couplers a variable.
@@ -17,12 +17,15 @@ import numpy as np
 
 from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.common.frozen import replaced
-from qubo_attn.formulations.warm import PLAIN, RANGES, TEMPERATURES, chain_lengths
+from qubo_attn.formulations.warm import PLAIN, RANGES, TEMPERATURES, chain_lengths, margin_note
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import row_components
 
 _ROUNDS, _CLOSE, _MOST = 8, 0.01, 4.0
+# Temperatures of rows with levels: each of their many gates can fail by itself. Twice those of a
+# count make half as many reads again feasible, or more, and the optimum as often.
+OF_LEVELS = 4.0
 
 
 def short_of_warmth(
@@ -32,8 +35,10 @@ def short_of_warmth(
     topology: str,
     temperature: float | None,
     aim: float = 0.0,
-) -> Floats:
-    """Return what the margin of each constraint lacks of a number of temperatures.
+    what: str = "constraints",
+    temperatures: float = TEMPERATURES,
+) -> tuple[Floats, str]:
+    """Return what the margin of each constraint lacks of a number of temperatures, and a note.
 
     Args:
         program: before its constraints are priced.
@@ -42,23 +47,25 @@ def short_of_warmth(
         topology: of the machine.
         temperature: of the machine, in units of a field; None where there is none.
         aim: temperature that reads shall have at least, in units of the objective.
+        what: what the note calls the constraints.
+        temperatures: how many.
     """
     if temperature is None:
-        return np.zeros(len(index))
+        return np.zeros(len(index)), ""
     weight, slope, margin = prices
     plain, component = _of_bits(program, index), row_components(program)[index]
-    more, least, most = np.zeros(len(index)), TEMPERATURES * aim, np.full(len(index), np.inf)
+    more, least, most = np.zeros(len(index)), temperatures * aim, np.full(len(index), np.inf)
     for _ in range(_ROUNDS):
         priced = replaced(plain.constraints, weight=weight + more, slope=slope)
         scale = _scales(plain.replace(constraints=priced), program.components, topology)
-        wanted = TEMPERATURES * temperature * scale[component]
+        wanted = temperatures * temperature * scale[component]
         most = np.minimum(most, _MOST * wanted)
         wanted = np.maximum(np.minimum(wanted, most), least)
         lacks = np.maximum(wanted - margin, 0.0)
         if (np.abs(lacks - more) <= _CLOSE * wanted).all():
             break
         more = lacks
-    return more
+    return more, margin_note(margin + more, temperature * scale[component], what)
 
 
 def _of_bits(program: Program, index: Longs) -> Program:

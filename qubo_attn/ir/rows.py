@@ -88,6 +88,25 @@ def row_components(program: Program) -> Longs:
     return program.components[c.var[c.ptr[:-1]]]
 
 
+def kinds_of(program: Program, bounded: Bools) -> tuple[Longs, Longs, Longs, Longs]:
+    """Return sums, rows with levels and their gates, upper bounds, and other constraints.
+
+    What shares a component with another kind of constraint is priced like that.
+    """
+    sums, leveled = sum_rows(program) & ~bounded, leveled_rows(program)
+    others = ~(sums | leveled | bounded)
+    if others.any():
+        component = row_components(program)
+        others |= np.isin(component, component[others])
+        sums, leveled, bounded = sums & ~others, leveled & ~others, bounded & ~others
+    return (
+        np.flatnonzero(sums),
+        np.flatnonzero(leveled),
+        np.flatnonzero(bounded),
+        np.flatnonzero(others),
+    )
+
+
 def row_ranges(program: Program) -> tuple[Floats, Floats]:
     """Return the least and the most that the left side of each constraint can be."""
     c = program.constraints

@@ -136,6 +136,57 @@ def test_rows_that_the_machine_finds_hard_are_told_apart(
     assert stats.spearmanr(table.feasible, share).statistic > 0.5
 
 
+def test_walls_hold_as_often_as_is_said(
+    smollm2: dict[str, np.ndarray], cache: qa.EmbeddingCache
+) -> None:
+    """Walls hardly stronger than is proven to do break in every other read; strong ones hold."""
+    chances, shares = [], []
+    for margin in ("auto", 0.05, 1.0):
+        prices = qa.InsertPenalties(margin=margin, cardinality="grid", temperature=0.115)
+        compiled = qa.compile(
+            smollm2["scores"][:, -2:],
+            len(smollm2["scores"]),
+            select=qa.OneHot(),
+            objective="hard",
+            passes=[qa.Sparsify(slots=16), prices],
+            target="zephyr:12",
+            cache=cache,
+        )
+        machine = qa.SimulatedMachine(compiled.recipe.target, seed=1)
+        result = compiled.solve(machine, num_reads=100, seed=1)
+        table = compiled.precision()
+        share = result.reads.feasible[table.head, table.query]
+        assert table.feasible.mean() == pytest.approx(share.mean(), abs=0.12)
+        assert 0.75 < np.median(table.feasible / np.maximum(share, 0.01)) < 1.35
+        assert (table.optimum <= table.feasible).all()
+        chances.append(table.feasible)
+        shares.append(share)
+    ranks = stats.spearmanr(np.concatenate(chances), np.concatenate(shares))
+    assert ranks.statistic > 0.7
+
+
+def test_wide_rows_with_long_chains_are_not_taken_for_good(
+    smollm2: dict[str, np.ndarray], cache: qa.EmbeddingCache
+) -> None:
+    """Levels and gates of 16 slots: chains of three and four freeze far from good states."""
+    compiled = qa.compile(
+        smollm2["scores"][:, -1:],
+        len(smollm2["scores"]),
+        select=qa.SoftWeights(1, k=4),
+        objective="output",
+        values=smollm2["value"],
+        kv_head=smollm2["kv_head"],
+        target="zephyr:12",
+        cache=cache,
+    )
+    machine = qa.SimulatedMachine(compiled.recipe.target, seed=1)
+    result = compiled.solve(machine, num_reads=100, seed=1)
+    table = compiled.precision()
+    share = result.reads.feasible[table.head, table.query]
+    assert 0.02 < share.mean() < 0.4
+    assert share.mean() / 3 < table.feasible.mean() < 3 * share.mean()
+
+
 def test_every_row_is_named_once(compiled: qa.CompiledAttention) -> None:
     table, placement = compiled.precision(), compiled.placement
     variables = compiled.program.variables

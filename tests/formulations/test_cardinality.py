@@ -179,6 +179,58 @@ def test_auto_depends_on_structure_alone(k: int) -> None:
         assert (v.role[v.head == 1] == Role.SELECT).all()
 
 
+@pytest.mark.parametrize(
+    ("n", "k", "cold", "warm"),
+    [
+        (16, 1, Cardinality.GRID, Cardinality.GRID),
+        (16, 4, Cardinality.DENSE, Cardinality.DENSE),
+        # Half the qubits, but few reads are the optimum.
+        (48, 2, Cardinality.GRID, Cardinality.DENSE),
+        # An eighth of the qubits, but one read in three breaks a wall.
+        (96, 1, Cardinality.GRID, Cardinality.DENSE),
+    ],
+)
+def test_a_warm_machine_decides_by_what_it_returns(
+    n: int, k: int, cold: Cardinality, warm: Cardinality
+) -> None:
+    assert cheapest(n, k, "zephyr")[0] is cold
+    form, reason = cheapest(n, k, "zephyr", 0.115)
+    assert form is warm
+    assert reason.count("reads feasible") == 2
+    costs = np.random.default_rng(n).normal(size=n).round(3).tolist()
+    for temperature, expected in ((None, cold), (0.115, warm)):
+        prices = qa.InsertPenalties(cardinality="auto", temperature=temperature)
+        rewrite = prices.apply(row(costs, k))
+        size = n if expected is Cardinality.DENSE else k * (n - k)
+        assert len(rewrite.program) == size
+        assert f"1 rows as {expected.name.lower()}, e.g. {k} of {n}: " in " ".join(rewrite.notes)
+    forced = qa.InsertPenalties(cardinality="grid", temperature=0.115).apply(row(costs, k))
+    assert len(forced.program) == k * (n - k)
+    assert " temperatures in 1 rows as walls, median " in " ".join(forced.notes)
+
+
+def test_walls_of_a_warm_machine_hold(minilm: dict[str, np.ndarray]) -> None:
+    """Their hills are one field high: what was frozen in between them melts."""
+    shares = []
+    for margin in (0.05, "auto"):
+        prices = qa.InsertPenalties(margin=margin, cardinality="grid", temperature=0.115)
+        scores = minilm["scores"][:, :2]
+        compiled = qa.compile(
+            scores,
+            12,
+            select=qa.OneHot(),
+            objective="hard",
+            passes=[prices],
+            target="zephyr:12",
+        )
+        machine = qa.SimulatedMachine(compiled.recipe.target, seed=1)
+        result = compiled.solve(machine, num_reads=50, seed=1)
+        shares.append(result.reads.feasible[:, :2].mean())
+    assert shares[0] < 0.75
+    assert shares[1] > 0.98
+    assert compiled.certificates.recheck() == []
+
+
 def test_the_form_of_a_row_does_not_follow_from_the_rows_beside_it() -> None:
     # The only pair term of row 0 is 0 times 1: it has none.
     scores = np.array([[[1.0, 0.0, -np.inf], [1.0, 2.0, 3.0]]])

@@ -47,6 +47,7 @@ def test_margins_grow_with_the_temperature_and_hold(text: str) -> None:
         rewrite = qa.InsertPenalties(at_most="binary", temperature=warmth).apply(program)
         assert gap(rewrite, program) >= rewrite.margin * (1 - 1e-9) > 0
         margins.append(rewrite.margin)
+        assert " temperatures in 1 " in " ".join(rewrite.notes)
     assert margins == sorted(margins)
     assert margins[2] > 4 * margins[0]
     # The fixed point: the margin is that many temperatures of the form with it.
@@ -70,8 +71,10 @@ def test_levels_and_gates_are_proven_for_what_is_sent(minilm: dict[str, np.ndarr
     program = compiled.stages[compiled.unpriced].program
     margins = []
     for warmth in WARMTHS:
-        proof = qa.InsertPenalties(temperature=warmth).apply(program).certificates
+        rewrite = qa.InsertPenalties(temperature=warmth).apply(program)
+        proof = rewrite.certificates
         assert proof is not None
+        assert "temperatures in 6 constraints of rows with levels" in " ".join(rewrite.notes)
         assert proof.recheck(exact=True) == []
         assert len(np.unique(proof.margin)) == 1  # one component, one margin
         margins.append(float(proof.margin[0]))
