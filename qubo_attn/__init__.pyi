@@ -102,6 +102,7 @@ from .frontend.objectives import (
 from .frontend.objectives import (
     Sparsemax as Sparsemax,
 )
+from .frontend.plan import Plan as Plan
 from .frontend.probabilities import from_attentions as from_attentions
 from .frontend.qama_program import (
     QamaResult as QamaResult,
@@ -141,6 +142,7 @@ from .jobs.status import CallStatus as CallStatus
 from .jobs.status import JobStatus as JobStatus
 from .machine.simulated import SimulatedMachine as SimulatedMachine
 from .machine.target import Target as Target
+from .models.calibrate import calibrate as calibrate
 from .models.capture import capture as capture
 from .passes import (
     BinarizeWeights as BinarizeWeights,

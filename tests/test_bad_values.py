@@ -201,6 +201,12 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
             {"step"},
         ),
         "baseline": (qa.baseline, {"name": "window", "compiled": compiled, "window": 3}, set()),
+        "calibrate": (
+            partial(qa.calibrate, cache=folder),
+            {"source": [qa.CapturedAttention("attn", SCORES, VALUES, KEYS)], "k": (1, 2)},
+            set(),
+        ),
+        "Plan.load": (qa.Plan.load, {"path": folder / "plan.json"}, set()),
         # What a model does with inputs of its own is its own affair.
         "capture": (qa.capture, small_model() | {"layer": 0}, {"inputs"}),
         "compile_batch": (
@@ -346,7 +352,7 @@ def test_the_constructors_above_are_all() -> None:
         "Attempt", "AttentionGraph", "AttentionResult", "Beside", "BlockRound", "BlockRounds",
         "CallStatus", "CapturedAttention",
         "CompiledAttention", "IntegerIsing", "Job", "JobStatus", "Lift", "MachineUse",
-        "Optimality", "PackedGraphs", "Program",
+        "Optimality", "PackedGraphs", "Plan", "Program",
         "QamaResult", "Rewrite", "Rounds", "Solution",
         "SolverOrder", "Submission", "Submissions", "Target", "Trial", "Vectors",
     }  # fmt: skip
@@ -355,7 +361,7 @@ def test_the_constructors_above_are_all() -> None:
 
 
 NAMES = (
-    "baseline", "try_out", "capture",
+    "baseline", "try_out", "capture", "calibrate", "Plan.load",
     "compile", "compile_batch", "solve", "solve of the local sampler", "decode", "rebind",
     "schedule", "submit", "resume", "report", "html", "write_html", "draw", "save", "load", "plot",
     "output_errors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from types import TracebackType
@@ -15,12 +16,19 @@ from qubo_attn.common.keywords import check_names, names_of
 from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.plan import Plan
 from qubo_attn.frontend.select import Select
 from qubo_attn.torch.annealing import Annealing
 from qubo_attn.torch.interface import NAME, STATE, output_projection, register_layers
 from qubo_attn.torch.layer_report import AnnealedLayer, ModelReport
 from qubo_attn.torch.module import AnnealedAttention
-from qubo_attn.torch.places import LayerName, Place, attention_places, chosen_layers
+from qubo_attn.torch.places import (
+    LayerName,
+    Place,
+    attention_places,
+    chosen_layers,
+    planned_layers,
+)
 
 
 class AnnealedModel:
@@ -112,6 +120,7 @@ def use_annealed_attention(
     select: Select = DEFAULT_SELECT,
     *,
     layers: Sequence[LayerName] | Mapping[LayerName, Select | Mapping[str, Any]] | None = None,
+    plan: Plan | str | os.PathLike[str] | None = None,
     keep_results: bool = False,
     **options: Any,
 ) -> AnnealedModel:
@@ -129,6 +138,8 @@ def use_annealed_attention(
         layers: which layers, by number in the order of the model (-1 for the last) or by name,
             ``*`` for any letters; all when None. Or a mapping of those to a select, or to options,
             that hold for this layer.
+        plan: of `qubo_attn.calibrate`, or its file: which layers, and the select, objective, slots
+            and heads of each. Layers that it does not name keep their own implementation.
         keep_results: keep the last result of each layer, for `AnnealedModel.results`.
         **options: see `Annealing`. The objective is ``"output"``, and the sampler ``"auto"``: rows
             are solved to proven optima here. ``sampler=`` and ``target=`` send them to a machine.
@@ -154,6 +165,9 @@ def use_annealed_attention(
     flag("keep_results", keep_results)
     known = [*names_of(Annealing), *names_of(use_annealed_attention)]
     check_names("use_annealed_attention", options, known)
+    if plan is not None:
+        given = {"select": select is not DEFAULT_SELECT, "layers": layers is not None}
+        layers = planned_layers(plan, [name for name in given if given[name]] + list(options))
     common: dict[str, Any] = {"sampler": "auto", "select": select} | options
     hows: dict[str, Annealing] = {}
     shared: dict[frozenset[tuple[str, Hashable]], Annealing] = {}

@@ -12,6 +12,7 @@ from torch import nn
 from qubo_attn.common.checks import nearest, shown, whole
 from qubo_attn.common.keywords import check_names, names_of
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.plan import plan_of
 from qubo_attn.frontend.select import Select
 from qubo_attn.torch.annealing import Annealing
 
@@ -113,3 +114,25 @@ def chosen_layers(
     if not chosen:
         raise InputError("layers names no layer", argument="layers")
     return {name: chosen[name] for name in names if name in chosen}
+
+
+def planned_layers(plan: object, given: Sequence[str]) -> dict[LayerName, Mapping[str, Any]]:
+    """Return the layers of a plan with their options.
+
+    Args:
+        plan: a `qubo_attn.Plan`, or the file of one.
+        given: names of arguments given beside it.
+
+    Raises:
+        InputError: the plan has no layer, or one of those arguments is the plan's to give.
+    """
+    for name in given:
+        if name in ("layers", "select", "objective", "slots", "heads"):
+            raise InputError(f"give plan= or {name}=, not both: the plan says it", argument=name)
+    options = plan_of(plan).options
+    if not options:
+        raise InputError(
+            "the plan has no layer: none keeps its error; calibrate with a larger one or more keys",
+            argument="plan",
+        )
+    return {name: options[name] for name in options}
