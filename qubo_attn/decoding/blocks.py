@@ -1,10 +1,10 @@
 """Rounds over blocks of rows that are larger than the machine.
 
-Every round is the pass `SplitRows` at the point where the rows stand: the same number of keys of
-each row is left open, the others are held, so it is one structure with one placement, and what was
-found for the first round serves all others. A component takes what a round gave where its true
-energy falls: the objective of the whole row or, of `Renormalised`, the squared relative errors of
-its rows added up. So energies never rise, whoever sampled, and every count holds in every round.
+Every round is the pass `SplitRows` at the point where the rows stand. The same number of keys of
+each row is left open, and the others are held. So all rounds have one structure, and the first
+round's placement serves all others. A component takes what a round gave where its true energy
+falls: the objective of the whole row or, of `Renormalised`, the squared relative errors of its rows
+added up. So energies never rise, whoever sampled, and every count holds in every round.
 
 A component is done when each of its keys was in a block since it was last bettered, or when a lower
 bound on its objective says so.

@@ -1,8 +1,8 @@
 """True energies of whole rows, by which rounds over blocks are judged.
 
-The objective of a component is its true energy, but for `Renormalised`: there, what is minimised at
-a multiplier t stands for the squared relative errors of the component's rows, added up, and t moves
-with the best selection so far.
+The objective of a component is its true energy, but for `Renormalised`. There the form that is
+minimised at a multiplier t stands for the sum of the squared relative errors of the component's
+rows, and t moves with the best selection so far.
 """
 
 from __future__ import annotations

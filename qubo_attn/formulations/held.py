@@ -1,14 +1,14 @@
 """Rows split into a block that is left to choose and keys that are held where they are.
 
-Where all keys but a block S of a component are held at a point z, what is left is exact: held keys
-add ``sum_j b_ij z_j`` to the linear coefficient of each key i of S, and a count of k keys becomes
-one of k less the held ones. So a choice of as many keys of S as z has there is a choice of k keys
-of the row, at the energy of the row.
+If all keys but a block S of a component are held at a point z, what is left is exact. Held keys add
+``sum_j b_ij z_j`` to the linear coefficient of each key i of S. A count of k keys becomes one of k
+minus the held ones. So a choice of as many keys of S as z has there is a choice of k keys of the
+row, at the energy of the row.
 
-The keys of S are those whose exchange promises most. With ``c_i = a_i + sum_j b_ij z_j``, what
-key i costs beside the others, an exchange of a kept i for a j costs ``c_j - c_i - b_ij``: S takes
-the kept keys of largest c and the others of smallest c, half of each as far as there are so many.
-Keys that no block had since the row was last bettered come first, so all have their turn.
+The keys of S are those whose exchange promises most. Let ``c_i = a_i + sum_j b_ij z_j``, what key i
+costs beside the others. An exchange of a kept i for a j costs ``c_j - c_i - b_ij``. So S takes the
+kept keys of largest c and the others of smallest c, half of each as far as there are so many. Keys
+that no block had since the row was last bettered come first, so all have their turn.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Held(NamedTuple):
 
     Attributes:
         point: float64, shape (n,), a point that holds every constraint.
-        turn: uint8, shape (n,): 0 where no block had the variable since its component was last
-            bettered, 1 where the block that bettered it had, 2 where a later one had, or where the
-            block is proven to be at its optimum.
+        turn: uint8, shape (n,): 0 where no block had the variable since its component last
+            improved. 1 where the block that improved it had the variable. 2 where a later block
+            had, or where the block is proven to be at its optimum.
     """
 
     point: Floats
