@@ -2,10 +2,11 @@
 
 Their proofs hold with any margin D on top of a weight: a point that breaks a constraint pays at
 least one unit of its price more than what is proven to be enough. So here D is found from outside,
-as the fixed point of ``D = c T scale(weight + D)``: c is 4 for levels, else 2; the scale is that of
-the whole connected component, for which all of its constraints get the same D. Nothing tilts these
-rows. Where the scale grows as fast as any margin, D is at most four times what the scale without it
-asks for: there a machine of that temperature returns infeasible reads, whatever the prices.
+as the fixed point of ``D = c T scale(weight + D)``, where c is 4 for levels, else 2. The scale is
+that of the whole connected component, for which all of its constraints get the same D. Nothing
+tilts these rows. Where the scale grows as fast as any margin, D is at most four times what the
+scale without it asks for: there a machine of that temperature returns infeasible reads, whatever
+the prices.
 
 The scale is estimated from the priced form. A whole number counts as its bit of largest
 coefficient, and a component has chains like those of a clique with as many couplers a variable.

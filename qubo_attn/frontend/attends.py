@@ -1,7 +1,7 @@
 """Patterns of attention, and logits of their edges alone, from query and key vectors.
 
-Queries are worked on in tiles of 64, which always begin at the same ones: what comes out of a block
-of queries is the same, bit for bit, as of all of them at once.
+Queries are worked on in tiles of 64, which always begin at the same queries. So the result of a
+block of queries is the same, bit for bit, as that of all of them at once.
 """
 
 from __future__ import annotations
