@@ -1,0 +1,100 @@
+"""Ways to select keys in a whole model: ours, and baselines with the same decoders.
+
+Every method keeps k keys a query. Names that end in ``renormalised`` weigh the selected keys by
+softmax over them alone; all others leave what is left at the mean value of the visible keys.
+``tied`` methods make one selection for the query heads of a key/value head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, NamedTuple
+
+import qubo_attn as qa
+from qubo_attn.decoding.baselines import BASELINES
+from qubo_attn.decoding.decoders import context_of, weights_of
+from qubo_attn.torch import Annealing, use_annealed_attention
+from qubo_attn.torch.drawn import Drawn
+
+LEVELS = 3
+# The decoder of the baseline of each kind.
+KINDS = {"": "residual", "renormalised": "renormalise"}
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineAttention(Annealing):
+    """Attention that selects by a baseline, under the counts and ties of a compilation."""
+
+    _: KW_ONLY
+    baseline: str = "top-k"
+
+    def draw(self, *args: Any, seed: int | None = None, **keywords: Any) -> Drawn:
+        compiled = self.compiled(*args, **keywords)
+        attention = compiled.attention
+        assert attention.values is not None
+        selected = qa.baseline(self.baseline, compiled)
+        weights = weights_of(self.decoding, attention.softmax, selected, attention.visible)
+        result = replace(
+            compiled.solve(seed=seed, decoder=self.decoder),
+            selected=selected,
+            weights=weights,
+            context=context_of(weights, attention.values, None),
+        )
+        return Drawn.of(compiled, result, weights)
+
+
+class Method(NamedTuple):
+    """How keys are selected: by a baseline where there is one."""
+
+    options: dict[str, Any]
+    soft: bool = False
+    baseline: str | None = None
+
+
+def _baselines() -> dict[str, Method]:
+    methods = {}
+    for kind, decoder in KINDS.items():
+        # Sums over queries are for caches: here they stand once, with the decoder that serves best.
+        for name in BASELINES if decoder == "residual" else BASELINES[:4]:
+            options = {"objective": "hard", "decoder": decoder}
+            options |= {"project": True} if name == "projected-value" else {}
+            methods[f"{name} {kind}".strip()] = Method(options, baseline=name)
+    tied = {"objective": "hard", "decoder": "residual", "tie": "kv-head"}
+    return methods | {"top-k tied": Method(tied, baseline="top-k")}
+
+
+METHODS: dict[str, Method] = _baselines() | {
+    "renormalised": Method({"objective": "renormalised"}),
+    "output": Method({"objective": "output"}),
+    "output tied": Method({"objective": "output", "tie": "kv-head"}),
+    "soft weights": Method({"objective": "output"}, soft=True),
+}
+# Baselines that select for each query, by what they stand beside.
+BESIDE = {
+    "output": tuple(BASELINES),
+    "soft weights": tuple(BASELINES),
+    "renormalised": tuple(f"{name} renormalised" for name in BASELINES[:4]),
+    "output tied": ("top-k tied",),
+}
+
+
+@contextmanager
+def annealed_by(model: Any, name: str, k: int, **options: Any) -> Iterator[Any]:
+    """Put a method in the place of a model's attention.
+
+    Args:
+        model: of transformers.
+        name: one of `METHODS`.
+        k: keys of a query.
+        **options: further options of `Annealing`, for methods that are no baselines.
+    """
+    method = METHODS[name]
+    select: Any = qa.SoftWeights(LEVELS, k=k) if method.soft else qa.ExactlyK(k)
+    with use_annealed_attention(model, select, **(method.options | options)) as annealed:
+        if method.baseline is not None:
+            shared = BaselineAttention(select, **method.options, baseline=method.baseline)
+            for layer in annealed.layers.values():
+                layer.annealing = shared
+        yield annealed
