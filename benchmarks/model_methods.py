@@ -19,6 +19,8 @@ from qubo_attn.torch import Annealing, use_annealed_attention
 from qubo_attn.torch.drawn import Drawn
 
 LEVELS = 3
+# Baselines that select for each query; the others are for caches.
+BY_QUERY = BASELINES[:4]
 # The decoder of the baseline of each kind.
 KINDS = {"": "residual", "renormalised": "renormalise"}
 
@@ -56,8 +58,8 @@ class Method(NamedTuple):
 def _baselines() -> dict[str, Method]:
     methods = {}
     for kind, decoder in KINDS.items():
-        # Sums over queries are for caches: here they stand once, with the decoder that serves best.
-        for name in BASELINES if decoder == "residual" else BASELINES[:4]:
+        # Sums over queries are for caches: each query loses by them, and they are no default here.
+        for name in BASELINES if decoder == "residual" else BY_QUERY:
             options = {"objective": "hard", "decoder": decoder}
             options |= {"project": True} if name == "projected-value" else {}
             methods[f"{name} {kind}".strip()] = Method(options, baseline=name)
@@ -66,16 +68,18 @@ def _baselines() -> dict[str, Method]:
 
 
 METHODS: dict[str, Method] = _baselines() | {
-    "renormalised": Method({"objective": "renormalised"}),
+    # One round: what is solved here is searched afterwards, which proves as much as more rounds do.
+    "renormalised": Method({"objective": qa.Renormalised(rounds=1)}),
     "output": Method({"objective": "output"}),
     "output tied": Method({"objective": "output", "tie": "kv-head"}),
     "soft weights": Method({"objective": "output"}, soft=True),
 }
-# Baselines that select for each query, by what they stand beside.
+DEFAULT = tuple(name for name in METHODS if name not in BASELINES[len(BY_QUERY) :])
+# Baselines by what they stand beside, with the same decoder.
 BESIDE = {
     "output": tuple(BASELINES),
     "soft weights": tuple(BASELINES),
-    "renormalised": tuple(f"{name} renormalised" for name in BASELINES[:4]),
+    "renormalised": tuple(f"{name} renormalised" for name in BY_QUERY),
     "output tied": ("top-k tied",),
 }
 
@@ -92,9 +96,11 @@ def annealed_by(model: Any, name: str, k: int, **options: Any) -> Iterator[Any]:
     """
     method = METHODS[name]
     select: Any = qa.SoftWeights(LEVELS, k=k) if method.soft else qa.ExactlyK(k)
-    with use_annealed_attention(model, select, **(method.options | options)) as annealed:
+    # What is compiled for a baseline is not solved: it needs no more than k slots.
+    options |= method.options | ({} if method.baseline is None else {"slots": k})
+    with use_annealed_attention(model, select, **options) as annealed:
         if method.baseline is not None:
-            shared = BaselineAttention(select, **method.options, baseline=method.baseline)
+            shared = BaselineAttention(select, sampler="auto", baseline=method.baseline, **options)
             for layer in annealed.layers.values():
                 layer.annealing = shared
         yield annealed

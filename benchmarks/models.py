@@ -10,8 +10,9 @@ tokens that follow. Weights come from packages, the texts stand in passages.txt.
     OMP_NUM_THREADS=1 python benchmarks/models.py --json --picture docs/quality.png
     python benchmarks/models.py --passages 1 --k 4 --methods top-k,output   # one minute
 
-`--resume FILE` keeps every figure, and goes on from there. `--machine simulated` and
-`--target zephyr:12` run the whole of SmolLM2 on 48 tokens through embeddings, too.
+`--resume FILE` keeps every figure, and goes on from there; with `--known` nothing is measured, and
+the tables hold what the file knows. `--machine simulated` and `--target zephyr:12` run the whole of
+SmolLM2 on 48 tokens through embeddings, too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import torch
 from common import finish, parser
 from model_caches import later
 from model_floors import floors
-from model_methods import METHODS, annealed_by
+from model_methods import DEFAULT, METHODS, annealed_by
 from model_packages import Subject, minilm, passages, rxnmapper, smollm2
 
 import qubo_attn as qa
@@ -42,8 +43,8 @@ Facts = dict[str, Any]
 class Notes:
     """Figures that were measured, in a file where there is one: a line each."""
 
-    def __init__(self, file: Path | None) -> None:
-        self.file = file
+    def __init__(self, file: Path | None, known: bool = False) -> None:
+        self.file, self.closed = file, known
         self.known: dict[tuple[Any, ...], Any] = {}
         if file is not None and file.exists():
             for line in file.read_text(encoding="utf-8").splitlines():
@@ -51,13 +52,13 @@ class Notes:
                 self.known[tuple(key)] = figures
 
     def of(self, key: tuple[Any, ...], measure: Callable[[], Any]) -> Any:
-        """Return the figures of a key; they are measured where they are not known."""
-        if key not in self.known:
+        """Return the figures of a key, measured where they are not known; None if none may be."""
+        if key not in self.known and not self.closed:
             self.known[key] = measure()
             if self.file is not None:
                 with self.file.open("a", encoding="utf-8") as file:
                     file.write(json.dumps([key, self.known[key]]) + "\n")
-        return self.known[key]
+        return self.known.get(key)
 
 
 class Full(NamedTuple):
@@ -118,11 +119,14 @@ def quality(subject: Subject, methods: Sequence[str], keys: Sequence[int], notes
                 key = (subject.name, name, given["input_ids"].shape[1], method, k)
                 runs = facts.setdefault(method, {}).setdefault(str(k), [])
                 runs.append(notes.of(key, measure))
-                print(subject.name, name, method, k, _short(runs[-1]), flush=True)
-    return {method: {k: means(runs) for k, runs in by_k.items()} for method, by_k in facts.items()}
+                _say(subject.name, name, method, k, runs[-1])
+    return {
+        method: {k: means(runs) for k, runs in by_k.items() if None not in runs}
+        for method, by_k in facts.items()
+    }
 
 
-def caches(subject: Subject, notes: Notes, prefix: int = PREFIX) -> Facts:
+def caches(subject: Subject, notes: Notes, prefix: int) -> Facts:
     """Return KL after a prefix, by the way to choose and the share of the keys."""
     facts: Facts = {}
     for name, given in subject.inputs.items():
@@ -131,9 +135,12 @@ def caches(subject: Subject, notes: Notes, prefix: int = PREFIX) -> Facts:
         def measure(ids: Any = ids) -> list[tuple[str, float, float]]:
             return list(later(subject.model, ids, prefix))
 
-        for way, share, kl in notes.of((subject.name, name, ids.shape[1], "cache", 0), measure):
+        runs = notes.of((subject.name, name, ids.shape[1], "caches", 0), measure)
+        if runs is None:
+            return {}
+        for way, share, kl in runs:
             facts.setdefault(way, {}).setdefault(f"{share:g}", []).append(kl)
-        print(subject.name, name, "cache", flush=True)
+        print(subject.name, name, "caches", flush=True)
     return {
         way: {share: float(f"{np.mean(kl):.6g}") for share, kl in by_share.items()}
         for way, by_share in facts.items()
@@ -159,8 +166,9 @@ def routes(
             key = (subject.name, name, given["input_ids"].shape[1], way, k)
             measure = partial(one_run, subject, given, full[name], "output", k, **options)
             runs.append(notes.of(key, measure))
-            print(subject.name, name, way, k, _short(runs[-1]), flush=True)
-        facts[way] = means(runs)
+            _say(subject.name, name, way, k, runs[-1])
+        if None not in runs:
+            facts[way] = means(runs)
     return facts
 
 
@@ -181,6 +189,12 @@ def _cell(figures: dict[str, float], name: str) -> str:
     return f"{figures[name]:.{digits}f}" if name in figures else ""
 
 
+def _say(subject: str, name: str, method: str, k: int, figures: dict[str, float] | None) -> None:
+    """Print what came of an input, as it comes."""
+    if figures is not None:
+        print(subject, name, method, k, _short(figures), flush=True)
+
+
 def _short(figures: dict[str, float]) -> str:
     return " ".join(f"{name}={figure:.4g}" for name, figure in figures.items())
 
@@ -188,7 +202,7 @@ def _short(figures: dict[str, float]) -> str:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--models", default=",".join(NAMES), help="separated by commas")
-    options.add_argument("--methods", default=",".join([*METHODS, "caches"]))
+    options.add_argument("--methods", default=",".join([*DEFAULT, "caches"]))
     options.add_argument("--k", default="4,8,16", help="keys of a query, separated by commas")
     options.add_argument("--passages", type=int, default=99, help="how many, from the first")
     options.add_argument("--tokens", type=int, default=128)
@@ -197,6 +211,7 @@ def main() -> None:
     options.add_argument("--route-tokens", type=int, default=48)
     options.add_argument("--reads", type=int, default=8, help="of embedded problems")
     options.add_argument("--resume", type=Path, help="file of figures to go on from")
+    options.add_argument("--known", action="store_true", help="measure nothing")
     options.add_argument("--picture", type=Path, help="PNG to write")
     chosen = options.parse_args()
     methods, keys = chosen.methods.split(","), [int(k) for k in chosen.k.split(",")]
@@ -206,7 +221,7 @@ def main() -> None:
         options.error(f"no {unknown[0]!r}; methods: {', '.join(METHODS)}, caches; models: {NAMES}")
     own = [name for name in methods if name in METHODS]
     texts = dict(list(passages().items())[: chosen.passages])
-    notes, facts = Notes(chosen.resume), {}
+    notes, facts = Notes(chosen.resume, chosen.known), {}
     torch.set_num_threads(1)
     with torch.no_grad():
         for model in chosen.models.split(","):
@@ -239,7 +254,7 @@ def _measured(
         return {"quality": quality(subject, methods, keys, notes)}
     facts: Facts = {"quality": quality(smollm2(texts, chosen.tokens), methods, keys, notes)}
     if "caches" in chosen.methods.split(","):
-        facts["caches"] = caches(smollm2(texts, CONTEXT), notes)
+        facts["caches"] = caches(smollm2(texts, CONTEXT), notes, PREFIX)
     if chosen.machine or chosen.target:
         short = smollm2(texts, chosen.route_tokens)
         more = (keys[0], chosen.reads, chosen.machine, chosen.target, notes)

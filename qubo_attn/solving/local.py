@@ -17,7 +17,7 @@ from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.solving.exact import solve_exactly
 from qubo_attn.solving.model import program_of, sampleset_of
 from qubo_attn.solving.solution import Solution
-from qubo_attn.solving.swaps import improve
+from qubo_attn.solving.swaps import SWEEPS, improve
 
 # Choices of a search: as many as take a few hundredths of a second and, where every block must be
 # proven, some seconds.
@@ -45,6 +45,8 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
         seed: of swap and anneal; swap takes 0 for None.
         steps: choices after which the search of a block gives up, at least 1; a million when None,
             and 200 times as many where every block must be proven.
+        sweeps: turns of every variable in each of the two annealings of ``"swap"``, at least 1; 64
+            when None.
 
     Example:
         >>> import qubo_attn as qa
@@ -57,6 +59,7 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
     method: str = "auto"
     seed: int | None = None
     steps: int | None = None
+    sweeps: int | None = None
 
     # Names of the methods; `CompiledAttention.solve` takes one in place of a solver.
     methods: ClassVar[tuple[str, ...]] = SOLVERS
@@ -65,8 +68,10 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
         one_of("method", self.method, SOLVERS)
         if self.seed is not None:
             object.__setattr__(self, "seed", whole("seed", self.seed))
-        if self.steps is not None:
-            object.__setattr__(self, "steps", whole("steps", self.steps, least=1))
+        for name in ("steps", "sweeps"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, whole(name, given, least=1))
 
     def solve(self, program: Program) -> Solution:
         """Solve a program block by block.
@@ -179,7 +184,7 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
         else:
             solution = solve_exactly(program, self._most_steps)
         if self.method != "exact" and not solution.proven.all():
-            improve(program, solution, ~solution.proven, self.seed or 0)
+            improve(program, solution, ~solution.proven, self.seed or 0, self.sweeps or SWEEPS)
         return solution
 
     def _too_large(self, label: str) -> str:

@@ -11,13 +11,15 @@ from qubo_attn.ir.blocks import blocks_of, form_of, gates_of, limits_of, without
 from qubo_attn.ir.program import Program
 from qubo_attn.solving.solution import Solution, Way
 
-# Turns of every variable, and how often a block is annealed.
+# Turns of every variable if nothing else is said, and how often a block is annealed.
 SWEEPS, STARTS = 64, 2
 # Seeds of blocks are this far apart, so that another seed starts none of them alike.
 _APART = 1_000_003
 
 
-def improve(program: Program, solution: Solution, which: Bools, seed: int) -> None:
+def improve(
+    program: Program, solution: Solution, which: Bools, seed: int, sweeps: int = SWEEPS
+) -> None:
     """Anneal blocks by exchanges, and enter what is better than what a solution has.
 
     Args:
@@ -25,6 +27,7 @@ def improve(program: Program, solution: Solution, which: Bools, seed: int) -> No
         solution: filled; a block for which no point is met stays as it is.
         which: the blocks.
         seed: of all choices.
+        sweeps: turns of every variable.
     """
     constraints, owner = without_gates(program)
     everything, index = blocks_of(program.components, owner), np.flatnonzero(which)
@@ -38,7 +41,7 @@ def improve(program: Program, solution: Solution, which: Bools, seed: int) -> No
     def work(some: slice) -> kernels.SwappedBlocks:
         of_vars, of_rows = rows_at(ptr, some), rows_at(row_ptr, some)
         blocks = kernels.Blocks(of_vars[0], var[of_vars[1]], of_rows[0], row[of_rows[1]])
-        return kernels.swap_blocks(blocks, form, limits, gates, SWEEPS, STARTS, seeds[some])
+        return kernels.swap_blocks(blocks, form, limits, gates, sweeps, STARTS, seeds[some])
 
     swapped = kernels.SwappedBlocks(*by_rows(work, ptr))
     better = swapped.energy < solution.energy[index]

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 FORWARD = ("hard", "soft")
 BACKWARD = ("straight-through", "exact", "energy")
+# How models solve their rows: rows of many selections, which few steps prove, get less time than
+# the solver gives them elsewhere, as a model has thousands of them in every layer.
+MODEL_SOLVER = LocalSolver("auto", steps=20_000, sweeps=16)
 # Options that are handed on to `qubo_attn.compile` as they are.
 _COMPILE_OPTIONS = ("select", "objective", "slots", "target", "cache")
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from qubo_attn.compilation.options import DEFAULT_SELECT
 from qubo_attn.errors import InputError, MissingExtraError
 from qubo_attn.frontend.select import Select
-from qubo_attn.torch.annealing import Annealing
+from qubo_attn.torch.annealing import MODEL_SOLVER, Annealing
 from qubo_attn.torch.functional import annealed_attention
 from qubo_attn.torch.layer_report import AnnealedLayer
 from qubo_attn.torch.masks import model_scores
@@ -39,7 +39,8 @@ def register(name: str = "annealed", select: Select = DEFAULT_SELECT, **options:
         name: for ``from_pretrained(..., attn_implementation=name)`` and
             ``model.set_attn_implementation(name)``; what had the name before is replaced.
         select: what each query may keep.
-        **options: see `Annealing`; the sampler is the local solver (``"auto"``) by default.
+        **options: see `Annealing`; the sampler is that of `use_annealed_attention` by
+            default.
 
     Returns:
         How keys are selected, one object for all layers of all models that use the name.
@@ -53,7 +54,7 @@ def register(name: str = "annealed", select: Select = DEFAULT_SELECT, **options:
         >>> register("annealed", ExactlyK(4)).select
         ExactlyK(k=4)
     """
-    annealing = Annealing(select, **({"sampler": "auto"} | options))
+    annealing = Annealing(select, **({"sampler": MODEL_SOLVER} | options))
 
     def attention(module: nn.Module, *args: Any, **keywords: Any) -> tuple[Tensor, Tensor]:
         layer = AnnealedLayer("", annealing, False, None)

@@ -18,7 +18,7 @@ from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.plan import Plan
 from qubo_attn.frontend.select import Select
-from qubo_attn.torch.annealing import Annealing
+from qubo_attn.torch.annealing import MODEL_SOLVER, Annealing
 from qubo_attn.torch.interface import NAME, STATE, output_projection, register_layers
 from qubo_attn.torch.layer_report import AnnealedLayer, ModelReport
 from qubo_attn.torch.module import AnnealedAttention
@@ -141,8 +141,9 @@ def use_annealed_attention(
         plan: of `qubo_attn.calibrate`, or its file: which layers, and the select, objective, slots
             and heads of each. Layers that it does not name keep their own implementation.
         keep_results: keep the last result of each layer, for `AnnealedModel.results`.
-        **options: see `Annealing`. The objective is ``"output"``, and the sampler ``"auto"``: rows
-            are solved to proven optima here. ``sampler=`` and ``target=`` send them to a machine.
+        **options: see `Annealing`. The objective is ``"output"``. Rows are solved here, to proven
+            optima where few steps prove them: the sampler is ``LocalSolver("auto", steps=20_000,
+            sweeps=16)``. ``sampler=`` and ``target=`` send them to a machine.
 
     Returns:
         The annealed model, with ``report()`` and ``restore()``.
@@ -168,7 +169,7 @@ def use_annealed_attention(
     if plan is not None:
         given = {"select": select is not DEFAULT_SELECT, "layers": layers is not None}
         layers = planned_layers(plan, [name for name in given if given[name]] + list(options))
-    common: dict[str, Any] = {"sampler": "auto", "select": select} | options
+    common: dict[str, Any] = {"sampler": MODEL_SOLVER, "select": select} | options
     hows: dict[str, Annealing] = {}
     shared: dict[frozenset[tuple[str, Hashable]], Annealing] = {}
     places = attention_places(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
@@ -54,12 +55,22 @@ def attention_places(model: nn.Module) -> dict[str, Place]:
     if not places:
         raise InputError(
             f"{type(model).__name__} holds no torch.nn.MultiheadAttention, and no attention that "
-            "goes through transformers' attention interface (ALL_ATTENTION_FUNCTIONS); newer "
-            "releases of transformers have more models there",
+            f"goes through transformers' attention interface ({_INTERFACE}){_later_release()}",
             argument="model",
         )
     order = [name for name, _ in model.named_modules(remove_duplicate=False) if name in places]
     return {name: places[name] for name in order}
+
+
+def _later_release() -> str:
+    """Return which release of transformers may help, where an older one is loaded."""
+    version = getattr(sys.modules.get("transformers"), "__version__", "5")
+    if int(version.split(".")[0]) >= 5:
+        return ""
+    return (
+        f"; transformers {version} is installed, and BERT, ALBERT and others go through it since "
+        "5.0: pip install 'transformers>=5'"
+    )
 
 
 def _asks_transformers(module: nn.Module) -> bool:

@@ -219,6 +219,23 @@ def test_swaps_keep_the_constraints(program: Program, seed: int) -> None:
     assert not solution.proven.any()
 
 
+def test_more_sweeps_come_nearer_to_the_optimum() -> None:
+    scores = np.random.default_rng(2).normal(size=(1, 12, 24))
+    keys = np.random.default_rng(3).normal(size=(1, 24, 3))
+    rows = qa.compile(
+        scores, 1, select=qa.ExactlyK(8), objective=qa.Redundancy(), keys=keys, slots=None,
+        target=None,
+    )  # fmt: skip
+    program = rows.stages[rows.unpriced].program
+    one, usual, named = (
+        qa.LocalSolver("swap", sweeps=sweeps).solve(program) for sweeps in (1, None, 64)
+    )
+    assert one.energy.sum() > usual.energy.sum()
+    assert np.array_equal(usual.point, named.point)
+    with pytest.raises(qa.InputError, match="sweeps must be a whole number"):
+        qa.LocalSolver(sweeps=0)
+
+
 def test_coupled_heads_are_proven(minilm: dict[str, np.ndarray]) -> None:
     """Rows that couplers join are one block, whose sums are the digits of one number."""
     compiled = qa.compile(
