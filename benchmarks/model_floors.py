@@ -8,7 +8,7 @@ from typing import Any
 from model_methods import BESIDE
 
 # KL to the full model as a share of that of top-k with the same decoder, at most, by k.
-SHARES = {"output": {"4": 0.88, "8": 0.82}, "soft weights": {"4": 0.40, "8": 0.30}}
+SHARES = {"output": {"4": 0.88, "8": 0.82}, "soft weights": {"4": 0.40, "8": 0.40}}
 # Perplexity of soft weights of 8 keys, over the full model's.
 PERPLEXITY = 1.005
 # Seconds of the processor a layer of 1,152 rows.

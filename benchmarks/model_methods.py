@@ -37,12 +37,12 @@ class BaselineAttention(Annealing):
         attention = compiled.attention
         assert attention.values is not None
         selected = qa.baseline(self.baseline, compiled)
-        weights = weights_of(self.decoding, attention.softmax, selected, attention.visible)
+        weights = weights_of(self.decoding, attention, selected)
         result = replace(
             compiled.solve(seed=seed, decoder=self.decoder),
             selected=selected,
             weights=weights,
-            context=context_of(weights, attention.values, None),
+            context=context_of(attention, weights, None),
         )
         return Drawn.of(compiled, result, weights)
 
@@ -60,7 +60,7 @@ def _baselines() -> dict[str, Method]:
     for kind, decoder in KINDS.items():
         # Sums over queries are for caches: each query loses by them, and they are no default here.
         for name in BASELINES if decoder == "residual" else BY_QUERY:
-            options = {"objective": "hard", "decoder": decoder}
+            options: dict[str, Any] = {"objective": "hard", "decoder": decoder}
             options |= {"project": True} if name == "projected-value" else {}
             methods[f"{name} {kind}".strip()] = Method(options, baseline=name)
     tied = {"objective": "hard", "decoder": "residual", "tie": "kv-head"}

@@ -221,7 +221,7 @@ def main() -> None:
         options.error(f"no {unknown[0]!r}; methods: {', '.join(METHODS)}, caches; models: {NAMES}")
     own = [name for name in methods if name in METHODS]
     texts = dict(list(passages().items())[: chosen.passages])
-    notes, facts = Notes(chosen.resume, chosen.known), {}
+    notes, facts = Notes(chosen.resume, chosen.known), dict[str, Any]()
     torch.set_num_threads(1)
     with torch.no_grad():
         for model in chosen.models.split(","):
