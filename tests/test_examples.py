@@ -132,3 +132,8 @@ def steady(text: str) -> str:
     """Return a text without times, addresses and the random names of jobs."""
     text = re.sub(r"qubo-attn-[0-9a-f]+|0x[0-9a-f]+|\d+ s left at the pace so far", "*", text)
     return re.sub(r"\d+\.\d{3}</td></tr>", "*", text).strip()
+
+
+def test_graph_attention() -> None:
+    ours, plain = run("graph_attention.py").splitlines()[1].split(": ")[1].split(", ")
+    assert float(ours) < float(plain.split()[-1])
