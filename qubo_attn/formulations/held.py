@@ -7,8 +7,9 @@ row, at the energy of the row.
 
 The keys of S are those whose exchange promises most. Let ``c_i = a_i + sum_j b_ij z_j``, what key i
 costs beside the others. An exchange of a kept i for a j costs ``c_j - c_i - b_ij``. So S takes the
-kept keys of largest c and the others of smallest c, half of each as far as there are so many. Keys
-that no block had since the row was last bettered come first, so all have their turn.
+kept keys of largest c and the others of smallest c, half of each as far as there are so many. Half
+of these places are for the best of all. For the rest, keys that no block had since the row was last
+bettered come first, so all have their turn.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Bytes, Floats, Longs
+from qubo_attn.common.arrays import Array, Bools, Bytes, Floats, Longs
 from qubo_attn.common.frozen import replaced
 from qubo_attn.errors import PassError
 from qubo_attn.ir.columns import Sense
@@ -114,16 +115,23 @@ class SplitPlan:
         var, row = part.var, part.row
         kept, turn = held.point[var] > 0.5, held.turn[var]
         cost = effective_costs(program, held.point)[var]
-        order = np.lexsort((np.where(kept, -cost, cost), turn, ~kept, row))
         number = np.bincount(row, weights=kept, minlength=len(part)).astype(np.int64)
         # Of at most k keys, those that are still free count as kept ones of the block.
         free = np.rint(part.rhs).astype(np.int64) - number
         inner = np.maximum(self.count - free, 0)
-        rank = np.arange(len(order)) - part.ptr[row]
-        ordered = kept[order]
-        rank = np.where(ordered, rank, rank - number[row])
+        room = np.where(kept, inner[row], (self.take - inner)[row])
+
+        def ranks(*keys: Array) -> Longs:
+            """Return the rank of each key among the kept ones of its row, or among the others."""
+            order = np.lexsort((*keys, ~kept, row))
+            rank = np.empty(len(order), np.int64)
+            rank[order] = np.arange(len(order)) - part.ptr[row]
+            return np.where(kept, rank, rank - number[row])
+
+        promise = np.where(kept, -cost, cost)
+        always = ranks(promise) < room // 2
         open_ = ~self.split[self.component]
-        open_[var[order]] = rank < np.where(ordered, inner[row], (self.take - inner)[row])
+        open_[var] = ranks(promise, turn, ~always) < room
         return open_
 
     def narrowed(self, program: Program, held: Held, open_: Bools) -> tuple[Program, Lift]:
