@@ -55,8 +55,15 @@ class Context(NamedTuple):
         """Number of past tokens."""
         return int(PAST * self.scores.shape[1])
 
-    def compile(self, keep: int, objective: str, window: int | None) -> qa.CompiledAttention:
-        """Compile the choice of ``keep`` past keys for each key/value head."""
+    @property
+    def tie(self) -> qa.TieVariables:
+        """One set of keys for all queries of the heads of a key/value head."""
+        return qa.TieVariables.from_kv_head(self.kv_head, queries=True)
+
+    def compile(
+        self, keep: int, objective: str, window: int | None, **options: Any
+    ) -> qa.CompiledAttention:
+        """Compile the choice of ``keep`` past keys for each key/value head; for no machine."""
         past = self.past
         tokens = np.arange(past)
         stays = (tokens < FIRST) | (tokens >= past - LATEST)
@@ -65,10 +72,9 @@ class Context(NamedTuple):
             select=qa.Budget(keep),
             objective=objective,
             values=self.values[:, :past],
-            tie=qa.TieVariables.from_kv_head(self.kv_head, queries=True),
             required=stays & np.tri(past, dtype=bool),
             queries=window,
-            target=None,
+            **({"target": None, "tie": self.tie} | options),
         )
 
     def later_errors(self, kept: np.ndarray) -> np.ndarray:

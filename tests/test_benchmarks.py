@@ -216,3 +216,23 @@ def test_passages_of_whole_models_are_long_enough(models: Any) -> None:
     texts = models.passages()
     assert list(texts) == ["prose", "dialogue", "list", "code", "science", "letter"]
     assert min(map(len, texts.values())) > 750
+
+
+def test_rounds_over_blocks_beside_a_search_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], long: Path
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = importlib.import_module("blocks")
+    options = "--keep 40 --block 16 --seeds 1 --reads 5 --rounds 2 --json"
+    monkeypatch.setattr(sys, "argv", ["blocks.py", "--data", str(long), *options.split()])
+    script.main()
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])["toy"]
+    for objective in ("output", "renormalised"):
+        assert facts[objective]["whole"]["best"] > 0
+        for way in ("local", "machine"):
+            own = facts[objective][way]
+            assert own["monotone"]
+            assert own["counts_hold"]
+            assert own["searches_in_rounds"] == 0
+            assert own["placements_taken_over"] == own["rounds"]
+        assert facts[objective]["local"]["gap"] < 0.1

@@ -19,6 +19,11 @@ class BlockRound(NamedTuple):
         energy: true energy of all rows after it.
         accepted: components that took what it gave.
         left: components that are not done.
+
+    Example:
+        >>> import qubo_attn as qa
+        >>> print(qa.BlockRound(3, -57.8587, 3, 2))
+        round 3: energy -57.8587, 3 blocks accepted, 2 not done
     """
 
     number: int
