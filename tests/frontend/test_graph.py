@@ -257,7 +257,6 @@ def test_undirected_edges_lead_both_ways() -> None:
             lambda i, j: i >= j,
         ),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("queries", [150, 47])
 def test_vectors_meet_in_a_pattern(options: dict[str, Any], sees: Any, queries: int) -> None:
