@@ -61,7 +61,7 @@ def test_the_readme_runs_without_home_and_sources(tmp_path: Path) -> None:
     assert file == str(site / "qubo_attn" / "__init__.pyc")
     (warning,) = warnings
     assert warning.startswith("kernels and embeddings cannot be kept ")
-    assert sorted(path.name for path in folder.iterdir()) == ["fixtures", "out"]
+    assert sorted(path.name for path in folder.iterdir()) == ["fixtures", "saved"]
     # With a cache of embeddings of its own: another packing would give other reads.
     cache = {"QUBO_ATTN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
     *expected, _ = printed(block, folder, os.environ | cache)

@@ -6,7 +6,7 @@ Exit codes, the same for every command (docs/commands.md):
 |---|---|
 | 0 | done |
 | 1 | the program failed, or was interrupted |
-| 2 | the command line cannot be read |
+| 2 | invalid command line |
 | 3 | a file, an array or a value does not fit |
 | 4 | constraints contradict each other |
 | 5 | there is no embedding: the problem does not fit the machine |
