@@ -177,7 +177,7 @@ def _folder(module: str, package: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise MissingExtraError(
-            f"the package {package} is not installed: pip install 'qubo-attn[models]', or "
+            f"the package {package} is not installed: pip install '.[models]', or "
             f"pip install --no-deps {package}",
             extra="models",
         )
