@@ -17,7 +17,7 @@ from typing import TextIO
 from qubo_attn.common.compiling import compilations
 
 # Seconds between looks, and between plain lines.
-_LOOK, _PLAIN = 0.2, 2.5
+_LOOK, _PLAIN = 0.2, 1.5
 # Kernels that are compiled in less time are not worth a plain line.
 _SOON = 0.5
 
