@@ -1,8 +1,9 @@
 """What a command is doing, on one line of standard error, while somebody waits.
 
-On a terminal the line is written over and over, and goes in the end. Elsewhere only the compilation
-of kernels is told, in plain lines, as it alone takes long and happens once. How many there are in
-all is what the usual run of the command compiles and is not kept yet. No time is foretold.
+On a terminal the line is written over and over, and goes in the end. Elsewhere the compilation of
+kernels is told, in plain lines, as it alone takes long and happens once; and the steps after it.
+How many kernels there are in all is what the usual run of the command compiles and is not kept yet.
+No time is foretold.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ class _Line:
                 self._write(f"\r\x1b[K{text}")
                 self._shown = text
             now = time.monotonic()
-            if compiling and now - self._told >= _PLAIN:
+            # Whoever was told of kernels waits for what comes after them as well.
+            if (compiling or (self._told and text)) and now - self._told >= _PLAIN:
                 self._told = now
                 if not self._terminal:
                     self._write(f"{text}\n")
