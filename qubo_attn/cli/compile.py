@@ -39,28 +39,35 @@ NEEDED = {"values": "value", "keys": "key"}
 KEYS = 8  # of a row that keeps a number of keys, where none is given
 LEVELS = 3  # of soft weights, where none are given
 PASSES = 4  # of the default pipeline, the embedding included
+# Arguments and options of every command that compiles a file.
+ScoresFile = Annotated[
+    Path,
+    typer.Argument(help="Scores as .npy, or .npz or .safetensors with scores, value, key, mask."),
+]
+ScoresName = Annotated[str, typer.Option(help="What the array of scores is called in the file.")]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities",
+        help="The scores are attention probabilities, after softmax, not logits.",
+    ),
+]
+TargetName = Annotated[
+    str,
+    choice(
+        TARGETS,
+        "The machine: zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON file.",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Problem:
     """What is compiled for which machine, as a command line says it."""
 
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="Scores as .npy, or .npz or .safetensors with scores, value, key, mask."
-        ),
-    ]
-    scores: Annotated[str, typer.Option(help="What the array of scores is called in the file.")] = (
-        "scores"
-    )
-    probabilities: Annotated[
-        bool,
-        typer.Option(
-            "--probabilities",
-            help="The scores are attention probabilities, after softmax, not logits.",
-        ),
-    ] = False
+    file: ScoresFile
+    scores: ScoresName = "scores"
+    probabilities: Probabilities = False
     select: Annotated[
         str | None,
         choice(SELECTS, "What a row keeps: {}. [default: exactly; soft if --levels is given]"),
@@ -98,13 +105,7 @@ class Problem:
             "measured. [default: output_projection with --objective layer]"
         ),
     ] = None
-    target: Annotated[
-        str,
-        choice(
-            TARGETS,
-            "The machine: zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON file.",
-        ),
-    ] = "zephyr:12"
+    target: TargetName = "zephyr:12"
     slots: Annotated[
         int | None,
         typer.Option(

@@ -7,39 +7,20 @@ from typing import Annotated
 
 import typer
 
-from qubo_attn.cli.compile import TARGETS, Problem
-from qubo_attn.cli.console import AsJson, choice, ending, tell, width
+from qubo_attn.cli.compile import Probabilities, Problem, ScoresFile, ScoresName, TargetName
+from qubo_attn.cli.console import AsJson, ending, tell, width
 from qubo_attn.cli.labels import tokens_beside
 from qubo_attn.cli.progress import progress
 
 
 def try_file(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="Scores as .npy, or .npz or .safetensors with scores, value, key, mask."
-        ),
-    ],
+    file: ScoresFile,
     keys: Annotated[
         str, typer.Option(help="Numbers of keys that each row keeps, parted by commas.")
     ] = "2,4,8",
-    scores: Annotated[str, typer.Option(help="What the array of scores is called in the file.")] = (
-        "scores"
-    ),
-    probabilities: Annotated[
-        bool,
-        typer.Option(
-            "--probabilities",
-            help="The scores are attention probabilities, after softmax, not logits.",
-        ),
-    ] = False,
-    target: Annotated[
-        str,
-        choice(
-            TARGETS,
-            "The machine: zephyr:M, pegasus:M, all-to-all, none, or a working graph's JSON file.",
-        ),
-    ] = "zephyr:12",
+    scores: ScoresName = ("scores"),
+    probabilities: Probabilities = False,
+    target: TargetName = "zephyr:12",
     reads: Annotated[int, typer.Option(help="Reads per programming, for machine time.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the embedding search.")] = 0,
     report: Annotated[
