@@ -18,12 +18,13 @@ from qubo_attn.common.keywords import named, names_of
 from qubo_attn.compilation import storage
 from qubo_attn.compilation.again import lower_again
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.decoding.decode import decode
+from qubo_attn.decoding.decode import Decoding, decode
 from qubo_attn.decoding.lost_mass import Losses, losses_of
 from qubo_attn.decoding.result import AttentionResult
+from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.frontend.scores import Scores
-from qubo_attn.jobs.memory import solve_with
+from qubo_attn.jobs.memory import MemorySampling, solve_with
 from qubo_attn.jobs.submits import Submits
 
 if TYPE_CHECKING:
@@ -188,10 +189,10 @@ class CompiledAttention(Submits):
                 with qubits or couplers that are gone; names the first.
             DecodeError: the sampler's answer does not belong to a submission; names it.
         """
-        way = sampler, seed, options, chain_break_method, before, gauges
+        calls = sampler, seed, options, chain_break_method, before, gauges
         names = names_of(CompiledAttention.solve)
-        how = multiplier_steps, names, decoder, repair, descend
-        return solve_with(self, way, how, rounds, after)
+        way = Sampling(MemorySampling(), *calls, multiplier_steps, names)
+        return solve_with(self, way, Decoding(decoder, repair, descend), rounds, after)
 
     # -- again --------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from qubo_attn.decoding.block_gains import Gave
 from qubo_attn.decoding.block_rounds import BlockRound, BlockRounds
 from qubo_attn.decoding.decode import (
     Best,
+    Decoding,
     Ways,
     attention_of,
     best_reads,
@@ -229,7 +229,7 @@ class BlockSearch:
 def in_blocks(
     compiled: Compilation,
     way: Sampling,
-    how: tuple[Any, ...],
+    how: Decoding,
     rounds: int | None,
     after: AfterRound | None,
 ) -> AttentionResult:
@@ -238,23 +238,22 @@ def in_blocks(
     Args:
         compiled: what was compiled: the first round.
         way: the sampler, and how it is called.
-        how: the further arguments of `best_of`.
+        how: the decoder and its help.
         rounds: most rounds; a thousand when None.
         after: called with every round.
     """
     most = MOST_ROUNDS if rounds is None else whole("rounds", rounds, 1, MOST_ROUNDS)
     if after is not None and not callable(after):
         raise InputError(f"after must be a function, not {shown(after)}", argument="after")
-    decoder: str | None = how[2]
-    _check_decoder(compiled, decoder)
+    _check_decoder(compiled, how.decoder)
     search = BlockSearch(compiled)
     for number in range(most):
         if search.round is None:
             break
-        search.take_best(best_of(search.round, way.later(number, compiled), *how))
+        search.take_best(best_of(search.round, way.later(number, compiled), how))
         if after is not None:
             after(search.last)
-    return search.result(decoder)
+    return search.result(how.decoder)
 
 
 def _check_decoder(compiled: Compilation, decoder: str | None) -> None:

@@ -164,6 +164,14 @@ def attention_of(
     )
 
 
+class Decoding(NamedTuple):
+    """How reads become attention: the fields are arguments of `CompiledAttention.solve`."""
+
+    decoder: str | None
+    repair: str
+    descend: bool
+
+
 def check_decoding(decoder: str | None, repair: str, descend: bool) -> None:
     """Check how to decode, before anything is sampled.
 

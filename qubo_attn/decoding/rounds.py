@@ -13,7 +13,7 @@ search meets is taken.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from qubo_attn.common.checks import whole
 from qubo_attn.compilation.backgrounds import started_rows
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.lower import lower
-from qubo_attn.decoding.decode import row_energies
+from qubo_attn.decoding.decode import Decoding, row_energies
 from qubo_attn.decoding.decoders import context_of, weights_of
 from qubo_attn.decoding.optimal import searched
 from qubo_attn.decoding.proven import Rounds
@@ -73,21 +73,19 @@ def errors_of(attention: Attention, selected: Bools) -> Errors:
 def in_rounds(
     compiled: Compilation,
     way: Sampling,
-    how: tuple[Any, ...],
+    how: Decoding,
     rounds: int | None,
 ) -> AttentionResult:
     """Return the best of several rounds, or what is solved where no head is `Renormalised`.
 
     Args:
         compiled: what is solved.
-        way, how: how it is solved, the arguments of `qubo_attn.decoding.solve.solve`.
+        way, how: how it is solved; see `qubo_attn.decoding.solve.solve`.
         rounds: most rounds; as many as the objectives say when None.
     """
-    decoder: str | None = how[2]
 
     def solved(step: Compilation, number: int) -> AttentionResult:
-        later = way.later(number, step)
-        return solve(step, later, *how)
+        return solve(step, way.later(number, step), how)
 
     asked = [o.rounds for o in compiled.recipe.objectives if isinstance(o, Renormalised)]
     most = None if rounds is None else whole("rounds", rounds, 1, MOST_ROUNDS)
@@ -124,7 +122,7 @@ def in_rounds(
     report = Rounds(count, before, after, better, optimal, met)
     asks = attention.spread(np.broadcast_to(heads, better.shape))
     selected = np.where(asks, best, result.selected)
-    return _with_selection(compiled, result, selected, decoder or Renormalised.decoder, report)
+    return _with_selection(compiled, result, selected, how.decoder or Renormalised.decoder, report)
 
 
 def _start(compiled: Compilation) -> Bools:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from qubo_attn.backend.sampler_options import check_seed
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import check_method
 from qubo_attn.common.checks import MOST_SEED, shown, whole
 from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.decoding.machine_use import MachineUse
 from qubo_attn.decoding.multipliers import MOST_STEPS, refine
 from qubo_attn.errors import InputError
 
@@ -19,20 +20,45 @@ if TYPE_CHECKING:
     from qubo_attn.solving.local import LocalSolver
 
 
-class Sampling(NamedTuple):
-    """How submissions are sampled; see `CompiledAttention.solve`.
+class SampleAll(Protocol):
+    """Samples submissions, round after round."""
 
-    ``sample`` returns the sample sets of submissions; it is called with them, the sampler, the
-    seed, the options, and the last three fields.
+    @property
+    def machine(self) -> MachineUse | None:
+        """Problems and machine time so far; None where no sampler was called."""
+
+    def __call__(
+        self,
+        submissions: Sequence[Submission],
+        sampler: object,
+        seed: int | None,
+        options: dict[str, object],
+        chain_break_method: str = ...,
+        before: Callable[[Submission], None] | None = None,
+        gauges: int = 0,
+    ) -> list[dimod.SampleSet]:
+        """Return the sample sets of submissions."""
+
+
+class Sampling(NamedTuple):
+    """How submissions are sampled.
+
+    Attributes:
+        sample: samples them by the fields that follow.
+        sampler, seed, options, chain_break_method, before, gauges, multiplier_steps: see
+            `CompiledAttention.solve`.
+        names: other names that an unknown option may have meant.
     """
 
-    sample: Callable[..., list[dimod.SampleSet]]
+    sample: SampleAll
     sampler: dimod.Sampler | LocalSolver | str | None
     seed: int | None
     options: dict[str, object]
     chain_break_method: str
     before: Callable[[Submission], None] | None
     gauges: int
+    multiplier_steps: int
+    names: list[str]
 
     def later(self, number: int, compilation: Compilation) -> Sampling:
         """Return how a later round of that number is sampled: with seeds of its own."""
@@ -41,13 +67,13 @@ class Sampling(NamedTuple):
         return self._replace(seed=(self.seed + number * len(compilation.submissions)) % MOST_SEED)
 
 
-def check_sampling(way: Sampling, multiplier_steps: int) -> tuple[int, int, int | None]:
+def check_sampling(way: Sampling) -> tuple[int, int, int | None]:
     """Check how to sample, before anything is done; return rounds, gauges and seed.
 
     Raises:
         InputError: an argument is none that `CompiledAttention.solve` takes; names it.
     """
-    steps = whole("multiplier_steps", multiplier_steps, 0, MOST_STEPS)
+    steps = whole("multiplier_steps", way.multiplier_steps, 0, MOST_STEPS)
     gauges, seed = whole("gauges", way.gauges), check_seed(way.seed)
     check_method(way.chain_break_method)
     if way.before is not None and not callable(way.before):
@@ -55,20 +81,17 @@ def check_sampling(way: Sampling, multiplier_steps: int) -> tuple[int, int, int 
     return steps, gauges, seed
 
 
-def samples_of(
-    compilation: Compilation, way: Sampling, multiplier_steps: int
-) -> list[dimod.SampleSet]:
+def samples_of(compilation: Compilation, way: Sampling) -> list[dimod.SampleSet]:
     """Return the samples of every submission.
 
     Args:
         compilation: what to sample.
         way: how.
-        multiplier_steps: rounds of sampling besides the first.
 
     Raises:
         InputError, SubmissionError, DecodeError: see `CompiledAttention.solve`.
     """
-    steps, gauges, seed = check_sampling(way, multiplier_steps)
+    steps, gauges, seed = check_sampling(way)
 
     def sample(round_: Compilation, step: int) -> list[dimod.SampleSet]:
         parts = round_.submissions

@@ -11,6 +11,7 @@ from qubo_attn.common.arrays import Bools
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decode import (
     Best,
+    Decoding,
     Ways,
     best_reads,
     check_decoding,
@@ -63,51 +64,33 @@ def method_of(solver: LocalSolver, options: dict[str, object], reads: bool) -> s
     return "anneal" if reads else method
 
 
-def solve(
-    compiled: Compilation,
-    way: Sampling,
-    multiplier_steps: int,
-    names: list[str],
-    decoder: str | None,
-    repair: str,
-    descend: bool,
-) -> AttentionResult:
+def solve(compiled: Compilation, way: Sampling, how: Decoding) -> AttentionResult:
     """Solve here, or sample and decode; see `CompiledAttention.solve`.
 
     Args:
         compiled: what to solve.
         way: the sampler, and how it is called.
-        multiplier_steps, decoder, repair, descend: see `CompiledAttention.solve`.
-        names: other names that an unknown option may have meant.
+        how: the decoder and its help.
     """
-    best = best_of(compiled, way, multiplier_steps, names, decoder, repair, descend)
-    return decoded(compiled, best, decoder)
+    return decoded(compiled, best_of(compiled, way, how), how.decoder)
 
 
-def best_of(
-    compiled: Compilation,
-    way: Sampling,
-    multiplier_steps: int,
-    names: list[str],
-    decoder: str | None,
-    repair: str,
-    descend: bool,
-) -> Best:
+def best_of(compiled: Compilation, way: Sampling, how: Decoding) -> Best:
     """Return the best point of a compilation, solved here or sampled; see `solve`."""
-    check_decoding(decoder, repair, descend)
+    check_decoding(*how)
     solver = local_solver(way.sampler)
     called = way.sampler if solver is None else None
-    check_options(called, way.options, names, len(compiled.program))
-    seed = check_sampling(way, multiplier_steps)[2]
+    check_options(called, way.options, way.names, len(compiled.program))
+    seed = check_sampling(way)[2]
 
-    def sampled(way: Sampling, how: Way) -> Best:
-        samplesets = samples_of(compiled, way, multiplier_steps)
+    def sampled(way: Sampling, solved: Way) -> Best:
+        samplesets = samples_of(compiled, way)
         parts = list(read_parts(compiled.submissions, samplesets, ordered=True))
-        return best_reads(compiled, parts, repair, descend, how)
+        return best_reads(compiled, parts, how.repair, how.descend, solved)
 
     if solver is None:
         return sampled(way, Way.SAMPLER)
-    reads = multiplier_steps > 0 or needs_reads(compiled, decoder)
+    reads = way.multiplier_steps > 0 or needs_reads(compiled, how.decoder)
     method = method_of(solver, way.options, reads)
     way = way._replace(sampler=None, seed=solver.seed if seed is None else seed)
     if method == "anneal":
@@ -117,7 +100,7 @@ def best_of(
     left = solution.way == Way.SETTLED
     best = _unread(solution)
     if left.any():
-        best = _annealed(compiled, way, best, left, descend)
+        best = _annealed(compiled, way, best, left, how.descend)
         solution.way[left] = Way.ANNEAL
     return Best(best, Ways(solution.way, solution.proven), None)
 
@@ -134,7 +117,7 @@ def _annealed(
     """Return what is decoded once blocks that are left have been annealed."""
     number = compiled.unpriced
     program, lift = compiled.stages[number].program, compiled.lift_to(number)
-    samplesets = samples_of(compiled, way, 0)
+    samplesets = samples_of(compiled, way._replace(multiplier_steps=0))
     parts = list(read_parts(compiled.submissions, samplesets, ordered=True))
     read = mend(program, lift, parts, every=True, descends=descend)
     var = left[program.components]

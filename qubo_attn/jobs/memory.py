@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qubo_attn.backend.sample import READS, anneal_all
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.split import Split
+from qubo_attn.decoding.decode import Decoding
 from qubo_attn.decoding.machine_use import MachineUse
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.decoding.sampling import Sampling
@@ -71,8 +72,8 @@ class MemorySampling:
 
 def solve_with(
     compiled: Compilation,
-    way: tuple[Any, ...],
-    how: tuple[Any, ...],
+    way: Sampling,
+    how: Decoding,
     rounds: int | None,
     after: Callable[[BlockRound], None] | None,
 ) -> AttentionResult:
@@ -80,21 +81,19 @@ def solve_with(
 
     Args:
         compiled: what to solve.
-        way: sampler, seed, options, and the other fields of a `Sampling`.
-        how: the further arguments of `qubo_attn.decoding.solve.solve`.
+        way: the sampler, and how it is called.
+        how: the decoder and its help.
         rounds, after: see `CompiledAttention.solve`.
     """
     # The local solver loads dimod, which compiling needs not wait for.
     from qubo_attn.decoding.blocks import in_blocks
     from qubo_attn.decoding.rounds import in_rounds
 
-    sampling = MemorySampling()
-    called = Sampling(sampling, *way)
     if Split.of(compiled) is None:
-        result = in_rounds(compiled, called, how, rounds)
+        result = in_rounds(compiled, way, how, rounds)
     else:
-        result = in_blocks(compiled, called, how, rounds, after)
-    return dataclasses.replace(result, machine=sampling.machine)
+        result = in_blocks(compiled, way, how, rounds, after)
+    return dataclasses.replace(result, machine=way.sample.machine)
 
 
 def sample_all(

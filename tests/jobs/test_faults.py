@@ -195,7 +195,9 @@ def test_what_stops_a_job(
     assert paid(api) == list(range(CALLS))
 
 
-def test_a_token_that_is_revoked(
+@pytest.mark.parametrize("word", ["token", "offline"])
+def test_a_service_that_stops_in_the_middle(
+    word: str,
     api: SolverApi,
     sampler: DWaveSampler,
     compiled: qa.CompiledAttention,
@@ -206,32 +208,16 @@ def test_a_token_that_is_revoked(
     came = job.as_completed()
     for _ in range(5):
         next(came)
-    api.revoke()
+    if word == "token":
+        api.revoke()
+    else:
+        api.offline()
     error = stopped(job)
-    assert (error.code, "token" in str(error)) == ("stopped", True)
-    check_kept(error, job)
-    with connected(api) as renewed:
-        assert same(qa.resume(tmp_path / "job", renewed).result(), right)
-    assert paid(api) == list(range(CALLS))
-
-
-def test_a_solver_that_goes_offline(
-    api: SolverApi,
-    sampler: DWaveSampler,
-    compiled: qa.CompiledAttention,
-    right: qa.AttentionResult,
-    tmp_path: Path,
-) -> None:
-    job = begun(compiled, sampler, tmp_path)
-    came = job.as_completed()
-    for _ in range(5):
-        next(came)
-    api.offline()
-    error = stopped(job)
-    assert (error.code, "offline" in str(error)) == ("stopped", True)
+    assert (error.code, word in str(error)) == ("stopped", True)
     check_kept(error, job)
     api.machine().online = True
-    assert same(qa.resume(tmp_path / "job", sampler).result(), right)
+    with connected(api) as renewed:
+        assert same(qa.resume(tmp_path / "job", renewed).result(), right)
     assert paid(api) == list(range(CALLS))
 
 
