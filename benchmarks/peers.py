@@ -54,89 +54,7 @@ from qubo_attn.pipeline.rewrite import Rewrite
 WORKLOADS = {"W1": (1, 1, 512, 16), "W2": (8, 64, 64, 8), "W3": (12, 128, 128, 16)}
 ALPHA, PRICE = 0.05, 3.0
 PEERS = ("pyqubo", "ommx", "qiskit_optimization", "cimod", "qubovert")
-
-# Runs under any interpreter, without qubo_attn: arguments are route, rows, keys, k, the file of
-# scores, and bytes of memory.
-ROUTES = """
-import importlib.metadata, json, resource, sys, time
-route, rows, n, k, file = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
-resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[6]), -1))
-DISTRIBUTION = {"qiskit_optimization": "qiskit-optimization", "cimod": "jij-cimod"}
-try:
-    __import__(route)
-except ImportError:
-    print(json.dumps({"absent": True})); raise SystemExit
-import numpy as np
-ALPHA, PRICE = 0.05, 3.0
-S = np.load(file)
-A = (ALPHA - S).ravel()
-POINT = (np.random.default_rng(1).random(rows * n) < 0.2).astype(int).tolist()
-
-def pairs():
-    for r in range(rows):
-        for a in range(n):
-            for b in range(a + 1, n):
-                yield r * n + a, r * n + b, 2 * ALPHA * float(S[r, a] * S[r, b])
-
-def pyqubo():
-    from pyqubo import Binary
-    z = [Binary(str(v)) for v in range(rows * n)]
-    h = sum(float(a) * x for a, x in zip(A, z))
-    h += sum(w * z[a] * z[b] for a, b, w in pairs())
-    for r in range(rows):
-        h += PRICE * (sum(z[r * n:r * n + n]) - k) ** 2
-    model = h.compile().to_bqm()
-    return lambda: model.energy({str(v): x for v, x in enumerate(POINT)})
-
-def ommx():
-    from ommx.v1 import DecisionVariable, Instance, Linear, Quadratic
-    z = [DecisionVariable.binary(v) for v in range(rows * n)]
-    first, second, values = zip(*pairs())
-    linear = Linear(terms=dict(enumerate(A.tolist())))
-    objective = Quadratic(rows=first, columns=second, values=values, linear=linear)
-    rules = [sum(z[r * n:r * n + n]) == k for r in range(rows)]
-    instance = Instance.from_components(decision_variables=z, objective=objective,
-                                        constraints=rules, sense=Instance.MINIMIZE)
-    q, offset = instance.to_qubo(uniform_penalty_weight=PRICE)
-    return lambda: offset + sum(w * POINT[a] * POINT[b] for (a, b), w in q.items())
-
-def qiskit_optimization():
-    from qiskit_optimization import QuadraticProgram
-    from qiskit_optimization.converters import LinearEqualityToPenalty
-    program = QuadraticProgram()
-    for v in range(rows * n):
-        program.binary_var(str(v))
-    program.minimize(linear=A, quadratic={(a, b): w for a, b, w in pairs()})
-    for r in range(rows):
-        program.linear_constraint({v: 1 for v in range(r * n, r * n + n)}, "==", k, str(r))
-    made = LinearEqualityToPenalty(PRICE).convert(program)
-    return lambda: made.objective.evaluate(POINT)
-
-def cimod():
-    import cimod
-    linear = {v: float(a) + PRICE * (1 - 2 * k) for v, a in enumerate(A)}
-    model = cimod.BinaryQuadraticModel(
-        linear, {(a, b): w + 2 * PRICE for a, b, w in pairs()}, PRICE * k * k * rows, "BINARY")
-    return lambda: model.energy(dict(enumerate(POINT)))
-
-def qubovert():
-    from qubovert import PCBO
-    model = PCBO({(v,): float(a) for v, a in enumerate(A)})
-    for a, b, w in pairs():
-        model[(a, b)] += w
-    for r in range(rows):
-        rule = {(v,): 1 for v in range(r * n, r * n + n)}
-        rule[()] = -k
-        model.add_constraint_eq_zero(rule, lam=PRICE)
-    q = model.to_qubo()
-    return lambda: q.value(dict(enumerate(POINT)))
-
-start, cpu = time.perf_counter(), time.process_time()
-energy = globals()[route]()
-spent = {"seconds": time.process_time() - cpu, "wall": time.perf_counter() - start}
-print(json.dumps(spent | {"energy": float(energy()),
-                  "version": importlib.metadata.version(DISTRIBUTION.get(route, route))}))
-"""
+ROUTES = Path(__file__).with_name("peer_routes.py")
 
 
 @dataclass(frozen=True)
@@ -305,7 +223,7 @@ def visit(
         file = Path(folder) / "scores.npy"
         np.save(file, scores.reshape(-1, n))
         shape = map(str, (scores.size // n, n, k))
-        command = [python, "-c", ROUTES, route, *shape, str(file), str(int(memory * 2**30))]
+        command = [python, str(ROUTES), route, *shape, str(file), str(int(memory * 2**30))]
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         try:
             done = subprocess.run(

@@ -33,20 +33,19 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import dimod
 import numpy as np
 from common import attention_files, finish, parser
-from dwave.embedding import EmbeddedStructure, embed_bqm
-from dwave.embedding.chain_strength import uniform_torque_compensation
+from warm_ocean import FACTORS, ocean, unpriced
+from warm_summary import summary
 
 import qubo_attn as qa
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.result import relative_errors
 from qubo_attn.ir.heads import top_k
 from qubo_attn.ir.program import Program
-from qubo_attn.machine.ranges import range_use
 
 
 def sampled_queries(arrays: dict[str, np.ndarray], rows: int, causal: bool) -> np.ndarray:
@@ -83,7 +82,6 @@ class Best(NamedTuple):
 
 
 SHIFTS = np.arange(-2, 3)
-ROUTES = ("ours", "ocean", "ocean_rows", "random")
 
 
 def optima(program: Program) -> Iterator[Best]:
@@ -112,76 +110,6 @@ def optima(program: Program) -> Iterator[Best]:
         yield Best(int(c.head[row]), int(c.query[row]), var, best, energy, width, least)
 
 
-def largest_bias(model: dimod.BinaryQuadraticModel) -> float:
-    """Return the largest coefficient of a model, whatever its sign."""
-    return float(max(map(abs, [*model.linear.values(), *model.quadratic.values()])))
-
-
-def ocean_models(program: Program, factor: float) -> list[dimod.BinaryQuadraticModel]:
-    """Return each row as Ocean lowers it: objective and an equality, through ``cqm_to_bqm``."""
-    c, o, models = program.constraints, program.objective, []
-    owner = np.full(len(program), -1)
-    owner[c.var] = c.row
-    for row in range(len(c)):
-        var = c.var[c.ptr[row] : c.ptr[row + 1]].tolist()
-        inside = np.flatnonzero(owner[o.i] == row)
-        objective = dimod.BinaryQuadraticModel("BINARY")
-        objective.add_linear_from(zip(var, o.linear[var], strict=True))
-        objective.add_quadratic_from(zip(o.i[inside], o.j[inside], o.bias[inside], strict=True))
-        model = dimod.ConstrainedQuadraticModel.from_bqm(objective)
-        model.add_constraint([(v, 1) for v in var], "==", rhs=int(c.rhs[row]))
-        weight = factor * largest_bias(objective)
-        whole = dimod.cqm_to_bqm(model, lagrange_multiplier=weight)[0]
-        models.append(whole.change_vartype("SPIN", inplace=False))
-    return models
-
-
-# Penalties in units of the largest bias: the default of `cqm_to_bqm`, and what suits warm machines.
-FACTORS = {False: 10.0, True: 1.0}
-
-
-def ocean(
-    compiled: qa.CompiledAttention, *, by_row: bool
-) -> tuple[list[dimod.BinaryQuadraticModel], np.ndarray]:
-    """Return Ocean's embedded models of a compilation, on its own chains, within all ranges.
-
-    Also returns the energy of each row per hardware unit.
-    """
-    program = unpriced(compiled)
-    models = ocean_models(program, FACTORS[by_row])
-    scales = np.ones(len(models))
-    target, embedded = compiled.recipe.target, []
-    assert target is not None
-    graph = target.graph()
-    for part in compiled.submissions:
-        carried = set(part.variables.tolist())
-        mine = [row for row, model in enumerate(models) if set(model.variables) <= carried]
-        together = [[row] for row in mine] if by_row else [mine]
-        whole = dimod.BinaryQuadraticModel("SPIN")
-        for rows in together:
-            model = dimod.BinaryQuadraticModel("SPIN")
-            for row in rows:
-                model.update(models[row])
-            chains = {v: part.embedding[v] for v in model.variables}
-            qubits = {q for chain in chains.values() for q in chain}
-            structure = EmbeddedStructure(graph.subgraph(qubits).edges, chains)
-            strength = uniform_torque_compensation(model)
-            physical = embed_bqm(model, structure, chain_strength=strength)
-            scales[rows] = used(target, physical)
-            physical.scale(1.0 / scales[rows[0]])
-            whole.update(physical)
-        embedded.append(whole)
-    return embedded, scales
-
-
-def used(target: qa.Target, model: dimod.BinaryQuadraticModel) -> float:
-    """Return the share of the machine's ranges that a physical model uses."""
-    labels = list(model.variables)
-    h, (i, j, bias), _ = model.to_numpy_vectors(labels)
-    qubit = np.searchsorted(target.qubits, labels)
-    return range_use(target, qubit, h, target.coupler_numbers(qubit[i], qubit[j]), bias)
-
-
 def biases(program: Program) -> list[float]:
     """Return the largest coefficient of the objective of each row."""
     c, o = program.constraints, program.objective
@@ -205,12 +133,6 @@ def gaps(rows: list[Best], weight: np.ndarray, slope: np.ndarray) -> np.ndarray:
     energy = np.array([row.least for row in rows]) + price
     gap: np.ndarray = energy[:, SHIFTS != 0].min(axis=1) - energy[:, SHIFTS == 0].min(axis=1)
     return gap
-
-
-def unpriced(compiled: qa.CompiledAttention) -> Program:
-    """Return the program before its constraints were priced."""
-    priced = (stage.program.constraints.priced.any() for stage in compiled.stages)
-    return compiled.stages[next(n for n, price in enumerate(priced) if price) - 1].program
 
 
 def measure(
@@ -355,67 +277,6 @@ def main() -> None:
     finish(
         {model: summary(columns, chosen.seeds) for model, columns in pooled.items()}, chosen.json
     )
-
-
-EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 1e9)
-
-
-def summary(columns: dict[str, list[float]], seeds: int) -> dict[str, Any]:
-    """Return the pooled figures of a model, under the names that the module describes."""
-    names = {
-        "feasible_reads": "feasible_reads",
-        "rows_under_5": "rows_under_5",
-        "optimum_sampler": "optimum_sampled",
-        "optimum_repair_alone": "optimum_repaired",
-        "optimum_repaired": "optimum_descended",
-        "error": "error",
-    }
-    routes = [name for name in ROUTES if f"{name}_error" in columns]
-    figures: dict[str, Any] = {"rows": float(len(columns["error_topk"]))}
-    for route in routes:
-        prefix = "" if route == "ours" else f"{route}_"
-        for name, column in names.items():
-            figures[prefix + name] = float(np.nanmean(columns[f"{route}_{column}"]))
-    for name in ("error_exact", "error_topk"):
-        figures[name] = float(np.nanmean(columns[name]))
-    for name, column in (("feasible", "ours_feasible_reads"), ("optimum", "ours_optimum_reads")):
-        shares = by_machine(columns, column, seeds)
-        figures[f"rank_{name}"] = rank(np.array(columns[f"predicted_{name}"]), shares.mean(axis=0))
-        if seeds > 1:
-            halves = shares[::2].mean(axis=0), shares[1::2].mean(axis=0)
-            figures[f"ceiling_{name}"] = rank(*halves)
-    rounded = {name: round(figure, 4) for name, figure in figures.items()}
-    measured = [route for route in routes if route != "random"]
-    return rounded | {"margins": {route: by_margin(columns, route) for route in measured}}
-
-
-def by_machine(columns: dict[str, list[float]], name: str, seeds: int) -> np.ndarray:
-    """Return a column of shares, one line for each machine; files follow each other in it."""
-    parts, sizes, start = [], columns["rows_of_file"], 0
-    for size in map(int, sizes):
-        part = np.array(columns[name][start : start + seeds * size])
-        parts.append(part.reshape(seeds, size))
-        start += seeds * size
-    return np.concatenate(parts, axis=1)
-
-
-def rank(one: np.ndarray, other: np.ndarray) -> float:
-    """Return Spearman's rank correlation."""
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(one, other).statistic)
-
-
-def by_margin(columns: dict[str, list[float]], route: str) -> list[list[float]]:
-    """Return rows grouped by margin: median margin, rows, reads feasible, reads the optimum."""
-    margin = np.array(columns[f"{route}_margins"])
-    shares = [np.array(columns[f"{route}_{name}"]) for name in ("feasible_reads", "optimum_reads")]
-    group, lines = np.digitize(margin, EDGES), []
-    for number in np.unique(group).tolist():
-        inside = group == number
-        means = [float(share[inside].mean()) for share in shares]
-        lines.append([float(np.median(margin[inside])), int(inside.sum()), *means])
-    return [[round(figure, 4) for figure in line] for line in lines]
 
 
 if __name__ == "__main__":
