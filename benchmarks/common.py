@@ -30,6 +30,13 @@ def attention_files(folder: str | Path) -> Iterator[tuple[str, Path, dict[str, n
         yield path.name.split("_")[0].split("-")[0], path, arrays
 
 
+def top_k(mass: np.ndarray, visible: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the ``counts`` keys of largest mass of each row, tables of shape (H, Q, K)."""
+    order = np.argsort(-np.where(visible, mass, -1.0), axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    return np.asarray((rank < np.asarray(counts)[..., None]) & visible)
+
+
 def batches(folder: str | Path, tokens: int = 64) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return scores and values of files with twelve heads, cut to ``tokens`` queries and keys.
 

@@ -37,14 +37,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from common import attention_files, finish, parser
+from common import attention_files, finish, parser, top_k
 from later_queries import later, table
 
 import qubo_attn as qa
 from qubo_attn.decoding.baselines import BASELINES, decoded
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.result import relative_errors, selection_errors
-from qubo_attn.ir.heads import top_k
 
 LAYER_SLOTS = 16
 

@@ -37,14 +37,13 @@ from typing import NamedTuple
 
 import dimod
 import numpy as np
-from common import attention_files, finish, parser
+from common import attention_files, finish, parser, top_k
 from warm_ocean import FACTORS, ocean, unpriced
 from warm_summary import summary
 
 import qubo_attn as qa
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.result import relative_errors
-from qubo_attn.ir.heads import top_k
 from qubo_attn.ir.program import Program
 
 

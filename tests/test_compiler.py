@@ -13,7 +13,7 @@ from dwave.system.testing import MockDWaveSampler
 import qubo_attn as qa
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.result import relative_errors
-from qubo_attn.ir.heads import top_k
+from tests.support.greedy import top_k
 
 CAUSAL = np.array(
     [

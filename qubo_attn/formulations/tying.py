@@ -7,17 +7,18 @@ from itertools import pairwise
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats, Ints, segment_ids
+from qubo_attn.common.arrays import Bools, Floats, Ints, Longs, csr_rows, pointers, segment_ids
 from qubo_attn.errors import PassError
 from qubo_attn.ir.columns import Kind, Role, Variables
 from qubo_attn.ir.heads import (
     cells,
     exchange_prices,
     link_groups,
+    over_queries,
     overlaps,
     row_counts,
     shared_keys,
-    top_k,
+    top_keys,
 )
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.quadratic import Quadratic
@@ -45,23 +46,25 @@ def find_groups(
         PassError: a key carries no softmax mass.
     """
     table = cells(variables)
-    seen = table >= 0
-    mass = np.where(seen, variables.mass[table], 0.0)
+    mass = variables.mass[table.var]
     if np.isnan(mass).any():
         raise PassError("overlap needs the softmax mass of every key; give groups= instead")
-    same = (seen[:, None] == seen).all(axis=(2, 3))
+    heads = range(table.shape[0])
+    seen = np.array([table.place[table.head(head)].tobytes() for head in heads], object)
     if queries:
-        seen = np.asarray(seen.any(axis=1, keepdims=True))
-        mass = mass.sum(axis=1, keepdims=True)
-    counts = np.full(seen.shape[:2], k)
-    likeness = np.where(same, overlaps(mass, seen, counts), -1.0)
+        table, mass = over_queries(table, mass)
+    counts = np.full(table.shape[:2], k)
+    likeness = np.where(seen[:, None] == seen, overlaps(table, mass, counts, heads), -1.0)
     groups = link_groups(likeness, threshold)
-    own_mass = np.where(top_k(mass, seen, counts), mass, 0.0).sum(axis=-1)
     notes = []
     for group in map(list, groups):
-        shared = top_k(mass[group].sum(axis=0)[None], seen[group[:1]], counts[:1])
-        held = np.where(shared, mass[group], 0.0).sum(axis=-1) / own_mass[group].clip(min=1e-300)
-        held = held[seen[group].sum(axis=-1) > k]
+        # All heads of a group see the same keys.
+        own = np.stack([mass[table.head(head)] for head in group])
+        ptr = pointers(table.sizes[group[0]])
+        shared = top_keys(ptr, own.sum(axis=0), counts[0])
+        of_all = np.stack([_mass_held(ptr, shared, each) for each in own])
+        of_own = [_mass_held(ptr, top_keys(ptr, each, counts[0]), each) for each in own]
+        held = (of_all / np.stack(of_own).clip(min=1e-300))[:, np.diff(ptr) > k]
         held = held if held.size else np.ones(1)  # rows of k keys at most keep all
         notes.append(
             f"heads {'+'.join(map(str, group))} overlap by "
@@ -69,6 +72,11 @@ def find_groups(
             f"hold {held.mean():.2%} of what each head's own hold (least {held.min():.2%})"
         )
     return groups, tuple(notes) or (f"no heads overlap by {threshold:g} in their top {k} keys",)
+
+
+def _mass_held(ptr: Longs, kept: Bools, mass: Floats) -> Floats:
+    """Return the mass that each row keeps."""
+    return np.bincount(segment_ids(ptr)[kept], mass[kept], len(ptr) - 1).astype(np.float64)
 
 
 def tie_bound(program: Program, leader: Ints) -> float | None:
@@ -132,7 +140,10 @@ def price_differences(program: Program, ties: Ties, strength: float) -> tuple[Pr
     table = cells(v, merge_queries=ties.queries)
     stake = exchange_prices(table, o.linear, row_counts(program, table))
     pairs = [
-        pair for group in ties.groups for pair in pairwise(sorted(group)) if pair[1] < len(table)
+        pair
+        for group in ties.groups
+        for pair in pairwise(sorted(group))
+        if pair[1] < table.shape[0]
     ]
     (first, second, query), u, w = shared_keys(table, pairs)
     price: Floats = strength * np.minimum(stake[first, query], stake[second, query])
@@ -165,13 +176,24 @@ def check_rows(program: Program, ties: Ties, leader: Ints) -> None:
             f"are {v.upper[a]} and {v.upper[b]}",
             heads=(int(v.head[a]), int(v.head[b])),
         )
-    first: dict[tuple[int, int], tuple[int, Ints]] = {}
-    for r in np.flatnonzero(c.kind == Kind.PICK).tolist():
-        keys = np.sort(leader[c.var[c.ptr[r] : c.ptr[r + 1]]])
-        group = (int(head[r]), -1 if ties.queries else int(c.query[r]))
-        twin, expected = first.setdefault(group, (r, keys))
-        if not np.array_equal(keys, expected):
-            raise _unlike(program, twin, r)
+    picks = np.flatnonzero(c.kind == Kind.PICK)
+    ptr, entries = csr_rows(c.ptr, picks)
+    row, keys = segment_ids(ptr), leader[c.var[entries]]
+    keys = keys[np.lexsort((keys, row))]
+    queries = int(c.query.max(initial=0)) + 2
+    query = 0 if ties.queries else c.query[picks].astype(np.int64) + 1
+    # Of each row the first one that it shares its selection with.
+    _, first, member = np.unique(
+        head[picks] * queries + query, return_index=True, return_inverse=True
+    )
+    twin, size = first[member], np.diff(ptr)
+    unlike = size[twin] != size
+    alike = ~unlike[row]
+    other = (np.arange(len(keys)) - ptr[row] + ptr[twin[row]])[alike]
+    unlike[row[alike][keys[other] != keys[alike]]] = True
+    if unlike.any():
+        r = int(unlike.argmax())
+        raise _unlike(program, int(picks[twin[r]]), int(picks[r]))
 
 
 def _unlike(program: Program, twin: int, r: int) -> PassError:

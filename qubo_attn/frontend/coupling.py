@@ -26,6 +26,7 @@ from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
 from qubo_attn.ir.columns import Role
 from qubo_attn.ir.heads import (
+    Cells,
     cells,
     exchange_prices,
     greedy_path,
@@ -147,7 +148,7 @@ def couple(
         _check_count(coupling, count)
         pairs = _head_pairs(program, coupling, leader, table, counts)
         _check_roles(program, coupling, pairs)
-        rows, u, v = shared_keys(table, [pair for pair in pairs if max(pair) < len(table)])
+        rows, u, v = shared_keys(table, [pair for pair in pairs if max(pair) < table.shape[0]])
         unit = np.ones(len(u))
         if coupling.unit == "exchange":
             first, second, query = rows
@@ -160,7 +161,7 @@ def couple(
 
 
 def _head_pairs(
-    program: Program, coupling: Coupling, leader: Longs, table: Longs, counts: Longs
+    program: Program, coupling: Coupling, leader: Longs, table: Cells, counts: Longs
 ) -> list[tuple[int, int]]:
     """Return the pairs of leading heads that a coupling means."""
     if not isinstance(coupling.pairs, str):
@@ -187,13 +188,12 @@ def _head_pairs(
     return pairs
 
 
-def _likeness(program: Program, table: Longs, counts: Longs, heads: list[int]) -> Floats:
+def _likeness(program: Program, table: Cells, counts: Longs, heads: list[int]) -> Floats:
     """Return how far the top keys of heads overlap; 0 for heads beyond the table."""
-    inside = [head for head in heads if head < len(table)]
-    variable = table[inside]
-    mass = np.where(variable >= 0, program.variables.mass[variable], 0.0)
+    inside = [head for head in heads if head < table.shape[0]]
     likeness = np.zeros((len(heads), len(heads)))
-    likeness[: len(inside), : len(inside)] = overlaps(mass, variable >= 0, counts[inside])
+    mass = program.variables.mass[table.var]
+    likeness[: len(inside), : len(inside)] = overlaps(table, mass, counts, inside)
     return likeness
 
 

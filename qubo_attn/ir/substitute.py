@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Floats, Longs, digest_of, own_array, pointers
+from qubo_attn.common.arrays import (
+    Array,
+    Bools,
+    Floats,
+    Longs,
+    csr_rows,
+    digest_of,
+    own_array,
+    pointers,
+    segment_ids,
+)
 from qubo_attn.ir.columns import Constraints, Kind, Sense, Variables
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -212,7 +222,10 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
     if np.bincount(constraints.var).max(initial=0) <= 1:
         return needed
     seen: dict[str, list[int]] = {}
-    for r in _alike(constraints, np.flatnonzero(needed)).tolist():
+    alike = _alike(constraints, np.flatnonzero(needed))
+    repeats = _repeats(constraints, alike)
+    needed[alike[repeats]] = False
+    for r in np.sort(alike[~repeats]).tolist():
         entries = slice(constraints.ptr[r], constraints.ptr[r + 1])
         key = digest_of({"var": constraints.var[entries], "coef": constraints.coef[entries]})
         twins = seen.setdefault(key, [])
@@ -232,7 +245,7 @@ def _needed(program: Program, constraints: Constraints) -> Bools:
 def _alike(constraints: Constraints, index: Longs) -> Longs:
     """Return those of some constraints that have size, first and last variable with another.
 
-    Only these can be double; there are few.
+    Only these can be double. Those that share them follow each other, in rising order.
     """
     start, stop = constraints.ptr[index], constraints.ptr[index + 1]
     first, last = constraints.var[start].astype(np.int64), constraints.var[stop - 1]
@@ -242,7 +255,26 @@ def _alike(constraints: Constraints, index: Longs) -> Longs:
     alike = np.zeros(len(index), bool)
     alike[1:] |= same
     alike[:-1] |= same
-    return index[np.sort(order[alike])]
+    return index[order[alike]]
+
+
+def _repeats(constraints: Constraints, index: Longs) -> Bools:
+    """Return which of some constraints say just what the one before says, as tied rows do."""
+    c, repeats = constraints, np.zeros(len(index), bool)
+    before, after = index[:-1], index[1:]
+    same = (c.ptr[after + 1] - c.ptr[after]) == (c.ptr[before + 1] - c.ptr[before])
+    same &= (c.sense[after] == c.sense[before]) & (c.rhs[after] == c.rhs[before])
+    weight = c.weight[after], c.weight[before]
+    same &= (weight[0] == weight[1]) | (np.isnan(weight[0]) & np.isnan(weight[1]))
+    same &= c.slope[after] == c.slope[before]
+    pairs = np.flatnonzero(same)
+    ptr, entries = csr_rows(c.ptr, after[pairs])
+    pair = segment_ids(ptr)
+    twins = entries + (c.ptr[before] - c.ptr[after])[pairs][pair]
+    differs = (c.var[entries] != c.var[twins]) | (c.coef[entries] != c.coef[twins])
+    same[pairs[pair[differs]]] = False
+    repeats[1:] = same
+    return repeats
 
 
 def _check_agreement(named: Constraints, changed: Constraints, a: int, b: int) -> None:
@@ -274,7 +306,8 @@ def _follows(c: Constraints, a: int, b: int) -> bool:
 
     What is priced is paid for, so only a price like it may stand for another.
     """
-    if not np.array_equal(c.weight[[a, b]], c.weight[[b, a]], equal_nan=True):
+    alike = np.array_equal(c.weight[[a, b]], c.weight[[b, a]], equal_nan=True)
+    if not alike or c.slope[a] != c.slope[b]:
         return False
     if c.sense[b] == Sense.EQ or c.priced[b]:
         return bool(c.sense[a] == c.sense[b] and c.rhs[a] == c.rhs[b])

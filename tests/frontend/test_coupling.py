@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import qubo_attn as qa
 from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.select import Select
-from qubo_attn.ir.heads import overlaps
+from qubo_attn.ir.heads import cells, overlaps
 from qubo_attn.ir.program import Program
 from tests.support import enumeration
 
@@ -187,8 +187,8 @@ def test_overlap_is_a_path_through_the_most_alike(minilm: dict[str, np.ndarray])
     across = v.head[o.i] != v.head[o.j]
     ends = np.unique(np.stack([v.head[o.i[across]], v.head[o.j[across]]]), axis=1)
     assert ends.shape[1] == 11
-    mass, counts = compiled.attention.softmax, np.full((12, 10), 3)
-    likeness = overlaps(mass, compiled.attention.visible, counts)
+    table = cells(v)
+    likeness = overlaps(table, v.mass[table.var], np.full((12, 10), 3), range(12))
     best = max(combinations(range(12), 2), key=lambda pair: likeness[pair])
     assert list(best) in ends.T.tolist()
     assert likeness[ends[0], ends[1]].mean() > likeness[np.arange(11), np.arange(1, 12)].mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,25 @@ def test_compressed_tensors_of_torch_are_graphs() -> None:
         for tensor in tensors:
             graph = qa.AttentionGraph.from_torch(tensor)
             same(qa.compile(graph, target=None), qa.compile(scores, target=None))
+
+
+def test_ties_and_couplings_of_a_large_graph_take_no_table() -> None:
+    """A table of heads x queries x keys would have 6.4 GB."""
+    nodes, random = 20_000, np.random.default_rng(1)
+    query = np.repeat(np.arange(nodes), 4)
+    edges = np.stack([(query + np.tile([0, 1, 7, 50], nodes)) % nodes, query])
+    graph = qa.AttentionGraph.from_edges(edges, random.normal(size=(2, 4 * nodes)))
+    for options in (
+        {"tie": qa.TieVariables(overlap=0.01, k=2)},
+        {"tie": qa.TieVariables(groups=((0, 1),), strength=1.0)},
+        {"coupling": qa.Diversity(1.0, pairs="overlap")},
+    ):
+        tracemalloc.start()
+        select = qa.ExactlyK(2)
+        compiled = qa.compile(graph, select=select, objective="hard", target=None, **options)
+        assert len(compiled.program) == 4 * nodes * (1 if "overlap=0.01" in str(options) else 2)
+        assert tracemalloc.get_traced_memory()[1] < 400 << 20
+        tracemalloc.stop()
 
 
 def test_heads_may_have_edges_of_their_own() -> None:

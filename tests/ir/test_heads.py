@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qubo_attn as qa
-from qubo_attn.ir.heads import cells, exchange_prices, greedy_path, link_groups, overlaps
+from qubo_attn.ir.columns import Role
+from qubo_attn.ir.heads import cells, exchange_prices, greedy_path, link_groups, overlaps, top_keys
 from qubo_attn.kernels.forms import add_couplers, collect_couplers
+from tests.support.strategies import programs
 
 
 def naive_overlap(mass: np.ndarray, visible: np.ndarray, k: int, h: int, g: int) -> float:
@@ -27,12 +29,52 @@ def naive_overlap(mass: np.ndarray, visible: np.ndarray, k: int, h: int, g: int)
 
 
 def test_overlaps_of_real_heads(smollm2: dict[str, np.ndarray]) -> None:
-    visible = smollm2["scores"] > -np.inf
-    mass = np.where(visible, np.exp(smollm2["scores"].astype(float)), 0.0)
-    found = overlaps(mass, visible, np.full((9, 19), 4))
+    compiled = qa.compile(smollm2["scores"], 9, select=qa.ExactlyK(4), slots=None, target=None)
+    v = compiled.stages[0].program.variables
+    table, visible = cells(v), smollm2["scores"] > -np.inf
+    mass = np.zeros(visible.shape)
+    mass[v.head, v.query, v.key] = v.mass
+    likeness = overlaps(table, v.mass[table.var], np.full((9, 19), 4), range(9))
     for h, g in combinations(range(9), 2):
-        assert found[h, g] == pytest.approx(naive_overlap(mass, visible, 4, h, g))
-    assert (overlaps(mass, visible, np.full((9, 19), 19)) == 0).all()
+        assert likeness[h, g] == likeness[g, h]
+        assert likeness[h, g] == pytest.approx(naive_overlap(mass, visible, 4, h, g))
+    some = overlaps(table, v.mass[table.var], np.full((9, 19), 4), [7, 2])
+    assert some[0, 1] == likeness[7, 2]
+    assert (overlaps(table, v.mass[table.var], np.full((9, 19), 19), range(9)) == 0).all()
+
+
+@given(programs(heads=3), st.booleans(), st.integers(0, 1000))
+def test_cells_are_those_of_a_dense_table(program: qa.Program, merge: bool, seed: int) -> None:
+    v = program.variables
+    table, dense = cells(v, merge_queries=merge), {}
+    for n in np.random.default_rng(seed).permutation(len(program)).tolist():
+        if v.role[n] == Role.SELECT and min(v.head[n], v.query[n], v.key[n]) >= 0:
+            place = int(v.head[n]), 0 if merge else int(v.query[n]), int(v.key[n])
+            dense[place] = max(n, dense.get(place, -1))
+    heads, queries, keys = table.shape
+    seen = [
+        (row // queries, at // keys, at % keys)
+        for row in range(heads * queries)
+        for at in table.place[table.ptr[row] : table.ptr[row + 1]].tolist()
+    ]
+    assert seen == sorted(dense)
+    assert table.var.tolist() == [dense[place] for place in seen]
+    for head in range(heads):
+        inside = table.head(head)
+        assert {place[0] for place in seen[inside]} <= {head}
+        assert inside.stop - inside.start == table.sizes[head].sum()
+
+
+@given(st.integers(0, 10_000), st.lists(st.integers(0, 6), min_size=1, max_size=6))
+def test_top_keys_are_those_of_every_row(seed: int, sizes: list[int]) -> None:
+    generator, ptr = np.random.default_rng(seed), np.append(0, np.cumsum(sizes))
+    mass = np.round(generator.random(ptr[-1]), 1)
+    counts = generator.integers(0, 5, len(sizes))
+    top = top_keys(ptr, mass, counts)
+    for row, count in enumerate(counts):
+        entries = range(ptr[row], ptr[row + 1])
+        best = sorted(entries, key=lambda n: (-mass[n], n))[:count]
+        assert [n for n in entries if top[n]] == sorted(best)
 
 
 def likenesses(seed: int, heads: int) -> np.ndarray:
@@ -80,6 +122,7 @@ def test_prices_of_rows_of_all_sizes() -> None:
     )
     table = cells(program.variables)
     assert table.shape == (2, 2, 5)
+    assert table.sizes.tolist() == [[5, 1], [2, 0]]
     prices = exchange_prices(table, program.objective.linear, np.array([[2, 0], [1, 0]]))
     assert prices.tolist() == [[(1 + 5 + 3 + 1) / 2, 0.0], [6.0, 0.0]]
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 import qubo_attn as qa
+from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
 from qubo_attn.ir.substitute import substitute
@@ -77,6 +78,43 @@ def test_equal_constraints_are_merged_and_contradictions_named() -> None:
     program = Program.parse(text.format(0))
     with pytest.raises(qa.InfeasibleError, match=r"pick\[0,0\] and pick\[1,0\] contradict"):
         substitute(program, lift, program.variables.take(np.array([0])))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [((0, 1), "==", 1), ((0, 1), "<=", 1), ((0, 1), "<=", 2), ((0, 2), "==", 1)]
+        ),
+        min_size=1,
+        max_size=7,
+    )
+)
+def test_of_constraints_that_repeat_each_other_one_stays(
+    said: list[tuple[tuple[int, int], str, int]],
+) -> None:
+    """Rows that are tied repeat each other; what is left says all that they did."""
+    rows = range(len(said))
+    lines = [f"x[0,{row},{key}] : 1" for row in rows for key in range(3)]
+    for row, (keys, sense, rhs) in enumerate(said):
+        sums = " + ".join(f"x[0,{row},{key}]" for key in keys)
+        lines.append(f"pick[0,{row}]: {sums} {sense} {rhs}")
+    program = Program.parse("\n".join(lines))
+    lift = Lift.select(np.tile([0, 1, 2], len(said)), 3)
+    c = substitute(program, lift, program.variables.take(np.arange(3))).constraints
+    left = [
+        (
+            tuple(c.var[c.ptr[r] : c.ptr[r + 1]].tolist()),
+            "==" if c.sense[r] == Sense.EQ else "<=",
+            rhs,
+        )
+        for r, rhs in enumerate(c.rhs.tolist())
+    ]
+    expected = {line for line in said if line[0] == (0, 2)}
+    bounds = sorted({line for line in said if line[0] == (0, 1)}, key=lambda line: line[1:])
+    # An equality says all that bounds do, and sorts last; else the least bound stays.
+    expected |= set(bounds[-1:] if ((0, 1), "==", 1) in said else bounds[:1])
+    assert len(left) == len(expected)
+    assert set(left) == expected
 
 
 def test_a_constraint_without_variables_must_hold() -> None:

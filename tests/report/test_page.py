@@ -15,11 +15,11 @@ import pytest
 
 import qubo_attn as qa
 from qubo_attn.decoding.decoders import weights_of
-from qubo_attn.ir.heads import top_k
 from qubo_attn.pipeline.pipeline import Fact
 from qubo_attn.pipeline.rewrite import Rewrite, unchanged
 from qubo_attn.report.page.outcome import compared
 from tests.conftest import ROOT
+from tests.support.greedy import top_k
 from tests.support.markup import Reader, check, decoded
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")

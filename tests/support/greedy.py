@@ -90,3 +90,10 @@ def best_of(program: Program, reads: np.ndarray) -> tuple[float, float, float]:
         if violation(program, x) <= 1e-9:
             mended = min(mended, objective(program, x))
     return feasible / len(reads), sampled, mended
+
+
+def top_k(mass: np.ndarray, visible: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the ``counts`` keys of largest mass of each row, tables of shape (H, Q, K)."""
+    order = np.argsort(-np.where(visible, mass, -1.0), axis=-1, kind="stable")
+    rank = np.argsort(order, axis=-1, kind="stable")
+    return np.asarray((rank < np.asarray(counts)[..., None]) & visible)

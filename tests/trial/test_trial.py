@@ -11,7 +11,7 @@ import pytest
 
 import qubo_attn as qa
 from qubo_attn.decoding.output_error import selection_errors
-from qubo_attn.ir.heads import top_k
+from tests.support.greedy import top_k
 from tests.support.markup import Reader, check
 
 RNG = np.random.default_rng(5)
