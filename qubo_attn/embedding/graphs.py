@@ -83,9 +83,10 @@ def embed_graph(
 ) -> dict[Hashable, tuple[Hashable, ...]]:
     """Return an embedding of any graph, as ``minorminer.find_embedding`` does.
 
-    Small cliques take shipped tiles, large ones the package's own search; other graphs take the
-    best of several attempts of minorminer, most of them in windows of the machine. What was found
-    is checked and kept, and repaired once the machine changes.
+    Cliques start from tiles and the package's own search, other graphs from the best of several
+    attempts of minorminer, most of them in windows of the machine. Then chains are taken out and
+    laid anew, for as few qubits as possible, then for a short longest chain. What was found is
+    checked and kept, and repaired once the machine changes.
 
     Args:
         graph: a networkx graph, a quadratic model of dimod's, or edges as pairs of labels; it need
@@ -93,9 +94,9 @@ def embed_graph(
         target: a machine; whatever `Target.of` takes.
         seed: seed of all choices.
         longest_chain: qubits that a chain may have; None for any number.
-        timeout: seconds to search for; more attempts are made while there is time. None for a
-            number of attempts that depends on the graph alone: results are then the same
-            everywhere.
+        timeout: seconds to search for; the longer, the fewer qubits. Kernels that are not compiled
+            yet come on top. None for an effort that depends on the graph alone: results are then
+            the same everywhere.
         cache: where embeddings are kept; see `EmbeddingCache`.
 
     Returns:

@@ -1,4 +1,8 @@
-"""Search for one good embedding of a graph: short chains, few qubits."""
+"""Search for one good embedding of a graph: few qubits, short chains.
+
+Attempts of minorminer, or a clique's tile, give the start; `qubo_attn.embedding.shortening` takes
+it from there.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing
 from qubo_attn.embedding.plane import Plane
+from qubo_attn.embedding.shortening import cost_of, shorten
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.machine.target import Target
 
@@ -21,6 +26,10 @@ _NODES, _LEAST, _MOST = 1000, 2, 16
 # larger each next window is.
 _ROOM, _FIRST_ROOM, _GROWTH = 1.15, 1.3, 1.5
 _NO_TIMEOUT = 1e6
+# Share of the time that attempts get once one has succeeded.
+_START = 0.2
+# Calls of the search for shorter chains: so many for a node or a neighbour alone, and at most.
+_SHORTER, _MOST_SHORTER = 7000, 22
 # Share of all pairs from which the clique's embedding is looked at as well.
 _DENSE = 0.3
 
@@ -40,24 +49,25 @@ def embed_component(
         target: a machine with a working graph.
         seed: seed of all choices.
         longest_chain: qubits that a chain may have; None for any number.
-        timeout: seconds after which no new attempt begins, and the most that one may take. None
-            for a number of attempts that depends on the graph alone: the result is then the same
-            everywhere.
+        timeout: seconds that attempts and the search for shorter chains take together; kernels
+            that are not compiled yet come on top. None for an effort that depends on the graph
+            alone: the result is then the same everywhere.
 
     Raises:
         EmbeddingError: none was found.
     """
     bound = NO_BOUND if longest_chain is None else longest_chain
     end = None if timeout is None else monotonic() + timeout
+    start = None if timeout is None else monotonic() + _START * timeout
     if component.shape is None:
         packing = pack_cliques(
             component.size, target, rounds=0, seed=seed, longest_chain=longest_chain
         )
         best = packing.copies()[0]
     else:
-        best = _attempts(component, target, seed, bound, end)
+        best = _attempts(component, target, seed, bound, start, end)
         clique = _as_clique(component, target, seed, bound)
-        best = min([chains for chains in (best, clique) if chains], key=_cost, default=[])
+        best = min([chains for chains in (best, clique) if chains], key=cost_of, default=[])
     if not best:
         chains = "" if longest_chain is None else f" with chains of at most {longest_chain} qubits"
         raise EmbeddingError(
@@ -65,28 +75,44 @@ def embed_component(
             f"was found on {target.label}{chains}",
             requested=component.size,
         )
-    return Packing.of(component, [[np.sort(chain) for chain in best]]).checked(target)
+    calls = min(_MOST_SHORTER, _SHORTER // (component.size + 2 * component.edge_count))
+    best = shorten(component, best, target, calls=calls, seed=seed, longest=bound, end=end)
+    return Packing.of(component, [best]).checked(target)
 
 
 def _attempts(
-    component: Component, target: Target, seed: int, bound: int, end: float | None
+    component: Component,
+    target: Target,
+    seed: int,
+    bound: int,
+    start: float | None,
+    end: float | None,
 ) -> list[Longs]:
-    """Return the best of what minorminer finds, in windows where a machine is large."""
+    """Return the best of what minorminer finds, in windows where a machine is large.
+
+    Args:
+        component, target, seed, bound: what is embedded, where and how.
+        start: when attempts end once one has succeeded, by the monotonic clock; None for never.
+        end: when they end in any case.
+    """
     edges = list(zip(*component.edges.tolist(), strict=True))
     edges += [(node, node) for node in _lonely(component)]
     count = len(target.qubits)
     plane = Plane.of(target) if target.is_grid else None
-    attempts = min(max(_NODES // component.size, _LEAST), _MOST) if end is None else NO_BOUND
+    attempts = min(max(_NODES // component.size, _LEAST), _MOST)
     best: list[Longs] = []
     room = _FIRST_ROOM * component.size
     attempt = 0
-    while attempt < attempts and (end is None or monotonic() < end):
+    while attempt < attempts or (end is not None and not best):
+        now = monotonic()
+        if (end is not None and now >= end) or (start is not None and now >= start and best):
+            break
         window: Bools = np.ones(count, bool)
         if plane is not None and room < count:
             window = plane.middle(room)
         chains = _embed(component.size, edges, target, window, seed + attempt, end)
         if chains and max(map(len, chains)) <= bound:
-            best = min([chains, *([best] if best else [])], key=_cost)
+            best = min([chains, *([best] if best else [])], key=cost_of)
             room = _ROOM * sum(map(len, best)) * (1 + attempt % 3)
         elif room < count and plane is not None:
             # A window that is too small costs no attempt until there is room enough.
@@ -130,8 +156,3 @@ def _as_clique(component: Component, target: Target, seed: int, bound: int) -> l
         return []
     chains = packing.copies()[0]
     return chains if max(map(len, chains)) <= bound else []
-
-
-def _cost(chains: list[Longs]) -> tuple[int, int]:
-    """Return qubits and longest chain of an embedding: less is better."""
-    return sum(map(len, chains)), max(map(len, chains))

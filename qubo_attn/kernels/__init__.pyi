@@ -145,6 +145,7 @@ from .ratios import LeastRatios as LeastRatios
 from .ratios import least_ratios as least_ratios
 from .regrowing import regrow_clique as regrow_clique
 from .repairing import mend_reads as mend_reads
+from .rerouting import reroute as reroute
 from .rows import (
     Adjacency as Adjacency,
 )

@@ -718,7 +718,7 @@ def assert_interpreted_alike(name: str, calls: list[tuple[Any, ...]]) -> None:
 
 
 PROOFS = ("certify_rows", "certify_leveled", "drop_couplers", "compress_rows")
-SEARCHES = ("mend_clique", "regrow_clique", "pack_tiles", "carve_paths")
+SEARCHES = ("mend_clique", "regrow_clique", "pack_tiles", "carve_paths", "reroute")
 
 
 def test_proofs_under_the_interpreter(
@@ -742,7 +742,11 @@ def test_proofs_under_the_interpreter(
 def test_searches_under_the_interpreter(calls: Callable[[str], list[tuple[Any, ...]]]) -> None:
     kept = {name: calls(name) for name in SEARCHES}
     target = qa.Target.zephyr(2, missing_qubits=0.1, missing_couplers=0.02, seed=3)
-    large_clique(24, target, rounds=6)
+    owner = np.full(len(target.qubits), -1)
+    for node, chain in enumerate(large_clique(24, target, rounds=6)):
+        owner[chain] = node
+    others = np.tile(np.arange(24), (24, 1))[~np.eye(24, dtype=bool)]
+    kernels.reroute(owner, 23 * np.arange(25), others, target.adjacency, 12, 40, 2.0, 0.5, 1)
     pack_cliques(4, target, rounds=1)
     *arguments, _, seed = kept["pack_tiles"][0]
     kept["pack_tiles"] = [(*arguments, 200, seed)]
