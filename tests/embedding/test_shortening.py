@@ -1,4 +1,4 @@
-"""Embeddings get fewer qubits, then shorter chains, and stay valid; the same seed, the same chains."""
+"""Embeddings get fewer qubits, then shorter chains, and stay valid; a seed gives one result."""
 
 from __future__ import annotations
 
