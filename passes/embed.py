@@ -9,8 +9,8 @@ shorter chains; see `qubo_attn.embedding.shapes`.
 
 Cliques and shapes are packed once per target, kept in the cache, and dealt out largest component
 first. A smaller component may take a place of a larger one of its kind that is left over in a
-submission. Where cliques of several sizes would fit in fewer submissions, they are packed side by
-side, for the very rows there are (`qubo_attn.embedding.dealing`).
+submission. Where cliques of several sizes would fit in fewer submissions, the last of these are
+packed side by side, for the very rows there are (`qubo_attn.embedding.dealing`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from qubo_attn.common.keywords import named_fields
 from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
 from qubo_attn.embedding.cliques import ROUNDS
 from qubo_attn.embedding.component import Component, Shape
-from qubo_attn.embedding.dealing import Seats, mixed
+from qubo_attn.embedding.dealing import Seats, ends_mixed
 from qubo_attn.embedding.mixing import pack_mixture
 from qubo_attn.embedding.parts import Mixture
 from qubo_attn.embedding.placement import Placement
@@ -114,9 +114,8 @@ class Embed:
         sizes = np.bincount(component)
         seats, packings = self._dealt(sizes, shapes)
         if not shapes and self.target.is_grid and len(set(sizes.tolist())) > 1:
-            programmings = int(seats.submission.max()) + 1
-            fewer = mixed(sizes, self.target, self.longest_chain, programmings, self.packing)
-            seats, packings = fewer or (seats, packings)
+            rules = (self.target, self.longest_chain, self.packing)
+            seats, packings = ends_mixed(sizes, seats, packings, *rules)
         chain_ptr, chain_qubit = _chains(component, seats, packings)
         submission = seats.submission[component]
         placement = Placement(self.target, submission, component, chain_ptr, chain_qubit, structure)
@@ -171,7 +170,7 @@ class Embed:
 
     def _dealt(
         self, sizes: Longs, shapes: Mapping[int, Shape]
-    ) -> tuple[Seats, dict[int, CachedPacking]]:
+    ) -> tuple[Seats, Mapping[int, CachedPacking]]:
         """Deal components out over submissions, each of which is filled with copies of one kind.
 
         The largest kind still waiting opens a submission; what it leaves free goes to later ones

@@ -109,7 +109,17 @@ class Problem:
     slots: Annotated[
         int | None,
         typer.Option(
-            help="Most keys a row chooses from. [default: 16, or twice --keys if that is more]"
+            help="Most keys a row chooses from. [default: 16, or twice --keys if that is more; all "
+            "with --decompose]"
+        ),
+    ] = None
+    decompose: Annotated[
+        str | None,
+        choice(
+            ("auto",),
+            "Keys of a block, where rows may be larger than the machine: such rows are solved in "
+            "rounds, a block at a time. A number, or {}: 64, or what the machine holds. [default: "
+            "rows stay whole]",
         ),
     ] = None
     tie: Annotated[
@@ -149,6 +159,7 @@ class Problem:
                 objective=_with_background(objective, self.background),
                 tie=tie,
                 slots="auto" if self.slots is None else self.slots,
+                decompose=_block(self.decompose),
                 target=None if self.target == "none" else self.target,
                 **arrays,
                 **options,
@@ -302,9 +313,21 @@ def _check_shaped(passes: str | None, problem: Problem) -> None:
     """Reject options of the default passes where these do not run."""
     if passes is None or "default" in (step.strip() for step in passes.split(",")):
         return
-    for name, given in (("--slots", problem.slots is not None), ("--tie", problem.tie != "none")):
+    for name, given in (
+        ("--slots", problem.slots is not None),
+        ("--tie", problem.tie != "none"),
+        ("--decompose", problem.decompose is not None),
+    ):
         if given:
             raise typer.BadParameter(f"{name} shapes the default passes: name default in --passes")
+
+
+def _block(text: str | None) -> Any:
+    """Return the keys of a block as a number where they are one."""
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return text
 
 
 def _strength(text: str) -> Any:

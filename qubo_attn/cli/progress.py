@@ -114,12 +114,12 @@ def shown(command: Callable[[], str] = str) -> Iterator[None]:
 
 
 @contextmanager
-def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
+def progress(title: str, steps: int | None) -> Iterator[Callable[[str], None]]:
     """Show the step that a command is at, where a terminal is.
 
     Args:
         title: name of the work.
-        steps: number of its steps.
+        steps: number of its steps; None where nobody knows.
 
     Yields:
         A function to call with the name of every step that begins.
@@ -130,7 +130,8 @@ def progress(title: str, steps: int) -> Iterator[Callable[[str], None]]:
         nonlocal begun
         begun += 1
         if _line is not None:
-            _line.step = f"{title}: {name}, {min(begun, steps)} of {steps}"
+            share = "" if steps is None else f", {min(begun, steps)} of {steps}"
+            _line.step = f"{title}: {name}{share}"
 
     try:
         yield step

@@ -37,6 +37,13 @@ def solve(
             "A stand-in for the machine of the target: {}. [default: solve the logical models]",
         ),
     ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            help="Most rounds over blocks (compile --decompose), or of --objective renormalised. "
+            "[default: as many as help]"
+        ),
+    ] = None,
     decoder: Annotated[str | None, choice(DECODERS, "{}. [default: the objective's own]")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
@@ -47,10 +54,12 @@ def solve(
     """Solve a compiled folder here and compare with top-k.
 
     Rows of few selections are searched from end to end, which proves their optimum. With --machine
-    simulated the embedded models are sampled, by a machine's temperature and errors.
+    simulated the embedded models are sampled, by a machine's temperature and errors. Rows that were
+    compiled with --decompose are solved in rounds over blocks.
     """
     import qubo_attn as qa
     from qubo_attn.common.checks import one_of
+    from qubo_attn.compilation.split import Split
 
     compiled = qa.load(folder)
     out = None if out is None else ending("--out", out, ".npz")
@@ -63,14 +72,15 @@ def solve(
         sampler = qa.SimulatedMachine(compiled.recipe.target, seed=seed)
     elif method is None and reads is not None:
         sampler = "anneal"
-    with progress("solving", len(compiled.submissions)) as step:
-        result = compiled.solve(
-            sampler,
-            seed=seed,
-            decoder=decoder,
-            before=lambda part: step(f"submission {part.index}"),
-            **options,
-        )
+    if Split.of(compiled) is not None:
+        with progress("solving in rounds", None) as step:
+            step("the first one")
+            options["after"] = lambda last: step(str(last))
+            result = compiled.solve(sampler, seed=seed, decoder=decoder, rounds=rounds, **options)
+    else:
+        with progress("solving", len(compiled.submissions)) as step:
+            options["before"] = lambda part: step(f"submission {part.index}")
+            result = compiled.solve(sampler, seed=seed, decoder=decoder, rounds=rounds, **options)
     if out is not None:
         write_result(out, result)
     facts = solution_facts(compiled, result)
@@ -125,6 +135,14 @@ def solution_facts(compiled: CompiledAttention, result: AttentionResult) -> dict
         "submissions": len(compiled.submissions),
         "chain_break_fraction": result.chain_break_fraction,
     }
+    blocks = result.blocks
+    if blocks is not None:
+        facts["blocks"] = {
+            "rounds": blocks.count,
+            "stop": blocks.stop,
+            "energies": blocks.totals.tolist(),
+            "searches": blocks.searches,
+        }
     attention = compiled.attention
     seen = attention.sees & result.answered
     facts["same_as_top_k"] = int((result.same_as_top_k(attention) & seen).sum())

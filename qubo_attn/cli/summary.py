@@ -104,6 +104,8 @@ def solved_lines(
         lines.append(f"sampler: {result.machine}; {broken}")
     if isfinite(facts["feasible_reads"]):
         lines.append(f"reads: {facts['feasible_reads']:.1%} feasible as sampled")
+    if result.blocks is not None:
+        lines.append(f"blocks: {result.blocks}")
     rivals = facts["rivals"]
     if rivals:
         errors = "; ".join(f"{name} {error:.4f}" for name, error in rivals.items())

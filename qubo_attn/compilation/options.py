@@ -147,7 +147,11 @@ def block_of(decompose: int | Literal["auto"] | None, machine: Target | None) ->
         return None
     if not isinstance(decompose, str):
         return whole("decompose", decompose, 2, MOST)
-    one_of("decompose", decompose, ["auto"])
+    if decompose != "auto":
+        raise InputError(
+            f"decompose must be a number of keys, at least 2, or 'auto', not {shown(decompose)}",
+            argument="decompose",
+        )
     if machine is None or not machine.is_structured:
         return DEFAULT_BLOCK
     from qubo_attn.embedding.cliques import largest_clique

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,10 @@ from qubo_attn.machine.target import Target
 
 # Share of a machine's qubits above which no mixture is tried: the smallest tiles are counted.
 _DENSEST = 0.86
+# Share at which mixtures are nearly always found.
+_LIKELY = 0.82
+# Programmings that are mixed at most, where others are full of one size.
+_MOST_MIXED = 8
 
 
 class Seats(NamedTuple):
@@ -53,6 +57,56 @@ def fewest_programmings(sizes: Longs, target: Target, longest_chain: int | None)
     return total / len(target.qubits)
 
 
+def ends_mixed(
+    sizes: Longs,
+    seats: Seats,
+    packings: Mapping[int, CachedPacking],
+    target: Target,
+    longest_chain: int | None,
+    packing: Callable[[Mixture], CachedPacking],
+) -> tuple[Seats, Mapping[int, CachedPacking]]:
+    """Return seats of cliques whose last programmings are mixtures, where these are fewer.
+
+    Of more than eight programmings, those full of one size stay as they are, but for as many as it
+    takes to have one less: a mixture holds no more than they do, and is searched for seconds.
+
+    Args:
+        sizes: nodes of each clique, of more than one size.
+        seats: the seat of each clique.
+        packings: what programmings are filled with, by kind.
+        target, longest_chain, packing: see `mixed`.
+    """
+    total = int(seats.submission.max()) + 1
+    least, most = np.full(total, np.iinfo(np.int64).max), np.zeros(total, np.int64)
+    np.minimum.at(least, seats.submission, sizes)
+    np.maximum.at(most, seats.submission, sizes)
+    places = np.zeros(total, np.int64)
+    places[seats.submission] = [len(packings[kind].packing) for kind in seats.kind.tolist()]
+    stay = np.flatnonzero((np.bincount(seats.submission) == places) & (least == most))
+    loose = np.ones(len(sizes), bool)
+    if total > _MOST_MIXED:
+        loose = ~np.isin(seats.submission, stay)
+    else:
+        stay = stay[:0]
+    while len(stay) and total - len(stay) < _MOST_MIXED:
+        likely = _LIKELY * (total - len(stay) - 1)
+        if fewest_programmings(sizes[loose], target, longest_chain) <= likely:
+            break
+        loose |= seats.submission == stay[-1]
+        stay = stay[:-1]
+    found = mixed(sizes[loose], target, longest_chain, total - len(stay), packing)
+    if found is None:
+        return seats, packings
+    submission, kind, chain = (column.copy() for column in seats)
+    kinds = max(packings) + 1
+    submission = np.searchsorted(stay, submission)
+    submission[loose], kind[loose] = found[0].submission + len(stay), found[0].kind + kinds
+    chain[loose] = found[0].chain
+    own = set(kind.tolist())
+    every = {**packings, **{number + kinds: entry for number, entry in found[1].items()}}
+    return Seats(submission, kind, chain), {k: entry for k, entry in every.items() if k in own}
+
+
 def mixed(
     sizes: Longs,
     target: Target,
@@ -63,7 +117,7 @@ def mixed(
     """Return seats of cliques in fewer programmings, each a mixture; None where none were found.
 
     Args:
-        sizes: nodes of each clique, of more than one size.
+        sizes: nodes of each clique.
         target: a machine.
         longest_chain: qubits that a chain may have; None for any number.
         fewer_than: programmings that they take anyway.
@@ -73,14 +127,18 @@ def mixed(
     for programmings in range(1, fewer_than):
         if least > _DENSEST * programmings:
             continue
-        found = _shared(sizes, programmings, packing)
+        found = _shared(sizes, target, longest_chain, programmings, packing)
         if found is not None:
             return found
     return None
 
 
 def _shared(
-    sizes: Longs, programmings: int, packing: Callable[[Mixture], CachedPacking]
+    sizes: Longs,
+    target: Target,
+    longest_chain: int | None,
+    programmings: int,
+    packing: Callable[[Mixture], CachedPacking],
 ) -> tuple[Seats, dict[int, CachedPacking]] | None:
     """Return seats in some programmings, each with its share of every size."""
     seats = Seats(*(np.full(len(sizes), -1, np.int64) for _ in range(3)))
@@ -102,4 +160,11 @@ def _shared(
             who = waiting[component.size].pop(0)
             seats.submission[who], seats.kind[who] = number, number
             seats.chain[who] = nodes[0]
+        here = seats.submission == number
+        if here.sum() < sum(shares.values()):
+            held = fewest_programmings(sizes[here], target, longest_chain)
+            left = fewest_programmings(sizes[seats.submission < 0], target, longest_chain)
+            # Each of the others would have to hold more than this one could.
+            if left > held * (programmings - number - 1):
+                return None
     return None if (seats.submission < 0).any() else (seats, packings)

@@ -245,3 +245,28 @@ def test_files_without_scores_are_named(tmp_path: Path) -> None:
     np.savez(file, weights=np.zeros(3))
     text = run("compile", str(file), "-o", str(tmp_path / "out"), code=3)
     assert "holds no array named scores (found weights)" in text
+
+
+def test_rows_larger_than_the_machine_are_solved_in_rounds(tmp_path: Path) -> None:
+    file, out = str(tmp_path / "cache.npz"), str(tmp_path / "out")
+    generator = np.random.default_rng(1)
+    scores, value = generator.normal(size=(2, 2, 50)), generator.normal(size=(2, 50, 4))
+    np.savez(file, scores=scores, value=value, kv_head=[0, 0])
+    options = ("--keys", "9", "--tie", "kv", "--target", "zephyr:2", "-o", out)
+    text = run("compile", file, *options, "--slots", "50", code=5)
+    assert "decompose=" in text
+    facts = json.loads(run("compile", file, *options, "--decompose", "auto", "--json"))
+    assert {"split-rows"} < {stage["name"] for stage in facts["stages"]}
+    run("compile", file, *options, "--decompose", "12", "--force")
+    facts = json.loads(run("solve", out, "--json"))["blocks"]
+    assert facts["searches"] == 0
+    assert facts["stop"] in ("optimal", "no block improves")
+    assert facts["energies"] == sorted(facts["energies"], reverse=True)
+    text = run("solve", out, "--rounds", "2")
+    assert "blocks: 2 rounds over blocks of 1 components" in text
+    assert "ended by: rounds" in text
+    text = run("compile", file, *options, "--force", "--decompose", "some", code=3)
+    assert "a number of keys, at least 2, or 'auto', not 'some'" in text.replace("\n", " ")
+    options = ("--decompose", "8", "--passes", "sparsify", "-o", out, "--force")
+    text = run("compile", file, *options, code=2)
+    assert "--decompose shapes the default passes" in text.replace("\n", " ")

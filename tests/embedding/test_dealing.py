@@ -36,6 +36,24 @@ def test_rows_of_all_lengths_share_programmings(tmp_path: Path) -> None:
     assert again.placement.digest == compiled.placement.digest
 
 
+def test_of_many_programmings_the_last_ones_are_mixed(tmp_path: Path) -> None:
+    """Rows of eight keys fill programmings of their own; no mixture is searched for these."""
+    compiled = compiled_on("zephyr:3", tmp_path, causal(6, 60), 8)
+    part, component = compiled.placement.submission, compiled.placement.component
+    sizes = np.bincount(component)[component]
+    alone = [np.unique(sizes[part == number]).tolist() for number in range(part.max() + 1)]
+    full = len(packing_of(8, "zephyr:3"))
+    whole = [number for number, kinds in enumerate(alone) if kinds == [8]]
+    counts = [len(np.unique(component[part == number])) for number in whole]
+    assert counts == [full] * len(whole)
+    mixtures = [
+        entry for entry in qa.EmbeddingCache(tmp_path).entries() if entry.path.parent.name[0] == "M"
+    ]
+    assert len(alone) > 8
+    assert 1 <= len(mixtures) <= len(alone) - len(whole) <= 2
+    assert all(part.diagnose() == [] for part in compiled.submissions)
+
+
 def test_samples_of_a_mixture_are_read_back(tmp_path: Path) -> None:
     compiled = compiled_on("zephyr:3", tmp_path, causal(6, 9), 8)
     best = compiled.solve()
