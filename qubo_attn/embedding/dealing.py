@@ -67,8 +67,8 @@ def ends_mixed(
 ) -> tuple[Seats, Mapping[int, CachedPacking]]:
     """Return seats of cliques whose last programmings are mixtures, where these are fewer.
 
-    Of more than eight programmings, those full of one size stay as they are, but for as many as it
-    takes to have one less: a mixture holds no more than they do, and is searched for seconds.
+    Of more than eight programmings, those full of one size stay as they are: a mixture holds no
+    more, and takes seconds of search. But as many of them are mixed as it takes to have one less.
 
     Args:
         sizes: nodes of each clique, of more than one size.
