@@ -131,6 +131,8 @@ from .frontend.select import (
 from .frontend.select import (
     Unconstrained as Unconstrained,
 )
+from .instances.api import write_instances as write_instances
+from .instances.instance import Instance as Instance
 from .interchange.formats import read_bqm as read_bqm
 from .interchange.formats import write_bqm as write_bqm
 from .ir.lift import Lift as Lift

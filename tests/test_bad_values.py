@@ -240,6 +240,12 @@ def calls(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str, Any], s
         "export": (part.export, {"path": file}, set()),
         "read_bqm": (qa.read_bqm, {"path": file}, set()),
         "write_bqm": (qa.write_bqm, {"bqm": part.bqm, "path": file}, set()),
+        "write_instances": (
+            qa.write_instances,
+            {"folder": folder / "made", "files": folder / "scores.npz", "count": 1,
+             "sizes": (4, 8), "force": True},
+            {"step"},
+        ),
         "read_attention": (qa.read_attention, {"file": folder / "scores.npz"}, set()),
         "from_attentions": (
             qa.from_attentions, {"attentions": (np.full((1, 2, 3, 4), 0.25),), "layer": 0}, set(),
@@ -351,7 +357,7 @@ def test_the_constructors_above_are_all() -> None:
     records = {  # made by the package, not by users
         "Attempt", "AttentionGraph", "AttentionResult", "Beside", "BlockRound", "BlockRounds",
         "CallStatus", "CapturedAttention",
-        "CompiledAttention", "IntegerIsing", "Job", "JobStatus", "Lift", "MachineUse",
+        "CompiledAttention", "Instance", "IntegerIsing", "Job", "JobStatus", "Lift", "MachineUse",
         "Optimality", "PackedGraphs", "Plan", "Program",
         "QamaResult", "Rewrite", "Rounds", "Solution",
         "SolverOrder", "Submission", "Submissions", "Target", "Trial", "Vectors",
@@ -369,8 +375,8 @@ NAMES = (
     "AttentionGraph.from_edges", "AttentionGraph.from_rows", "AttentionGraph.from_csr",
     "AttentionGraph.from_torch", "AttentionGraph.from_networkx", "AttentionGraph.from_vectors",
     "AttentionGraph.stream_vectors", "blocks of a graph", "as_given",
-    "read_attention", "from_attentions", "effective_temperature", "row_temperatures",
-    "embed_graph", "pack_graphs", "integer_ising", "qama_program",
+    "write_instances", "read_attention", "from_attentions", "effective_temperature",
+    "row_temperatures", "embed_graph", "pack_graphs", "integer_ising", "qama_program",
     "qama_decode", "validate", "stages_page", "Program.parse", "TieVariables.from_kv_head",
     "Target.zephyr", "Target.pegasus", "Target.all_to_all", "Target.of", "Target.from_json",
 )  # fmt: skip

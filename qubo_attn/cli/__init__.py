@@ -15,6 +15,7 @@ from qubo_attn.cli.cache import cache_app
 from qubo_attn.cli.compile import compile_file
 from qubo_attn.cli.console import Commands, examples
 from qubo_attn.cli.inspect import draw, inspect
+from qubo_attn.cli.instances import make_instances
 from qubo_attn.cli.jobs import job_app, submit
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.report import write_report
@@ -93,6 +94,14 @@ for command, words, starts in (
         bench,
         "bench: Time compilation and later batches of a file.",
         ("qubo-attn bench layer.npz --keys 4 --repeats 20",),
+    ),
+    (
+        make_instances,
+        "instances: Write rows as instances with proven optima.",
+        (
+            "qubo-attn instances rows --data layer.npz --count 20",
+            "qubo-attn instances rows --data layers --sizes 8,20 --licence Apache-2.0",
+        ),
     ),
     (list_passes, "passes: List the passes that --passes can name.", ("qubo-attn passes",)),
     (warm, "warm: Compile the kernels ahead.", ("qubo-attn warm",)),

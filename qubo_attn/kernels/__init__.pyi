@@ -127,6 +127,9 @@ from .leveled_form import LeveledEntries as LeveledEntries
 from .leveled_form import LeveledTerms as LeveledTerms
 from .leveled_form import leveled_couplers as leveled_couplers
 from .leveled_form import leveled_fields as leveled_fields
+from .lowest import LowestStates as LowestStates
+from .lowest import WeighedBits as WeighedBits
+from .lowest import lowest_states as lowest_states
 from .mending import mend_clique as mend_clique
 from .order import heaviest as heaviest
 from .order import lost_shares as lost_shares

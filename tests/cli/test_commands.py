@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 FILE = str(ROOT / "fixtures" / "attention" / "minilm_d02_L1_n10.npz")
 COMMANDS = [
     (), ("compile",), ("solve",), ("inspect",), ("draw",), ("report",), ("bench",), ("passes",),
-    ("try",), ("warm",), ("submit",), ("job",), ("job", "status"), ("job", "wait"),
+    ("try",), ("warm",), ("instances",), ("submit",), ("job",), ("job", "status"), ("job", "wait"),
     ("job", "resume"), ("job", "cancel"), ("job", "decode"), ("cache",), ("cache", "ls"),
     ("cache", "verify"),
     ("cache", "clear"), ("cache", "export"), ("cache", "import"), ("cache", "warm"),

@@ -773,8 +773,8 @@ ABOVE = {
 
 # Beside a slow reference or an enumeration, in the tests of what calls them.
 ELSEWHERE = {
-    "block_chances", "bound_rows", "least_ratios", "mend_counts", "mend_reads", "search_rows",
-    "settle_bits", "step_chances", "swap_blocks", "warm_weights",
+    "block_chances", "bound_rows", "least_ratios", "lowest_states", "mend_counts", "mend_reads",
+    "search_rows", "settle_bits", "step_chances", "swap_blocks", "warm_weights",
 }  # fmt: skip
 
 
