@@ -9,6 +9,7 @@ import numpy as np
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Bools, Floats, Ints, Longs, csr_rows, pointers, segment_ids
 from qubo_attn.errors import PassError
+from qubo_attn.ir.added import with_couplers
 from qubo_attn.ir.columns import Kind, Role, Variables
 from qubo_attn.ir.heads import (
     cells,
@@ -21,7 +22,6 @@ from qubo_attn.ir.heads import (
     top_keys,
 )
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.rows import exact_rows
 from qubo_attn.ir.ties import Groups, Ties
 
@@ -147,11 +147,12 @@ def price_differences(program: Program, ties: Ties, strength: float) -> tuple[Pr
     ]
     (first, second, query), u, w = shared_keys(table, pairs)
     price: Floats = strength * np.minimum(stake[first, query], stake[second, query])
-    linear = o.linear + np.bincount(u, price, len(v)) + np.bincount(w, price, len(v))
-    couplers = kernels.add_couplers(len(v), o.i, o.j, o.bias, (u, w, -2.0 * price))
+    paid = np.bincount(np.append(u, w), np.append(price, price), len(v))
+    linear = np.asarray(o.linear + paid, np.float64)
+    objective = with_couplers(o, (u, w, -2.0 * price), linear)
     most = float(price.sum())
     note = f"disagreement of {len(pairs)} pairs of heads priced, {most:.4g} in all at most"
-    return program.replace(objective=Quadratic(o.offset, linear, *couplers)), most, note
+    return program.replace(objective=objective), most, note
 
 
 def check_rows(program: Program, ties: Ties, leader: Ints) -> None:

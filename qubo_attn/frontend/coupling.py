@@ -19,11 +19,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from qubo_attn import kernels
 from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.common.checks import MOST_UNITS, number, one_of, several, shown, whole
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.errors import InputError
+from qubo_attn.ir.added import with_couplers
 from qubo_attn.ir.columns import Role
 from qubo_attn.ir.heads import (
     Cells,
@@ -35,7 +35,6 @@ from qubo_attn.ir.heads import (
     shared_keys,
 )
 from qubo_attn.ir.program import Program
-from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.ir.ties import Groups, Ties, head_groups
 
 GRAPHS = ("path", "overlap", "all")
@@ -156,8 +155,7 @@ def couple(
         terms.append((u, v, coupling.sign * coupling.strength * unit))
         notes.append(_note(coupling, pairs, len(u)))
     u, v, bias = (np.concatenate(columns) for columns in zip(*terms, strict=True))
-    merged = kernels.add_couplers(len(program), o.i, o.j, o.bias, (u, v, bias))
-    return program.replace(objective=Quadratic(o.offset, o.linear, *merged)), tuple(notes)
+    return program.replace(objective=with_couplers(o, (u, v, bias))), tuple(notes)
 
 
 def _head_pairs(

@@ -8,18 +8,20 @@ triangles, so that each pair counts twice.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Floats, Ints, Longs, coupler_columns
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs, coupler_columns
 from qubo_attn.common.checks import number
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.frontend.attention import Attention, Rows
 from qubo_attn.frontend.objectives.base import Objective
+from qubo_attn.frontend.objectives.tied import TiedProducts, tied_products
 from qubo_attn.frontend.sizes import check_scores, check_size
 from qubo_attn.ir.quadratic import Quadratic, RowCouplers, rows_of
 
@@ -76,6 +78,15 @@ class _Products(RowCouplers, Portable):
     def among(self, index: Longs | None) -> tuple[Ints, Ints, Floats]:
         ptr, chosen = rows_of(self.rows.ptr, index)
         return kernels.selection_couplers(ptr, self.rows.logit[chosen], self.alpha)
+
+    def merged(self, source: Array, n: int) -> TiedProducts | None:
+        """Return the couplers of rows that share variables; see `Couplers`."""
+        # Products of logits alone: vectors of zeros, about a shift of -1.
+        rows = dataclasses.replace(self.rows, mass=self.rows.logit)
+        vectors = np.zeros((int(rows.head.max(initial=0)) + 1, int(rows.key.max(initial=0)) + 1, 1))
+        centre, shift = np.zeros((len(rows), 1)), np.full(len(rows), -1.0)
+        scale = np.full(len(rows), self.alpha)
+        return tied_products(rows, vectors, centre, shift, scale, source, n)
 
     def plus(self, square: Floats) -> tuple[Ints, Ints, Floats, int]:
         i, j, bias = coupler_columns(int(kernels.count_pairs(self.ptr)))

@@ -38,6 +38,8 @@ def problem(seed: int, keys: int, mask: str) -> dict[str, Any]:
 def objective_of(name: str, seed: int) -> Any:
     if name == "renormalised":
         return "renormalised"
+    if name == "selection":
+        return qa.Selection(alpha=0.03)
     background = np.random.default_rng(seed + 1).normal(size=(3, 4, 3))
     return qa.Output(background=background if name == "array" else name)
 
@@ -128,7 +130,9 @@ def added_up(before: Program, source: np.ndarray, n: int) -> tuple[np.ndarray, .
 
 
 @given(
-    seed=SEEDS, mask=st.sampled_from(["none", "causal", "ragged"]), name=st.sampled_from(OBJECTIVES)
+    seed=SEEDS,
+    mask=st.sampled_from(["none", "causal", "ragged"]),
+    name=st.sampled_from([*OBJECTIVES, "selection"]),
 )
 @settings(max_examples=40, deadline=None)
 def test_products_are_the_sum_of_the_couplers(seed: int, mask: str, name: str) -> None:
@@ -151,6 +155,50 @@ def test_products_are_the_sum_of_the_couplers(seed: int, mask: str, name: str) -
         np.testing.assert_array_equal(some[part[0]], whole.i[inside])
         np.testing.assert_array_equal(some[part[1]], whole.j[inside])
         np.testing.assert_allclose(part[2], whole.bias[inside], atol=1e-12)
+
+
+@given(
+    seed=SEEDS,
+    name=st.sampled_from([*OBJECTIVES, "selection"]),
+    soft=st.booleans(),
+    hard=st.booleans(),
+)
+@settings(max_examples=30, deadline=None)
+def test_couplers_between_heads_are_added_to_late_ones(
+    seed: int, name: str, soft: bool, hard: bool
+) -> None:
+    """Couplings, soft ties, and hard ties of coupled heads, against couplers one by one."""
+    given = problem(seed, 8, "causal")
+    late = qa.TieVariables(groups=((0, 2),), strength=0.7)
+    tie = qa.TieVariables(groups=((0, 2),)) if hard else late if soft else None
+    more = {"coupling": qa.Diversity(0.3), "tie": tie, "passes": None}
+    select = qa.ExactlyK(2)
+    compiled = tied(given, objective_of(name, seed), 2, select=select, **more)
+    alone = tied(given, objective_of(name, seed), 2, select=select, tie=tie, passes=None)
+    form = compiled.stages[1 if tie else 0].program.objective
+    assert form.is_late
+    first, coupled = alone.stages[0].program.objective, compiled.stages[0].program.objective
+    v, points = compiled.stages[0].program.variables, np.random.default_rng(seed)
+    bits = points.integers(0, 2, (20, len(v)))
+    paid = np.zeros(20)
+    for i, j, bias in zip(coupled.i, coupled.j, coupled.bias, strict=True):
+        if v.head[i] != v.head[j]:
+            assert (v.query[i], v.key[i]) == (v.query[j], v.key[j])
+            assert bias > 0
+            paid += bias * bits[:, i] * bits[:, j]
+    np.testing.assert_allclose(coupled.energies(bits), first.energies(bits) + paid, atol=1e-9)
+    if tie is not None and hard:
+        i, j, bias = added_up(
+            compiled.stages[0].program, compiled.stages[1].lift.sources, len(form.linear)
+        )
+        np.testing.assert_array_equal([form.i, form.j], [i[bias != 0], j[bias != 0]])
+        np.testing.assert_allclose(form.bias, bias[bias != 0], atol=1e-9)
+    some = np.flatnonzero(points.random(len(form.linear)) < 0.5)
+    part, whole = form.among(some), form.among(None)
+    inside = np.isin(whole.i, some) & np.isin(whole.j, some)
+    np.testing.assert_array_equal(some[part.i], whole.i[inside])
+    np.testing.assert_array_equal(some[part.j], whole.j[inside])
+    np.testing.assert_allclose(part.bias, whole.bias[inside], atol=1e-12)
 
 
 def test_no_coupler_of_a_single_row_is_worked_out() -> None:
