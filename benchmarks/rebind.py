@@ -86,7 +86,7 @@ def main() -> None:
 
     def wires() -> tuple[Any, ...]:
         # Every batch has physical arrays of its own.
-        return Programmings(again.program, replace(c)).wires(order)
+        return Programmings(again.program, again.form, replace(c), again.source).wires(order)
 
     fields, couplings = again.hardware_arrays(order)
     difference = 0.0

@@ -64,6 +64,7 @@ class CompiledAttention(Submits):
             compilation.recipe,
             compilation.stages,
             compilation.structures,
+            compilation.copies,
         )
 
     @cached_property

@@ -13,7 +13,7 @@ from qubo_attn.backend.chain_strength import ChainStrength
 from qubo_attn.common.keywords import check_names, named
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.options import DEFAULT_SELECT, Options, recipe_of
-from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compilation.recipe import Recipe, Replicas
 from qubo_attn.compiled import CompiledAttention
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.frontend.attention import Attention
@@ -56,6 +56,7 @@ def compile(
     seed: int = 0,
     chain_strength: ChainStrength = "auto",
     longest_chain: int | None = None,
+    replicas: Replicas = None,
     before: Sequence[BeforeHook] = (),
     after: Sequence[AfterHook] = (),
     verify_each: bool = False,
@@ -114,6 +115,9 @@ def compile(
             compensation, at least that reserve and at most the bound; it breaks fewer rows.
         longest_chain: qubits that a chain may have: fewer rows fit at once then, or none; None (the
             default) for any number.
+        replicas: ``"fill"`` fills the room that the last submission leaves with copies of its rows:
+            every read of it then is several of such a row (docs/throughput.md). Rows that need
+            reads most get most. None (the default): every row sits once.
         before, after: hooks around each pass, see `Pipeline`.
         verify_each: check every pass against its promise (slow).
 

@@ -68,6 +68,8 @@ class Precision(Brief):
             from what they program.
         left: float64, what is left of that, likewise: fields at the end of their range make up for
             none of it.
+        seats: int64, how often the row sits in its submission: once, and once more for each copy.
+            Chances are means over all seats; the other figures are those of the first one.
 
     Example:
         >>> import numpy as np, qubo_attn as qa
@@ -87,9 +89,10 @@ class Precision(Brief):
     error: Floats
     leak: Floats
     left: Floats
+    seats: Longs
 
     def reads_for(self, chance: float) -> Longs:
-        """Return how many reads show each row's optimum with some chance.
+        """Return how many reads of its submission show each row's optimum with some chance.
 
         Args:
             chance: above 0 and below 1.
@@ -103,11 +106,24 @@ class Precision(Brief):
         missed = np.log1p(-np.clip(self.optimum, 1e-9, 1.0 - 1e-12))
         # A hair less, so that rounding adds no read.
         reads: Longs = np.ceil(np.log1p(-chance) / missed - 1e-9).astype(np.int64)
-        return np.maximum(reads, 1)
+        return np.asarray(np.maximum(-(-reads // self.seats), 1), np.int64)
+
+
+def some_rows(component: Longs, quick: bool) -> Longs:
+    """Return all components, or some, spread evenly, where all would take long.
+
+    Args:
+        component: of each variable.
+        quick: whether some do.
+    """
+    sizes = np.bincount(component)
+    states = float((2.0 ** np.minimum(sizes, EXACT)).sum())
+    step = int(np.ceil(states / QUICK)) if quick and len(sizes) else 1
+    return np.asarray(np.arange(0, len(sizes), step), np.int64)
 
 
 def precision(
-    program: Program, values: Coefficients, open_: Program, lift: Lift, quick: bool = False
+    program: Program, values: Coefficients, open_: Program, lift: Lift, chosen: Longs
 ) -> Precision:
     """Return what to expect of every component; see `CompiledAttention.precision`.
 
@@ -116,7 +132,7 @@ def precision(
         values: its coefficients on the machine.
         open_: the program before prices and encodings, whose constraints must hold.
         lift: from ``program`` to it.
-        quick: where there are many rows, give the chances of some, spread evenly over all.
+        chosen: components, ascending, whose chances are worked out.
     """
     placement, target = values.wiring.placement, values.wiring.placement.target
     component = placement.component
@@ -127,8 +143,6 @@ def precision(
     first = np.full(count, -1, np.int64)
     first[component[owned[::-1]]] = owned[::-1]
     unit = target.temperature * values.scale
-    states = float((2.0 ** np.minimum(sizes, EXACT)).sum())
-    chosen = np.arange(0, count, int(np.ceil(states / QUICK)) if quick and count else 1)
     chances = np.full((2, count), np.nan)
     rules, few = _rules(open_, lift, component), sizes[chosen] <= EXACT
     for some in (chosen[few], chosen[~few]):
@@ -153,6 +167,7 @@ def precision(
         error,
         leak,
         left,
+        np.ones(count, np.int64),
     )
 
 

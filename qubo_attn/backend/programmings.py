@@ -15,6 +15,7 @@ from qubo_attn.backend.wire import SolverOrder, WireData, wire_data
 from qubo_attn.common.arrays import Floats, Longs, csr_rows
 from qubo_attn.ir.columns import Kind, Role
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 
 
 def logical_submission(program: Program) -> Submission:
@@ -24,6 +25,7 @@ def logical_submission(program: Program) -> Submission:
     form = priced.total()
     return Submission(
         0,
+        np.arange(n),
         np.arange(n),
         _rows_of(program, np.arange(n)),
         form.linear,
@@ -43,11 +45,15 @@ class Programmings:
 
     Attributes:
         program: bits only, constraints priced.
+        form: the program as one quadratic form, copies of rows behind it.
         values: its coefficients, and where they go.
+        source: int64, the program's variable that each variable of the form is, or is a copy of.
     """
 
     program: Program
+    form: Quadratic
     values: Coefficients
+    source: Longs
 
     def submissions(self) -> Iterator[Submission]:
         """Yield the submissions, in order."""
@@ -81,7 +87,7 @@ class Programmings:
     def constants(self) -> list[float]:
         """The constant of each submission's model for spins."""
         wiring, coupling = self.values.wiring, self.values.coupling
-        plan, linear = wiring.plan, self.program.total().linear
+        plan, linear = wiring.plan, self.form.linear
         # Spins: a x = a (1 + s) / 2, b x y = b (1 + s)(1 + t) / 4; the constants follow the scale.
         half = linear / 2.0 / self.values.scale[wiring.placement.component]
         return [
@@ -94,14 +100,15 @@ class Programmings:
 
     def _submission(self, s: int) -> Submission:
         values, placement, plan = self.values, self.values.wiring.placement, self.values.wiring.plan
-        form, members = self.program.total(), placement.members[s]
-        place = np.full(len(self.program), -1, np.int64)
+        form, members = self.form, placement.members[s]
+        place = np.full(len(form.linear), -1, np.int64)
         place[members] = np.arange(len(members))
         couplers = plan.logical[plan.logical_ptr[s] : plan.logical_ptr[s + 1]]
         return Submission(
             s,
             members,
-            _rows_of(self.program, members),
+            self.source[members],
+            _rows_of(self.program, members[members < len(self.program)]),
             values.h[members],
             place[form.i[couplers]],
             place[form.j[couplers]],

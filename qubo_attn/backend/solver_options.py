@@ -102,7 +102,7 @@ def on_qubits(
 
     Args:
         physical: the submission's chains.
-        variables: int64, shape (n,), ids of its variables, one for each chain.
+        variables: int64, shape (n,), the program variable behind each chain.
         options: checked by `check_solver_options`.
         sign: int8, shape (n,), the gauge of each chain; None without.
         properties: of the machine, as it states them; the target's when None.

@@ -46,7 +46,9 @@ class Submission(Sealed):
 
     Attributes:
         index: its number among the submissions.
-        variables: int64, shape (n,), ids of the program variables it carries, ascending.
+        variables: int64, shape (n,), ids of the program variables it carries, ascending; ids beyond
+            the program's are those of copies (``replicas`` of `qubo_attn.compile`).
+        source: int64, shape (n,), the program variable that each is, or is a copy of.
         rows: (head, query) of each constraint row it carries.
         linear: float64, shape (n,), linear biases.
         i, j: whole numbers, shape (couplers,), both ends of each coupler, positions in
@@ -67,11 +69,11 @@ class Submission(Sealed):
         (((0, 0),), 3)
         >>> part.embedded_bqm.num_variables == sum(map(len, part.embedding.values()))  # qubits
         True
-        >>> part.validate(reads=1000)  # silent where a machine would take it
     """
 
     index: int
     variables: Longs
+    source: Longs
     rows: tuple[tuple[int, int], ...]
     linear: Floats
     i: Array
@@ -242,8 +244,7 @@ class Submission(Sealed):
 
         Checked are working qubits and couplers, disjoint and connected chains, ranges of fields and
         couplings, and coupling totals per qubit or group. The physical model must carry the logical
-        one. With ``reads``, reads and run time of one call are checked as well. `diagnose` lists
-        all violations.
+        one. With ``reads``, reads and run time of a call are checked. `diagnose` lists all.
 
         Args:
             target: the machine as it is now; the one it was compiled for when None.
@@ -300,8 +301,8 @@ class Submission(Sealed):
     def read(self, sampleset: dimod.SampleSet, chain_break_method: str = MAJORITY) -> Reads:
         """Return samples as bits, shape (m, variables), and the share of broken chains of each.
 
-        Samples over exactly the program's variables are taken as they are; samples over the
-        machine's qubits are unembedded, qubits beyond those in use passed over. Where both sets of
+        Samples over exactly its variables, or those of the program, are taken as they are; samples
+        over qubits are unembedded, qubits beyond those in use passed over. Where both sets of
         labels are equal the samples are taken as logical: call `unembed` first if they are not.
 
         Args:
@@ -338,7 +339,7 @@ class Submission(Sealed):
 
     @cached_property
     def _reader(self) -> Reader:
-        return Reader(self.index, self.to_vectors(), self.physical)
+        return Reader(self.index, self.to_vectors(), self.physical, self.source)
 
     def _placed(self) -> Physical:
         if self.physical is None:

@@ -42,7 +42,8 @@ class Reads:
     """Reads of a submission's variables.
 
     Attributes:
-        samples: int8, shape (m, variables): spins from `Reader.spins`, bits from `Reader.bits`.
+        samples: int8, shape (m, variables): spins from `Reader.unembed`, bits from `Reader.read`;
+            without those of copies where the samples had none.
         broken: float64, shape (m,), share of broken chains before they were mended.
         kept: int64, shape (m,), which reads of the sample set these are.
         energies: float64, shape (m,), by the submission's model; None where not asked for.
@@ -69,11 +70,14 @@ class Reader:
         index: number of the submission.
         model: the logical model; over spins where there is a machine.
         physical: chains; None without a machine.
+        source: int64, the program variable that each variable is, or is a copy of; copies come
+            last.
     """
 
     index: int
     model: Vectors
     physical: Physical | None
+    source: Longs
 
     def unembed(self, sampleset: dimod.SampleSet, method: str) -> dimod.SampleSet:
         """Return the logical samples of physical ones; see `Submission.unembed`."""
@@ -136,6 +140,8 @@ class Reader:
         samples, labels = _spins_of(sampleset, reads)
         columns, physical = self._variables(labels), self.physical
         if columns is not None:
+            if len(columns) < len(self.model.labels):
+                return None  # the energies are those of a model without copies
             spins = samples[:, columns].astype(np.float64)
             states = spins if self.model.vartype == "SPIN" else (spins + 1.0) / 2.0
             h, (i, j, coupling), offset = self.model.linear, self.model.quadratic, self.model.offset
@@ -152,8 +158,13 @@ class Reader:
         return np.asarray(offset + states @ h + (states[:, i] * states[:, j]) @ coupling)
 
     def _variables(self, labels: dict[Hashable, int]) -> list[int] | None:
-        """Return the columns of the variables; None where samples are not over those."""
+        """Return the columns of the variables; None where samples are not over those.
+
+        Those of the program do: then there are no columns of copies.
+        """
         ids = self.model.labels.tolist()
+        if not set(ids) <= set(labels):
+            ids = self.model.labels[self.model.labels == self.source].tolist()
         # Over the machine's qubits, some of which may be called as variables are.
         qubits = self.physical is not None and all(q in labels for q in self.physical.names)
         if not set(ids) <= set(labels) or (qubits and len(ids) != len(labels)):

@@ -176,7 +176,7 @@ def _portable(error: Exception) -> Exception:
 
 
 def pack(compilation: Compilation, digests: frozenset[str] = frozenset()) -> bytes:
-    """Return the stages of a compilation as bytes, without what the receiver has.
+    """Return stages and copies of a compilation as bytes, without what the receiver has.
 
     Args:
         compilation: by a recipe and of an item that the receiver has.
@@ -197,7 +197,7 @@ def pack(compilation: Compilation, digests: frozenset[str] = frozenset()) -> byt
     packer.dump((digest, None if digest in digests else placement))
     if placement is not None:
         packer.names[id(placement)] = "placement"
-    packer.dump(compilation.stages)
+    packer.dump((compilation.stages, compilation.copies))
     return buffer.getvalue()
 
 
@@ -220,7 +220,8 @@ def unpack(
     }
     digest, placement = unpacker.load()
     unpacker.objects["placement"] = placements.get(digest, placement)
-    return Compilation(attention, recipe, unpacker.load())
+    stages, copies = unpacker.load()
+    return Compilation(attention, recipe, stages, copies=copies)
 
 
 class _Packer(pickle.Pickler):

@@ -22,7 +22,7 @@ from qubo_attn.cli.labels import keep_tokens, tokens_beside
 from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.summary import compiled_lines
-from qubo_attn.common.vocabulary import BACKGROUNDS, CHAIN_STRENGTHS, OBJECTIVES
+from qubo_attn.common.vocabulary import BACKGROUNDS, CHAIN_STRENGTHS, OBJECTIVES, REPLICAS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -257,6 +257,10 @@ def compile_file(
     longest_chain: Annotated[
         int | None, typer.Option(help="Most qubits of a chain. [default: any number]")
     ] = None,
+    replicas: Annotated[
+        str | None,
+        choice(REPLICAS, "{}: room of the last submission takes copies of its rows."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the embedding search.")] = 0,
     cache: Annotated[
         Path | None,
@@ -280,6 +284,7 @@ def compile_file(
             verify_each=check,
             chain_strength=_strength(chain_strength),
             longest_chain=longest_chain,
+            replicas=replicas,
             seed=seed,
             cache=cache,
             before=(lambda pass_, program: step(pass_.name),),

@@ -48,6 +48,9 @@ def compiled_lines(compiled: CompiledAttention, report: Report, why: str) -> lis
         f"{max(part['qubits'] for part in parts):,} qubits in use, longest chain "
         f"{max(part['longest_chain'] for part in parts)}"
     )
+    copies = sum(part["copies"] for part in parts)
+    if copies:
+        lines.append(f"room left: {many(copies, 'copy', 'copies')} of rows of the last submission")
     return [*lines, *_expected(parts), f"machine time: {_time(report.machine)}"]
 
 
@@ -131,11 +134,16 @@ def _verdict(facts: dict[str, Any]) -> str:
     return f"no gain: {fairest} has no more output error; {differ}"
 
 
-def many(number: int, word: str) -> str:
+def many(number: int, word: str, more: str = "") -> str:
     """Return a number with its word.
+
+    Args:
+        number: how many.
+        word: for one.
+        more: for several; the word with an s when empty.
 
     Example:
         >>> many(1, "call"), many(1200, "call")
         ('1 call', '1,200 calls')
     """
-    return f"{number:,} {word}{'s' * (number != 1)}"
+    return f"{number:,} {word if number == 1 else more or word + 's'}"

@@ -22,5 +22,7 @@ DECODERS = ("levels", "marginals", "renormalise", "residual")
 FORMATS = ("bqm", "json", "qp", "mtx", "npz", "qplib", "ommx")
 # Constraints that a machine may take as they are.
 NATIVE = ("linear", "one-hot")
+# What leftover room of a machine is filled with.
+REPLICAS = ("fill",)
 # Methods of the local solver.
 SOLVERS = ("auto", "exact", "swap", "anneal")

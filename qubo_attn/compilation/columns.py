@@ -133,6 +133,12 @@ PLACEMENT = {
     "chain_qubit": Column("i8", ("y",), 0, "u"),
     "chain_ptr": Column("i8", ("n+1",), points="y"),
 }
+# p copies of l components have m variables, whose chains hold z qubits.
+COPIES = {
+    "component": Column("i8", ("p",), 0, "l"),
+    "chain_qubit": Column("i8", ("z",), 0, "u"),
+    "chain_ptr": Column("i8", ("m+1",), points="z"),
+}
 
 
 def check_columns(

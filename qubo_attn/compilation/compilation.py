@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from qubo_attn.backend.coefficients import Coefficients, coefficients
-from qubo_attn.backend.precision import Precision, precision
+from qubo_attn.backend.precision import Precision, precision, some_rows
 from qubo_attn.backend.programmings import Programmings, logical_submission
+from qubo_attn.backend.seats import over_seats
 from qubo_attn.backend.submissions import Submissions
 from qubo_attn.backend.wire import SolverOrder, WireData
 from qubo_attn.backend.wiring import Wiring
-from qubo_attn.common.arrays import Bools, Floats, Longs, own_array
+from qubo_attn.common.arrays import Bools, Floats, Ints, Longs, own_array
 from qubo_attn.common.frozen import Portable
 from qubo_attn.compilation.backgrounds import backgrounds_of, carried_of
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.structures import Structures
+from qubo_attn.embedding.copies import Copies
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import PassError
 from qubo_attn.formulations.certificates import Certificates
@@ -26,6 +28,7 @@ from qubo_attn.frontend.attention import Attention
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
+from qubo_attn.ir.quadratic import Quadratic
 from qubo_attn.pipeline.pipeline import Stage
 
 
@@ -41,12 +44,14 @@ class Compilation(Portable):
         stages: the objective's program and the program after every pass.
         structures: placements and wirings of earlier batches, for later ones; this one's among
             them.
+        copies: rows that sit once more where the last submission left room; None without any.
     """
 
     attention: Attention
     recipe: Recipe
     stages: tuple[Stage, ...]
     structures: Structures = field(default_factory=Structures)
+    copies: Copies | None = None
 
     # -- the program --------------------------------------------------------------------------
 
@@ -141,11 +146,37 @@ class Compilation(Portable):
     # -- on the machine -----------------------------------------------------------------------
 
     @cached_property
+    def placed(self) -> Placement | None:
+        """The placement with all copies: their variables are numbered behind the program's."""
+        if self.copies is None or self.placement is None:
+            return self.placement
+        placed = self.copies.placed(self.placement)
+        # That of an earlier batch with the same copies has its wiring.
+        earlier = self.structures.placements.get(placed.structure)
+        return placed if earlier is None or earlier.digest != placed.digest else earlier
+
+    @cached_property
+    def source(self) -> Longs:
+        """The program's variable that each variable of `placed` is, or is a copy of."""
+        own = np.arange(len(self.program), dtype=np.int64)
+        if self.copies is None or self.placement is None:
+            return own_array(own)
+        return own_array(np.append(own, self.copies.originals(self.placement.component)))
+
+    @cached_property
+    def form(self) -> Quadratic:
+        """The program with all copies as one quadratic form."""
+        form = self.program.total()
+        if self.copies is None or self.placement is None:
+            return form
+        return self.copies.form(form, self.placement.component)
+
+    @cached_property
     def wiring(self) -> Wiring | None:
         """Where coefficients go on the machine; None without a placement."""
-        if self.placement is None:
+        if self.placed is None:
             return None
-        return self.structures.wiring(self.placement, self.program.total())
+        return self.structures.wiring(self.placed, self.form)
 
     @property
     def plan(self) -> Plan | None:
@@ -157,11 +188,15 @@ class Compilation(Portable):
         """Coefficients in hardware units; None without a placement."""
         if self.wiring is None:
             return None
-        component, head = self.wiring.placement.component, self.program.variables.head
-        aims = self.recipe.aims[np.maximum(head, 0)] / self.wiring.placement.target.temperature
+        return self._coefficients(self.wiring, self.form, self.program.variables.head[self.source])
+
+    def _coefficients(self, wiring: Wiring, form: Quadratic, head: Ints) -> Coefficients:
+        """Return the coefficients of a form on a wiring, given the head of each variable."""
+        component = wiring.placement.component
+        aims = self.recipe.aims[np.maximum(head, 0)] / wiring.placement.target.temperature
         least = np.zeros(int(component.max(initial=-1)) + 1)
         np.maximum.at(least, component, np.where(head < 0, 0.0, aims))
-        return coefficients(self.program.total(), self.wiring, self.recipe.chain_strength, least)
+        return coefficients(form, wiring, self.recipe.chain_strength, least)
 
     @cached_property
     def submissions(self) -> Submissions:
@@ -177,7 +212,7 @@ class Compilation(Portable):
         """All programmings of a machine; None without a placement."""
         if self.coefficients is None:
             return None
-        return Programmings(self.program, self.coefficients)
+        return Programmings(self.program, self.form, self.coefficients, self.source)
 
     def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
         """Return every submission as a solver's client sends it; see `Submission.wire`.
@@ -230,11 +265,33 @@ class Compilation(Portable):
         Raises:
             PassError: it was compiled without a structured target.
         """
-        if self.coefficients is None:
+        if self.placement is None:
             raise PassError("precision is that of a machine; compile for a structured target")
+        rows = some_rows(self.placement.component, quick)
+        table = self._precision(self.placement, rows)
+        if self.copies is None:
+            return table
+        layers = self.copies.layers(self.placement)
+        seats = ((some, layer, rows[np.isin(rows, some)]) for some, layer in layers)
+        return over_seats(
+            table, ((some, self._precision(layer, looked)) for some, layer, looked in seats)
+        )
+
+    def chances_of(self, rows: Longs) -> Floats:
+        """Return the chance that a read of some components is their optimum, without copies."""
+        assert self.placement is not None
+        return self._precision(self.placement, rows).optimum[rows]
+
+    def _precision(self, placement: Placement, rows: Longs) -> Precision:
+        """Return what to expect of every component in a placement; chances of some alone."""
+        values = self.coefficients
+        if values is None or values.wiring.placement is not placement:
+            form, head = self.program.total(), self.program.variables.head
+            own = placement is self.placement
+            wiring = self.structures.wiring(placement, form) if own else Wiring.of(placement, form)
+            values = self._coefficients(wiring, form, head)
         open_ = self.stages[self.unpriced].program
-        lift = self.lift_to(self.unpriced)
-        return precision(self.program, self.coefficients, open_, lift, quick)
+        return precision(self.program, values, open_, self.lift_to(self.unpriced), rows)
 
     def reads_for(self, chance: float) -> Longs:
         """Return how many reads of each submission show the optimum of each of its rows.

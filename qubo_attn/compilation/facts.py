@@ -19,7 +19,8 @@ from qubo_attn.registry import SHIPPED, package_of, pass_named
 # 2: a program that a pass left alone is not written again; certificates.
 # 3: the chain strength stands beside the embedding.
 # 4: checksums; the arrays bring the facts along.
-FORMAT = 4
+# 5: copies of rows, and whether they were asked for.
+FORMAT = 5
 _CHOICES = (AtMostK, Budget, ExactlyK, OneHot, SoftWeights, Unconstrained, Agreement, Diversity)
 _KNOWN: dict[str, type] = {**SHIPPED, **OBJECTIVES, **{c.__name__: c for c in _CHOICES}}
 
@@ -37,6 +38,7 @@ _ARTIFACT = {
     "couplings": "list",
     "embed": "record?",
     "chain_strength": "any",
+    "replicas": "text?",
     "target": "record?",
     "placement": "record?",
 }
@@ -71,6 +73,7 @@ def facts_of(compiled: Compilation) -> dict[str, Any]:
         **{group: [_choice(entry) for entry in getattr(recipe, group)] for group in GROUPS},
         "embed": None if recipe.embed is None else _named(recipe.embed, _EMBED),
         "chain_strength": plain(recipe.chain_strength),
+        "replicas": recipe.replicas,
         "target": None if recipe.target is None else _named(recipe.target, _TARGET),
         "placement": None if placement is None else _named(placement, _PLACEMENT),
     }

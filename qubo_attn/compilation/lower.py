@@ -7,6 +7,7 @@ import time
 from qubo_attn.common import memory
 from qubo_attn.compilation.backgrounds import settled, ties_of
 from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.filling import filled
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.structures import Structures
 from qubo_attn.frontend.attention import Attention
@@ -51,7 +52,7 @@ def lower(
     known = {TieVariables.name: ties, Embed.name: structures.placements}
     stages = (first, *pipeline.run(program, known))
     structures.keep(stages[-1].rewrite.placement, stages[-1].rewrite.notes)
-    return Compilation(attention, recipe, stages, structures)
+    return filled(Compilation(attention, recipe, stages, structures))
 
 
 def objective_program(

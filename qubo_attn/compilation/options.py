@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from qubo_attn import passes
 from qubo_attn.backend.chain_strength import ChainStrength
 from qubo_attn.common.checks import MOST, MOST_SEED, flag, one_of, several, shown, whole
-from qubo_attn.compilation.recipe import Recipe
+from qubo_attn.compilation.recipe import Recipe, Replicas
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.coupling import Agreement, Coupling, Diversity
@@ -62,6 +62,7 @@ class Options(TypedDict, total=False):
     seed: int
     chain_strength: ChainStrength
     longest_chain: int | None
+    replicas: Replicas
     before: Sequence[BeforeHook]
     after: Sequence[AfterHook]
     verify_each: bool
@@ -138,6 +139,7 @@ def recipe_of(heads: int | Sequence[Head], count: int, options: Options) -> Reci
         _couplings(options["coupling"], each),
         options["chain_strength"],
         read_window(options["queries"]),
+        options["replicas"],
     )
 
 

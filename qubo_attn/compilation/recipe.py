@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from qubo_attn.backend.chain_strength import ChainStrength, check_chain_strength
 from qubo_attn.common.arrays import Floats, Longs
+from qubo_attn.common.checks import one_of
 from qubo_attn.common.frozen import Portable
+from qubo_attn.common.vocabulary import REPLICAS
 from qubo_attn.frontend.coupling import Coupling
 from qubo_attn.frontend.objectives import Boltzmann, Objective
 from qubo_attn.frontend.select import Select
 from qubo_attn.machine.target import Target
 from qubo_attn.passes import Embed
 from qubo_attn.pipeline.pipeline import AfterHook, BeforeHook, Pass
+
+Replicas = Literal["fill"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +38,10 @@ class Recipe(Portable):
         couplings: couplings of heads.
         queries: which queries of a batch count, as `qubo_attn.frontend.window.read_window` gave it.
         chain_strength: how strong chains are, see `qubo_attn.compile`.
+        replicas: what leftover room is filled with, see `qubo_attn.compile`.
 
     Raises:
-        InputError: the chain strength is not one that `qubo_attn.compile` takes.
+        InputError: the chain strength or the replicas are none that `qubo_attn.compile` takes.
     """
 
     selects: tuple[Select, ...]
@@ -51,10 +57,13 @@ class Recipe(Portable):
     couplings: tuple[Coupling, ...] = ()
     chain_strength: ChainStrength = "auto"
     queries: Longs | None = None
+    replicas: Replicas = None
 
     def __post_init__(self) -> None:
         strength = check_chain_strength(self.chain_strength)
         object.__setattr__(self, "chain_strength", strength)
+        if self.replicas is not None:
+            one_of("replicas", self.replicas, REPLICAS)
 
     @property
     def aims(self) -> Floats:

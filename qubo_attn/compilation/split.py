@@ -6,6 +6,7 @@ import dataclasses
 from typing import NamedTuple
 
 from qubo_attn.compilation.compilation import Compilation
+from qubo_attn.compilation.filling import filled
 from qubo_attn.formulations.held import Held
 from qubo_attn.passes import Embed, SplitRows
 from qubo_attn.pipeline.pipeline import Pass, Pipeline
@@ -53,4 +54,5 @@ class Split(NamedTuple):
         known = {SplitRows.name: held, Embed.name: whole.structures.placements}
         stages = (*whole.stages, *pipeline.run(whole.stages[-1].program, known))
         whole.structures.keep(stages[-1].rewrite.placement, stages[-1].rewrite.notes)
-        return dataclasses.replace(self.compiled, recipe=recipe, stages=stages)
+        again = dataclasses.replace(self.compiled, recipe=recipe, stages=stages, copies=None)
+        return filled(again)

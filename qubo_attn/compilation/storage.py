@@ -43,6 +43,7 @@ from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.verify import (
     check_attention,
     check_certificates,
+    check_copies,
     check_first,
     check_held,
     check_placement,
@@ -132,6 +133,8 @@ def _arrays_of(compiled: Compilation) -> dict[str, Array]:
         put("target", {"qubits": recipe.target.qubits, "couplers": recipe.target.couplers})
     if compiled.placement is not None:
         put("placement", {name: getattr(compiled.placement, name) for name in _PLACED})
+    if compiled.copies is not None:
+        put("copies", dict(compiled.copies.arrays()))
     return arrays
 
 
@@ -275,6 +278,10 @@ def _build(
             **rewrite_facts(stage),
         )
         stages.append(Stage(rewrite=rewrite, **stage_facts(stage)))
+    placement, columns = stages[-1].rewrite.placement, part("copies")
+    copies = None
+    if columns and placement is not None:
+        copies = check_copies(columns, placement, sizes)
     if groups:
         raise InputError(f"array group {min(groups)} is no part of an artifact", array=min(groups))
     heads = sizes["H"]
@@ -282,7 +289,7 @@ def _build(
         raise InputError(f"it has {heads} heads, and not one select and objective for each")
     checked = Attention(**attention, hidden_by_value=facts["hidden_by_value"], pattern=pattern)
     check_first(stages[0].program, checked)
-    return Compilation(checked, recipe, tuple(stages))
+    return Compilation(checked, recipe, tuple(stages), copies=copies)
 
 
 def _certificates(
@@ -311,8 +318,8 @@ def _recipe(
     groups: dict[str, Any] = {
         name: tuple(chosen(entry) for entry in facts[name]) for name in GROUPS
     }
-    strength = facts["chain_strength"]
-    return Recipe(embed=embed, target=target, chain_strength=strength, **groups, **arrays)
+    plain = {name: facts[name] for name in ("chain_strength", "replicas")}
+    return Recipe(embed=embed, target=target, **plain, **groups, **arrays)
 
 
 def _target(facts: dict[str, Any], arrays: dict[str, Any], sizes: Sizes) -> Target:

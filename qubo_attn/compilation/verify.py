@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, csr_rows, read_only, segment_ids
+from qubo_attn.common.arrays import Array, Longs, csr_rows, read_only, segment_ids
 from qubo_attn.compilation.columns import (
     ATTENTION,
     CERTIFICATES,
+    COPIES,
     EDGES,
     GRAPH,
     LIFT,
@@ -25,6 +26,8 @@ from qubo_attn.compilation.columns import (
     check_columns,
     refused,
 )
+from qubo_attn.embedding.copies import Copies
+from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError, VerifyError
 from qubo_attn.formulations.certificates import Method
 from qubo_attn.frontend.attention import Attention
@@ -219,17 +222,41 @@ def check_placement(
     if not np.array_equal(component, program.components):
         raise refused("placement/component", "holds other components than the program has")
     for number in range(int(submission.max(initial=-1)) + 1):
-        members = np.flatnonzero(submission == number)
-        chains, entries = csr_rows(ptr, members)
-        # Each chain is a copy of one node, which is connected and on qubits of its own.
-        alone = read_only(chains), read_only(arrays["chain_qubit"][entries])
-        edges = np.zeros((2, 0), np.int64)
-        if not len(members) or not kernels.whole_copies(*alone, 1, edges, target.adjacency).all():
+        chains, entries = csr_rows(ptr, np.flatnonzero(submission == number))
+        if not _are_chains(chains, arrays["chain_qubit"][entries], target):
             raise refused("placement/chain_qubit", f"holds no chains in submission {number}")
     first = np.full(int(component.max(initial=-1)) + 1, -1, np.int64)
     first[component] = submission
     if (first[component] != submission).any():
         raise refused("placement/submission", "parts a component")
+
+
+def check_copies(arrays: Mapping[str, Array], placement: Placement, sizes: Sizes) -> Copies:
+    """Check copies against the placement that they stand beside; return them.
+
+    Each must be of a component of the last submission, on chains of its own.
+    """
+    per_component = np.bincount(placement.component)
+    check_columns("copies", arrays, COPIES, sizes | {"l": len(per_component)})
+    own = arrays["component"]
+    inside = np.unique(placement.component[placement.members[-1]]) if len(own) else own
+    if not np.isin(own, inside).all():
+        raise refused("copies/component", "names a component of another submission")
+    if len(arrays["chain_ptr"]) != per_component[own].sum() + 1:
+        raise refused("copies/chain_ptr", "has not one chain for each variable of its components")
+    copies = Copies(**arrays)
+    placed = copies.placed(placement)
+    chains, entries = csr_rows(placed.chain_ptr, placed.members[-1])
+    if not _are_chains(chains, placed.chain_qubit[entries], placement.target):
+        raise refused("copies/chain_qubit", "holds no chains beside those of the last submission")
+    return copies
+
+
+def _are_chains(ptr: Longs, qubit: Longs, target: Target) -> bool:
+    """Return whether there are chains, each connected and all on qubits of their own."""
+    # Each chain is a copy of one node.
+    alone, edges = (read_only(ptr), read_only(qubit)), np.zeros((2, 0), np.int64)
+    return len(ptr) > 1 and bool(kernels.whole_copies(*alone, 1, edges, target.adjacency).all())
 
 
 def _program(group: str, columns: Mapping[str, Array], attention: Sizes) -> Program:

@@ -23,6 +23,7 @@ class Gave(NamedTuple):
         owner: the component of each of its blocks.
         ways, proven, share: of each component.
         figures: least energies of its blocks, see `Mended`, shape (3, components).
+        number: reads of each component.
     """
 
     program: Program
@@ -31,6 +32,7 @@ class Gave(NamedTuple):
     proven: Bools
     share: Floats
     figures: Floats
+    number: Longs
 
     @classmethod
     def of(cls, step: Compilation, best: Best, component: Longs, lift: Lift) -> Gave:
@@ -43,8 +45,11 @@ class Gave(NamedTuple):
         np.logical_and.at(proven, owner, best.ways.proven)
         blocks = np.maximum(np.bincount(owner, minlength=count), 1)
         share = np.bincount(owner, best.point.feasible, count) / blocks
-        figures = [np.bincount(owner, part, count) for part in best.point[3:]]
-        return cls(program, owner, ways, proven, share, np.array(figures))
+        point, number = best.point, np.zeros(count, np.int64)
+        least = point.sampled, point.mended, point.descended
+        figures = [np.bincount(owner, part, count) for part in least]
+        np.maximum.at(number, owner, point.number)
+        return cls(program, owner, ways, proven, share, np.array(figures), number)
 
     def before(self, point: Floats, lift: Lift) -> Floats:
         """Return the energy of the blocks at the point that the round started from."""

@@ -93,7 +93,7 @@ class BlockSearch:
         energy = self._energies(self._held.point)
         count = len(energy)
         self._ways, self._proven = np.full(count, Way.SETTLED, np.uint8), np.zeros(count, bool)
-        self._figures = np.full((3, count), np.inf)
+        self._figures, self._number = np.full((3, count), np.inf), np.zeros(count, np.int64)
         self._shares: list[Floats] = []
         self._accepted: list[Bools] = []
         # Bounds on what stands for a ratio say nothing of the ratio.
@@ -140,7 +140,10 @@ class BlockSearch:
             )
             return
         nothing = np.full(count, np.inf)
-        point = Mended(behind.point, behind.point, nothing * np.nan, nothing, nothing, nothing)
+        point = Mended(
+            *(behind.point, behind.point, nothing * np.nan, nothing, nothing, nothing),
+            np.zeros(count, np.int64),
+        )
         ways = Ways(np.full(count, Way.SWAP, np.uint8), np.zeros(count, bool))
         self.take_best(Best(point, ways, None))
 
@@ -169,6 +172,7 @@ class BlockSearch:
         self._figures = np.where(seen, figures, self._figures)
         self._ways = np.where(seen, gave.ways, self._ways)
         self._shares.append(gave.share)
+        self._number = self._number + gave.number
         self._raw = np.where(moves, lift.lift(best.point.raw)[0], self._raw)
         self._held = Held(np.where(moves, new, point), turn.astype(np.uint8))
         self._table.append(np.where(better, energy, old))
@@ -207,7 +211,9 @@ class BlockSearch:
             _searches(self._split.compiled) - self._searched,
         )
         share = np.mean(self._shares, axis=0)
-        best = Mended(self._held.point[None], self._raw[None], share, *self._figures)
+        points = self._held.point[None], self._raw[None]
+        sampled, mended, descended = self._figures
+        best = Mended(*points, share, sampled, mended, descended, self._number)
         result = attention_of(whole, best, Ways(self._ways, self._proven), decoder)
         return dataclasses.replace(result, blocks=report)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from qubo_attn.backend.unembed import MAJORITY
-from qubo_attn.common.arrays import Bools, Bytes, Floats
+from qubo_attn.common.arrays import Array, Bools, Bytes, Floats
 from qubo_attn.common.checks import flag, one_of
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.decoders import (
@@ -194,7 +194,7 @@ def _by_row(compiled: Compilation, best: Mended, back: Lift) -> ReadQuality:
     block = component[back.indices[back.indptr[held[inside]]]]
     place = row[0][inside], row[1][inside]
 
-    def spread(figures: Floats, rest: float) -> Floats:
+    def spread(figures: Array, rest: float) -> Floats:
         columns = np.full(shape, rest)
         columns[place] = figures[block]
         return columns
@@ -206,6 +206,7 @@ def _by_row(compiled: Compilation, best: Mended, back: Lift) -> ReadQuality:
         spread(best.sampled, 0.0),
         spread(best.mended, 0.0),
         spread(best.descended, 0.0),
+        spread(best.number, 0).astype(np.int64),
     )
 
 

@@ -35,6 +35,7 @@ class Mended(NamedTuple):
         feasible: share of the reads of each block that hold its constraints as sampled.
         sampled, mended, descended: least objective of a block in a read that holds them: as
             sampled, once mended, and after descent, constants excluded; infinite where none does.
+        number: reads of each block, those of all its copies.
     """
 
     point: Floats
@@ -43,6 +44,7 @@ class Mended(NamedTuple):
     sampled: Floats
     mended: Floats
     descended: Floats
+    number: Longs
 
 
 def mend(
@@ -62,6 +64,7 @@ def mend(
     """
     blocks, quick = _Blocks.of(program), _counts(program, lift)
     point, figures = np.zeros((2, 1, len(program))), np.zeros((4, len(quick)))
+    number = np.zeros(len(quick), np.int64)
     for reads in whole_reads(parts, lift, program.components):
         for chosen, work in (
             (reads.block[quick[reads.block]], blocks.mend_counts),
@@ -75,7 +78,9 @@ def mend(
             point[0, 0, var] = best.point
             point[1, 0, var] = _picked(lift, var, reads, np.repeat(best.best, np.diff(ptr)))
             figures[:, chosen] = best.feasible, best.sampled, best.mended, best.descended
-    return Mended(point[0], point[1], *figures)
+            number[chosen] = reads.weight.sum()
+    feasible, sampled, mended, descended = figures
+    return Mended(point[0], point[1], feasible, sampled, mended, descended, number)
 
 
 class _Blocks(NamedTuple):
@@ -168,7 +173,7 @@ class _Part(NamedTuple):
 
 def whole_reads(parts: Iterable[PartReads], lift: Lift, component: Longs) -> Iterator[_Whole]:
     """Yield the reads of blocks part by part, those of parts that share a block side by side."""
-    parts = list(parts)
+    parts = [seats for part in parts for seats in part.by_seats()]
     if not parts:
         return
     part_of = np.zeros(lift.n_after, np.int64)

@@ -59,7 +59,10 @@ def decode_partial(
         chain_break_fraction=result.chain_break_fraction * reads / there if there else 0.0,
         reads=ReadQuality(
             np.where(gone, 0.0, quality.feasible),
-            *(np.where(gone, np.inf, column) for column in quality[1:]),
+            np.where(gone, np.inf, quality.sampled),
+            np.where(gone, np.inf, quality.repaired),
+            np.where(gone, np.inf, quality.descended),
+            np.where(gone, 0, quality.number),
         ),
         answered=~gone,
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qubo_attn.common.arrays import Bools, Floats
+from qubo_attn.common.arrays import Bools, Floats, Longs
 from qubo_attn.common.brief import Brief
 
 
@@ -24,12 +24,15 @@ class ReadQuality(NamedTuple):
         sampled: float64, shape (H, Q), least energy of a feasible read: the sampler alone.
         repaired: float64, shape (H, Q), least energy once every read is repaired.
         descended: float64, shape (H, Q), least energy after descent; that of ``repaired`` without.
+        number: int64, shape (H, Q), reads of the row, those of all its copies (``replicas`` of
+            `qubo_attn.compile`); 0 of rows without reads.
     """
 
     feasible: Floats
     sampled: Floats
     repaired: Floats
     descended: Floats
+    number: Longs
 
     @property
     def feasible_share(self) -> float:

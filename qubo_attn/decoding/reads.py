@@ -27,7 +27,8 @@ class PartReads(NamedTuple):
     """Reads of one submission, a part of the program.
 
     Attributes:
-        variables: int64, shape (v,), ids of the program variables it carries, ascending.
+        variables: int64, shape (v,), ids of the program variables it carries, ascending; behind
+            them, those that copies are of.
         bits: int8, shape (m, v).
         counts: shape (m,), how often each read occurred.
         broken: float64, shape (m,), share of broken chains in each read.
@@ -37,6 +38,28 @@ class PartReads(NamedTuple):
     bits: Array
     counts: Longs
     broken: Floats
+
+    def by_seats(self) -> Iterator[PartReads]:
+        """Yield the reads of variables that are in the submission equally often.
+
+        A read of a copy becomes one more read of the variable; no variable stands twice in what is
+        yielded. Reads of all seats come one after another.
+        """
+        variables, seats = np.unique(self.variables, return_counts=True)
+        if len(variables) == len(self.variables):
+            yield self
+            return
+        order = np.argsort(self.variables, kind="stable")
+        start = np.cumsum(seats) - seats
+        for number in np.unique(seats).tolist():
+            some = np.flatnonzero(seats == number)
+            columns = [order[start[some] + seat] for seat in range(number)]
+            yield PartReads(
+                variables[some],
+                np.concatenate([self.bits[:, column] for column in columns]),
+                np.tile(self.counts, number),
+                np.tile(self.broken, number),
+            )
 
 
 def _listed(
@@ -89,7 +112,8 @@ def _check_order(submissions: Sequence[Submission], answers: Sequence[dimod.Samp
 
 def _told_by(submission: Submission, answer: dimod.SampleSet) -> bool:
     """Return whether the energies of an answer's first reads are those of a submission's model."""
-    reader = Reader(submission.index, submission.to_vectors(), submission.physical)
+    columns = submission.to_vectors(), submission.physical, submission.source
+    reader = Reader(submission.index, *columns)
     told = answer.record.energy[:_FEW]
     for sent in _models(submission):
         energies = reader.energies(answer, _FEW, sent)
@@ -144,11 +168,13 @@ def read_parts(
             raise DecodeError(f"submission {number} {reason}", submission=number)
         counts = sampleset.record.num_occurrences[reads.kept]
         some = counts > 0
+        # Samples over the program's variables have none of copies, which come last.
+        variables = submission.source[: reads.samples.shape[1]]
         if some.all():
-            yield PartReads(submission.variables, reads.samples, counts, reads.broken)
+            yield PartReads(variables, reads.samples, counts, reads.broken)
         elif some.any():
             part = reads.samples[some], counts[some], reads.broken[some]
-            yield PartReads(submission.variables, *part)
+            yield PartReads(variables, *part)
         else:
             raise DecodeError(
                 f"submission {submission.index}: no read ever occurred (num_occurrences is 0)",
@@ -169,5 +195,6 @@ def mean_read(program: Program, parts: Iterable[PartReads]) -> Floats:
     """Return the mean of all reads of ``program``, shape (1, n)."""
     mean = np.zeros((1, len(program)))
     for part in parts:
-        mean[0, part.variables] = np.average(part.bits, axis=0, weights=part.counts)
+        for seats in part.by_seats():
+            mean[0, seats.variables] = np.average(seats.bits, axis=0, weights=seats.counts)
     return mean

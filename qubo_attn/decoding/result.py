@@ -318,6 +318,9 @@ class AttentionResult(Brief, StockKernels, Edges):
             f"{reads.feasible_share:.2%} of reads feasible as sampled; repair of other reads "
             f"bettered {better} rows, descent {lower} more"
         )
+        read = reads.number[reads.number > 0]
+        if len(np.unique(read)) > 1:
+            lines.append(f"reads of a row: {read.min():,} to {read.max():,}")
         return lines
 
     def _unmet(self) -> list[str]:

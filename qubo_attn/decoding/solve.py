@@ -108,7 +108,8 @@ def best_of(compiled: Compilation, way: Sampling, how: Decoding) -> Best:
 def _unread(solution: Solution) -> Mended:
     """Return a solution as what is decoded, without any reads."""
     point, endless = solution.point[None], np.full(len(solution.way), np.inf)
-    return Mended(point, point, np.full(len(endless), np.nan), endless, endless, endless)
+    none = np.zeros(len(endless), np.int64)
+    return Mended(point, point, np.full(len(endless), np.nan), endless, endless, endless, none)
 
 
 def _annealed(

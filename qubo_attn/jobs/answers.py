@@ -179,7 +179,8 @@ class Block:
 def joined(part: Submission, blocks: Sequence[Block]) -> dimod.SampleSet | None:
     """Return reads of a submission put together of reads of its parts; None where some are missing.
 
-    Rows do not depend on each other, so that any read of one goes with any read of another.
+    Rows do not depend on each other, so that any read of one goes with any read of another. Reads
+    of copies are left out.
 
     Args:
         part: the submission.
@@ -187,10 +188,11 @@ def joined(part: Submission, blocks: Sequence[Block]) -> dimod.SampleSet | None:
     """
     import dimod
 
-    n = len(part.variables)
+    own = part.variables[part.variables == part.source]
+    n = len(own)
     owner = np.full(n, -1, np.int64)
     for number, block in enumerate(blocks):
-        place = np.searchsorted(part.variables, block.variables)
+        place = np.searchsorted(own, block.variables)
         owner[place[owner[place] < 0]] = number
     if (owner < 0).any():
         return None
@@ -200,13 +202,13 @@ def joined(part: Submission, blocks: Sequence[Block]) -> dimod.SampleSet | None:
     bits, broken = np.zeros((count, n), np.int8), np.zeros(count)
     for b, rows in zip(used, whole, strict=True):
         mine = np.flatnonzero(owner == b)
-        column = np.searchsorted(blocks[b].variables, part.variables[mine])
+        column = np.searchsorted(blocks[b].variables, own[mine])
         bits[:, mine] = blocks[b].bits[rows[:count]][:, column]
         broken += blocks[b].broken[rows[:count]] * (len(mine) / n)
     samples = 2 * bits - 1 if part.vartype == "SPIN" else bits
     # The decoder works energies out on its own; zeros say that none were stated.
     return dimod.SampleSet.from_samples(
-        (samples, part.variables.tolist()),
+        (samples, own.tolist()),
         part.vartype,
         np.zeros(count),
         sort_labels=False,

@@ -42,7 +42,7 @@ def samplesets_of(
     def block_of(key: tuple[int, int], of: Submission) -> Block:
         part = book.work.versions[key[0]][key[1]]
         wanted = np.zeros(int(max(part.variables.max(), of.variables.max())) + 1, bool)
-        wanted[of.variables] = True
+        wanted[of.source] = True
         return Block(part, reads_of(part, done[key]), wanted, chain_break_method)
 
     samplesets: list[dimod.SampleSet | None] = []

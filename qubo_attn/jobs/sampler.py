@@ -137,9 +137,7 @@ class SamplerTransport:
         keywords = dict(request.parameters)
         if self.machine is not None:
             part, properties = request.submission, getattr(self.machine, "properties", None)
-            keywords = on_qubits(
-                request.physical, part.variables, keywords, request.sign, properties
-            )
+            keywords = on_qubits(request.physical, part.source, keywords, request.sign, properties)
         if self._tells:
             keywords["num_reads"] = request.reads
         if request.seed is not None and "seed" in self._known:

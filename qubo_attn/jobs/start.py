@@ -64,7 +64,7 @@ def submit(
         options,
     )
     if sizes.embedded:
-        placed = [(p.physical, p.variables) for p in compilation.submissions if p.physical]
+        placed = [(p.physical, p.source) for p in compilation.submissions if p.physical]
         check_parts(placed, options)
     calls = plan(compilation.submissions, sizes)
     check_budget(calls, settings.budget)

@@ -150,7 +150,7 @@ class WireTransport:
             self._order = SolverOrder.of(physical.target, self._solver)
         return models.ProblemJob(
             data=physical_wire(physical, request.offset, self._order),
-            params=on_qubits(physical, part.variables, options, request.sign, properties),
+            params=on_qubits(physical, part.source, options, request.sign, properties),
             solver=self._solver.identity,
             type="ising",
             label=request.label,

@@ -97,6 +97,8 @@ def misfit(part: Submission, target: Target, name: str) -> SubmissionError | Non
 def placed_on(compilation: Compilation, target: Target) -> Compilation:
     """Return a compilation placed on the machine of today; no pass but the embedding runs again.
 
+    It has no copies: reads of repaired submissions go beside those that there are, row by row.
+
     Raises:
         EmbeddingError: a row does not fit any more.
     """

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.common.arrays import Array, Floats, Ints, Longs
 from qubo_attn.embedding.placement import Placement
-from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
 from qubo_attn.machine.topology import layout
 from qubo_attn.pictures.markup import plural
@@ -56,27 +55,33 @@ class Chip(NamedTuple):
     heads: tuple[HeadOnChip, ...]
 
 
-def chip_of(program: Program, placement: Placement, submission: int) -> Chip:
-    """Return the chip of one submission of a placed program."""
+def chip_of(heads: Ints, placement: Placement, submission: int) -> Chip:
+    """Return the chip of one submission of a placed program.
+
+    Args:
+        heads: head of each variable; -1 where a variable belongs to none.
+        placement: of the variables.
+        submission: its number.
+    """
     target = placement.target
     if not placement.submissions:
         title = f"Nothing on {target.label}: no row has a choice to make"
         return Chip(title, np.arange(len(target.qubits)), ())
     members = placement.members[submission]
-    chain = np.repeat(np.arange(len(program)), placement.chain_lengths)
+    chain = np.repeat(np.arange(len(heads)), placement.chain_lengths)
     used = np.isin(chain, members)
     owner = np.full(len(target.qubits), -1, np.int64)
     owner[placement.chain_qubit[used]] = chain[used]
-    head = np.where(owner >= 0, program.variables.head[owner], _IDLE)
+    head = np.where(owner >= 0, heads[owner], _IDLE)
     ends = target.couplers
     a, b = owner[ends].T
     within = (a >= 0) & (a == b)
     # Within a problem every coupler between chains counts as used: rows are cliques, or nearly.
     between = (a >= 0) & (b >= 0) & (a != b) & (placement.component[a] == placement.component[b])
-    heads = []
+    parts = []
     for number in np.unique(head[owner >= 0]).tolist():
         of_head = head[ends[:, 0]] == number
-        heads.append(
+        parts.append(
             HeadOnChip(
                 "no single head" if number < 0 else f"head {number}",
                 *head_look(number),
@@ -90,7 +95,7 @@ def chip_of(program: Program, placement: Placement, submission: int) -> Chip:
         f"Submission {submission} on {target.label}: {plural(problems, 'independent problem')}, "
         f"{int((owner >= 0).sum()):,} of {plural(len(target.qubits), 'qubit')}"
     )
-    return Chip(title, np.flatnonzero(owner < 0), tuple(heads))
+    return Chip(title, np.flatnonzero(owner < 0), tuple(parts))
 
 
 def places(target: Target) -> Floats:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Floats
+from qubo_attn.common.arrays import Array, Floats, Ints
 from qubo_attn.common.checks import whole
 from qubo_attn.common.files import writing
 from qubo_attn.compilation.compilation import Compilation
@@ -35,7 +35,7 @@ def draw(compilation: Compilation, submission: int = 0, file: str | Path | None 
     picture = None if file is None else picture_path(file)
     figure = new_figure(_INCHES, _INCHES)
     placement, submission = _placed(compilation, submission)
-    chip, where = chip_of(compilation.program, placement, submission), places(placement.target)
+    chip, where = chip_of(_heads(compilation), placement, submission), places(placement.target)
     # The area of a dot, in points squared, that leaves room between qubits.
     size = min((_INCHES * 72 / np.sqrt(len(where)) / 5.0) ** 2, 60.0)
     axes = figure.add_subplot()
@@ -75,17 +75,23 @@ def write_svg(compilation: Compilation, submission: int, file: Path) -> None:
         InputError: there is no such submission, no machine to draw, or the file cannot be written.
     """
     placement, submission = _placed(compilation, submission)
-    text = chip_picture(compilation.program, placement, submission)
+    text = chip_picture(_heads(compilation), placement, submission)
     with writing(file):
         file.write_text(text, encoding="utf-8")
 
 
 def _placed(compilation: Compilation, submission: int) -> tuple[Placement, int]:
-    placement = compilation.placement
+    placement = compilation.placed
     if placement is None:
         raise InputError("there is no chip to draw: compile for a structured target")
     # Where no row is left to submit, the chip is drawn as it is.
     return placement, whole("submission", submission, most=max(placement.submissions - 1, 0))
+
+
+def _heads(compilation: Compilation) -> Ints:
+    """Return the head of each variable that is placed."""
+    heads: Ints = compilation.program.variables.head[compilation.source]
+    return heads
 
 
 def _dots(axes: Axes, where: Floats, **style: Any) -> None:

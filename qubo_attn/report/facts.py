@@ -30,13 +30,13 @@ class Report(Brief):
             system does not tell), notes.
         rows: counts: all; empty (see no key); capped (fewer keys than k); submitted (a choice is
             left; a tied group counts once).
-        submissions: of each submission: variables, couplers, rows, qubits, longest chain. On a
-            machine also calls, time, lowest and highest chain strength. ``auto_scale`` is what the
-            machine's auto-scaling would divide by. ``below_bound`` counts chains that an optimum
-            may break, as far as is proved. ``looked_at`` counts rows whose chances were worked out:
-            all, unless there are many. ``feasible`` and ``optimum`` are the chances of one read of
-            the median of these rows; None without any. ``drowning`` has head and query of rows that
-            are hardly ever feasible.
+        submissions: of each submission: variables, couplers, rows, copies of rows that it carries,
+            qubits, longest chain. On a machine also calls, time, lowest and highest chain strength.
+            ``auto_scale`` is what the machine's auto-scaling would divide by. ``below_bound``
+            counts chains that an optimum may break, as far as is proved. ``looked_at`` counts rows
+            whose chances were worked out: all, unless there are many. ``feasible`` and ``optimum``
+            are the chances of one read of the median of these rows; None without any.
+            ``drowning`` has head and query of rows that are hardly ever feasible.
         target: name of the machine; None without one.
         chains: number of chains of each length.
         cache: folder and counts of the embedding cache; empty without one.
@@ -91,7 +91,7 @@ class Report(Brief):
 
 def build_report(compilation: Compilation, reads: int = 1000, prove: bool = False) -> Report:
     """Return the facts of a compilation; see `CompiledAttention.report`."""
-    recipe, placement = compilation.recipe, compilation.placement
+    recipe, placement = compilation.recipe, compilation.placed
     submissions, machine = submission_facts(compilation, reads)
     lengths = np.zeros(0, np.int64) if placement is None else placement.chain_lengths
     chains = dict(zip(*(x.tolist() for x in np.unique(lengths, return_counts=True)), strict=True))
@@ -124,8 +124,12 @@ def submission_facts(
     }
     aims = compilation.recipe.aims[np.maximum(precision.head, 0)]
     hotter = (aims > 0) & (precision.temperature > aims * (1 + 1e-6))
+    copies = [0] * len(parts)
+    if compilation.copies is not None:
+        copies[-1] = len(compilation.copies)
     ready = (
-        _submission(part) | _ready(part, precision, hotter, plan.of(part.index)) for part in parts
+        _submission(part, more) | _ready(part, precision, hotter, plan.of(part.index))
+        for part, more in zip(parts, copies, strict=True)
     )
     return tuple(ready), machine
 
@@ -154,10 +158,11 @@ def _rows(compilation: Compilation) -> dict[str, int]:
     }
 
 
-def _submission(part: Submission) -> dict[str, Any]:
+def _submission(part: Submission, copies: int = 0) -> dict[str, Any]:
     return {
         "index": part.index,
         "rows": len(part.rows),
+        "copies": copies,
         "variables": len(part.variables),
         "couplers": len(part.bias),
         "qubits": part.qubits,

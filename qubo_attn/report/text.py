@@ -78,7 +78,8 @@ def _rest(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"target: {facts['target'] or 'none, logical models alone'}"
     for part in facts["submissions"]:
         yield (
-            f"submission {part['index']}: {part['rows']} rows, {part['variables']} variables, "
+            f"submission {part['index']}: {part['rows']} rows, {_copies(part)}"
+            f"{part['variables']} variables, "
             f"{part['couplers']} couplers, {part['qubits']} qubits, "
             f"longest chain {part['longest_chain']}"
         )
@@ -90,6 +91,10 @@ def _rest(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"machine: {machine_text(facts['machine'])}"
     if facts["cache"]:
         yield "cache: " + ", ".join(f"{name} {x}" for name, x in facts["cache"].items())
+
+
+def _copies(part: Mapping[str, Any]) -> str:
+    return f"{part['copies']} copies of them, " if part["copies"] else ""
 
 
 def _wrapped(lines: Iterator[str] | Sequence[str], width: int | None) -> list[str]:

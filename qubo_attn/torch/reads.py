@@ -33,7 +33,8 @@ def reads_of(
     Returns:
         Selections, shape (reads, H, Q, K), and counts, shape (reads, H, Q).
     """
-    parts = list(read_parts(compiled.submissions, samplesets, ordered=True))
+    answers = read_parts(compiled.submissions, samplesets, ordered=True)
+    parts = [seats for part in answers for seats in part.by_seats()]
     most = max((len(part.bits) for part in parts), default=0)
     program, first = compiled.program, compiled.stages[0].program
     shape = compiled.attention.shape

@@ -91,8 +91,8 @@ def test_columns_are_checked_whatever_their_checksum(
     ("change", "reason"),
     [
         (lambda facts: facts | {"format": 3, "version": "0.1.0"}, "format 3 .*compile again"),
-        (lambda facts: facts | {"format": 5, "version": "9.9"}, "format 5 .*this version reads 4"),
-        (lambda facts: facts | {"format": "4"}, "format '4'"),
+        (lambda facts: facts | {"format": 6, "version": "9.9"}, "format 6 .*this version reads 5"),
+        (lambda facts: facts | {"format": "5"}, "format '5'"),
         (lambda facts: facts | {"more": 1}, "more is no part of an artifact"),
         (lambda facts: {k: v for k, v in facts.items() if k != "embed"}, "embed must be a record"),
         (lambda facts: facts | {"stages": facts["stages"][:-1]}, "has 4 stages of 4 passes"),
@@ -134,7 +134,7 @@ def _put(facts: Facts, group: str, **entries: object) -> Facts:
     return facts
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 10**5, '{"format": 4}', "\xff"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 10**5, '{"format": 5}', "\xff"])
 def test_facts_that_do_not_read_are_named(folder: Path, text: str) -> None:
     (folder / "artifact.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(qa.InputError, match=r"artifact.json") as caught:

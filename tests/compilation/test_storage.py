@@ -82,7 +82,7 @@ def test_folders_that_do_not_read_are_named(tmp_path: Path, damage: str) -> None
     if damage == "json":
         facts.write_text("{")
     elif damage == "format":
-        facts.write_text(facts.read_text().replace('"format": 4', '"format": 99'))
+        facts.write_text(facts.read_text().replace('"format": 5', '"format": 99'))
     elif damage == "npz":
         (folder / "arrays.npz").write_bytes(b"PK")
     with pytest.raises(qa.InputError, match="artifact holds no readable artifact"):

@@ -22,7 +22,7 @@ def saved(folder: Path) -> None:
             "objective": "output",
             "passes": "tie-variables{groups=((0,1),)},insert-penalties",
         },
-        "placed": {"objective": "output", "target": "zephyr:2"},
+        "placed": {"objective": "output", "target": "zephyr:2", "replicas": "fill"},
         "causal": {
             "objective": "hard",
             "select": qa.OneHot(),

@@ -72,7 +72,7 @@ def test_energies_are_those_of_dimod(compiled: qa.CompiledAttention) -> None:
     cases += [(part, part.bqm) for part in (*compiled.submissions, *loose.submissions)]
     for part, model in cases:
         answer = SteepestDescentSampler().sample(model, num_reads=5, seed=1)
-        reader = Reader(part.index, part.to_vectors(), part.physical)
+        reader = Reader(part.index, part.to_vectors(), part.physical, part.source)
         energies = reader.energies(answer, 4)
         assert energies is not None
         np.testing.assert_allclose(energies, answer.record.energy[:4], atol=1e-9)

@@ -99,6 +99,35 @@ def test_either_way(file: Path, machine: str, cache: qa.EmbeddingCache) -> None:
         _wires_are(api, WireTransport(sampler), compiled, sent)
 
 
+def test_copies_by_either_way(minilm: dict[str, np.ndarray], cache: qa.EmbeddingCache) -> None:
+    """Rows that sit several times: as many reads of each, and the same ones, with gauges too."""
+    reader = sampled(Ordered(SimulatedAnnealingSampler()), **ANNEALING)
+    with (
+        SolverApi("zephyr:4", reader=reader) as api,
+        DWaveSampler(endpoint=api.endpoint, token=api.token, cache_enabled=False) as sampler,
+    ):
+        compiled = qa.compile(
+            minilm["scores"][:2, :4],
+            select=qa.ExactlyK(3),
+            slots=8,
+            target=sampler,
+            cache=cache,
+            replicas="fill",
+        )
+        options = {"num_reads": 6, "answer_mode": "raw"}
+        for gauges in (0, 2):
+            far, near = (
+                compiled.solve(way, seed=None, gauges=gauges, **options)
+                for way in (sampler, mocked(sampler))
+            )
+            same(far, near)
+            assert np.array_equal(far.reads.number, near.reads.number)
+            seats = compiled.precision().seats
+            assert far.reads.number.sum() == 6 * seats.sum() > 6 * len(seats)
+        payloads = [part.wire(sampler) for part in compiled.submissions]
+        assert list(compiled.wires(sampler)) == payloads
+
+
 def _wires_are(
     api: SolverApi, way: WireTransport, compiled: qa.CompiledAttention, payloads: list[object]
 ) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qubo_attn.common.arrays import Ints
 from qubo_attn.common.checks import instance, several
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError
-from qubo_attn.ir.program import Program
 from qubo_attn.pictures.markup import count, escape, plural, share
 from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.report.facts import submission_facts
@@ -41,7 +41,7 @@ def attention_page(
 ) -> str:
     """Return the page of a compilation; see `CompiledAttention.html`."""
     subject = Subject.of(compilation, result, tokens)
-    program, placement, stages = compilation.program, compilation.placement, compilation.stages
+    program, placement, stages = compilation.program, compilation.placed, compilation.stages
     submissions, machine = submission_facts(compilation, reads)
     rivals = () if result is None else compared(subject.attention, result)
     row = example_row(stages)
@@ -63,7 +63,7 @@ def attention_page(
         parts.append(("models", "Models", logical))
     else:
         parts += [
-            *_on_the_chip(program, placement),
+            *_on_the_chip(program.variables.head[compilation.source], placement),
             ("precision", "Predicted chances", precision_section(compilation)),
             ("time", "Machine time", time_section(submissions, machine)),
         ]
@@ -98,14 +98,14 @@ def stages_page(stages: Sequence[Stage], title: str = "A program, compiled") -> 
     program, placement = stages[-1].program, stages[-1].rewrite.placement
     parts = [("pipeline", "Pipeline", stages_section(stages))]
     if placement is not None and len(program):
-        parts += _on_the_chip(program, placement)
+        parts += _on_the_chip(program.variables.head, placement)
     facts = [(name, count(number)) for name, number in stages[-1].counts.items()]
     return page(title, f"What {plural(len(stages), 'stage')} made of a program.", facts, parts)
 
 
-def _on_the_chip(program: Program, placement: Placement) -> list[tuple[str, str, str]]:
+def _on_the_chip(heads: Ints, placement: Placement) -> list[tuple[str, str, str]]:
     return [
-        ("chip", "Chip", chip_section(program, placement)),
+        ("chip", "Chip", chip_section(heads, placement)),
         ("chains", "Chains", chains_section(placement.chain_lengths)),
     ]
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qubo_attn.common.arrays import Array, Longs
+from qubo_attn.common.arrays import Array, Ints, Longs
 from qubo_attn.embedding.placement import Placement
-from qubo_attn.ir.program import Program
 from qubo_attn.machine.target import Target
 from qubo_attn.pictures.markup import escape, plural, section
 from qubo_attn.report.chip import Chip, chip_of, places
@@ -19,8 +18,8 @@ _DRAWN = 4
 _MARGIN, _TITLE, _ENTRY = 16, -24, 122
 
 
-def chip_section(program: Program, placement: Placement) -> str:
-    """Return a drawing of every submission, the first with its couplers."""
+def chip_section(heads: Ints, placement: Placement) -> str:
+    """Return a drawing of every submission, the first with its couplers; see `chip_of`."""
     target = placement.target
     lead = (
         "A machine has a fixed graph of qubits (dots). A bit that needs more neighbours than one "
@@ -29,7 +28,7 @@ def chip_section(program: Program, placement: Placement) -> str:
     )
     where = _scaled(target)
     drawn = range(min(placement.submissions, _DRAWN))
-    chips = [chip_of(program, placement, submission) for submission in drawn]
+    chips = [chip_of(heads, placement, submission) for submission in drawn]
     drawings = [_drawing(chip, where, chip is chips[0]) for chip in chips]
     more = placement.submissions - len(drawings)
     rest = f"<p>{plural(more, 'more submission')} not drawn.</p>" if more > 0 else ""
@@ -47,9 +46,9 @@ def _scaled(target: Target) -> Longs:
     return np.asarray(np.rint(scaled), np.int64)
 
 
-def chip_picture(program: Program, placement: Placement, submission: int) -> str:
+def chip_picture(heads: Ints, placement: Placement, submission: int) -> str:
     """Return the drawing of one submission as an SVG file, on white, with title and legend."""
-    where, chip = _scaled(placement.target), chip_of(program, placement, submission)
+    where, chip = _scaled(placement.target), chip_of(heads, placement, submission)
     low, size = _TITLE - _MARGIN, where.max(axis=0)
     across = max(int(size[0]) // _ENTRY, 1)
     entries = [(part.name, part.colour, part.mark) for part in chip.heads]

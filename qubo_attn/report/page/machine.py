@@ -54,7 +54,8 @@ def precision_section(compilation: Compilation) -> str:
         "keys help rows that drown."
     )
     plot = histogram(optimum, "Rows by the chance that a read is the optimum", "chance")
-    reads = replace(precision, optimum=optimum).reads_for(_SURE).astype(np.float64)
+    looked = replace(precision, optimum=optimum, seats=precision.seats[known])
+    reads = looked.reads_for(_SURE).astype(np.float64)
     # The row in the middle, and the one that nine rows in ten are better than.
     rows = [
         ["median row", _chance(feasible, 50), _chance(optimum, 50), _chance(reads, 50)],
