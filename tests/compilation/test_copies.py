@@ -39,7 +39,7 @@ def pair(scores: np.ndarray, **options: Any) -> tuple[qa.CompiledAttention, qa.C
 
 def coins(part: qa.Submission, reads: int, seed: int) -> dimod.SampleSet:
     """Reads at random over the qubits of a submission."""
-    qubits = sorted(q for chain in part.embedding.values() for q in chain)
+    qubits: list[Any] = [q for chain in part.embedding.values() for q in chain]
     spins = np.random.default_rng(seed).choice([-1, 1], (reads, len(qubits))).astype(np.int8)
     return dimod.SampleSet.from_samples((spins, qubits), "SPIN", np.zeros(reads))
 
