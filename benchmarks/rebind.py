@@ -86,7 +86,8 @@ def main() -> None:
 
     def wires() -> tuple[Any, ...]:
         # Every batch has physical arrays of its own.
-        return Programmings(again.program, again.form, replace(c), again.source).wires(order)
+        _, form, source = again.seated
+        return Programmings(again.program, form, replace(c), source).wires(order)
 
     fields, couplings = again.hardware_arrays(order)
     difference = 0.0

@@ -20,7 +20,7 @@ from qubo_attn.common.frozen import Portable
 from qubo_attn.compilation.backgrounds import backgrounds_of, carried_of
 from qubo_attn.compilation.recipe import Recipe
 from qubo_attn.compilation.structures import Structures
-from qubo_attn.embedding.copies import Copies
+from qubo_attn.embedding.copies import Copies, Seated
 from qubo_attn.embedding.placement import Placement, Plan
 from qubo_attn.errors import PassError
 from qubo_attn.formulations.certificates import Certificates
@@ -146,37 +146,25 @@ class Compilation(Portable):
     # -- on the machine -----------------------------------------------------------------------
 
     @cached_property
-    def placed(self) -> Placement | None:
-        """The placement with all copies: their variables are numbered behind the program's."""
+    def seated(self) -> Seated:
+        """All that sits on the machine: the program, and behind it the variables of copies."""
+        own, form = np.arange(len(self.program), dtype=np.int64), self.program.total()
         if self.copies is None or self.placement is None:
-            return self.placement
+            return Seated(self.placement, form, own_array(own))
+        component = self.placement.component
         placed = self.copies.placed(self.placement)
         # That of an earlier batch with the same copies has its wiring.
         earlier = self.structures.placements.get(placed.structure)
-        return placed if earlier is None or earlier.digest != placed.digest else earlier
-
-    @cached_property
-    def source(self) -> Longs:
-        """The program's variable that each variable of `placed` is, or is a copy of."""
-        own = np.arange(len(self.program), dtype=np.int64)
-        if self.copies is None or self.placement is None:
-            return own_array(own)
-        return own_array(np.append(own, self.copies.originals(self.placement.component)))
-
-    @cached_property
-    def form(self) -> Quadratic:
-        """The program with all copies as one quadratic form."""
-        form = self.program.total()
-        if self.copies is None or self.placement is None:
-            return form
-        return self.copies.form(form, self.placement.component)
+        if earlier is not None and earlier.digest == placed.digest:
+            placed = earlier
+        source = own_array(np.append(own, self.copies.originals(component)))
+        return Seated(placed, self.copies.form(form, component), source)
 
     @cached_property
     def wiring(self) -> Wiring | None:
         """Where coefficients go on the machine; None without a placement."""
-        if self.placed is None:
-            return None
-        return self.structures.wiring(self.placed, self.form)
+        placement, form, _ = self.seated
+        return None if placement is None else self.structures.wiring(placement, form)
 
     @property
     def plan(self) -> Plan | None:
@@ -188,7 +176,8 @@ class Compilation(Portable):
         """Coefficients in hardware units; None without a placement."""
         if self.wiring is None:
             return None
-        return self._coefficients(self.wiring, self.form, self.program.variables.head[self.source])
+        head = self.program.variables.head[self.seated.source]
+        return self._coefficients(self.wiring, self.seated.form, head)
 
     def _coefficients(self, wiring: Wiring, form: Quadratic, head: Ints) -> Coefficients:
         """Return the coefficients of a form on a wiring, given the head of each variable."""
@@ -212,7 +201,8 @@ class Compilation(Portable):
         """All programmings of a machine; None without a placement."""
         if self.coefficients is None:
             return None
-        return Programmings(self.program, self.form, self.coefficients, self.source)
+        _, form, source = self.seated
+        return Programmings(self.program, form, self.coefficients, source)
 
     def wires(self, solver: SolverOrder | object = None) -> tuple[WireData, ...]:
         """Return every submission as a solver's client sends it; see `Submission.wire`.

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -135,6 +136,20 @@ class Copies(Columns):
                     f"{placed.structure}/{number}",
                 ),
             )
+
+
+class Seated(NamedTuple):
+    """What sits on a machine: a program, and behind it the variables of copies.
+
+    Attributes:
+        placement: of all of them; None without a machine.
+        form: their terms.
+        source: int64, the program's variable that each is, or is a copy of.
+    """
+
+    placement: Placement | None
+    form: Quadratic
+    source: Longs
 
 
 def free_seats(placement: Placement, packing: Packing) -> Longs:

@@ -81,7 +81,7 @@ def write_svg(compilation: Compilation, submission: int, file: Path) -> None:
 
 
 def _placed(compilation: Compilation, submission: int) -> tuple[Placement, int]:
-    placement = compilation.placed
+    placement = compilation.seated.placement
     if placement is None:
         raise InputError("there is no chip to draw: compile for a structured target")
     # Where no row is left to submit, the chip is drawn as it is.
@@ -90,7 +90,7 @@ def _placed(compilation: Compilation, submission: int) -> tuple[Placement, int]:
 
 def _heads(compilation: Compilation) -> Ints:
     """Return the head of each variable that is placed."""
-    heads: Ints = compilation.program.variables.head[compilation.source]
+    heads: Ints = compilation.program.variables.head[compilation.seated.source]
     return heads
 
 

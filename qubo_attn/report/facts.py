@@ -91,7 +91,7 @@ class Report(Brief):
 
 def build_report(compilation: Compilation, reads: int = 1000, prove: bool = False) -> Report:
     """Return the facts of a compilation; see `CompiledAttention.report`."""
-    recipe, placement = compilation.recipe, compilation.placed
+    recipe, placement = compilation.recipe, compilation.seated.placement
     submissions, machine = submission_facts(compilation, reads)
     lengths = np.zeros(0, np.int64) if placement is None else placement.chain_lengths
     chains = dict(zip(*(x.tolist() for x in np.unique(lengths, return_counts=True)), strict=True))

@@ -41,7 +41,8 @@ def attention_page(
 ) -> str:
     """Return the page of a compilation; see `CompiledAttention.html`."""
     subject = Subject.of(compilation, result, tokens)
-    program, placement, stages = compilation.program, compilation.placed, compilation.stages
+    program, stages = compilation.program, compilation.stages
+    placement, _, source = compilation.seated
     submissions, machine = submission_facts(compilation, reads)
     rivals = () if result is None else compared(subject.attention, result)
     row = example_row(stages)
@@ -63,7 +64,7 @@ def attention_page(
         parts.append(("models", "Models", logical))
     else:
         parts += [
-            *_on_the_chip(program.variables.head[compilation.source], placement),
+            *_on_the_chip(program.variables.head[source], placement),
             ("precision", "Predicted chances", precision_section(compilation)),
             ("time", "Machine time", time_section(submissions, machine)),
         ]
