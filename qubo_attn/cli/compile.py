@@ -15,6 +15,7 @@ from qubo_attn.cli.console import (
     choice,
     details,
     may_write,
+    number_or_name,
     takes,
     tell,
 )
@@ -282,7 +283,7 @@ def compile_file(
         compiled = problem.compile(
             passes=passes,
             verify_each=check,
-            chain_strength=_strength(chain_strength),
+            chain_strength=number_or_name(chain_strength),
             longest_chain=longest_chain,
             replicas=replicas,
             seed=seed,
@@ -331,14 +332,6 @@ def _block(text: str | None) -> Any:
     """Return the keys of a block as a number where they are one."""
     try:
         return None if text is None else int(text)
-    except ValueError:
-        return text
-
-
-def _strength(text: str) -> Any:
-    """Return a number where it is one; a name is checked with the other options."""
-    try:
-        return float(text)
     except ValueError:
         return text
 

@@ -196,6 +196,14 @@ def choice(names: Sequence[str], text: str) -> Any:
     )
 
 
+def number_or_name(text: str) -> Any:
+    """Return a number where a text is one; a name is checked with the other options."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def takes(fields: type[T]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator of commands: each field of a dataclass becomes an option.
 
