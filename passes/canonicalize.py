@@ -19,6 +19,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.words import plural
 from qubo_attn.ir.columns import Sense
 from qubo_attn.ir.lift import Lift
 from qubo_attn.ir.program import Program
@@ -66,7 +67,7 @@ class Canonicalize:
             program, step = fix(program, fixed, value)
             lift = lift.then(step)
         says = ~_always_holds(program)
-        notes = [f"{before - len(program)} variables decided"]
+        notes = [f"{plural(before - len(program), 'variable', 'd')} decided"]
         if not says.all():
             program = program.replace(constraints=program.constraints.take(says))
             notes.append(f"{(~says).sum()} bounds always hold")

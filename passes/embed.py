@@ -26,6 +26,7 @@ import numpy as np
 from qubo_attn.common.arrays import Longs, pointers
 from qubo_attn.common.checks import MOST_SEED, instance, whole
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.words import plural
 from qubo_attn.embedding.cache import CachedPacking, EmbeddingCache
 from qubo_attn.embedding.cliques import ROUNDS
 from qubo_attn.embedding.component import Component, Shape
@@ -119,9 +120,12 @@ class Embed:
         chain_ptr, chain_qubit = _chains(component, seats, packings)
         submission = seats.submission[component]
         placement = Placement(self.target, submission, component, chain_ptr, chain_qubit, structure)
-        notes = [f"{len(sizes)} components in {placement.submissions} submissions"]
+        components = plural(len(sizes), "component", "d")
+        notes = [f"{components} in {plural(placement.submissions, 'submission')}"]
         if shapes:
-            notes.append(f"{len(shapes)} of them in {len(set(shapes.values()))} sparse shapes")
+            notes.append(
+                f"{len(shapes)} of them in {plural(len(set(shapes.values())), 'sparse shape')}"
+            )
         # A packing from the cache is the rule; a repaired one has longer chains.
         notes += [str(entry) for entry in packings.values() if entry.origin.repair is not None]
         return Rewrite(program, lift, notes=tuple(notes), placement=placement)

@@ -31,6 +31,7 @@ from qubo_attn.common.checks import MOST_UNITS, flag, number, one_of
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.vocabulary import CARDINALITIES, TOPOLOGIES
+from qubo_attn.common.words import plural
 from qubo_attn.formulations.cardinality import Cardinality, choose
 from qubo_attn.formulations.carried import (
     check_carried,
@@ -242,7 +243,7 @@ class InsertPenalties:
             return form, ()
         if self.cardinality != "auto":
             form[index] = Cardinality[self.cardinality.upper()]
-            return form, (f"{len(index)} rows as {self.cardinality}",)
+            return form, (f"{plural(len(index), 'row', 'd')} as {self.cardinality}",)
         if self.topology == "all-to-all":
             return form, ("rows stay dense: couplers cost nothing on an all-to-all machine",)
         form[index], notes = choose(program, index, self.topology, self._warmth)
@@ -270,7 +271,7 @@ class InsertPenalties:
         """Return prices of rows whose keys have levels, and of the gates of these."""
         proof = certify_levels(program, index, self.share)
         prices = proof.weight, proof.slope, proof.margin
-        what = "constraints of rows with levels"
+        what = "constraint", " of rows with levels"
         more, note = self._more(program, index, prices, what, OF_LEVELS)
         proof = proof.raised(more)
         return Prices(proof.weight, proof.slope, proof.margin, (proof,), note)
@@ -284,7 +285,7 @@ class InsertPenalties:
         margin = self.share * np.where(cost > 0, cost, np.where(usual > 0, usual, 1.0))
         nothing = np.zeros(len(index))
         prices = cost + margin, nothing, margin
-        more, note = self._more(program, index, prices, f"bounds, {self.at_most}")
+        more, note = self._more(program, index, prices, ("bound", f", {self.at_most}"))
         margin, weight = margin + more, cost + margin + more
         if self.at_most == "unbalanced":
             return Prices(weight, weight, np.full(len(index), -np.inf))
@@ -297,7 +298,7 @@ class InsertPenalties:
         width = np.where(width > 0, width, 1.0)
         nothing, margin = np.zeros(len(index)), self.share * width
         prices = width + margin, nothing, margin
-        more, note = self._more(program, index, prices, "other constraints")
+        more, note = self._more(program, index, prices, ("other constraint",))
         return Prices(width + margin + more, nothing, margin + more, (), note)
 
     def _more(
@@ -305,7 +306,7 @@ class InsertPenalties:
         program: Program,
         index: Longs,
         prices: tuple[Floats, Floats, Floats],
-        what: str,
+        what: tuple[str, ...],
         temperatures: float = TEMPERATURES,
     ) -> tuple[Floats, str]:
         """Return what margins lack on a warm machine, and what they are then."""

@@ -42,6 +42,7 @@ from qubo_attn.common.checks import flag, several, share, whole
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
 from qubo_attn.common.threads import by_rows
+from qubo_attn.common.words import plural
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.proofs import move_costs
 from qubo_attn.ir.columns import Constraints, Sense
@@ -131,8 +132,8 @@ class Sparsify:
             sparse_program, step = fix(sparse_program, idle, np.zeros(len(idle)))
             lift = lift.then(step)
         notes = (
-            f"{(state > 0).sum()} keys fixed in, {(state < 0).sum()} fixed out, "
-            f"{(~stays & (state >= 0)).sum()} dropped",
+            f"{plural(int((state > 0).sum()), 'key', 'd')} fixed in, "
+            f"{(state < 0).sum()} fixed out, {(~stays & (state >= 0)).sum()} dropped",
             *_lost_mass(program, rows, stays),
             *((f"{idle.sum()} levels of no worth stay at 0",) if idle.any() else ()),
         )

@@ -23,6 +23,7 @@ import numpy as np
 from qubo_attn.common.arrays import Bools
 from qubo_attn.common.checks import whole
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.words import plural
 from qubo_attn.formulations.held import Held, SplitPlan
 from qubo_attn.formulations.others import component_ranges
 from qubo_attn.ir.program import Program
@@ -89,7 +90,7 @@ class SplitRows:
         open_ = plan.open(program, held)
         blocks, lift = plan.narrowed(program, held, open_)
         note = (
-            f"{len(plan.rows)} rows split: {plan.take.sum()} of "
+            f"{plural(len(plan.rows), 'row')} split: {plan.take.sum()} of "
             f"{plan.split[plan.component].sum()} keys stay open"
         )
         proof = partial(_range, program, plan.split)

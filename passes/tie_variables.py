@@ -27,6 +27,7 @@ from qubo_attn.common.arrays import Ints, numbers_to, own_array
 from qubo_attn.common.checks import MOST_UNITS, flag, number, several, share, whole
 from qubo_attn.common.frozen import replaced
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.words import plural
 from qubo_attn.errors import InputError
 from qubo_attn.formulations.tying import check_rows, find_groups, price_differences, tie_bound
 from qubo_attn.ir.columns import Variables
@@ -129,7 +130,9 @@ class TieVariables:
         notes, bound, error = ties.notes, 0.0, 0.0
         if merged:
             rows = len(program.constraints) - len(tied.constraints)
-            notes += (f"{merged} variables and {rows} constraints merged",)
+            notes += (
+                f"{plural(merged, 'variable', 'd')} and {plural(rows, 'constraint', 'd')} merged",
+            )
         if ties.soft and ties.groups:
             tied, error, note = price_differences(tied, ties, float(self.strength or 0.0))
             bound = error

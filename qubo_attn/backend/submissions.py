@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from qubo_attn.backend.model import Vectors
 from qubo_attn.backend.submission import Submission
-from qubo_attn.common.brief import Listed
-from qubo_attn.pictures.markup import count, escape, plural, table
+from qubo_attn.common.brief import Listed, scrolling
+from qubo_attn.common.words import plural
+from qubo_attn.pictures.markup import count, escape, table
 
 # Submissions that a notebook shows.
 _LISTED = 20
@@ -41,7 +42,7 @@ class Submissions(Listed, tuple[Submission, ...]):
         ]
         left = len(self) - _LISTED
         more = f"<p>{plural(left, 'more submission')}</p>" if left > 0 else ""
-        return f"<p><b>{escape(repr(self))}</b></p>{table(heads, rows)}{more}"
+        return f"<p><b>{escape(repr(self))}</b></p>{scrolling(table(heads, rows))}{more}"
 
 
 def _on_chip(part: Submission) -> tuple[int | None, int | None]:

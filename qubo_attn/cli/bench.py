@@ -12,7 +12,7 @@ import typer
 from qubo_attn.cli.compile import Problem
 from qubo_attn.cli.console import AsJson, takes, tell
 from qubo_attn.cli.progress import progress
-from qubo_attn.cli.summary import many
+from qubo_attn.common.words import plural
 
 if TYPE_CHECKING:
     import dimod
@@ -49,7 +49,7 @@ def bench(
     with progress("first compilation", 2 * repeats + 1) as step:
         facts = measure(problem, repeats, reads, seed, step)
     lines = [
-        f"{facts['rows']} rows, {many(facts['submissions'], 'submission')} on {facts['target']}"
+        f"{facts['rows']} rows, {plural(facts['submissions'], 'submission')} on {facts['target']}"
     ]
     lines += [f"{name:<8} {ms:>10.3f} ms  {MEANINGS[name]}" for name, ms in facts["ms"].items()]
     lines += [f"{name.replace('_', ' ')}: {ratio:.1f}" for name, ratio in facts["ratios"].items()]

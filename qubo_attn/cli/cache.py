@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qubo_attn.cli.console import FOUND_BAD, AsJson, ending, tell
-from qubo_attn.cli.summary import many
+from qubo_attn.common.words import plural
 
 if TYPE_CHECKING:
     from qubo_attn.embedding.cache import EmbeddingCache
@@ -33,7 +33,7 @@ def ls(folder: Folder = None, as_json: AsJson = False) -> None:
         {"file": str(e.path), "bytes": e.bytes, "readable": e.readable, **e.facts} for e in entries
     ]
     size = sum(entry.bytes for entry in entries)
-    lines = [f"{cache.folder}: {many(len(entries), 'embedding')}, {size:,} bytes"]
+    lines = [f"{cache.folder}: {plural(len(entries), 'embedding')}, {size:,} bytes"]
     lines += [f"{e.path.stem[:12]}  {e.bytes:>8}  {_state(e.facts)}" for e in entries]
     tell(as_json, facts, "\n".join(lines))
 
@@ -51,7 +51,9 @@ def verify(
     checked = list(cache.verify(None if target is None else _machine(target)))
     bad = {str(path): problem for path, problem in checked if problem}
     facts = {"folder": str(cache.folder), "checked": len(checked), "bad": bad}
-    tell(as_json, facts, _after(bad, f"{many(len(checked), 'embedding')} checked, {len(bad)} bad"))
+    tell(
+        as_json, facts, _after(bad, f"{plural(len(checked), 'embedding')} checked, {len(bad)} bad")
+    )
     if bad:
         raise typer.Exit(FOUND_BAD)
 
@@ -62,7 +64,7 @@ def clear(folder: Folder = None, as_json: AsJson = False) -> None:
     cache = _cache(folder)
     deleted = cache.clear()
     facts = {"folder": str(cache.folder), "deleted": deleted}
-    tell(as_json, facts, f"{many(deleted, 'embedding')} deleted from {cache.folder}")
+    tell(as_json, facts, f"{plural(deleted, 'embedding')} deleted from {cache.folder}")
 
 
 @cache_app.command("export")
@@ -75,7 +77,7 @@ def export_archive(
     from qubo_attn.embedding.archive import export_cache
 
     written, bad = export_cache(_cache(folder), ending("FILE", file, ".zip"))
-    last = f"{many(written, 'embedding')} written to {file}, {len(bad)} bad ones left out"
+    last = f"{plural(written, 'embedding')} written to {file}, {len(bad)} bad ones left out"
     tell(as_json, {"file": str(file), "written": written, "bad": bad}, _after(bad, last))
 
 
@@ -169,7 +171,8 @@ def _state(facts: dict[str, Any]) -> str:
     if not facts:
         return "damaged, or of another version"
     repair = facts["origin"]["repair"]
-    text = f"{facts['shape']} on {facts['label'] or facts['topology']}, {facts['copies']} copies"
+    copies = plural(facts["copies"], "copy")
+    text = f"{facts['shape']} on {facts['label'] or facts['topology']}, {copies}"
     return text if repair is None else f"{text}, repaired"
 
 

@@ -24,6 +24,7 @@ from qubo_attn.cli.passes import list_passes
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.summary import compiled_lines
 from qubo_attn.common.vocabulary import BACKGROUNDS, CHAIN_STRENGTHS, OBJECTIVES, REPLICAS
+from qubo_attn.common.words import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -309,8 +310,8 @@ def _check_choice(compiled: CompiledAttention) -> None:
     seen = attention.counts
     if seen.any() and (compiled.capped | (seen == 0)).all() and not compiled.submissions:
         raise InputError(
-            f"no row has a choice to make: a row sees at most {seen.max()} keys, fewer than it is "
-            "to keep; give a smaller --keys",
+            f"no row has a choice to make: a row sees at most {plural(int(seen.max()), 'key')}, "
+            "fewer than it is to keep; give a smaller --keys",
             argument="keys",
         )
 

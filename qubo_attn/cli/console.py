@@ -35,7 +35,7 @@ import typer
 import typer.core
 
 from qubo_attn import errors
-from qubo_attn.cli.progress import shown
+from qubo_attn.cli.progress import clear, shown
 
 if TYPE_CHECKING:
     from qubo_attn.report.facts import Report
@@ -103,6 +103,7 @@ def tell(as_json: bool, facts: object, text: str) -> None:
         facts: plain data; numbers that JSON lacks become null.
         text: the same for a reader.
     """
+    clear()
     typer.echo(json.dumps(_plain(facts), allow_nan=False) if as_json else folded(text, width()))
 
 

@@ -14,8 +14,9 @@ from qubo_attn.cli.labels import keep_tokens, kept_tokens
 from qubo_attn.cli.machines import STAND_INS, Source, opened
 from qubo_attn.cli.progress import progress
 from qubo_attn.cli.solve import Folder, solution_facts, write_result
-from qubo_attn.cli.summary import many, solved_lines
+from qubo_attn.cli.summary import solved_lines
 from qubo_attn.common.vocabulary import DECODERS
+from qubo_attn.common.words import plural
 
 if TYPE_CHECKING:
     from qubo_attn.jobs.job import Job
@@ -189,7 +190,7 @@ def plan_facts(plan: Any, price: float | None) -> dict[str, Any]:
 def plan_text(facts: dict[str, Any]) -> str:
     """Return the same for a reader."""
     most = max(call["reads"] for call in facts["calls"])
-    lines = [f"{many(len(facts['calls']), 'call')} of {most} reads"]
+    lines = [f"{plural(len(facts['calls']), 'call')} of {most} reads"]
     if facts["seconds"] is None:
         return f"{lines[0]}; no timing of the machine is known"
     source = "as the machine states" if facts["stated"] else "as machines of its family take"

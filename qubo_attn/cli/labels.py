@@ -26,13 +26,15 @@ def read_tokens(file: Path) -> list[str]:
 
     import numpy as np
 
+    from qubo_attn.common.files import unread
+
     try:
         if file.suffix != ".npz":
             return file.read_text(encoding="utf-8").splitlines()
         with np.load(file, allow_pickle=False) as held:
             return [str(token) for token in held[_ARRAY].ravel()]
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-        raise InputError(f"{file} holds no readable tokens: {error}", file=str(file)) from None
+        raise InputError(unread(file, "tokens", error), file=str(file)) from None
 
 
 def tokens_beside(file: Path, keys: int) -> list[str] | None:

@@ -105,18 +105,14 @@ def _solver(source: Source) -> Iterator[Any]:
     from requests.exceptions import RequestException
 
     from qubo_attn.errors import TargetError
+    from qubo_attn.machine.solver import unreached
 
     chosen = {} if source.solver is None else {"solver": source.solver}
     try:
         sampler = DWaveSampler(profile=source.profile, **chosen)
     except (ConfigFileError, RequestException, SolverError, OSError, ValueError) as error:
-        where = f"profile {source.profile!r}" if source.profile else "the default profile"
-        what = source.solver or "a solver"
-        reason = str(error) or type(error).__name__
-        raise TargetError(
-            f"{what} cannot be reached by {where}: {reason}; without an account, --machine "
-            "simulated stands in"
-        ) from error
+        reason = unreached("reached", source.profile, source.solver, error)
+        raise TargetError(f"{reason}; without an account, --machine simulated stands in") from error
     with sampler:
         yield sampler
 

@@ -37,7 +37,7 @@ class _Line:
         self._stream, self._terminal = stream, stream.isatty()
         self._before, self._start = compilations.finished, compilations.seconds
         self._shown, self._told = "", 0.0
-        self._over = threading.Event()
+        self._over, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._thread.start()
 
@@ -45,11 +45,18 @@ class _Line:
         """Take the line off; say what was compiled."""
         self._over.set()
         self._thread.join()
-        if self._shown and self._terminal:
-            self._write("\r\x1b[K")
+        self.clear()
         if self._told:
             spent = f"{self._count}, in {self._seconds:.0f} s"
             self._write(f"kernels compiled: {spent}; they are kept\n")
+
+    def clear(self) -> None:
+        """Take the line off until there is more to show, so that other text may stand there."""
+        with self._lock:
+            self.step = ""
+            if self._shown and self._terminal:
+                self._write("\r\x1b[K")
+            self._shown = ""
 
     @property
     def _count(self) -> int:
@@ -61,19 +68,23 @@ class _Line:
 
     def _run(self) -> None:
         while not self._over.wait(_LOOK):
-            compiling = compilations.under_way and self._seconds > _SOON
-            text = self.step
-            if compiling:
-                text = f"compiling kernels, once: {self._share()}, {self._seconds:.0f} s"
-            if self._terminal and text != self._shown:
-                self._write(f"\r\x1b[K{text}")
-                self._shown = text
-            now = time.monotonic()
-            # Whoever was told of kernels waits for what comes after them as well.
-            if (compiling or (self._told and text)) and now - self._told >= _PLAIN:
-                self._told = now
-                if not self._terminal:
-                    self._write(f"{text}\n")
+            with self._lock:
+                self._look()
+
+    def _look(self) -> None:
+        compiling = compilations.under_way and self._seconds > _SOON
+        text = self.step
+        if compiling:
+            text = f"compiling kernels, once: {self._share()}, {self._seconds:.0f} s"
+        if self._terminal and text != self._shown:
+            self._write(f"\r\x1b[K{text}")
+            self._shown = text
+        now = time.monotonic()
+        # Whoever was told of kernels waits for what comes after them as well.
+        if (compiling or (self._told and text)) and now - self._told >= _PLAIN:
+            self._told = now
+            if not self._terminal:
+                self._write(f"{text}\n")
 
     def _share(self) -> str:
         """Return how many kernels are compiled, and of how many where that is known."""
@@ -113,6 +124,12 @@ def shown(command: Callable[[], str] = str) -> Iterator[None]:
             line.close()
 
 
+def clear() -> None:
+    """Take the line off before something else is written."""
+    if _line is not None:
+        _line.clear()
+
+
 @contextmanager
 def progress(title: str, steps: int | None) -> Iterator[Callable[[str], None]]:
     """Show the step that a command is at, where a terminal is.
@@ -136,5 +153,4 @@ def progress(title: str, steps: int | None) -> Iterator[Callable[[str], None]]:
     try:
         yield step
     finally:
-        if _line is not None:
-            _line.step = ""
+        clear()

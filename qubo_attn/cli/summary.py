@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from qubo_attn.common.words import plural
+
 if TYPE_CHECKING:
     from qubo_attn.compiled import CompiledAttention
     from qubo_attn.decoding.result import AttentionResult
@@ -24,7 +26,8 @@ def compiled_lines(compiled: CompiledAttention, report: Report, why: str) -> lis
     rows = report.rows
     selects = ", ".join(dict.fromkeys(map(str, compiled.recipe.selects)))
     lines = [
-        f"rows: {rows['all']:,} ({many(heads, 'head')}, {queries:,} queries, {keys:,} keys), "
+        f"rows: {rows['all']:,} ({plural(heads, 'head')}, {plural(queries, 'query')}, "
+        f"{plural(keys, 'key')}), "
         f"select {selects}{_odd_rows(rows['capped'], rows['empty'])}",
         f"objective: {', '.join(report.objectives)}{why}",
     ]
@@ -38,19 +41,19 @@ def compiled_lines(compiled: CompiledAttention, report: Report, why: str) -> lis
         if not lost
         else f"at most {lost:.3g} lost on the way, in units of the objective"
     )
-    size = f"{many(last['variables'], 'variable')}, {many(last['couplers'], 'coupler')}"
+    size = f"{plural(last['variables'], 'variable')}, {plural(last['couplers'], 'coupler')}"
     lines.append(f"program: {size}; {loss}")
     if compiled.placement is None or not report.submissions:
         return [*lines, f"machine: {report.target or 'none, logical models alone'}"]
     parts = report.submissions
     lines.append(
-        f"machine: {report.target}; {many(len(parts), 'submission')}, at most "
+        f"machine: {report.target}; {plural(len(parts), 'submission')}, at most "
         f"{max(part['qubits'] for part in parts):,} qubits in use, longest chain "
         f"{max(part['longest_chain'] for part in parts)}"
     )
     copies = sum(part["copies"] for part in parts)
     if copies:
-        lines.append(f"room left: {many(copies, 'copy', 'copies')} of rows of the last submission")
+        lines.append(f"room left: {plural(copies, 'copy')} of rows of the last submission")
     return [*lines, *_expected(parts), f"machine time: {_time(report.machine)}"]
 
 
@@ -67,7 +70,7 @@ def _expected(parts: Iterable[dict[str, Any]]) -> list[str]:
     feasible, optimum = (min(part[name] for part in known) for name in ("feasible", "optimum"))
     # The median row of each submission is known, so of several the one with the worst is named.
     where = "one read there" if len(known) == 1 else "one read of the hardest submission"
-    drown = f"; {many(drowning, 'row')} hardly ever feasible" if drowning else ""
+    drown = f"; {plural(drowning, 'row')} hardly ever feasible" if drowning else ""
     return [
         f"{where}: the median row is feasible with chance {feasible:.2f}, optimal with "
         f"{optimum:.2f}{drown}"
@@ -75,7 +78,7 @@ def _expected(parts: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _time(machine: dict[str, Any]) -> str:
-    calls = f"{many(machine['calls'], 'call')}, {machine['reads']:,} reads of each submission"
+    calls = f"{plural(machine['calls'], 'call')}, {machine['reads']:,} reads of each submission"
     if machine["milliseconds"] is None:
         return f"not known; {calls}"
     source = "as the machine states" if machine["stated"] else "typical of its family"
@@ -101,7 +104,7 @@ def solved_lines(
     ]
     unanswered = int((~result.answered).sum())
     if unanswered:
-        lines.append(f"no answer yet: {unanswered:,} rows")
+        lines.append(f"no answer yet: {plural(unanswered, 'row')}")
     if result.machine is not None:
         broken = f"{facts['chain_break_fraction']:.2%} of chains broken"
         lines.append(f"sampler: {result.machine}; {broken}")
@@ -125,25 +128,10 @@ def _verdict(facts: dict[str, Any]) -> str:
     if same == rows:
         remedy = "" if rivals else "; give values, and the objective is the output's error"
         return f"the selection equals top-k in every row{remedy}"
-    differ = f"{rows - same:,} of {rows:,} rows differ from top-k"
+    differ = f"{rows - same:,} of {plural(rows, 'row')} differ from top-k"
     if not rivals:
         return f"{differ}; without values nothing says which is better"
     (_, ours), *_, (fairest, theirs) = rivals.items()
     if ours < theirs:
         return f"{1 - ours / theirs:.0%} less output error than {fairest}; {differ}"
     return f"no gain: {fairest} has no more output error; {differ}"
-
-
-def many(number: int, word: str, more: str = "") -> str:
-    """Return a number with its word.
-
-    Args:
-        number: how many.
-        word: for one.
-        more: for several; the word with an s when empty.
-
-    Example:
-        >>> many(1, "call"), many(1200, "call")
-        ('1 call', '1,200 calls')
-    """
-    return f"{number:,} {word if number == 1 else more or word + 's'}"

@@ -11,6 +11,7 @@ from qubo_attn.cli.compile import Probabilities, Problem, ScoresFile, ScoresName
 from qubo_attn.cli.console import AsJson, ending, tell, width
 from qubo_attn.cli.labels import tokens_beside
 from qubo_attn.cli.progress import progress
+from qubo_attn.common.words import plural
 
 
 def try_file(
@@ -56,7 +57,7 @@ def try_file(
     facts = trial.to_dict() | {"report": None if page is None else str(page)}
     text = trial.text(width())
     if page is not None:
-        text += f"\nwrote {page}, on {trial.best.k} keys"
+        text += f"\nwrote {page}, on {plural(trial.best.k, 'key')}"
     tell(as_json, facts, text)
 
 

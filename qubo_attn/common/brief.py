@@ -57,13 +57,24 @@ def one_line(thing: Any) -> str:
     return _cut(f"{type(thing).__name__}({', '.join(fields)})", _LINE)
 
 
+def folding(text: str) -> str:
+    """Return a text as HTML for notebooks; lines that are too long fold between words."""
+    style = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"
+    return f"<pre style='{style}'>{html.escape(text)}</pre>"
+
+
+def scrolling(table: str) -> str:
+    """Return a table for notebooks, which scrolls where it is wider than its place."""
+    return f"<div style='overflow-x:auto'>{table}</div>"
+
+
 def small_table(thing: Any) -> str:
     """Return the fields of a dataclass as an HTML table."""
     rows = "".join(
         f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
         for name, text in _texts(thing)
     )
-    return f"<p><b>{html.escape(type(thing).__name__)}</b></p><table>{rows}</table>"
+    return f"<p><b>{html.escape(type(thing).__name__)}</b></p>{scrolling(f'<table>{rows}</table>')}"
 
 
 def brief(value: object) -> str:

@@ -50,6 +50,20 @@ def reason_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def unread(file: object, kind: str, error: Exception) -> str:
+    """Return a message that a file is not there, or why it does not read as what it should be.
+
+    Example:
+        >>> print(unread("a.npz", ".npz", FileNotFoundError(2, "No such file")))
+        there is no file a.npz
+        >>> print(unread("a.npz", ".npz", ValueError("it is cut off")))
+        a.npz does not read as .npz: it is cut off
+    """
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file {file}"
+    return f"{file} does not read as {kind}: {reason_of(error)}"
+
+
 def user_folder() -> Path:
     """Return the user's folder for what is kept between runs.
 

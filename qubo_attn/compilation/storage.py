@@ -171,12 +171,12 @@ def load(folder: Path, cache: EmbeddingCache | None) -> Compilation:
         raise
     except Exception as error:  # any content is possible, and all of it means the same
         names = error.facts if isinstance(error, InputError) else {}
-        reason = f"({reason_of(error)}); save it anew"
+        message = f"{folder} holds no readable artifact ({reason_of(error)}); save it anew"
         if not folder.is_dir():
-            kind = "it is a file" if folder.exists() else "there is no such folder"
-            reason = f"as {kind}; name a folder that compile wrote"
+            what = f"{folder} is a file" if folder.exists() else f"there is no folder {folder}"
+            message = f"{what}; name a folder that compile wrote"
         raise InputError(
-            f"{folder} holds no readable artifact {reason}",
+            message,
             **{"file": str(folder / ARRAYS)} | names | {"folder": str(folder)},
         ) from error
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, Longs
 from qubo_attn.common.brief import Brief
+from qubo_attn.common.words import plural
 
 
 class BlockRound(NamedTuple):
@@ -33,8 +34,8 @@ class BlockRound(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"round {self.number}: energy {self.energy:.6g}, {self.accepted} blocks accepted, "
-            f"{self.left} not done"
+            f"round {self.number}: energy {self.energy:.6g}, "
+            f"{plural(self.accepted, 'block')} accepted, {self.left} not done"
         )
 
 
@@ -96,7 +97,8 @@ class BlockRounds(Brief):
     def __str__(self) -> str:
         first, last = self.totals[[0, -1]]
         return (
-            f"{self.count} rounds over blocks of {self.energies.shape[1]} components: energy "
-            f"{first:.6g} to {last:.6g}; ended by: {self.stop}; {self.searches} embeddings "
-            f"searched, {self.reused} placements taken over"
+            f"{plural(self.count, 'round')} over blocks of "
+            f"{plural(self.energies.shape[1], 'component')}: energy {first:.6g} to {last:.6g}; "
+            f"ended by: {self.stop}; {plural(self.searches, 'embedding')} searched, "
+            f"{plural(self.reused, 'placement')} taken over"
         )

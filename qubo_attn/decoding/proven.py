@@ -9,6 +9,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, Longs
 from qubo_attn.common.brief import Brief
+from qubo_attn.common.words import plural
 
 
 class ReadQuality(NamedTuple):
@@ -95,6 +96,7 @@ class Rounds(Brief):
     def __str__(self) -> str:
         rows = int(np.isfinite(self.start).sum())
         return (
-            f"{self.count} rounds: {int(self.better.sum())} of {rows} rows proven better than the "
-            f"start, {int(self.optimal.sum())} proven optimal within their slots"
+            f"{plural(self.count, 'round')}: {int(self.better.sum())} of "
+            f"{plural(rows, 'row', 'd')} proven better than the start, "
+            f"{int(self.optimal.sum())} proven optimal within their slots"
         )

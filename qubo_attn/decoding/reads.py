@@ -12,6 +12,7 @@ from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY, Reader
 from qubo_attn.common.arrays import Array, Floats, Longs
 from qubo_attn.common.checks import several, shown
+from qubo_attn.common.words import plural
 from qubo_attn.errors import DecodeError, InputError
 from qubo_attn.ir.program import Program
 
@@ -83,7 +84,7 @@ def _listed(
         ) from None
     if len(answers) != len(submissions):
         raise DecodeError(
-            f"{len(answers)} sample sets for {len(submissions)} submissions",
+            f"{plural(len(answers), 'sample set')} for {plural(len(submissions), 'submission')}",
             expected=len(submissions),
         )
     return answers

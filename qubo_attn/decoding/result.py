@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
-from qubo_attn.common.brief import Brief
+from qubo_attn.common.brief import Brief, folding
 from qubo_attn.common.checks import instance
+from qubo_attn.common.words import plural
 from qubo_attn.decoding.block_rounds import BlockRounds
 from qubo_attn.decoding.edges import Edges
 from qubo_attn.decoding.machine_use import MachineUse
@@ -266,7 +266,7 @@ class AttentionResult(Brief, StockKernels, Edges):
     def _repr_html_(self) -> str:
         from qubo_attn.pictures.heat import thumbnails
 
-        text = f"<pre>{html.escape(str(self))}</pre>"
+        text = folding(str(self))
         if not is_drawn(self.pattern):
             return text
         columns = self.weights, self.selected
@@ -274,7 +274,7 @@ class AttentionResult(Brief, StockKernels, Edges):
 
     def __str__(self) -> str:
         lines = [
-            f"{self.feasible.size} rows, {self.feasible_share:.2%} feasible, "
+            f"{plural(self.feasible.size, 'row', 'd')}, {self.feasible_share:.2%} feasible, "
             f"{int(self.repaired.sum())} repaired",
             *self._odd(),
             f"{self.chain_break_fraction:.2%} of chains broken",
@@ -283,7 +283,7 @@ class AttentionResult(Brief, StockKernels, Edges):
             *[str(report) for report in (self.rounds, self.blocks) if report is not None],
         ]
         if not self.answered.all():
-            lines.insert(1, f"{int((~self.answered).sum())} rows not answered yet")
+            lines.insert(1, f"{plural(int((~self.answered).sum()), 'row', 'd')} not answered yet")
         if self.machine is not None:
             lines.append(str(self.machine))
         return "\n".join(lines)
@@ -291,10 +291,9 @@ class AttentionResult(Brief, StockKernels, Edges):
     def _odd(self) -> list[str]:
         """Return how many rows see too few keys, or none."""
         capped, empty = int(self.capped.sum()), int(self.empty.sum())
-        few = f"{capped} rows see fewer keys than they were to keep, and keep all of them"
-        return [few] * (capped > 0) + [f"{empty} rows see no key and get zero weights"] * (
-            empty > 0
-        )
+        few = f"{plural(capped, 'row', 'd')} with too few visible keys, all of which are kept"
+        none = f"{plural(empty, 'row', 'd')} without a visible key, with zero weights"
+        return [few] * (capped > 0) + [none] * (empty > 0)
 
     def _worth(self) -> list[str]:
         """Return what the sampler gave, and what was added to it."""
@@ -316,7 +315,7 @@ class AttentionResult(Brief, StockKernels, Edges):
         lower = int((reads.descended + close < reads.repaired).sum())
         lines.append(
             f"{reads.feasible_share:.2%} of reads feasible as sampled; repair of other reads "
-            f"bettered {better} rows, descent {lower} more"
+            f"bettered {plural(better, 'row', 'd')}, descent {lower} more"
         )
         read = reads.number[reads.number > 0]
         if len(np.unique(read)) > 1:
@@ -331,6 +330,6 @@ class AttentionResult(Brief, StockKernels, Edges):
         names = [f"head {head}, query {query}" for head, query in rows[:_NAMED].tolist()]
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         return [
-            f"{len(rows)} rows with no read that repair brings to their constraints, which may "
-            f"contradict each other: {'; '.join(names)}{more}"
+            f"{plural(len(rows), 'row', 'd')} with no read that repair brings to their "
+            f"constraints, which may contradict each other: {'; '.join(names)}{more}"
         ]

@@ -12,7 +12,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from qubo_attn.common.files import path_of, read_bytes, write_file, writing
+from qubo_attn.common.files import path_of, read_bytes, unread, write_file, writing
 from qubo_attn.embedding.cache import EmbeddingCache
 from qubo_attn.embedding.cache_file import LARGEST, SUFFIX, problem_of
 from qubo_attn.errors import InputError
@@ -64,7 +64,7 @@ def import_cache(cache: EmbeddingCache, file: Path) -> tuple[int, int, dict[str,
     try:
         archive = zipfile.ZipFile(file)
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}", file=str(file)) from error
+        raise InputError(unread(file, "an archive", error), file=str(file)) from error
     except Exception as error:  # any content is possible, and all of it means the same
         raise InputError(f"{file} is not a zip archive: {error}", file=str(file)) from error
     with archive:

@@ -28,6 +28,7 @@ from qubo_attn.common.files import (
     writing,
 )
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.words import plural
 from qubo_attn.embedding.cache_file import (
     LARGEST,
     SUFFIX,
@@ -109,7 +110,7 @@ class CachedPacking:
         packing, repair = self.packing, self.origin.repair
         name = packing.component.name
         if repair is None:
-            return f"{name}: {len(packing)} copies, {self.how}"
+            return f"{name}: {plural(len(packing), 'copy')}, {self.how}"
         when = "repaired" if self.how == "repaired" else "repaired earlier"
         return (
             f"{name}: {len(packing)} of {repair.before} copies, {when} after changes of the "

@@ -14,6 +14,7 @@ from enum import IntEnum
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Longs
+from qubo_attn.common.words import plural
 from qubo_attn.formulations.freezing import (
     feasible_square,
     feasible_walls,
@@ -161,9 +162,11 @@ def choose(
         form[rows] = best
         reasons[best] = reasons.get(best, (0, ""))[0] + len(rows), reason
     notes = [
-        f"{count} rows as {best.name.lower()}, e.g. {reason}"
+        f"{plural(count, 'row', 'd')} as {best.name.lower()}, e.g. {reason}"
         for best, (count, reason) in sorted(reasons.items())
     ]
     if coupled.any():
-        notes.append(f"{coupled.sum()} rows have pair terms and stay dense")
+        number = int(coupled.sum())
+        what = "has pair terms and stays" if number == 1 else "have pair terms and stay"
+        notes.append(f"{plural(number, 'row', 'd')} {what} dense")
     return form[index], tuple(notes)

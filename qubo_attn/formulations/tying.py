@@ -8,6 +8,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Bools, Floats, Ints, Longs, csr_rows, pointers, segment_ids
+from qubo_attn.common.words import plural
 from qubo_attn.errors import PassError
 from qubo_attn.ir.added import with_couplers
 from qubo_attn.ir.columns import Kind, Role, Variables
@@ -151,7 +152,9 @@ def price_differences(program: Program, ties: Ties, strength: float) -> tuple[Pr
     linear = np.asarray(o.linear + paid, np.float64)
     objective = with_couplers(o, (u, w, -2.0 * price), linear)
     most = float(price.sum())
-    note = f"disagreement of {len(pairs)} pairs of heads priced, {most:.4g} in all at most"
+    note = (
+        f"disagreement of {plural(len(pairs), 'pair')} of heads priced, {most:.4g} in all at most"
+    )
     return program.replace(objective=objective), most, note
 
 

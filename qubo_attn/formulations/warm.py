@@ -24,6 +24,7 @@ import numpy as np
 
 from qubo_attn import kernels
 from qubo_attn.common.arrays import Array, Floats, Longs
+from qubo_attn.common.words import plural
 from qubo_attn.formulations.cardinality import Cardinality, embedded_qubits
 from qubo_attn.formulations.certificates import Certificates, Method
 from qubo_attn.formulations.freezing import wall_ratio
@@ -96,22 +97,24 @@ def warmed(
     columns = {name: getattr(proof, name).copy() for name in ("weight", "slope", "margin")}
     for name, column in columns.items():
         column[dense] = getattr(weights, name)
-    note = margin_note(weights.margin, temperature * weights.scale, "dense rows")
+    note = margin_note(weights.margin, temperature * weights.scale, "dense row")
     return replace(proof, **columns), "; ".join(filter(None, (note, notes)))
 
 
-def margin_note(margin: Floats, heat: Floats, what: str) -> str:
+def margin_note(margin: Floats, heat: Floats, what: str, more: str = "") -> str:
     """Return what a stage says of margins, both in units of energy.
 
     Args:
         margin: of some constraints.
         heat: temperature of each.
-        what: what these are.
+        what: one of them.
+        more: what these are besides.
     """
     margins = np.divide(margin, heat, out=np.zeros(len(margin)), where=heat > 0)
     return (
-        f"margins of {margins.min():.2g} to {margins.max():.2g} temperatures in {len(margins)} "
-        f"{what}, median {np.median(margins):.2g}, by the scale to expect"
+        f"margins of {margins.min():.2g} to {margins.max():.2g} temperatures in "
+        f"{plural(len(margins), what, 'd')}{more}, median "
+        f"{np.median(margins):.2g}, by the scale to expect"
     )
 
 
@@ -161,7 +164,7 @@ def _shapes(
         margin[mine] += more
         if mine.any():
             heat = unit / _OF_SHAPES * weight[mine]
-            notes.append(margin_note(margin[mine], heat, f"rows as {method.name.lower()}"))
+            notes.append(margin_note(margin[mine], heat, "row", f" as {method.name.lower()}"))
     return replace(proof, weight=weight, margin=margin), "; ".join(notes)
 
 

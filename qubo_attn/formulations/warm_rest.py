@@ -36,7 +36,7 @@ def short_of_warmth(
     topology: str,
     temperature: float | None,
     aim: float = 0.0,
-    what: str = "constraints",
+    what: tuple[str, ...] = ("constraint",),
     temperatures: float = TEMPERATURES,
 ) -> tuple[Floats, str]:
     """Return what the margin of each constraint lacks of a number of temperatures, and a note.
@@ -48,7 +48,7 @@ def short_of_warmth(
         topology: of the machine.
         temperature: of the machine, in units of a field; None where there is none.
         aim: temperature that reads shall have at least, in units of the objective.
-        what: what the note calls the constraints.
+        what: what the note calls one of the constraints, and what follows that.
         temperatures: how many.
     """
     if temperature is None:
@@ -66,7 +66,7 @@ def short_of_warmth(
         if (np.abs(lacks - more) <= _CLOSE * wanted).all():
             break
         more = lacks
-    return more, margin_note(margin + more, temperature * scale[component], what)
+    return more, margin_note(margin + more, temperature * scale[component], *what)
 
 
 def _of_bits(program: Program, index: Longs) -> Program:

@@ -22,6 +22,7 @@ import numpy as np
 from qubo_attn.common.arrays import Floats, Longs
 from qubo_attn.common.checks import MOST_UNITS, number, one_of, several, shown, whole
 from qubo_attn.common.keywords import named_fields
+from qubo_attn.common.words import plural
 from qubo_attn.errors import InputError
 from qubo_attn.ir.added import with_couplers
 from qubo_attn.ir.columns import Role
@@ -198,7 +199,7 @@ def _likeness(program: Program, table: Cells, counts: Longs, heads: list[int]) -
 def _note(coupling: Coupling, pairs: list[tuple[int, int]], couplers: int) -> str:
     shown = " ".join(f"{h}-{g}" for h, g in pairs[:12]) + (" .." if len(pairs) > 12 else "")
     name = type(coupling).__name__.lower()
-    return f"{name} {coupling.strength:g} of heads {shown}: {couplers} couplers"
+    return f"{name} {coupling.strength:g} of heads {shown}: {plural(couplers, 'coupler', 'd')}"
 
 
 def _check_count(coupling: Coupling, count: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from qubo_attn.common.arrays import Array
 from qubo_attn.common.checks import nearest, shown
-from qubo_attn.common.files import path_of, reason_of
+from qubo_attn.common.files import path_of, unread
 from qubo_attn.common.keywords import named
 from qubo_attn.errors import InputError, MissingExtraError
 from qubo_attn.frontend.graph import AttentionGraph
@@ -31,6 +31,8 @@ _NAMES = (
 )
 # A graph in compressed rows: these two, and what SciPy's `save_npz` writes beside them.
 _GRAPH = ("indptr", "indices", "shape", "format")
+# How NumPy's files begin: arrays, archives, archives of nothing.
+_STARTS = (b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")
 _ALIASES = {"value": "values", "key": "keys", "attention_mask": "mask"}
 
 
@@ -128,6 +130,9 @@ def _archive(path: Path, asked: tuple[str, ...]) -> tuple[tuple[str, ...], dict[
     try:
         # Opened here, as NumPy leaves a file open whose end is missing.
         with path.open("rb") as stream:
+            if not stream.read(6).startswith(_STARTS):
+                raise ValueError("it begins in another way")
+            stream.seek(0)
             loaded = np.load(stream, allow_pickle=False)
             if isinstance(loaded, np.ndarray):
                 return asked[:1], {asked[0]: loaded}
@@ -178,4 +183,4 @@ def _tensor(path: Path, file: Any, name: str) -> Array:
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> InputError:
-    return InputError(f"{path} does not read as {kind}: {reason_of(error)}", file=str(path))
+    return InputError(unread(path, kind, error), file=str(path))

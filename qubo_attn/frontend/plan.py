@@ -11,8 +11,9 @@ from typing import Any
 
 from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import number, one_of, shown, whole
-from qubo_attn.common.files import path_of, read_bytes, reason_of, write_file, writing
+from qubo_attn.common.files import path_of, read_bytes, unread, write_file, writing
 from qubo_attn.common.vocabulary import BACKGROUNDS
+from qubo_attn.common.words import plural
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.heads import Head
 from qubo_attn.frontend.objectives import Output
@@ -188,9 +189,7 @@ class Plan(Brief):
                 whole("reads", content["reads"], 1),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
-            raise InputError(
-                f"{file} does not read as a plan: {reason_of(error)}", file=str(file)
-            ) from error
+            raise InputError(unread(file, "a plan", error), file=str(file)) from error
 
     def text(self, width: int | None = None) -> str:
         """Return the plan as a table.
@@ -205,7 +204,8 @@ class Plan(Brief):
         lines += folded(f"{ours} an error of {self.error:g} of {whose}", width)
         if self.target is not None and self.layers:
             time = self.microseconds
-            cost = f"on {self.target}: {self.programmings} programmings of {self.reads} reads"
+            programmings = plural(self.programmings or 0, "programming")
+            cost = f"on {self.target}: {programmings} of {self.reads} reads"
             known = "" if time is None else f", {time / 1000.0:,.0f} ms of machine time"
             lines += folded(cost + known, width)
         for layer in self.left:

@@ -192,7 +192,11 @@ def _layer(attentions: Any, layer: int) -> Any:
     if not isinstance(attentions, Sequence):
         return attentions
     if not attentions:
-        raise InputError("attentions hold no layer", argument="attentions")
+        raise InputError(
+            "attentions hold no layer: load the model with attn_implementation='eager', as others "
+            "do not return them, and call it with output_attentions=True; qa.capture needs neither",
+            argument="attentions",
+        )
     weights = attentions[_index("layer", layer, len(attentions))]
     if weights is None:
         raise InputError(

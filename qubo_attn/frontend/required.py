@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn.common.arrays import Bools, Ints
+from qubo_attn.common.words import plural
 from qubo_attn.errors import InputError
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.ir.columns import Constraints, Kind, Sense
@@ -120,7 +121,7 @@ def _check_counts(program: Program, required: Bools) -> None:
     var = c.var[c.ptr[r] : c.ptr[r + 1]]
     keys = np.unique(program.variables.key[var[required[var]]]).tolist()
     raise InputError(
-        f"{who} may keep {c.rhs[r]:g} keys, but {count[r]} are required (keys "
+        f"{who} may keep {plural(c.rhs[r], 'key', 'g')}, but {count[r]} are required (keys "
         f"{', '.join(map(str, keys[:12]))}{', ..' if len(keys) > 12 else ''})",
         head=head,
         query=query,

@@ -14,6 +14,8 @@ VECTORS = ("values", "keys")
 # Energies stay below this; those of many rows add up to a number still.
 LARGEST = 1e305
 
+_SHARED = "; where heads share vectors, kv_head= gives the key/value head of each"
+
 
 def read_owners(kv_head: ArrayLike, heads: int) -> Longs:
     """Return the key/value head of each query head.
@@ -70,9 +72,10 @@ def read_vectors(
     array = earlier if given is None else _of_heads(name, numbers(name, given), len(seen), owner)
     assert array is not None
     if array.ndim != 3 or array.shape[:2] != seen.shape:
+        fewer = array.ndim == 3 and array.shape[0] < len(seen) and owner is None
         raise InputError(
             f"{name} have shape {array.shape}; expected ({len(seen)}, {seen.shape[1]}, d): one "
-            "vector for each head and key",
+            f"vector for each head and key{_SHARED if fewer else ''}",
             argument=name,
             shape=array.shape,
         )

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qubo_attn.common.checks import instance, one_of
-from qubo_attn.common.files import path_of, reason_of, write_file, writing
+from qubo_attn.common.files import path_of, unread, write_file, writing
 from qubo_attn.common.vocabulary import FORMATS
 from qubo_attn.errors import InputError, MissingExtraError
 from qubo_attn.interchange.bits import Bits
@@ -162,7 +162,7 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}", file=str(path)) from None
+        raise InputError(unread(path, chosen, error), file=str(path)) from None
     try:
         if chosen == "json":
             bqm = dimod.BinaryQuadraticModel.from_serializable(json.loads(data))
@@ -178,9 +178,7 @@ def read_bqm(path: str | os.PathLike[str], format: str | None = None) -> dimod.B
         raise
     except Exception as error:
         # dimod's readers raise what their parts raise, down to struct.error and AssertionError.
-        raise InputError(
-            f"{path} does not read as {chosen}: {reason_of(error)}", file=str(path)
-        ) from error
+        raise InputError(unread(path, chosen, error), file=str(path)) from error
     _check_finite(bqm, path)
     return bqm
 

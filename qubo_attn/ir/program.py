@@ -22,7 +22,6 @@ every constraint is priced.
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -30,6 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Bools, Floats, Longs, digest_of, own_array
+from qubo_attn.common.brief import folding
 from qubo_attn.common.checks import instance
 from qubo_attn.common.frozen import Portable, replaced
 from qubo_attn.ir.columns import Constraints, Sense, Variables
@@ -170,7 +170,7 @@ class Program(Portable):
         return self.text(limit=400)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return folding(str(self))
 
     def text(self, *, exact: bool = False, limit: int | None = None) -> str:
         """Return the program as text.

@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from qubo_attn.common.words import plural
 from qubo_attn.errors import JobError, SubmissionError
 from qubo_attn.jobs.answers import problem_of
 from qubo_attn.jobs.journal import Journal
@@ -222,7 +223,8 @@ class Book:
             tries = "was " if refused else f"failed after {p.tries} tries: "
             raise JobError(
                 f"call {p.call.number} of {len(self.progress)} (submission {part.index}, "
-                f"{len(part.rows)} rows: {rows}{problem}) {tries}{p.reason}; {self.kept()}",
+                f"{plural(len(part.rows), 'row', 'd')}: {rows}{problem}) {tries}{p.reason}; "
+                f"{self.kept()}",
                 code="refused" if refused else "failed",
                 call=p.call.number,
                 submission=part.index,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from collections.abc import Iterator
 from pathlib import Path
 
 from qubo_attn.backend.unembed import MAJORITY, check_method
+from qubo_attn.common.brief import folding
 from qubo_attn.common.checks import flag
 from qubo_attn.compilation import storage
 from qubo_attn.compilation.compilation import Compilation
@@ -180,7 +180,7 @@ class Job:
         return f"<{str(self).splitlines()[0]}>"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return folding(str(self))
 
     def _end(self) -> None:
         self._ended = True

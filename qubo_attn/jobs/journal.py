@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from qubo_attn._version import __version__
-from qubo_attn.common.files import read_bytes, write_file, write_files, writing
+from qubo_attn.common.files import read_bytes, reason_of, write_file, write_files, writing
 from qubo_attn.common.npz import unpacked
 from qubo_attn.errors import InputError, JobError
 from qubo_attn.jobs.transport import Answer
@@ -251,7 +251,10 @@ def _head_of(folder: Path) -> dict[str, Any]:
         head = json.loads(read_bytes(file))
         form = head["format"]
     except OSError as error:
-        raise _bad(folder, HEAD, f"there is no job: {error.strerror}") from error
+        what = f"there is no job: {reason_of(error)}"
+        if isinstance(error, FileNotFoundError):
+            what = "there is no job; name the folder that submit --job wrote"
+        raise _bad(folder, HEAD, what) from error
     except (ValueError, KeyError, TypeError) as error:
         raise _bad(folder, HEAD, f"it does not read ({error})") from error
     if not isinstance(form, int) or form > FORMAT:

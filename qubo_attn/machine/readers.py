@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from qubo_attn.common.arrays import Array, Longs, own_array, places_in
 from qubo_attn.common.checks import shown
-from qubo_attn.common.files import path_of, reason_of
+from qubo_attn.common.files import path_of, unread
 from qubo_attn.errors import InputError, TargetError
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.limits import stated
@@ -81,9 +81,7 @@ def read_json(file: str | Path) -> tuple[Machine, Longs, Array]:
         qubits = qubit_numbers("missing_qubits", lost, size)
         couplers = coupler_ends("missing_couplers", pairs, size)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise TargetError(
-            f"{file} does not read as a working graph: {reason_of(error)}", file=str(file)
-        ) from error
+        raise TargetError(unread(file, "a working graph", error), file=str(file)) from error
     label = str(content.get("solver", path.stem))
     if family == "all-to-all":
         return machine._replace(properties=properties, label=label), qubits, couplers

@@ -49,9 +49,21 @@ def fetch_target(profile: str | None = None, solver: str | None = None) -> Targe
             largest = "-num_active_qubits"
             return target_of(client.get_solver(refresh=True, order_by=largest, **chosen))
     except (ConfigFileError, RequestException, SolverError, OSError, ValueError) as error:
-        where = "the default profile" if profile is None else f"profile {profile!r}"
-        what = "a solver" if solver is None else solver
-        reason = str(error) or type(error).__name__
         raise TargetError(
-            f"{what} cannot be fetched by {where}: {reason}", profile=profile, solver=solver
+            unreached("fetched", profile, solver, error), profile=profile, solver=solver
         ) from error
+
+
+def unreached(done: str, profile: str | None, solver: str | None, error: Exception) -> str:
+    """Return a message that a solver is not to be had, and what helps without a token.
+
+    Example:
+        >>> print(unreached("fetched", None, None, ValueError("API token not defined")))
+        a solver cannot be fetched by the default profile: API token not defined; `dwave config \
+        create` or the variable DWAVE_API_TOKEN sets one
+    """
+    where = "the default profile" if profile is None else f"profile {profile!r}"
+    reason = str(error) or type(error).__name__
+    if "token" in reason:
+        reason += "; `dwave config create` or the variable DWAVE_API_TOKEN sets one"
+    return f"{solver or 'a solver'} cannot be {done} by {where}: {reason}"

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from qubo_attn.common.arrays import Array, Longs, own_array, places_in, pointers
 from qubo_attn.common.checks import nearest, shown
 from qubo_attn.common.frozen import Portable
+from qubo_attn.common.words import plural
 from qubo_attn.errors import TargetError
 from qubo_attn.kernels.graph import WorkingGraph
 from qubo_attn.machine.limits import Limits
@@ -237,7 +238,8 @@ class Target(Warm, Native, Written, Portable):
         lost, pairs = draw_losses(self.qubits, self.couplers, qubits, couplers, seed)
         if qubits == couplers == 0:
             return self
-        label = f"{self.label}, {len(lost)} qubits and {len(pairs)} couplers missing"
+        less = f"{plural(len(lost), 'qubit', 'd')} and {plural(len(pairs), 'coupler', 'd')}"
+        label = f"{self.label}, {less} missing"
         return replace(self.without(lost, pairs), label=label)
 
     def without(self, qubits: ArrayLike, couplers: ArrayLike) -> Target:

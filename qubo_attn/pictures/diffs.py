@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Iterator
 from itertools import chain, groupby, pairwise
 
-from qubo_attn.pictures.markup import escape, plural
+from qubo_attn.common.words import plural
+from qubo_attn.pictures.markup import escape
 
 # Lines shown of each kind: of heads and variables, of couplers, of constraints.
 _SHOWN = (48, 12, 24)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools, Floats
-from qubo_attn.pictures.markup import escape, plural
+from qubo_attn.common.words import plural
+from qubo_attn.pictures.markup import escape
 from qubo_attn.pictures.png import png_uri
 
 # Blue for weight, amber for keys that were kept; both read on white and on black.

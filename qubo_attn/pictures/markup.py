@@ -83,19 +83,6 @@ def count(number: float) -> str:
     return f"{int(number):,}"
 
 
-def plural(number: int, word: str) -> str:
-    """Return a number with its word.
-
-    Example:
-        >>> plural(1, "row"), plural(1200, "row")
-        ('1 row', '1,200 rows')
-    """
-    if number == 1:
-        return f"1 {word}"
-    ending = f"{word[:-1]}ies" if word.endswith("ry") else f"{word}s"
-    return f"{number:,} {ending}"
-
-
 def short(number: float) -> str:
     """Return a number in three digits; a dash where there is none.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -10,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Protocol, cast, runtime_checkable
 
 from qubo_attn.common import memory
+from qubo_attn.common.brief import folding
 from qubo_attn.common.checks import flag, several, shown
 from qubo_attn.common.frozen import Portable
 from qubo_attn.common.keywords import named_fields
@@ -145,7 +145,7 @@ class Stage(Portable):
         return f"{self.spec}\n{self.rewrite}"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return folding(str(self))
 
 
 BeforeHook = Callable[[Pass, Program], None]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from qubo_attn.common.brief import folding
 from qubo_attn.common.frozen import Portable
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.formulations.certificates import Certificates
@@ -78,7 +78,7 @@ class Rewrite(Portable):
         return "\n".join((*lines, str(self.program)))
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return folding(str(self))
 
 
 def unchanged(program: Program, *notes: str) -> Rewrite:

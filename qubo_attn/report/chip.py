@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Floats, Ints, Longs
+from qubo_attn.common.words import plural
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.machine.target import Target
 from qubo_attn.machine.topology import layout
-from qubo_attn.pictures.markup import plural
 
 # Readable on white and on black, and apart for colour-blind readers too.
 _COLOURS = ("#4e8aff", "#fc8c00", "#09bd90", "#ac2018", "#4b28fc", "#0b6484")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from qubo_attn.backend.precision import DROWNS, Precision
 from qubo_attn.backend.submission import Submission
 from qubo_attn.common.arrays import Bools, Longs
-from qubo_attn.common.brief import Brief
+from qubo_attn.common.brief import Brief, folding
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.report.schedule import Call, milliseconds, schedule
@@ -86,7 +85,7 @@ class Report(Brief):
         return self.text()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        return folding(str(self))
 
 
 def build_report(compilation: Compilation, reads: int = 1000, prove: bool = False) -> Report:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from qubo_attn.common.brief import scrolling
+from qubo_attn.common.words import plural
 from qubo_attn.compilation.compilation import Compilation
-from qubo_attn.pictures.markup import count, escape, plural, table
+from qubo_attn.pictures.markup import count, escape, table
 from qubo_attn.report.page.stages import counts_of
 from qubo_attn.report.text import bound_text
 
@@ -21,8 +23,9 @@ def compiled_html(compilation: Compilation) -> str:
         numbers = (count(counts[name]) if name in counts else "–" for name in columns)
         bound = bound_text(stage.rewrite.bound)
         rows.append([escape(stage.name), *numbers, bound, f"{stage.seconds:.3f}"])
+    stages = table(["stage", *columns, "bound", "seconds"], rows)
     return (
         f"<p><b>Compiled attention</b>: {plural(heads, 'head')} × {plural(queries, 'query')} × "
-        f"{plural(keys, 'key')}; {where}</p>{table(['stage', *columns, 'bound', 'seconds'], rows)}"
+        f"{plural(keys, 'key')}; {where}</p>{scrolling(stages)}"
         '<p>The whole story: <code>compiled.write_html("report.html")</code></p>'
     )

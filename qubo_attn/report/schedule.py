@@ -9,6 +9,7 @@ from typing import Any
 
 from qubo_attn.common.brief import Brief
 from qubo_attn.common.checks import whole
+from qubo_attn.common.words import plural
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.machine.reads import MOST_READS, split_reads
 from qubo_attn.machine.timing import check_times
@@ -58,7 +59,7 @@ class Schedule(Brief):
             calls = self.of(index)
             words = calls_text([call.reads for call in calls])
             lines.append(f"submission {index}: {words}{time_text(milliseconds(calls))}")
-        last = f"{len(self.calls)} calls, {self.reads} reads each submission"
+        last = f"{plural(len(self.calls), 'call', 'd')}, {self.reads} reads each submission"
         return "\n".join([*lines, f"{last}{time_text(milliseconds(self.calls))}"])
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from qubo_attn.backend.precision import DROWNS
+from qubo_attn.common.words import plural
 from qubo_attn.report.schedule import calls_text, time_text
 
 # A bound whose proof has not been made, in a table.
@@ -74,14 +75,12 @@ def _rest(facts: Mapping[str, Any]) -> Iterator[str]:
         f"; {rows[name]} {words}" for name, words in _ODD.items() if rows[name]
     )
     if facts["hidden_by_value"]:
-        yield f"hidden: {facts['hidden_by_value']} keys by finite logits, such as -1e9"
+        hidden = plural(facts["hidden_by_value"], "key", "d")
+        yield f"hidden: {hidden} by finite logits, such as -1e9"
     yield f"target: {facts['target'] or 'none, logical models alone'}"
     for part in facts["submissions"]:
         yield (
-            f"submission {part['index']}: {part['rows']} rows, {_copies(part)}"
-            f"{part['variables']} variables, "
-            f"{part['couplers']} couplers, {part['qubits']} qubits, "
-            f"longest chain {part['longest_chain']}"
+            f"submission {part['index']}: {_counts(part)}, longest chain {part['longest_chain']}"
         )
         yield from (f"    {line}" for line in _machine_lines(part))
     if facts["chains"]:
@@ -91,10 +90,6 @@ def _rest(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"machine: {machine_text(facts['machine'])}"
     if facts["cache"]:
         yield "cache: " + ", ".join(f"{name} {x}" for name, x in facts["cache"].items())
-
-
-def _copies(part: Mapping[str, Any]) -> str:
-    return f"{part['copies']} copies of them, " if part["copies"] else ""
 
 
 def _wrapped(lines: Iterator[str] | Sequence[str], width: int | None) -> list[str]:
@@ -108,6 +103,15 @@ def _wrapped(lines: Iterator[str] | Sequence[str], width: int | None) -> list[st
             line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         ) or [""]
     return wrapped
+
+
+def _counts(part: Mapping[str, Any]) -> str:
+    """Return how much a submission holds, in words."""
+    rows, *rest = (
+        plural(part[name], name[:-1], "d") for name in ("rows", "variables", "couplers", "qubits")
+    )
+    copies = [f"{plural(part['copies'], 'copy', 'd')} of them"] if part["copies"] else []
+    return ", ".join([rows, *copies, *rest])
 
 
 def bound_text(bound: float | None) -> str:
@@ -143,7 +147,7 @@ def _chances(part: Mapping[str, Any]) -> str:
         f"{part['optimum']:.2f}; "
     )
     if looked < part["rows"]:
-        text += f"of {looked} rows looked at, "
+        text += f"of {plural(looked, 'row', 'd')} looked at, "
     if not part["drowning"]:
         return text + "no row drowns"
     return text + (
@@ -162,7 +166,7 @@ def machine_text(machine: Mapping[str, Any]) -> str:
     """Return the machine time of all submissions, in words."""
     source = "as the machine states" if machine["stated"] else "as is typical of its family"
     time = time_text(machine["milliseconds"])
-    calls = f"{machine['calls']} call{'s' * (machine['calls'] != 1)}"
+    calls = plural(machine["calls"], "call", "d")
     return (
         f"{calls}, {machine['reads']} reads of each submission{time}"
         f"{f' ({source})' if time else ''}"

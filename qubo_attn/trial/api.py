@@ -8,6 +8,7 @@ from typing import Unpack
 from numpy.typing import ArrayLike
 
 from qubo_attn.common.checks import several, whole
+from qubo_attn.common.words import plural
 from qubo_attn.compilation.lower import lower
 from qubo_attn.compilation.options import Options
 from qubo_attn.compiled import CompiledAttention
@@ -76,13 +77,14 @@ def try_out(
         if most <= number:
             skipped.append(number)
             continue
-        tell(f"compiling for {number} keys")
+        tell(f"compiling for {plural(number, 'key')}")
         compiled = CompiledAttention.of(lower(recipe, attention))
-        tell(f"solving with {number} keys")
+        tell(f"solving with {plural(number, 'key')}")
         attempts.append(Attempt.of(number, compiled, compiled.solve(), reads))
     if not attempts:
+        sees = plural(most, "key")
         raise InputError(
-            f"no row has a choice to make: a row sees at most {most} keys; give a smaller k"
+            f"no row has a choice to make: a row sees at most {sees}; give a smaller k"
             if most
             else "no row has a choice to make: no query sees a key",
             argument="k",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from qubo_attn.pictures.markup import plural
+from qubo_attn.common.words import plural
 from qubo_attn.trial.attempt import Attempt
 
 COLUMNS = (
@@ -83,8 +83,8 @@ def verdict_of(attempts: Sequence[Attempt], best: Attempt) -> str:
     if best.gain <= 0:
         return "no gain: top-k has no more output error with any of these numbers of keys"
     return (
-        f"keep {best.k} keys: the output is off by {best.ours:.1%}, by top-k {rival:.1%}, which is "
-        f"{best.gain:.0%} less error{_on_a_machine(best)}"
+        f"keep {plural(best.k, 'key')}: the output is off by {best.ours:.1%}, by top-k "
+        f"{rival:.1%}, which is {best.gain:.0%} less error{_on_a_machine(best)}"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qubo_attn.common.brief import Brief
+from qubo_attn.common.brief import Brief, scrolling
 from qubo_attn.errors import InputError
 from qubo_attn.pictures.markup import escape, table
 from qubo_attn.trial.attempt import Attempt
@@ -108,4 +108,4 @@ class Trial(Brief):
     def _repr_html_(self) -> str:
         heads = columns_of(self.attempts)
         rows = [[escape(cells(attempt)[name]) for name in heads] for attempt in self.attempts]
-        return f"{table(heads, rows)}<p><b>{escape(self.verdict)}</b></p>"
+        return f"{scrolling(table(heads, rows))}<p><b>{escape(self.verdict)}</b></p>"

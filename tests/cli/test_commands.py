@@ -174,7 +174,7 @@ def test_programs_are_printed(compiled: str) -> None:
     assert facts["spec"] == "sparsify{slots=16}"
     qa.Program.parse(facts["text"]).verify()
     assert "did you mean 'sparsify'?" in run("inspect", compiled, "--stage", "sparsfy", code=3)
-    assert "holds no readable artifact" in run("inspect", "absent", code=3)
+    assert "there is no folder absent" in run("inspect", "absent", code=3)
 
 
 @pytest.mark.parametrize("target", ["zephyr:4", "none"])
@@ -261,8 +261,8 @@ def test_an_existing_folder_is_asked_for(compiled: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("solve", "nope"), "as there is no such folder; name a folder that compile wrote"),
-        (("solve", FILE), "as it is a file; name a folder that compile wrote"),
+        (("solve", "nope"), "there is no folder nope; name a folder that compile wrote"),
+        (("solve", FILE), "is a file; name a folder that compile wrote"),
         (("solve", "OUT", "-o", "x.csv"), "writes .npz files, not .csv ones; name it x.npz"),
         (("solve", "OUT", "--machine", "moon"), "unknown --machine 'moon'; one of simulated"),
         (("report", "OUT", "-o", "x.pdf"), "writes .html files, not .pdf ones; name it x.html"),

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from qubo_attn.cli import progress, usual
+from qubo_attn.cli import console, progress, usual
 from qubo_attn.common import compiling
 
 
@@ -77,3 +77,17 @@ def test_a_terminal_has_one_line_that_goes(
         wait_for(stream, "compiling: embed, 2 of 2")
     *_, last = stream.getvalue().split("\r\x1b[K")
     assert last == "kernels compiled: 3, in 0 s; they are kept\n"
+
+
+def test_a_result_does_not_stand_behind_the_line(
+    told: compiling.Compilations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr("sys.stdout", screen)
+    with progress.shown(), progress.progress("trying", 1) as step:
+        step("solving")
+        wait_for(screen, "trying: solving, 1 of 1")
+        console.tell(False, {}, "360 rows")
+    before, _, _ = screen.getvalue().partition("360 rows")
+    assert before.endswith("trying: solving, 1 of 1\r\x1b[K")

@@ -60,9 +60,9 @@ def test_the_command_without_solving(folder: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("absent", "-o", "x.html"), "holds no readable artifact"),
+        (("absent", "-o", "x.html"), "there is no folder absent"),
         (("FOLDER", "-o", "absent/x.html"), "No such file"),
-        (("FOLDER", "-o", "x.html", "--tokens", "absent.npz"), "holds no readable tokens"),
+        (("FOLDER", "-o", "x.html", "--tokens", "absent.npz"), "there is no file absent.npz"),
         (("FOLDER", "-o", "x.html", "--seed", "-1"), "seed must be from 0"),
     ],
 )

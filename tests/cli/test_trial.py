@@ -38,7 +38,7 @@ def test_it_compares_with_top_k_and_writes_the_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("absent.npz",), 3, "absent.npz does not read"),
+        (("absent.npz",), 3, "there is no file absent.npz"),
         ((FILE, "--keys", "2,x"), 2, "numbers parted by commas"),
         ((FILE, "--keys", "40"), 3, "a row sees at most 10 keys"),
         ((FILE, "--keys", "0"), 3, "k must be"),

@@ -173,7 +173,7 @@ def test_rounds_may_be_few() -> None:
     result = compiled(7, keys=30, k=10).solve(seed=1, rounds=1)
     assert result.blocks is not None
     assert (result.blocks.count, result.blocks.stop) == (1, "rounds")
-    assert "1 rounds over blocks" in str(result)
+    assert "1 round over blocks" in str(result)
 
 
 def test_split_rows_are_saved_and_bound_again(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_rows_that_contradict_themselves_are_named() -> None:
     assert not result.feasible[0, 1]
     assert not result.repaired[0, 1]
     assert str(result).splitlines()[-1] == (
-        "1 rows with no read that repair brings to their constraints, which may contradict each "
+        "1 row with no read that repair brings to their constraints, which may contradict each "
         "other: head 0, query 1"
     )
 

@@ -483,7 +483,7 @@ def test_archives_that_do_not_unpack(archive: Path, tmp_path: Path) -> None:
         broken.write_bytes(part)
         with pytest.raises(qa.InputError, match=r"broken\.zip is not a zip archive"):
             import_cache(cache, broken)
-    with pytest.raises(qa.InputError, match=r"absent\.zip cannot be read: No such file"):
+    with pytest.raises(qa.InputError, match=r"there is no file .*absent\.zip"):
         import_cache(cache, tmp_path / "absent.zip")
 
 

@@ -203,10 +203,10 @@ def test_a_warm_machine_decides_by_what_it_returns(
         rewrite = prices.apply(row(costs, k))
         size = n if expected is Cardinality.DENSE else k * (n - k)
         assert len(rewrite.program) == size
-        assert f"1 rows as {expected.name.lower()}, e.g. {k} of {n}: " in " ".join(rewrite.notes)
+        assert f"1 row as {expected.name.lower()}, e.g. {k} of {n}: " in " ".join(rewrite.notes)
     forced = qa.InsertPenalties(cardinality="grid", temperature=0.115).apply(row(costs, k))
     assert len(forced.program) == k * (n - k)
-    assert " temperatures in 1 rows as walls, median " in " ".join(forced.notes)
+    assert " temperatures in 1 row as walls, median " in " ".join(forced.notes)
 
 
 def test_walls_of_a_warm_machine_hold(minilm: dict[str, np.ndarray]) -> None:

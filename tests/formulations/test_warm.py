@@ -63,7 +63,7 @@ def test_margins_are_a_number_of_temperatures(row: Program) -> None:
         margin == pytest.approx(0.25 * TEMPERATURES * heat * scale, rel=0.3)
     )
     assert proof.recheck(exact=True) == []
-    assert "temperatures in 1 dense rows" in " ".join(rewrite.notes)
+    assert "temperatures in 1 dense row," in " ".join(rewrite.notes)
 
 
 def test_what_is_sent_is_what_is_proven(row: Program) -> None:

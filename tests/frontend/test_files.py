@@ -108,7 +108,7 @@ def test_damaged_files_are_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(qa.InputError, match=r"bad\.safetensors does not read as \.safetensors"):
         qa.read_attention(file)
     file.unlink()
-    with pytest.raises(qa.InputError, match=r"bad\.safetensors does not read as \.safetensors"):
+    with pytest.raises(qa.InputError, match=r"there is no file .*bad\.safetensors"):
         qa.read_attention(file)
 
 
@@ -170,4 +170,11 @@ def test_damaged_arrays_are_named(damage: str, tmp_path: Path) -> None:
             {"empty": b"", "text": b"1 2 3", "cut": content[: len(content) // 2]}[damage]
         )
     with pytest.raises(qa.InputError, match=file.name):
+        qa.read_attention(file)
+
+
+def test_other_files_are_not_called_pickled(tmp_path: Path) -> None:
+    file = tmp_path / "notes.md"
+    file.write_text("# Notes")
+    with pytest.raises(qa.InputError, match=r"notes\.md does not read as .* it begins"):
         qa.read_attention(file)

@@ -36,7 +36,7 @@ def test_rows_count_what_is_required_of_tied_rows() -> None:
     assert (error.head, error.query, error.keys) == (0, 1, (0, 1, 2))
     over_queries = qa.TieVariables(queries=True)
     fails(
-        "head 1, query 0 may keep 1 keys, but 2 are required",
+        "head 1, query 0 may keep 1 key, but 2 are required",
         select=qa.AtMostK(1),
         required=keys((1, 0, 0), (1, 1, 3)),
         tie=over_queries,
@@ -71,7 +71,7 @@ def test_a_budget_of_all_heads() -> None:
     compiled = qa.compile(SCORES, 4, select=budget, required=required, tie=tied, target=None)
     assert compiled.solve("anneal", seed=1).selected.any(axis=1)[::2].sum() == 3
     fails(
-        "all heads together may keep 1 keys, but 2 are required",
+        "all heads together may keep 1 key, but 2 are required",
         select=qa.Budget(1, over="all"),
         required=required,
         tie=tied,

@@ -116,7 +116,7 @@ def test_a_refusal_names_the_call_and_keeps_what_came(
     way = service(tmp_path / "s")
     way.fault = failing(Refused("too many reads"), "send", 3)
     job = compiled.submit(way, reads=READS, folder=tmp_path / "j")
-    message = r"call 6 of 20 \(submission 6, 1 rows: \(0, 6\)\) was refused: too many reads; 6 of"
+    message = r"call 6 of 20 \(submission 6, 1 row: \(0, 6\)\) was refused: too many reads; 6 of"
     with pytest.raises(qa.JobError, match=message) as caught:
         job.result()
     error = caught.value

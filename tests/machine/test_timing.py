@@ -119,7 +119,7 @@ def test_schedules(minilm: dict[str, np.ndarray]) -> None:
     assert not plan.stated
     logical = compiled_on(None, minilm).schedule(50)
     assert (len(logical.calls), logical.microseconds) == (1, None)
-    assert str(logical) == "submission 0: 1 call of 50 reads\n1 calls, 50 reads each submission"
+    assert str(logical) == "submission 0: 1 call of 50 reads\n1 call, 50 reads each submission"
 
 
 def test_solve_splits_reads(minilm: dict[str, np.ndarray]) -> None:

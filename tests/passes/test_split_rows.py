@@ -57,7 +57,7 @@ def test_golden_block() -> None:
         "x[0,0,1] * x[0,0,2] : 0.5\n"
         "pick[0,0]: x[0,0,1] + x[0,0,2] == 1\n"
     )
-    assert rewrite.notes == ("1 rows split: 2 of 4 keys stay open",)
+    assert rewrite.notes == ("1 row split: 2 of 4 keys stay open",)
     qa.validate(program, rewrite)
 
 

@@ -40,7 +40,7 @@ def test_golden() -> None:
         "x[0,0,0] * x[0,0,1] : 4\n"
         "pick[0,0]: x[0,0,0] + x[0,0,1] == 1\n"
     )
-    assert rewrite.notes == ("2 variables and 1 constraints merged",)
+    assert rewrite.notes == ("2 variables and 1 constraint merged",)
     assert rewrite.restricts
 
 
@@ -234,7 +234,7 @@ def test_golden_soft_tie() -> None:
         "x[0,0,0] * x[1,0,1] : 3\n",
         "x[0,0,0] * x[1,0,0] : -1\nx[0,0,0] * x[1,0,1] : 3\nx[0,0,1] * x[1,0,1] : -1\n",
     )
-    assert rewrite.notes == ("disagreement of 1 pairs of heads priced, 1 in all at most",)
+    assert rewrite.notes == ("disagreement of 1 pair of heads priced, 1 in all at most",)
     assert (rewrite.prove(), rewrite.error, rewrite.restricts) == (1.0, 1.0, False)
 
 
@@ -369,5 +369,5 @@ def test_ties_handed_over_go_to_the_first_pass_of_that_name() -> None:
     ties = Ties(((0, 1),))
     pipeline = qa.Pipeline((qa.TieVariables(), qa.TieVariables()))
     first, second = pipeline.run(Program.parse(TWO_HEADS), {"tie-variables": ties})
-    assert first.rewrite.notes == ("2 variables and 1 constraints merged",)
+    assert first.rewrite.notes == ("2 variables and 1 constraint merged",)
     assert second.rewrite.notes == ("nothing to tie",)

@@ -31,4 +31,4 @@ def test_facts_are_plain_data(minilm: dict[str, np.ndarray], cache: qa.Embedding
     assert facts["machine"]["milliseconds"] == compiled.schedule(2000).microseconds / 1000
     assert part["milliseconds"] == facts["machine"]["milliseconds"]
     assert f"{part['milliseconds']:.1f} ms of machine time" in str(report)
-    assert report._repr_html_().startswith("<pre>stage")
+    assert report._repr_html_().startswith("<pre ")

@@ -7,11 +7,12 @@ from typing import Any
 
 from qubo_attn.common.arrays import Ints
 from qubo_attn.common.checks import instance, several
+from qubo_attn.common.words import plural
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.errors import InputError
-from qubo_attn.pictures.markup import count, escape, plural, share
+from qubo_attn.pictures.markup import count, escape, share
 from qubo_attn.pipeline.pipeline import Stage
 from qubo_attn.report.facts import submission_facts
 from qubo_attn.report.page.attention import attention_section

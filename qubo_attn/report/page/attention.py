@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Bools
+from qubo_attn.common.words import plural
 from qubo_attn.pictures import heat
-from qubo_attn.pictures.markup import escape, plural, section, share
+from qubo_attn.pictures.markup import escape, section, share
 from qubo_attn.pictures.png import png_uri
 from qubo_attn.report.page.subject import Subject
 

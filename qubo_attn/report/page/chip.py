@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from qubo_attn.common.arrays import Array, Ints, Longs
+from qubo_attn.common.words import plural
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.machine.target import Target
-from qubo_attn.pictures.markup import escape, plural, section
+from qubo_attn.pictures.markup import escape, section
 from qubo_attn.report.chip import Chip, chip_of, places
 
 _SIDE = 1000

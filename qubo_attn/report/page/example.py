@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from qubo_attn.common.words import plural
 from qubo_attn.pictures.bars import bars
-from qubo_attn.pictures.markup import escape, plural, section, share
+from qubo_attn.pictures.markup import escape, section, share
 from qubo_attn.report.page.subject import Subject
 
 _MOST = 16

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from qubo_attn.common.words import plural
 from qubo_attn.decoding.machine_use import MachineUse
 from qubo_attn.decoding.result import AttentionResult
-from qubo_attn.pictures.markup import count, details, escape, listed, plural, section, table
+from qubo_attn.pictures.markup import count, details, escape, listed, section, table
 
 # Problems or graphs that are named, at most.
 _NAMED = 40

@@ -10,10 +10,11 @@ import numpy as np
 
 from qubo_attn.backend.precision import DROWNS
 from qubo_attn.common.arrays import Floats, Longs
+from qubo_attn.common.words import plural
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.machine.target import Target
 from qubo_attn.pictures.bars import bars, histogram
-from qubo_attn.pictures.markup import count, plural, section, short, table
+from qubo_attn.pictures.markup import count, section, short, table
 
 # Facts of every submission, and the titles of their columns.
 _LOGICAL = ("index", "rows", "variables", "couplers")

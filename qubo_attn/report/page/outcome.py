@@ -9,12 +9,13 @@ import numpy as np
 
 from qubo_attn.common.arrays import Bools, Floats, segment_ids
 from qubo_attn.common.ragged import counts
+from qubo_attn.common.words import plural
 from qubo_attn.decoding.decoders import weights_of
 from qubo_attn.decoding.output_error import selection_errors
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.frontend.attention import Attention
 from qubo_attn.pictures.bars import bars
-from qubo_attn.pictures.markup import count, details, plural, section, share, table
+from qubo_attn.pictures.markup import count, details, section, share, table
 from qubo_attn.report.page.subject import Subject
 
 _OWN, _PLAIN, _FAIR = "ours", "flat", "other"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from qubo_attn.common.words import plural
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.pictures.bars import histogram
-from qubo_attn.pictures.markup import count, plural, section, share, table
+from qubo_attn.pictures.markup import count, section, share, table
 
 # Rows whose optima are searched for a page, at most: it takes a millisecond a row, or more.
 _MOST = 3000

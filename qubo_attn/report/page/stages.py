@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from qubo_attn.common.arrays import Longs
+from qubo_attn.common.words import plural
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.formulations.certificates import Method
 from qubo_attn.ir.program import Program, unpriced
 from qubo_attn.passes.compress import dynamic_range
 from qubo_attn.pictures.diffs import diff_html, text_html
-from qubo_attn.pictures.markup import count, details, escape, listed, plural, section, short, table
+from qubo_attn.pictures.markup import count, details, escape, listed, section, short, table
 from qubo_attn.pictures.markup import varies as varying
 from qubo_attn.pipeline.pipeline import Pass, Stage
 from qubo_attn.report.page.example_row import example_row, is_written, part_of, row_members
