@@ -16,8 +16,8 @@ import networkx as nx
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-# Steps of backtracking, after which nothing is proven.
-STEPS = 100_000
+# Steps of backtracking, after which nothing is proven, and parts after which no more are sought.
+STEPS, PARTS = 400_000, 300
 # Size of a lattice, and links from its middle that do not touch the rim.
 SIZE, REACH = {"zephyr": 12, "pegasus": 16}, {"zephyr": 5, "pegasus": 6}
 
@@ -112,7 +112,7 @@ def least_qubits(graph: nx.Graph, lattice: Lattice, most: int) -> int:
     """
     parts: list[set[int]] = []
     out: set[int] = set()
-    while len(graph) + len(out) < most:
+    while len(graph) + len(out) < most and len(parts) < PARTS:
         part = _part_outside(graph.subgraph(set(graph) - out), lattice)
         if part is None:
             break

@@ -28,8 +28,9 @@ _ROOM, _FIRST_ROOM, _GROWTH = 1.15, 1.3, 1.5
 _NO_TIMEOUT = 1e6
 # Share of the time that attempts get once one has succeeded.
 _START = 0.2
-# Calls of the search for shorter chains: so many for a node or a neighbour alone, and at most.
-_SHORTER, _MOST_SHORTER = 7000, 22
+# Calls of the search for shorter chains: so many for a node or a neighbour alone, at least so many,
+# and at most.
+_SHORTER, _LEAST_SHORTER, _MOST_SHORTER = 7000, 5, 22
 # Share of all pairs from which the clique's embedding is looked at as well.
 _DENSE = 0.3
 
@@ -75,7 +76,8 @@ def embed_component(
             f"was found on {target.label}{chains}",
             requested=component.size,
         )
-    calls = min(_MOST_SHORTER, _SHORTER // (component.size + 2 * component.edge_count))
+    calls = _SHORTER // (component.size + 2 * component.edge_count)
+    calls = min(max(calls, _LEAST_SHORTER), _MOST_SHORTER)
     best = shorten(component, best, target, calls=calls, seed=seed, longest=bound, end=end)
     return Packing.of(component, [best]).checked(target)
 
