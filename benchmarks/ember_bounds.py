@@ -9,6 +9,7 @@ translations and the symmetry of lanes leave; a search that takes too long prove
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import dwave.graphs
@@ -16,8 +17,9 @@ import networkx as nx
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-# Steps of backtracking, after which nothing is proven, and parts after which no more are sought.
-STEPS, PARTS = 400_000, 300
+# Steps of backtracking, after which nothing is proven; parts, and seconds, after which no more parts
+# are sought.
+STEPS, PARTS, SECONDS = 400_000, 300, 20.0
 # Size of a lattice, and links from its middle that do not touch the rim.
 SIZE, REACH = {"zephyr": 12, "pegasus": 16}, {"zephyr": 5, "pegasus": 6}
 
@@ -112,7 +114,8 @@ def least_qubits(graph: nx.Graph, lattice: Lattice, most: int) -> int:
     """
     parts: list[set[int]] = []
     out: set[int] = set()
-    while len(graph) + len(out) < most and len(parts) < PARTS:
+    end = time.monotonic() + SECONDS
+    while len(graph) + len(out) < most and len(parts) < PARTS and time.monotonic() < end:
         part = _part_outside(graph.subgraph(set(graph) - out), lattice)
         if part is None:
             break
