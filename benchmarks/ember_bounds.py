@@ -17,8 +17,8 @@ import networkx as nx
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-# Steps of backtracking, after which nothing is proven; parts, and seconds, after which no more parts
-# are sought.
+# Steps of backtracking, after which nothing is proven, and how many parts, and for how many seconds
+# parts, are sought.
 STEPS, PARTS, SECONDS = 400_000, 300, 20.0
 # Size of a lattice, and links from its middle that do not touch the rim.
 SIZE, REACH = {"zephyr": 12, "pegasus": 16}, {"zephyr": 5, "pegasus": 6}
