@@ -148,8 +148,11 @@ class Compilation(Portable):
     @cached_property
     def seated(self) -> Seated:
         """All that sits on the machine: the program, and behind it the variables of copies."""
-        own, form = np.arange(len(self.program), dtype=np.int64), self.program.total()
-        if self.copies is None or self.placement is None:
+        own = np.arange(len(self.program), dtype=np.int64)
+        if self.placement is None:  # constraints may have no price here
+            return Seated(None, self.program.objective, own_array(own))
+        form = self.program.total()
+        if self.copies is None:
             return Seated(self.placement, form, own_array(own))
         component = self.placement.component
         placed = self.copies.placed(self.placement)

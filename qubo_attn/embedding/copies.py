@@ -143,7 +143,7 @@ class Seated(NamedTuple):
 
     Attributes:
         placement: of all of them; None without a machine.
-        form: their terms.
+        form: their terms; those of the objective alone without a machine.
         source: int64, the program's variable that each is, or is a copy of.
     """
 
