@@ -8,6 +8,7 @@ whichever keys the slots hold and however many keys there were to choose from.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from qubo_attn.backend.wiring import Wiring
 from qubo_attn.embedding.placement import Placement
+from qubo_attn.embedding.room import Room
 from qubo_attn.ir.quadratic import Quadratic
 
 # A thousand rows of 16 slots on a machine take about 25 MB.
@@ -23,12 +25,16 @@ CAPACITY = 256 * 2**20
 
 @dataclass(eq=False)
 class _Entry:
-    """A structure: where it is placed, what was said of that, its wiring, bytes of all arrays."""
+    """A structure: where it is placed, what was said of that, its wiring, bytes of all arrays.
+
+    Room is what its last submission leaves, where that was asked for.
+    """
 
     placement: Placement
     notes: tuple[str, ...]
     wiring: Wiring | None = None
     size: int = 0
+    room: Room | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +105,20 @@ class Structures:
             while len(self._entries) > 1 and self.size > self.capacity:
                 self._entries.popitem(last=False)
 
+    def room(self, placement: Placement, find: Callable[[], Room]) -> Room:
+        """Return the room that a placement leaves, found once for every batch of a structure.
+
+        Args:
+            placement: where the program sits.
+            find: finds the room.
+        """
+        entry = self._entries.get(placement.structure)
+        if entry is None or entry.placement is not placement:
+            return find()
+        if entry.room is None:
+            entry.room = find()
+        return entry.room
+
     def wiring(self, placement: Placement, form: Quadratic) -> Wiring:
         """Return the wiring of a placed program: that of an earlier one where it fits.
 
@@ -120,7 +140,7 @@ def _size(entry: _Entry) -> int:
 
     A wiring works out more as it is used; it is weighed as it is now.
     """
-    parts: list[object] = [entry.placement]
+    parts: list[object] = [entry.placement, *([] if entry.room is None else [entry.room])]
     if entry.wiring is not None:
         parts += [entry.wiring, entry.wiring.plan, *entry.wiring.layouts.values()]
     size = 0

@@ -12,8 +12,8 @@ import numpy as np
 
 from qubo_attn.common.arrays import Longs, csr_rows, pointers
 from qubo_attn.common.frozen import Columns
-from qubo_attn.embedding.packing import Packing
 from qubo_attn.embedding.placement import Placement
+from qubo_attn.embedding.room import Room
 from qubo_attn.ir.components import places_within
 from qubo_attn.ir.quadratic import Quadratic
 
@@ -35,17 +35,17 @@ class Copies(Columns):
     chain_qubit: Longs
 
     @classmethod
-    def seated(cls, component: Longs, sizes: Longs, packing: Packing, seats: Longs) -> Copies:
-        """Return copies in some seats of a packing.
+    def seated(cls, component: Longs, sizes: Longs, room: Room, seats: Longs) -> Copies:
+        """Return copies in some seats.
 
         Args:
-            component: of each copy; sizes: its variables, no more than a seat has chains.
-            packing: the seats; seats: the number of each copy's seat there.
+            component: of each copy; sizes: its variables, no more than its seat has chains.
+            room: the seats; seats: the number of each copy's seat there.
         """
-        first = pointers(sizes)
-        chain = np.arange(first[-1]) + np.repeat(seats * packing.size - first[:-1], sizes)
-        ptr, entries = csr_rows(packing.ptr, chain)
-        return cls(component, ptr, packing.qubit[entries])
+        starts = pointers(sizes)
+        chain = np.arange(starts[-1]) + np.repeat(room.first[seats] - starts[:-1], sizes)
+        ptr, entries = csr_rows(room.ptr, chain)
+        return cls(component, ptr, room.qubit[entries])
 
     def __len__(self) -> int:
         return len(self.component)
@@ -150,17 +150,3 @@ class Seated(NamedTuple):
     placement: Placement | None
     form: Quadratic
     source: Longs
-
-
-def free_seats(placement: Placement, packing: Packing) -> Longs:
-    """Return the seats of a packing that no chain of the last submission touches.
-
-    Args:
-        placement: of a program that is not empty.
-        packing: on its target.
-    """
-    used = np.zeros(len(placement.target.qubits), bool)
-    members = placement.members[-1]
-    used[placement.chain_qubit[csr_rows(placement.chain_ptr, members)[1]]] = True
-    touched = np.logical_or.reduceat(used[packing.qubit], packing.ptr[: -1 : packing.size])
-    return np.flatnonzero(~touched)
