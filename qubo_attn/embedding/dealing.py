@@ -17,9 +17,7 @@ from qubo_attn.machine.target import Target
 
 # Share of a machine's qubits above which no mixture is tried: the smallest tiles are counted.
 _DENSEST = 0.86
-# Share at which mixtures are nearly always found.
-_LIKELY = 0.82
-# Programmings that are mixed at most, where others are full of one size.
+# Programmings of which all are mixed, where they are no more.
 _MOST_MIXED = 8
 
 
@@ -68,7 +66,7 @@ def ends_mixed(
     """Return seats of cliques whose last programmings are mixtures, where these are fewer.
 
     Of more than eight programmings, those full of one size stay as they are: a mixture holds no
-    more, and takes seconds of search. But as many of them are mixed as it takes to have one less.
+    more, and is searched for seconds. Nor is one searched that had to hold more than these do.
 
     Args:
         sizes: nodes of each clique, of more than one size.
@@ -83,17 +81,14 @@ def ends_mixed(
     places = np.zeros(total, np.int64)
     places[seats.submission] = [len(packings[kind].packing) for kind in seats.kind.tolist()]
     stay = np.flatnonzero((np.bincount(seats.submission) == places) & (least == most))
-    loose = np.ones(len(sizes), bool)
-    if total > _MOST_MIXED:
-        loose = ~np.isin(seats.submission, stay)
-    else:
+    if total <= _MOST_MIXED:
         stay = stay[:0]
-    while len(stay) and total - len(stay) < _MOST_MIXED:
-        likely = _LIKELY * (total - len(stay) - 1)
-        if fewest_programmings(sizes[loose], target, longest_chain) <= likely:
-            break
-        loose |= seats.submission == stay[-1]
-        stay = stay[:-1]
+    loose = ~np.isin(seats.submission, stay)
+    if len(stay):
+        each = fewest_programmings(sizes[~loose], target, longest_chain) / len(stay)
+        fewer = total - len(stay) - 1
+        if fewest_programmings(sizes[loose], target, longest_chain) > each * fewer:
+            return seats, packings
     found = mixed(sizes[loose], target, longest_chain, total - len(stay), packing)
     if found is None:
         return seats, packings

@@ -74,6 +74,13 @@ def packing_of(size: int, target: str) -> Packing:
     return qa.Embed(qa.Target.of(target)).packing(size).packing
 
 
+def test_of_many_programmings_none_is_searched_that_had_to_hold_more(tmp_path: Path) -> None:
+    compiled = compiled_on("zephyr:3", tmp_path, causal(1, 150), 8)
+    assert len(compiled.submissions) == 9
+    names = {entry.path.parent.name[0] for entry in qa.EmbeddingCache(tmp_path).entries()}
+    assert names == {"K"}
+
+
 def test_nothing_is_mixed_that_cannot_be_fewer() -> None:
     def never(mixture: object) -> None:
         pytest.fail(f"{mixture} was asked for")
