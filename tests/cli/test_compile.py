@@ -263,7 +263,7 @@ def test_rows_larger_than_the_machine_are_solved_in_rounds(tmp_path: Path) -> No
     assert facts["stop"] in ("optimal", "no block improves")
     assert facts["energies"] == sorted(facts["energies"], reverse=True)
     text = run("solve", out, "--rounds", "2")
-    assert "blocks: 2 rounds over blocks of 1 components" in text
+    assert "blocks: 2 rounds over blocks of 1 component: " in text
     assert "ended by: rounds" in text
     text = run("compile", file, *options, "--force", "--decompose", "some", code=3)
     assert "a number of keys, at least 2, or 'auto', not 'some'" in text.replace("\n", " ")
