@@ -41,8 +41,9 @@ def make_instances(
 ) -> None:
     """Write rows of real attention as instances with proven optima, for methods that minimise.
 
-    Each is a Matrix Market, a QPLIB and a dimod file of one model of bits. index.csv and index.json
-    hold optima, gaps, certificates of penalties, and where each row comes from.
+    Each is a Matrix Market, a QPLIB and a dimod file of one model of bits, and a QPLIB file with
+    constraints in place of penalties. The index (index.csv, index.json) holds optima, gaps,
+    certificates of penalties, and where each row comes from.
     """
     import qubo_attn as qa
     from qubo_attn.common.files import path_of

@@ -41,7 +41,8 @@ def write_instances(
 ) -> tuple[Instance, ...]:
     """Write rows of real attention as instances for methods that minimise, with proven optima.
 
-    Each instance is a Matrix Market, a QPLIB and a dimod file of one model of bits. The index,
+    Each instance is a Matrix Market, a QPLIB and a dimod file of one model of bits, and a QPLIB
+    file of the same rows whose constraints are kept in place of penalties. The index,
     ``index.csv`` and ``index.json``, says what is proven and where it comes from
     (docs/instances.md). Kinds take turns: rows, soft weights, tied rows and coupled heads, of all
     objectives whose arrays the files hold. Rows are drawn at random, no two of them equal. The same
@@ -122,8 +123,8 @@ def _drawn(
                 if isinstance(one, str):
                     passed_over[one] += 1
                     continue
-                instance, compiled = one
-                files = model_files(folder, instance.name, compiled)
+                instance, *compiled = one
+                files = model_files(folder, instance.name, *compiled)
                 made.append(replace(instance, files=files))
                 step(instance.name)
                 missed = 0
@@ -140,7 +141,7 @@ def _drawn(
 
 def _one(
     rows: Drawn | None, seen: set[object], name: str, sizes: tuple[int, int]
-) -> tuple[Instance, CompiledAttention] | str:
+) -> tuple[Instance, CompiledAttention, CompiledAttention] | str:
     """Return an instance of rows that were drawn, or why there is none."""
     if rows is None:
         return "no row of so many keys"

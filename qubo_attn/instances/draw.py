@@ -17,6 +17,7 @@ from qubo_attn.instances.instance import Instance, Price
 from qubo_attn.instances.recipes import RECIPES, Recipe
 from qubo_attn.instances.sources import Source
 from qubo_attn.ir.program import Program
+from qubo_attn.machine.target import Target
 from qubo_attn.solving.lowest import lowest_energies
 from qubo_attn.solving.parted import Lowest
 
@@ -49,13 +50,13 @@ class Drawn:
         rows = tuple(self.heads.tolist()), tuple(self.queries.tolist())
         return self.recipe, self.source.file, *rows, self.keys, self.slots
 
-    def compile(self) -> CompiledAttention:
-        """Compile the rows for no machine."""
+    def compile(self, *, constrained: bool = False) -> CompiledAttention:
+        """Compile the rows for no machine, or for one that keeps constraints itself."""
         return compile(
             select=self.recipe.select(self.keys),
             objective=self.recipe.objective,
             slots=self.slots,
-            target=None,
+            target=Target.all_to_all(native=("linear",)) if constrained else None,
             **self.recipe.options(),
             **self.source.arrays(self.heads, self.queries),
         )
@@ -124,8 +125,8 @@ def _rows(source: Source, recipe: Recipe, slots: int) -> list[tuple[Longs, Longs
 
 def instance_of(
     drawn: Drawn, name: str, sizes: tuple[int, int]
-) -> tuple[Instance, CompiledAttention] | str:
-    """Return an instance of what was drawn, without files, and its compilation.
+) -> tuple[Instance, CompiledAttention, CompiledAttention] | str:
+    """Return an instance of what was drawn, without files, and how it is compiled.
 
     Args:
         drawn: the rows.
@@ -133,7 +134,8 @@ def instance_of(
         sizes: least and most bits.
 
     Returns:
-        Or why there is none, in a few words.
+        The instance; its compilation, and that of the same rows with their constraints. Or why
+        there is none, in a few words.
     """
     compiled = drawn.compile()
     program = compiled.program
@@ -161,7 +163,7 @@ def instance_of(
         margin=margin,
         files={},
     )
-    return made, compiled
+    return made, compiled, drawn.compile(constrained=True)
 
 
 def _facts(drawn: Drawn) -> dict[str, Any]:

@@ -29,18 +29,33 @@ _COLUMNS = (
     "queries", "slots", "variables", "couplers", "offset", "energy", "second", "gap", "optima",
     "feasible_second", "rounding", "proof", "margin", "state", "second_state", "selection",
 )  # fmt: skip
-_ENDINGS = ("mtx", "qplib", "bqm")
+# The last holds the same rows with constraints in place of penalties.
+_ENDINGS = ("mtx", "qplib", "bqm", "constrained.qplib")
 
 
-def model_files(folder: Path, name: str, compiled: CompiledAttention) -> dict[str, str]:
-    """Write the model of a compilation in every format; return the SHA-256 of each."""
-    (part,) = compiled.submissions
-    bits = Bits(part.linear, part.i, part.j, part.bias, part.offset)
+def model_files(
+    folder: Path, name: str, compiled: CompiledAttention, constrained: CompiledAttention
+) -> dict[str, str]:
+    """Write the model of a compilation in every format; return the SHA-256 of each.
+
+    Args:
+        folder, name: of the files, without ending.
+        compiled: with penalties.
+        constrained: the same rows with constraints in place of them.
+    """
+    bits = _bits(compiled)
     with bits.model().to_file() as stream:
         data = {"mtx": to_matrix_market(bits), "qplib": to_qplib(bits), "bqm": stream.read()}
+    data["constrained.qplib"] = to_qplib(_bits(constrained))
     for ending in _ENDINGS:
         (folder / f"{name}.{ending}").write_bytes(data[ending])
     return {ending: hashlib.sha256(data[ending]).hexdigest() for ending in _ENDINGS}
+
+
+def _bits(compiled: CompiledAttention) -> Bits:
+    (part,) = compiled.submissions
+    form = part.linear, part.i, part.j, part.bias, part.offset
+    return Bits(*form) if part.constraints is None else Bits(*form, part.constraints)
 
 
 def index(
@@ -61,7 +76,7 @@ def index(
     }
     stream = io.StringIO(newline="")
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow([*_COLUMNS, *(f"sha256_{ending}" for ending in _ENDINGS)])
+    table.writerow([*_COLUMNS, *(f"sha256_{ending.replace('.', '_')}" for ending in _ENDINGS)])
     for instance in made:
         fields = instance.to_dict()
         cells = [_cell(fields[name]) for name in _COLUMNS]

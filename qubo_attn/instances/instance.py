@@ -60,7 +60,8 @@ class Instance(Brief):
         certificates: proofs of prices, by the constraints before they got a form of their own.
         margin: how far above the optimum the certificates put every state that breaks a
             constraint; None where they do not prove all prices.
-        files: SHA-256 of each file, by its ending.
+        files: SHA-256 of each file, by its ending: ``mtx``, ``qplib``, ``bqm``, and
+            ``constrained.qplib`` (the same rows with constraints in place of penalties).
 
     Example:
         >>> import tempfile, qubo_attn as qa

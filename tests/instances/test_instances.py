@@ -162,6 +162,22 @@ def test_three_readers_see_the_same_energies(
             assert (model.num_variables, model.num_interactions) == (one.variables, one.couplers)
 
 
+def test_constraints_in_place_of_penalties(small: tuple[Path, tuple[qa.Instance, ...]]) -> None:
+    """The states that keep them have the same two lowest energies."""
+    folder, made = small
+    for one in made:
+        model = read_qplib((folder / f"{one.name}.constrained.qplib").read_text())
+        x = states_of(len(model.linear))
+        good = model.energies(x[model.feasible(x)])
+        if one.margin is not None:
+            assert good.min() == pytest.approx(one.energy, abs=1e-9)
+        others = good[good > good.min() + one.rounding]
+        if one.feasible_second is not None:
+            assert others.min() == pytest.approx(one.feasible_second, abs=1e-9)
+        else:
+            assert len(others) == 0
+
+
 def test_another_package_reads_qplib(small: tuple[Path, tuple[qa.Instance, ...]]) -> None:
     v1 = pytest.importorskip("ommx.v1", reason="needs the package ommx")
     folder, made = small
@@ -206,7 +222,7 @@ def test_the_same_bytes_in_another_process(tmp_path: Path) -> None:
         for name in ("one", "two")
     )
     assert one == two
-    assert len(one) == 62
+    assert len(one) == 4 * 20 + 2
     other = qa.write_instances(tmp_path / "three", FILES, **(options | {"seed": 6}))
     assert one != {file.name: file.read_bytes() for file in (tmp_path / "three").iterdir()}
     assert len(other) == 20
@@ -237,9 +253,13 @@ def test_the_index_says_where_rows_come_from(
         assert float(row["gap"]) == one.gap
         for ending, digest in one.files.items():
             data = (folder / f"{one.name}.{ending}").read_bytes()
-            assert digest == row[f"sha256_{ending}"] == hashlib.sha256(data).hexdigest()
+            assert (
+                digest
+                == row[f"sha256_{ending.replace('.', '_')}"]
+                == hashlib.sha256(data).hexdigest()
+            )
         assert len(row["selection"].split(";")) == len(one.selection)
-    assert len(list(folder.iterdir())) == 3 * len(made) + 2
+    assert len(list(folder.iterdir())) == 4 * len(made) + 2
 
 
 def test_selections_are_what_rows_keep(small: tuple[Path, tuple[qa.Instance, ...]]) -> None:
@@ -290,7 +310,7 @@ def test_a_folder_is_replaced_as_one(tmp_path: Path) -> None:
     assert before == {file.name: file.read_bytes() for file in folder.iterdir()}
     second = qa.write_instances(folder, FILES, 3, sizes=(8, 12), seed=1, force=True)
     names = {file.name for file in folder.iterdir()}
-    assert len(names) == 3 * 3 + 3
+    assert len(names) == 4 * 3 + 3
     assert "notes.txt" in names
     assert {one.name for one in first} - {one.name for one in second}
 
