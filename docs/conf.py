@@ -39,7 +39,11 @@ autodoc_default_options = {"members": True}
 # Docstrings state shapes and dtypes; a signature need only say that it is an array.
 autodoc_type_aliases = dict.fromkeys(
     ("Array", "Bools", "Bytes", "Floats", "Ints", "Longs"), "ndarray"
-) | {"ArrayLike": "ArrayLike", "Item": "ArrayLike | Mapping[str, ArrayLike]"}
+) | {
+    "ArrayLike": "ArrayLike",
+    "Scores": "ArrayLike | AttentionGraph",
+    "RawItem": "ArrayLike | AttentionGraph | Mapping[str, ArrayLike]",
+}
 python_maximum_signature_line_length = 88
 python_display_short_literal_types = True
 napoleon_numpy_docstring = False
