@@ -236,3 +236,23 @@ def test_rounds_over_blocks_beside_a_search_of_the_whole(
             assert own["searches_in_rounds"] == 0
             assert own["placements_taken_over"] == own["rounds"]
         assert facts[objective]["local"]["gap"] < 0.1
+
+
+def test_programmings_of_causal_files(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = importlib.import_module("causal")
+    generator = np.random.default_rng(2)
+    for name in ("toy_a", "toy_b"):
+        arrays = {"value": (12, 30, 2), "key": (12, 30, 2), "scores": (12, 30, 30)}
+        drawn = {key: generator.normal(size=shape) for key, shape in arrays.items()}
+        np.savez(tmp_path / f"{name}.npz", kv_head=np.arange(12), **drawn)
+    options = ["--data", str(tmp_path), "--target", "zephyr:12", "--json"]
+    monkeypatch.setattr(sys, "argv", ["causal.py", *options])
+    script.main()
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    # Rows that see no more than the four keys they keep take no qubits.
+    assert facts["rows"] == 12 * 26
+    assert 1.6 < facts["bound"] < 1.7
+    assert (facts["one_size"], facts["now"], facts["verified"]) == (3, 2, True)

@@ -16,7 +16,7 @@ from qubo_attn.embedding.parts import Mixture, parts_of
 from qubo_attn.machine.target import Target
 
 # Share of a machine's qubits above which no mixture is tried: the smallest tiles are counted.
-_DENSEST = 0.86
+_DENSEST = 0.89
 # Programmings of which all are mixed, where they are no more.
 _MOST_MIXED = 8
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from qubo_attn import kernels
-from qubo_attn.common.arrays import Array, Bools, Longs
+from qubo_attn.common.arrays import Array, Bools, Longs, pointers
 from qubo_attn.embedding.component import Component
+from qubo_attn.embedding.packing import NO_BOUND
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.target import Target
 
@@ -21,6 +22,11 @@ from qubo_attn.machine.target import Target
 GROWTH = 1.25
 # Qubits that a tile of a clique may lack before it is mended: one for each so many of its nodes.
 _NODES_PER_GAP = 8
+# The same where qubits that others hold are missing too, and nodes of the smallest such clique:
+# alone on an ideal machine, smaller ones fit better as they are.
+_NODES_PER_MISSING, _AROUND, _AROUND_ALONE = 2, 8, 13
+# Qubits by which a mended chain may be longer than those of all tiles.
+_LONGER = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +66,9 @@ def lay_tiles(
     moves: int,
     seed: int,
     within: Bools | None = None,
+    *,
+    longest: int = NO_BOUND,
+    heat: tuple[float, float] = (0.0, 0.0),
 ) -> list[Laid]:
     """Return copies that take at least as many qubits, found by moving gaps about.
 
@@ -70,6 +79,8 @@ def lay_tiles(
         moves: placements tried.
         seed: seed of all choices.
         within: qubits that tiles may be put on, so that copies elsewhere stay; None for all.
+        longest: qubits that a chain of a mended copy may have.
+        heat: qubits that a placement may lose at first, or so, and at last.
     """
     lattice = Lattice.of(target.topology, target.shape)
     table = lattice.table(target.qubits)
@@ -91,10 +102,10 @@ def lay_tiles(
     for c, (kind, qubits, chain) in enumerate(copies):
         board.sizes[c], board.kind[c] = len(qubits), kind
         board.qubits[c, : len(qubits)], board.chain[c, : len(qubits)] = qubits, chain
+    chains = max(int(np.bincount(tile[:, 4]).max()) for tile in tiles)
+    longest = min(chains + _LONGER, longest)
     count = kernels.pack_tiles(
-        kernels.Tiles(
-            stack, lengths, np.repeat(np.arange(len(kinds)), [len(kind.tiles) for kind in kinds])
-        ),
+        kernels.Tiles(stack, lengths, pointers([len(kind.tiles) for kind in kinds])),
         _columns(target, kinds),
         kernels.LatticeTable(
             lattice.lane_width,
@@ -106,9 +117,7 @@ def lay_tiles(
         target.adjacency,
         board,
         len(copies),
-        not target.is_ideal,
-        moves,
-        seed,
+        kernels.Search(not target.is_ideal, longest, moves, *heat, seed),
     )
     numbers, sizes = board.kind[:count].tolist(), board.sizes[:count].tolist()
     return [
@@ -124,11 +133,13 @@ def _columns(target: Target, kinds: Sequence[Kind]) -> kernels.Kinds:
     for k, kind in enumerate(kinds):
         i, j = kind.component.edges
         wanted[k, i, j] = wanted[k, j, i] = True
-    mends = [kind.component.shape is None and not target.is_ideal for kind in kinds]
+    mends = np.array([kind.component.shape is None for kind in kinds])
+    least = _AROUND_ALONE if len(kinds) == 1 and target.is_ideal else _AROUND
     return kernels.Kinds(
         chains,
         wanted,
-        np.where(mends, chains // _NODES_PER_GAP, 0),
+        np.where(mends & (not target.is_ideal), chains // _NODES_PER_GAP, 0),
+        np.where(mends & (chains >= least), chains // _NODES_PER_MISSING, 0),
         np.array([min(map(len, kind.tiles)) for kind in kinds]),
         np.array([kind.left for kind in kinds]),
     )

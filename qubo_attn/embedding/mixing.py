@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import inf
 from time import monotonic
 
@@ -27,16 +26,23 @@ from qubo_attn.embedding.parts import Mixture, Part, together
 from qubo_attn.embedding.shape_tiles import shape_tiles
 from qubo_attn.embedding.shapes import embed_free
 from qubo_attn.embedding.squeezing import squeeze
-from qubo_attn.embedding.templates import clique_tiles, round_up, stock_for
+from qubo_attn.embedding.templates import clique_images, stock_for
 from qubo_attn.embedding.tiling import Tiling, moves_of
 from qubo_attn.errors import EmbeddingError
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.target import Target
 
-# Tiles of each component, mirror images among them.
+# Tiles of each sparse component, mirror images among them.
 _TILES = 32
 # Share of the qubits that copies laid at first may take; what is asked for beyond comes after.
 _FULL = 0.9
+# Share of the area whose kinds, the largest, are laid before the others.
+_MOST_OF_IT = 0.85
+# Qubits that a placement may lose at first where there are several kinds.
+_HEAT = 2.0
+# Rounds of the first phases and of each cycle of all kinds, in those asked for; cycles at most, and
+# cycles without a gain after which none is begun; where the seeds of later phases start.
+_FEW, _MANY, _CYCLES, _PATIENCE, _STEPS = 3, 5, 14, 4, 50
 # Rounds for each attempt to squeeze in one more copy of a shape.
 _PER_ATTEMPT = 4
 # Placements tried between two looks at the clock.
@@ -152,13 +158,15 @@ class _Mixer:
             room -= int(first[k] * taken[k])
         if len(kinds) == 1:
             first = wanted
-        laid = self._crystal(kinds[0], int(first[0]))
-        for k in range(len(kinds)):
-            laid = self._phase(kinds, laid, first, range(k + 1), k)
-        for k in range(len(kinds) - 1, -1, -1):
-            if (first < wanted).any():
-                first[k] = wanted[k]
-                laid = self._phase(kinds, laid, first, range(len(kinds)), len(kinds) + k)
+        laid, moves = self._crystal(kinds[0], int(first[0])), moves_of(self.rounds, self.target)
+        if len(kinds) == 1:
+            laid = self._phase(kinds, laid, first, 1, moves, 0)
+        else:
+            laid = self._together(kinds, laid, first)
+            for k in range(len(kinds) - 1, -1, -1):
+                if first[k] < wanted[k]:
+                    first[k] = wanted[k]
+                    laid = self._phase(kinds, laid, first, len(kinds), moves, _STEPS + k)
         good = [copy for copy in laid if np.bincount(copy.chain).max() <= self.longest]
         parts = [
             Part(component, chains_of(copy.qubits, copy.chain, component.size))
@@ -175,30 +183,72 @@ class _Mixer:
         copies = Tiling(kind.component.size, self.target, self.longest).crystal()
         return [Laid(0, *copy) for copy in copies[:most]]
 
+    def _together(self, kinds: Sequence[Kind], laid: list[Laid], wanted: Longs) -> list[Laid]:
+        """Lay copies of several kinds: the largest, then those of most of the area, then all.
+
+        All are laid in cycles, each from hot to cold, until none is left or more do not help.
+        """
+        worth = np.array([min(map(len, kind.tiles)) for kind in kinds])
+        area, moves = np.cumsum(worth * wanted), moves_of(self.rounds, self.target)
+        most = int(np.searchsorted(area, _MOST_OF_IT * area[-1])) + 1
+        for step, shown in enumerate(dict.fromkeys((1, most))):
+            laid = self._phase(kinds, laid, wanted, shown, _FEW * moves, step)
+        best, since = laid, 0
+        for cycle in range(_CYCLES):
+            laid = self._phase(kinds, laid, wanted, len(kinds), _MANY * moves, 2 + cycle)
+            covered = [sum(int(worth[copy.kind]) for copy in copies) for copies in (best, laid)]
+            best, since = (laid, 0) if covered[1] > covered[0] else (best, since + 1)
+            if len(best) == wanted.sum() or since == _PATIENCE or monotonic() >= self.deadline:
+                break
+        return best
+
     def _phase(
         self,
         kinds: Sequence[Kind],
         laid: list[Laid],
         wanted: Longs,
-        shown: range,
+        shown: int,
+        moves: int,
         step: int,
     ) -> list[Laid]:
-        """Lay more copies of the kinds shown, until there are as many as wanted."""
-        moves, room = moves_of(self.rounds, self.target), int(self.free.sum())
+        """Lay more copies of the first kinds, until there are as many as wanted.
+
+        Args:
+            kinds: all kinds; copies of those not shown stay or move.
+            laid: copies to start from.
+            wanted: copies of each kind.
+            shown: kinds that copies are added of.
+            moves: placements tried.
+            step: number of this phase, for its seeds.
+        """
         within = None if self.free.all() else self.free
-        # Something is laid however short the time is.
-        while moves > 0 and (not laid or monotonic() < self.deadline):
+        room, heat = int(self.free.sum()), _HEAT if len(kinds) > 1 else 0.0
+        each = moves if self.deadline == inf else _SLICE
+        for start in range(0, moves, each):
+            # Something is laid however short the time is.
+            if laid and monotonic() >= self.deadline:
+                break
             there = np.bincount([copy.kind for copy in laid], minlength=len(kinds))
             left = []
-            for k in shown:
-                most = room // min(map(len, kinds[k].tiles))
-                few = min(max(int(wanted[k] - there[k]), 0), most)
-                left.append(Kind(kinds[k].component, kinds[k].tiles, few))
+            for k, kind in enumerate(kinds):
+                most = room // min(map(len, kind.tiles))
+                few = min(max(int(wanted[k] - there[k]), 0), most) if k < shown else 0
+                left.append(Kind(kind.component, kind.tiles, few))
             if not any(kind.left for kind in left):
                 break
-            seed = (self.seed + 1000 * step + moves) % MOST_SEED
-            laid = lay_tiles(self.target, left, laid, min(moves, _SLICE), seed, within)
-            moves -= _SLICE
+            end = min(start + each, moves)
+            seed = (self.seed + 1000 * step + start // each) % MOST_SEED
+            heats = heat * (1 - start / moves), heat * (1 - end / moves)
+            laid = lay_tiles(
+                self.target,
+                left,
+                laid,
+                end - start,
+                seed,
+                within,
+                longest=self.longest,
+                heat=heats,
+            )
         return laid
 
     def _squeezed(self, component: Component, parts: list[Part], most: int) -> list[Part]:
@@ -234,27 +284,9 @@ def tiles_for(component: Component, target: Target, seed: int, longest: int) -> 
         return []
     lattice = Lattice.of(target.topology, target.shape)
     if component.shape is None:
-        tiles = list(_clique_images(lattice, stock_for(target), component.size))
+        tiles = list(clique_images(lattice, stock_for(target), component.size))
     else:
         found = shape_tiles(component.shape, target, seed=seed, longest=longest)
-        tiles = sorted_tiles(lattice, [image for tile in found for image in lattice.images(tile)])
-    return [tile for tile in tiles if np.bincount(tile[:, 4]).max() <= longest][:_TILES]
-
-
-@lru_cache(maxsize=64)
-def _clique_images(lattice: Lattice, stock: str, size: int) -> tuple[Array, ...]:
-    """Return tiles of a clique, of the next larger one that ships without its longest chains."""
-    tiles = [_fewer_chains(tile, size) for tile in clique_tiles(stock, round_up(stock, size))]
-    images = [image for tile in sorted(tiles, key=len) for image in lattice.images(tile)]
-    return tuple(sorted_tiles(lattice, images))
-
-
-def _fewer_chains(tile: Array, size: int) -> Array:
-    """Return a tile with its shortest chains alone, numbered anew."""
-    lengths = np.bincount(tile[:, 4])
-    kept = np.sort(np.argsort(lengths, kind="stable")[:size])
-    number = np.full(len(lengths), -1, np.int64)
-    number[kept] = np.arange(size)
-    fewer = tile.copy()
-    fewer[:, 4] = number[tile[:, 4]]
-    return fewer[fewer[:, 4] >= 0]
+        images = [image for tile in found for image in lattice.images(tile)]
+        tiles = sorted_tiles(lattice, images)[:_TILES]
+    return [tile for tile in tiles if np.bincount(tile[:, 4]).max() <= longest]

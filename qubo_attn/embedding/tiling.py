@@ -8,7 +8,6 @@ What minorminer embeds in the gaps (at the rim other shapes fit than inside) joi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations, product
 from typing import TypeAlias
 
@@ -19,7 +18,7 @@ from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.laying import GROWTH, Kind, Laid, lay_tiles, sorted_tiles
 from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, chains_of
-from qubo_attn.embedding.templates import clique_cell, clique_tiles, stock_for
+from qubo_attn.embedding.templates import clique_cell, clique_images, stock_for
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.target import Target
 
@@ -46,7 +45,7 @@ class Tiling:
     Attributes:
         size: nodes of the clique.
         target: the machine.
-        longest: qubits that a chain of a tile may have.
+        longest: qubits that a chain may have.
         lattice: the ideal lattice that the machine lacks parts of.
         table: index of the qubit at u, lane, wire, position.
         stock: topology of the shipped tiles that the machine holds.
@@ -62,10 +61,11 @@ class Tiling:
         self.lattice = Lattice.of(self.target.topology, self.target.shape)
         self.table = self.lattice.table(self.target.qubits)
         self.stock = stock_for(self.target)
+        images = clique_images(self.lattice, self.stock, self.size)
         self.tiles = [
             tile
-            for tile in _images(self.lattice, self.stock, self.size)
-            if np.bincount(tile[:, 4]).max() <= self.longest
+            for tile in images
+            if len(tile) == len(images[0]) and np.bincount(tile[:, 4]).max() <= self.longest
         ]
         lengths = [len(tile) for tile in self.tiles] or [1]
         self.most = len(self.target.qubits) // min(lengths) + 1
@@ -116,7 +116,7 @@ class Tiling:
             part = couplers_among(free, self.target)
             chains = embed(self.size, edges, part, seed, tries=1)
             qubits = np.concatenate([np.zeros(0, np.int64), *chains])
-            if not 0 < len(qubits) <= self.widest:
+            if not 0 < len(qubits) <= self.widest or max(map(len, chains)) > self.longest:
                 failures -= 1
                 continue
             chain = np.repeat(np.arange(self.size), [len(part) for part in chains])
@@ -139,16 +139,8 @@ class Tiling:
         """
         kind = Kind(Component(self.size), self.tiles, max(self.most - len(copies), 0))
         rows = [Laid(0, *copy) for copy in copies]
-        laid = lay_tiles(self.target, [kind], rows, moves, seed, within)
+        laid = lay_tiles(self.target, [kind], rows, moves, seed, within, longest=self.longest)
         return [(copy.qubits, copy.chain) for copy in laid]
-
-
-@lru_cache(maxsize=32)
-def _images(lattice: Lattice, stock: str, size: int) -> tuple[Array, ...]:
-    """Return the shipped tiles of a clique and their mirror images."""
-    tiles = clique_tiles(stock, size)
-    images = [image for tile in tiles for image in lattice.images(tile)]
-    return tuple(sorted_tiles(lattice, images))
 
 
 def moves_of(rounds: int, target: Target) -> int:
@@ -166,7 +158,7 @@ def pack_tiles(
         target: a Pegasus or Zephyr machine.
         rounds: thousands of placements tried on a full Zephyr chip.
         seed: seed of all choices.
-        longest: qubits that a chain of a tile may have; mended ones may have more.
+        longest: qubits that a chain may have.
     """
     tiling = Tiling(size, target, longest)
     if not tiling.tiles:

@@ -135,7 +135,7 @@ from .order import heaviest as heaviest
 from .order import lost_shares as lost_shares
 from .order import sums_before as sums_before
 from .packing import Kinds as Kinds
-from .packing import LatticeTable as LatticeTable
+from .packing import Search as Search
 from .packing import Tiles as Tiles
 from .packing import pack_tiles as pack_tiles
 from .paths import carve_paths as carve_paths
@@ -181,6 +181,7 @@ from .swapping import SwappedBlocks as SwappedBlocks
 from .swapping import swap_blocks as swap_blocks
 from .tied import TiedRows as TiedRows
 from .tied import tied_couplers as tied_couplers
+from .tiles import LatticeTable as LatticeTable
 from .unembedding import Chains as Chains
 from .unembedding import SpinModel as SpinModel
 from .unembedding import (

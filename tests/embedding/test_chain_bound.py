@@ -44,6 +44,14 @@ def test_no_chain_is_longer(name: str, size: int, bound: int) -> None:
     assert found.longest_chain <= bound
 
 
+def test_copies_are_mended_within_the_bound() -> None:
+    """Those with longer chains are not made first and thrown away afterwards."""
+    target = qa.Target.zephyr(4).with_losses(0.03, 0.005, seed=1)
+    anyhow = pack_cliques(16, target)
+    assert anyhow.longest_chain > 4
+    assert len(pack_cliques(16, target, longest_chain=4)) >= len(anyhow) - 1
+
+
 def test_the_shortest_that_would_do_is_named_and_does() -> None:
     target = TARGETS["zephyr"]
     with pytest.raises(qa.EmbeddingError, match=r"allow longest_chain=\d") as caught:

@@ -747,9 +747,9 @@ def test_searches_under_the_interpreter(calls: Callable[[str], list[tuple[Any, .
         owner[chain] = node
     others = np.tile(np.arange(24), (24, 1))[~np.eye(24, dtype=bool)]
     kernels.reroute(owner, 23 * np.arange(25), others, target.adjacency, 12, 40, 2.0, 0.5, 1)
-    pack_cliques(4, target, rounds=1)
-    *arguments, _, seed = kept["pack_tiles"][0]
-    kept["pack_tiles"] = [(*arguments, 200, seed)]
+    pack_cliques(8, target, rounds=1)
+    *arguments, search = kept["pack_tiles"][0]
+    kept["pack_tiles"] = [(*arguments, search._replace(moves=200, heat=2.0))]
     kernels.carve_paths(5, target.adjacency)
     for name in SEARCHES:
         assert_interpreted_alike(name, kept[name])
