@@ -26,6 +26,7 @@ from minorminer.utils.diagnostic import is_valid_embedding
 
 import qubo_attn as qa
 from qubo_attn.embedding.dealing import fewest_programmings
+from qubo_attn.embedding.placement import Placement
 
 TOKENS, SLOTS, KEYS = 30, 16, 4
 
@@ -46,7 +47,7 @@ def one_size_each(sizes: np.ndarray, embed: qa.Embed) -> int:
     return count
 
 
-def is_good(placement: qa.Placement, target: qa.Target) -> bool:
+def is_good(placement: Placement, target: qa.Target) -> bool:
     """Return whether all rows are embedded, and those of a programming on different qubits."""
     machine = target.graph()
     chains = np.split(target.qubits[placement.chain_qubit], placement.chain_ptr[1:-1])
@@ -78,19 +79,20 @@ def main() -> None:
         qa.compile(scores[:1], select=select, slots=SLOTS, target="zephyr:4", cache=folder)
         start = time.process_time()
         compiled = qa.compile(scores, select=select, slots=SLOTS, target=target, cache=folder)
-        seconds = time.process_time() - start
-        sizes = np.bincount(compiled.placement.component)
+        seconds, placement = time.process_time() - start, compiled.placement
+        assert placement is not None
+        sizes = np.bincount(placement.component)
         before = one_size_each(sizes, qa.Embed(target, qa.EmbeddingCache(folder)))
     bound = fewest_programmings(sizes, target, None)
-    now = compiled.placement.submissions
+    now = placement.submissions
     facts = {
         "rows": len(sizes),
         "bound": round(bound, 3),
         "one_size": before,
         "now": now,
         "ratio": round(now / bound, 3),
-        "longest_chain": int(compiled.placement.chain_lengths.max()),
-        "verified": is_good(compiled.placement, target),
+        "longest_chain": int(placement.chain_lengths.max()),
+        "verified": is_good(placement, target),
         "seconds": round(seconds, 1),
     }
     print(facts, flush=True)

@@ -1,10 +1,9 @@
 """Find the packings of cliques that the package ships (run once, two minutes).
 
 For each machine and each clique size that tiles ship for, from 4 to 32 nodes: what
-`qubo_attn.embedding.cliques.pack_cliques` finds with its usual effort and seed 0. A packing of
-``--keep FILE`` stays where no more copies are found, so no release ships fewer than the one
-before. Usage: ``python benchmarks/find_packings.py qubo_attn/embedding/packings.npz
---keep qubo_attn/embedding/packings.npz``.
+`qubo_attn.embedding.cliques.pack_cliques` finds with its usual effort and seed 0. The same file
+comes out of every run. Usage: ``python benchmarks/find_packings.py
+qubo_attn/embedding/packings.npz``.
 """
 
 from __future__ import annotations
@@ -25,12 +24,7 @@ MACHINES = ("zephyr:12", "zephyr:6", "zephyr:4", "pegasus:16")
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("out")
-    options.add_argument("--keep", help="file of packings that may stay")
     chosen = options.parse_args()
-    kept: dict[str, np.ndarray] = {}
-    if chosen.keep:
-        with np.load(chosen.keep, allow_pickle=False) as file:
-            kept = {name: file[name] for name in file.files}
     packings: dict[str, np.ndarray] = {}
     summary = {}
     for machine in MACHINES:
@@ -42,10 +36,7 @@ def main() -> None:
             packing = pack_cliques(size, target)
             name = name_of(size, target)
             packings[name] = packed(packing)
-            if name in kept and packings[name][0] <= kept[name][0]:
-                packings[name] = kept[name]
-            chains, lengths = int(packings[name][0]), packings[name][1 : packings[name][0] + 1]
-            summary[name] = [chains // size, int(lengths.max())]
+            summary[name] = [len(packing), packing.longest_chain]
             print(name, *summary[name], flush=True)
     np.savez_compressed(chosen.out, **packings)  # type: ignore[arg-type]
     print(f"{len(packings)} packings, {Path(chosen.out).stat().st_size} bytes")

@@ -25,7 +25,8 @@ _NODES_PER_GAP = 8
 # The same where qubits that others hold are missing too, and nodes of the smallest such clique:
 # alone on an ideal machine, smaller ones fit better as they are.
 _NODES_PER_MISSING, _AROUND, _AROUND_ALONE = 2, 8, 13
-# Qubits by which a mended chain may be longer than those of all tiles.
+# Qubits by which a mended chain may be longer than those of all tiles: alone on an ideal machine,
+# there is no need for that.
 _LONGER = 2
 
 
@@ -103,10 +104,11 @@ def lay_tiles(
         board.sizes[c], board.kind[c] = len(qubits), kind
         board.qubits[c, : len(qubits)], board.chain[c, : len(qubits)] = qubits, chain
     chains = max(int(np.bincount(tile[:, 4]).max()) for tile in tiles)
-    longest = min(chains + _LONGER, longest)
+    alone = len(kinds) == 1 and target.is_ideal
+    longest = min(chains + (0 if alone else _LONGER), longest)
     count = kernels.pack_tiles(
         kernels.Tiles(stack, lengths, pointers([len(kind.tiles) for kind in kinds])),
-        _columns(target, kinds),
+        _columns(target, kinds, alone),
         kernels.LatticeTable(
             lattice.lane_width,
             lattice.steps,
@@ -126,7 +128,7 @@ def lay_tiles(
     ]
 
 
-def _columns(target: Target, kinds: Sequence[Kind]) -> kernels.Kinds:
+def _columns(target: Target, kinds: Sequence[Kind], alone: bool) -> kernels.Kinds:
     """Return the kinds as the kernel reads them."""
     chains = np.array([kind.component.size for kind in kinds])
     wanted = np.zeros((len(kinds), chains.max(), chains.max()), np.bool_)
@@ -134,7 +136,7 @@ def _columns(target: Target, kinds: Sequence[Kind]) -> kernels.Kinds:
         i, j = kind.component.edges
         wanted[k, i, j] = wanted[k, j, i] = True
     mends = np.array([kind.component.shape is None for kind in kinds])
-    least = _AROUND_ALONE if len(kinds) == 1 and target.is_ideal else _AROUND
+    least = _AROUND_ALONE if alone else _AROUND
     return kernels.Kinds(
         chains,
         wanted,

@@ -1,8 +1,8 @@
 """Packings of cliques that ship with the package, for ideal machines of the usual sizes.
 
-They are the densest that the search of `qubo_attn.embedding.cliques` has found with its usual
-options, in this release or an earlier one: a first run on such a machine searches nothing, and
-compiles no kernel for it. ``benchmarks/find_packings.py`` writes the file.
+They are what the search of `qubo_attn.embedding.cliques` finds with its usual options: a first run
+on such a machine searches nothing, and compiles no kernel for it. ``benchmarks/find_packings.py``
+writes the file.
 """
 
 from __future__ import annotations

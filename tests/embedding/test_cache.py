@@ -172,7 +172,7 @@ def test_a_changed_machine_gets_its_packing_repaired(tmp_path: Path) -> None:
     counts = cache.counts
     assert (counts.hits, counts.misses, counts.repaired, counts.written) == (0, 1, 1, 1)
     assert counts.copies_reused > 0
-    assert counts.copies_mended + counts.copies_placed <= 3
+    assert counts.copies_mended + counts.copies_placed <= 4
     report = again.report()
     assert report.cache["repaired"] == 1
     assert "repaired after changes of the machine" in str(report)
