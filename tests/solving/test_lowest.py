@@ -86,6 +86,24 @@ def test_models_with_ties_beside_all_their_states(seed: int, size: int) -> None:
         assert (found.second is None) == (len(np.unique(program.energies(states))) == 1)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 7))
+def test_ties_between_states_of_other_sums(seed: int, size: int) -> None:
+    """Small whole prices, so that optima often break a constraint, or tie with some that do."""
+    generator = np.random.default_rng(seed)
+    bits = [f"x[0,0,{v}]" for v in range(size)]
+    lines = [f"{bit} : {generator.integers(-2, 3)}" for bit in bits]
+    for v in range(size):
+        for u in range(v):
+            lines.append(f"{bits[u]} * {bits[v]} : {generator.choice([-1, 1, 2])}")
+    for row, part in enumerate((bits[: size // 2 + 1], bits[size // 2 + 1 :])):
+        if part:
+            a, mu = generator.integers(0, 2), generator.integers(-1, 2)
+            lines.append(f"pick[0,{row}]: {' + '.join(part)} == 1 price {a} slope {mu}")
+    program = qa.Program.parse("\n".join(lines))
+    check(parted.search(program, 0.0, 10**6), program)
+
+
 def test_certificates_serve_where_a_search_does_not_end() -> None:
     """Within any number of steps, what is said holds; a few are too few for all states."""
     ways: set[str | None] = set()
