@@ -65,7 +65,7 @@ class IntegerIsing(Brief):
 
     @property
     def auxiliary(self) -> int:
-        """The auxiliary spin, the last one: its couplings are the fields."""
+        """The auxiliary spin, which is the last; its couplings are the fields."""
         return len(self.variables)
 
     @property

@@ -147,7 +147,7 @@ class Submission(Sealed):
 
     @property
     def programmed_bqm(self) -> dimod.BinaryQuadraticModel:
-        """What `solve` and `submit` send: `embedded_bqm` less what the background adds."""
+        """What `solve` and `submit` send, `embedded_bqm` less what the background adds."""
         return physical_model(self.programmed(), self.embedded_offset)
 
     def programmed(self, sign: Array | None = None) -> Physical:
@@ -156,7 +156,7 @@ class Submission(Sealed):
 
     @property
     def embedded_offset(self) -> float:
-        """The constant of `embedded_bqm`: the couplings of intact chains are taken back."""
+        """The constant of `embedded_bqm`, which takes back the couplings of intact chains."""
         return self.offset + self._placed().chain_offset
 
     @property

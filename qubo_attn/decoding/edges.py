@@ -30,7 +30,7 @@ class Edges:
 
     @property
     def edge_weights(self) -> Floats:
-        """Weights of edges in the order in which they were given: (heads, E), or (E,).
+        """Weights of edges in the order in which they were given, shape (heads, E) or (E,).
 
         Those of heads that all have the same edges have an axis of heads.
 

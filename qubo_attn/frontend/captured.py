@@ -40,6 +40,6 @@ class CapturedAttention(Brief):
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """Arrays by name: arguments of `qubo_attn.compile`, and what ``np.savez`` writes."""
+        """Arrays by name, as arguments of `qubo_attn.compile` and as ``np.savez`` writes them."""
         arrays = {"scores": self.scores, "values": self.values, "keys": self.keys}
         return arrays if self.kv_head is None else arrays | {"kv_head": self.kv_head}

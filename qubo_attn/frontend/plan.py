@@ -87,7 +87,7 @@ class LayerPlan(Brief):
 
     @property
     def slots(self) -> int:
-        """Slots of the layer: those of the head with most, as a layer has one number."""
+        """Slots of the layer, which are those of its head with most."""
         return max(setting.slots for setting in self.heads)
 
     @property

@@ -106,7 +106,7 @@ class AnnealedPress(BasePress):  # type: ignore[misc]
 
     @property
     def compression_ratio(self) -> float:
-        """Share of the keys to drop: that of the scorer."""
+        """Share of the keys to drop, which is that of the scorer."""
         return float(self.scorer.compression_ratio)
 
     @compression_ratio.setter

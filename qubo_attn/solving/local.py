@@ -117,12 +117,12 @@ class LocalSolver(dimod.Sampler):  # type: ignore[misc]
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """Options of `sample`: those of dwave-samplers' simulated annealing, which takes them."""
+        """Options of `sample`, which are those of simulated annealing in dwave-samplers."""
         return dict(_annealer().parameters) if self.method == "anneal" else {}
 
     @property
     def properties(self) -> Mapping[str, Any]:
-        """What else is known of the sampler: nothing."""
+        """What else is known of the sampler; there is nothing."""
         return {}
 
     def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters: Any) -> dimod.SampleSet:

@@ -74,5 +74,5 @@ class Solution(Brief):
 
     @property
     def methods(self) -> Array:
-        """How each block was solved, as text: ``"exact"``, ``"swap"``, or ``"settled"``."""
+        """How each block was solved, as ``"exact"``, ``"swap"`` or ``"settled"``."""
         return Way.names(self.way)
