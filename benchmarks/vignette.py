@@ -45,7 +45,7 @@ def is_good(packed: qa.PackedGraphs, graph: nx.Graph, target: qa.Target) -> bool
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--target", required=True, help="working graph of the machine")
-    options.add_argument("--rounds", type=int, default=10_000, help="effort of the search")
+    options.add_argument("--rounds", type=int, default=20_000, help="effort of the search")
     options.add_argument("--longest-chain", type=int, default=4)
     options.add_argument("--graphs", default=",".join(PUBLISHED))
     options.add_argument("--seed", type=int, default=0)

@@ -18,7 +18,7 @@ from qubo_attn.machine.target import Target
 # Share of a machine's qubits above which no mixture is tried: the smallest tiles are counted.
 _DENSEST = 0.89
 # Programmings of which all are mixed, where they are no more.
-_MOST_MIXED = 8
+_MOST_MIXED = 12
 
 
 class Seats(NamedTuple):
@@ -65,7 +65,7 @@ def ends_mixed(
 ) -> tuple[Seats, Mapping[int, CachedPacking]]:
     """Return seats of cliques whose last programmings are mixtures, where these are fewer.
 
-    Of more than eight programmings, those full of one size stay as they are: a mixture holds no
+    Of more than twelve programmings, those full of one size stay as they are: a mixture holds no
     more, and is searched for seconds. Nor is one searched that had to hold more than these do.
 
     Args:
