@@ -112,7 +112,7 @@ def clique_images(lattice: Lattice, stock: str, size: int) -> tuple[Array, ...]:
     images = lattice.distinct(image for tile in tiles for image in lattice.images(tile))
     most = len(shipped[0])
     if sum(len(tile) == most for tile in images) < _FEW:
-        most += _LARGER
+        most = max(most + _LARGER, *map(len, shipped))
     chosen = [tile for tile in images if len(tile) <= most][:_IMAGES]
     return tuple(tile[np.lexsort(tile[:, 1::-1].T)] for tile in chosen)
 

@@ -18,7 +18,7 @@ from qubo_attn.embedding.component import Component
 from qubo_attn.embedding.laying import GROWTH, Kind, Laid, lay_tiles, sorted_tiles
 from qubo_attn.embedding.minors import couplers_among, embed
 from qubo_attn.embedding.packing import NO_BOUND, Packing, chains_of
-from qubo_attn.embedding.templates import clique_cell, clique_images, stock_for
+from qubo_attn.embedding.templates import clique_cell, clique_images, clique_tiles, stock_for
 from qubo_attn.machine.lattice import Lattice
 from qubo_attn.machine.target import Target
 
@@ -62,10 +62,11 @@ class Tiling:
         self.table = self.lattice.table(self.target.qubits)
         self.stock = stock_for(self.target)
         images = clique_images(self.lattice, self.stock, self.size)
+        largest = max(map(len, clique_tiles(self.stock, self.size)), default=0)
         self.tiles = [
             tile
             for tile in images
-            if len(tile) == len(images[0]) and np.bincount(tile[:, 4]).max() <= self.longest
+            if len(tile) <= largest and np.bincount(tile[:, 4]).max() <= self.longest
         ]
         lengths = [len(tile) for tile in self.tiles] or [1]
         self.most = len(self.target.qubits) // min(lengths) + 1
