@@ -108,13 +108,14 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=10)
     options.add_argument("--reads", type=int, default=100)
     options.add_argument("--rounds", type=int, default=30, help="most rounds on the machine")
+    options.add_argument("--restarts", type=int, default=0)
     options.add_argument("--alone", action="store_true", help="also without descent of reads")
     options.add_argument("--objectives", default="output,renormalised")
     args = options.parse_args()
     files = sorted(args.data.glob("*.npz")) if args.data.is_dir() else [args.data]
     every: dict[str, Any] = {"keep": args.keep, "block": args.block}
     machine = qa.SimulatedMachine(MACHINE, seed=1)
-    here: dict[str, Any] = {"decompose": args.block}
+    here: dict[str, Any] = {"decompose": args.block, "restarts": args.restarts}
     sampled = here | {"sampler": machine, "num_reads": args.reads, "rounds": args.rounds}
     ways = {"local": here, "machine": sampled}
     if args.alone:

@@ -71,7 +71,7 @@ class Embed:
         ... \'\'\')
         >>> stages = Pipeline((InsertPenalties(), Embed(Target.zephyr(2)))).run(program)
         >>> stages[-1].rewrite.notes
-        ('1 components in 1 submissions',)
+        ('1 component in 1 submission',)
         >>> stages[-1].rewrite.placement.chain_lengths
         array([1, 1])
     """

@@ -159,6 +159,7 @@ class CompiledAttention(Submits):
         gauges: int = 0,
         rounds: int | None = None,
         after: Callable[[BlockRound], None] | None = None,
+        restarts: int = 0,
         **options: object,
     ) -> AttentionResult:
         """Solve here, or sample every submission, and decode.
@@ -181,6 +182,7 @@ class CompiledAttention(Submits):
                 rows that are split (``decompose``), most rounds over blocks; as many as help when
                 None. ``result.blocks`` says what they did.
             after: called with each round over blocks, to show progress.
+            restarts: see `BlockSearch`.
             **options: further keywords of the sampler, e.g. ``num_reads=100``; a sampler that takes
                 ``num_reads`` is told 32 without it.
 
@@ -193,7 +195,7 @@ class CompiledAttention(Submits):
         calls = sampler, seed, options, chain_break_method, before, gauges
         names = names_of(CompiledAttention.solve)
         way = Sampling(MemorySampling(), *calls, multiplier_steps, names)
-        return solve_with(self, way, Decoding(decoder, repair, descend), rounds, after)
+        return solve_with(self, way, Decoding(decoder, repair, descend), rounds, after, restarts)
 
     # -- again --------------------------------------------------------------------------------
 

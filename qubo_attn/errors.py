@@ -203,7 +203,7 @@ class DecodeError(QuboAttnError, ValueError):
         ...     compiled.decode([])
         ... except qa.DecodeError as error:
         ...     print(error)
-        0 sample sets for 1 submissions
+        0 sample sets for 1 submission
     """
 
 

@@ -44,6 +44,9 @@ def solve(
             "[default: as many as help]"
         ),
     ] = None,
+    restarts: Annotated[
+        int, typer.Option(help="Starts from other selections, once no block improves a row.")
+    ] = 0,
     decoder: Annotated[str | None, choice(DECODERS, "{}. [default: the objective's own]")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write selected, weights, context to .npz.")
@@ -72,15 +75,16 @@ def solve(
         sampler = qa.SimulatedMachine(compiled.recipe.target, seed=seed)
     elif method is None and reads is not None:
         sampler = "anneal"
+    how: dict[str, Any] = {"seed": seed, "decoder": decoder, "rounds": rounds, "restarts": restarts}
     if Split.of(compiled) is not None:
         with progress("solving in rounds", None) as step:
             step("the first one")
             options["after"] = lambda last: step(str(last))
-            result = compiled.solve(sampler, seed=seed, decoder=decoder, rounds=rounds, **options)
+            result = compiled.solve(sampler, **how, **options)
     else:
         with progress("solving", len(compiled.submissions)) as step:
             options["before"] = lambda part: step(f"submission {part.index}")
-            result = compiled.solve(sampler, seed=seed, decoder=decoder, rounds=rounds, **options)
+            result = compiled.solve(sampler, **how, **options)
     if out is not None:
         write_result(out, result)
     facts = solution_facts(compiled, result)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from qubo_attn.backend.sampler_options import check_seed
 from qubo_attn.common.arrays import Bools, Floats
 from qubo_attn.common.checks import instance, shown, whole
 from qubo_attn.compilation.compilation import Compilation
@@ -59,9 +60,12 @@ class BlockSearch:
 
     Args:
         compiled: compiled with ``decompose``.
+        restarts: how often a component of split rows that no block improves starts again, from
+            its best selection with a third of the keys exchanged at random. The best one counts.
+        seed: of these exchanges.
 
     Raises:
-        InputError: no row of it was split.
+        InputError: no row of it was split, or an argument is none that it takes.
 
     Example:
         >>> import qubo_attn as qa
@@ -78,7 +82,7 @@ class BlockSearch:
         array([ True, False, False,  True, False, False])
     """
 
-    def __init__(self, compiled: Compilation) -> None:
+    def __init__(self, compiled: Compilation, *, restarts: int = 0, seed: int = 0) -> None:
         split = Split.of(instance("compiled", compiled, Compilation))
         if split is None:
             raise InputError(
@@ -87,11 +91,13 @@ class BlockSearch:
             )
         self._split, self._true = split, TrueEnergy(split.whole)
         program = split.whole.stages[-1].program
-        plan = SplitPlan.of(program, split.splitter.block)
-        self._held = plan.start(program)
-        self._raw = self._held.point
-        energy = self._energies(self._held.point)
+        self._plan = SplitPlan.of(program, split.splitter.block)
+        self._held = self._plan.start(program)
+        self._best = self._raw = self._held.point
+        self._now = energy = self._energies(self._held.point)
         count = len(energy)
+        self._restarts = np.where(self._plan.split, whole("restarts", restarts, 0, MOST_ROUNDS), 0)
+        self._random = np.random.default_rng(check_seed(seed))
         self._ways, self._proven = np.full(count, Way.SETTLED, np.uint8), np.zeros(count, bool)
         self._figures, self._number = np.full((3, count), np.inf), np.zeros(count, np.int64)
         self._shares: list[Floats] = []
@@ -159,28 +165,32 @@ class BlockSearch:
         lift = step.lift_between(number, step.unpriced)
         open_ = np.diff(lift.indptr) > 0
         new = lift.lift(best.point.point)[0]
-        old, energy = self._table[-1], self._energies(new)
+        old, least, energy = self._now, self._table[-1], self._energies(new)
         better = energy < old - _slack(old)
+        best_yet = better & (energy < least - _slack(least))
         moves, gave = better[component], Gave.of(step, best, component, lift)
         # Another multiplier, or what no search has proven, may give more with the same block.
         optimal = gave.proven & (not true.is_ratio)
         again = np.where(optimal, 2, 1)[component]
         turn = np.where(open_, np.where(moves, again, 2), np.where(moves, 0, self._held.turn))
         base = component_energies(true.whole.stages[number].program, point)
-        seen = better | (self._ways == Way.SETTLED)
+        seen = best_yet | (self._ways == Way.SETTLED)
         figures = base + gave.figures - gave.before(point, lift)
         self._figures = np.where(seen, figures, self._figures)
         self._ways = np.where(seen, gave.ways, self._ways)
         self._shares.append(gave.share)
         self._number = self._number + gave.number
-        self._raw = np.where(moves, lift.lift(best.point.raw)[0], self._raw)
+        self._raw = np.where(best_yet[component], lift.lift(best.point.raw)[0], self._raw)
+        self._best = np.where(best_yet[component], new, self._best)
         self._held = Held(np.where(moves, new, point), turn.astype(np.uint8))
-        self._table.append(np.where(better, energy, old))
+        self._now = np.where(better, energy, old)
+        self._table.append(np.where(best_yet, energy, least))
         self._accepted.append(better)
         self._proven |= optimal & (np.bincount(component[~open_], minlength=len(better)) == 0)
         self._proven |= self._table[-1] <= self._bound + _slack(self._bound)
         if better.any():
             self._true = true.moved(self._held.point)
+        self._start_again()
         self._round = None
         if self._left().any():
             self._round = self._split.round(self._true.whole, self._held)
@@ -211,11 +221,25 @@ class BlockSearch:
             _searches(self._split.compiled) - self._searched,
         )
         share = np.mean(self._shares, axis=0)
-        points = self._held.point[None], self._raw[None]
+        points = self._best[None], self._raw[None]
         sampled, mended, descended = self._figures
         best = Mended(*points, share, sampled, mended, descended, self._number)
         result = attention_of(whole, best, Ways(self._ways, self._proven), decoder)
         return dataclasses.replace(result, blocks=report)
+
+    def _start_again(self) -> None:
+        """Start components again that no block improves, while they have restarts."""
+        done = ~self._left() & ~self._proven & (self._restarts > 0)
+        if not done.any():
+            return
+        self._restarts = self._restarts - done
+        program = self._true.whole.stages[-1].program
+        again = done[program.components]
+        start = self._plan.shaken(program, self._best, self._random)
+        point = np.where(again, start, self._held.point)
+        self._held = Held(point, np.where(again, 0, self._held.turn).astype(np.uint8))
+        self._now = np.where(done, self._energies(point), self._now)
+        self._true = self._true.moved(point)
 
     def _left(self) -> Bools:
         """Return which components are not done."""
@@ -238,6 +262,7 @@ def in_blocks(
     how: Decoding,
     rounds: int | None,
     after: AfterRound | None,
+    restarts: int,
 ) -> AttentionResult:
     """Return the best of several rounds over blocks; see `CompiledAttention.solve`.
 
@@ -247,12 +272,13 @@ def in_blocks(
         how: the decoder and its help.
         rounds: most rounds; a thousand when None.
         after: called with every round.
+        restarts: see `BlockSearch`.
     """
     most = MOST_ROUNDS if rounds is None else whole("rounds", rounds, 1, MOST_ROUNDS)
     if after is not None and not callable(after):
         raise InputError(f"after must be a function, not {shown(after)}", argument="after")
     _check_decoder(compiled, how.decoder)
-    search = BlockSearch(compiled)
+    search = BlockSearch(compiled, restarts=restarts, seed=way.seed or 0)
     for number in range(most):
         if search.round is None:
             break

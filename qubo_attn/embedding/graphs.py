@@ -161,7 +161,7 @@ def pack_graphs(
         >>> import networkx as nx, qubo_attn as qa
         >>> packed = qa.pack_graphs([nx.complete_graph(4), nx.path_graph(9)], "zephyr:2", copies=2)
         >>> packed.graph, packed.longest_chain
-        ((0, 0, 1, 1), 1)
+        ((0, 0, 1, 1), 2)
         >>> len(qa.pack_graphs(nx.complete_graph(8), "zephyr:4"))
         33
     """

@@ -109,6 +109,21 @@ class SplitPlan:
         point[part.var[order]] = rank < np.rint(part.rhs)[part.row]
         return Held(point, np.zeros(len(program), np.uint8))
 
+    def shaken(self, program: Program, point: Floats, random: np.random.Generator) -> Floats:
+        """Return a point with a third of the kept keys of every count exchanged at random."""
+        part = program.constraints.take(self.rows)
+        var, row = part.var, part.row
+        kept, size = point[var] > 0.5, np.diff(part.ptr)
+        number = np.bincount(row, weights=kept, minlength=len(part)).astype(np.int64)
+        order = np.lexsort((random.random(len(var)), ~kept, row))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order)) - part.ptr[row]
+        rank = np.where(kept, rank, rank - number[row])
+        moves = var[rank < np.minimum(-(-number // 3), size - number)[row]]
+        after = point.copy()
+        after[moves] = 1.0 - point[moves]
+        return after
+
     def open(self, program: Program, held: Held) -> Bools:
         """Return which variables are left to choose, bool, shape (n,)."""
         part = program.constraints.take(self.rows)

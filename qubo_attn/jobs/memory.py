@@ -15,6 +15,7 @@ from qubo_attn.decoding.decode import Decoding
 from qubo_attn.decoding.machine_use import MachineUse
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.decoding.sampling import Sampling
+from qubo_attn.errors import InputError
 from qubo_attn.jobs.book import Book, Settings
 from qubo_attn.jobs.engine import Engine
 from qubo_attn.jobs.journal import Memory
@@ -76,6 +77,7 @@ def solve_with(
     how: Decoding,
     rounds: int | None,
     after: Callable[[BlockRound], None] | None,
+    restarts: int,
 ) -> AttentionResult:
     """Solve here, or sample and decode; see `CompiledAttention.solve`.
 
@@ -83,16 +85,20 @@ def solve_with(
         compiled: what to solve.
         way: the sampler, and how it is called.
         how: the decoder and its help.
-        rounds, after: see `CompiledAttention.solve`.
+        rounds, after, restarts: see `CompiledAttention.solve`.
     """
     # The local solver loads dimod, which compiling needs not wait for.
     from qubo_attn.decoding.blocks import in_blocks
     from qubo_attn.decoding.rounds import in_rounds
 
     if Split.of(compiled) is None:
+        if restarts:
+            raise InputError(
+                "restarts are of rows that are split: compile with decompose=", argument="restarts"
+            )
         result = in_rounds(compiled, way, how, rounds)
     else:
-        result = in_blocks(compiled, way, how, rounds, after)
+        result = in_blocks(compiled, way, how, rounds, after, restarts)
     return dataclasses.replace(result, machine=way.sample.machine)
 
 

@@ -1,7 +1,7 @@
 """Kernel that meets all states of bits up to a second lowest energy, and leaves the others out.
 
 Some of the bits have weights, which add up to a total; the others are free. A *minorant*, a
-constant and a slope for each bit, is nowhere above the energy (see `qubo_attn.kernels.bounding`).
+constant and a slope for each bit, is nowhere above the energy (see the module ``bounding``).
 One table holds the least sum of slopes of later bits, for every weight that is left. So one
 addition tells whether a branch can still come below the second lowest energy that was met so far.
 """
@@ -17,7 +17,7 @@ from qubo_attn.kernels._jit import kernel
 
 
 class WeighedBits(NamedTuple):
-    """Bits in the order in which they are chosen, and their energy.
+    """Bits as they are chosen, one after the other, and their energy.
 
     Attributes:
         linear, pair: the energy, shapes (n,) and (n, n), symmetric; pairs count once.

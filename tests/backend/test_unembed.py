@@ -119,7 +119,8 @@ def test_unembedding_is_oceans(compiled: qa.CompiledAttention, method: str, vart
         found.record.chain_break_fraction, expected.record.chain_break_fraction
     )
     assert found.info == sampleset.info
-    assert len(found) == (10 if method == "discard" else 40)
+    # Ten reads stay whole; some of the others may by chance.
+    assert 10 <= len(found) < 20 if method == "discard" else len(found) == 40
     bits = part.read(given_, method)
     np.testing.assert_array_equal(bits.samples, expected.record.sample > 0)
     np.testing.assert_array_equal(bits.broken, expected.record.chain_break_fraction)

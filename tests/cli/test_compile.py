@@ -262,6 +262,7 @@ def test_rows_larger_than_the_machine_are_solved_in_rounds(tmp_path: Path) -> No
     assert facts["searches"] == 0
     assert facts["stop"] in ("optimal", "no block improves")
     assert facts["energies"] == sorted(facts["energies"], reverse=True)
+    assert "ended by: no block improves" in run("solve", out, "--restarts", "1")
     text = run("solve", out, "--rounds", "2")
     assert "blocks: 2 rounds over blocks of 1 component: " in text
     assert "ended by: rounds" in text

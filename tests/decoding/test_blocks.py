@@ -176,6 +176,52 @@ def test_rounds_may_be_few() -> None:
     assert "1 round over blocks" in str(result)
 
 
+@given(st.integers(0, 1000), st.sampled_from(["output", "renormalised"]), st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_restarts_never_end_higher(seed: int, objective: str, bounded: bool) -> None:
+    select = qa.AtMostK(4) if bounded else qa.ExactlyK(4)
+    options = {"objective": objective, "select": select, "heads": 2, "queries": 2}
+    split = compiled(seed, 4, 4, **options)
+    once, again = split.solve(seed=3), split.solve(seed=3, restarts=4)
+    assert once.blocks is not None
+    assert again.blocks is not None
+    energies = again.blocks.energies
+    assert (energies[-1] <= once.blocks.energies[-1] + 1e-9).all()
+    assert (np.diff(energies[1:], axis=0) <= 0).all()
+    counts = again.selected.sum(axis=-1)
+    assert (counts <= 4).all()
+    assert bounded or (counts == 4).all()
+    # The result is the best selection, not the latest.
+    if objective == "output":
+        np.testing.assert_allclose(again.energies.sum(), energies[-1].sum(), atol=1e-9)
+    else:
+        error = again.output_errors(split.attention)
+        np.testing.assert_allclose((error**2).sum(), energies[-1].sum(), atol=1e-9)
+    assert split.solve(seed=3, restarts=4).weights.tobytes() == again.weights.tobytes()
+
+
+def test_restarts_leave_local_optima() -> None:
+    """With blocks of two keys each round is one exchange, and many points are local optima."""
+    optimal = np.zeros(2, int)
+    for seed in range(12):
+        split = compiled(seed, 5, 2, keys=10)
+        runs = split.solve(seed=1), split.solve(seed=1, restarts=20)
+        gaps = np.array([run.energies.sum() for run in runs]) - best_energy(seed, 5, 10)
+        assert gaps[1] >= -1e-9
+        optimal += gaps < 1e-9
+    assert optimal[0] < optimal[1] > 8
+
+
+def test_restarts_are_of_rows_that_are_split() -> None:
+    with pytest.raises(qa.InputError, match="restarts are of rows that are split"):
+        compiled(decompose=None).solve(seed=1, restarts=1)
+    for wrong in (-1, 1.5, "two"):
+        with pytest.raises(qa.InputError, match="restarts must be"):
+            compiled().solve(seed=1, restarts=wrong)
+        with pytest.raises(qa.InputError, match="restarts must be"):
+            qa.BlockSearch(compiled(), restarts=wrong)
+
+
 def test_split_rows_are_saved_and_bound_again(tmp_path: Path) -> None:
     model = compiled(8, heads=2)
     model.save(tmp_path / "out")
