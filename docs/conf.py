@@ -67,6 +67,9 @@ def add_lists(app: Sphinx, page: str, source: list[str]) -> None:
         title, _, rest = section.partition("\n")
         pages = re.findall(r"\]\(([\w/]+)\.(?:md|rst)\)", rest)
         caption = "" if title.startswith("# ") else f"   :caption: {title}\n"
+        # What the front page's text links to is listed where its section stands.
+        later = "" if caption else text[text.index("\n## ") :]
+        pages = [name for name in pages if f"]({name}.md)" not in later]
         entries = "".join(f"   {name}\n" for name in dict.fromkeys(pages))
         source[0] += f"\n.. toctree::\n{caption}   :hidden:\n\n{entries}"
 
