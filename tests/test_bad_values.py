@@ -48,6 +48,9 @@ NEEDED: dict[Any, dict[str, Any]] = {
     qa.Embed: {"target": qa.Target.zephyr(2)},
     qa.Pipeline: {"passes": ()},
     qa.SimulatedMachine: {"target": "zephyr:1"},
+    qa.BlockSearch: {
+        "compiled": qa.compile(SCORES, 2, select=qa.ExactlyK(2), target=None, decompose=2)
+    },
 }
 SELECTS = (qa.ExactlyK, qa.AtMostK, qa.OneHot, qa.Unconstrained, qa.Budget, qa.SoftWeights)
 OBJECTIVES = (

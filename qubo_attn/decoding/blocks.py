@@ -97,7 +97,7 @@ class BlockSearch:
         self._now = energy = self._energies(self._held.point)
         count = len(energy)
         self._restarts = np.where(self._plan.split, whole("restarts", restarts, 0, MOST_ROUNDS), 0)
-        self._random = np.random.default_rng(check_seed(seed))
+        self._random = np.random.default_rng(check_seed(seed) or 0)
         self._ways, self._proven = np.full(count, Way.SETTLED, np.uint8), np.zeros(count, bool)
         self._figures, self._number = np.full((3, count), np.inf), np.zeros(count, np.int64)
         self._shares: list[Floats] = []

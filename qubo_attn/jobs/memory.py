@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qubo_attn.backend.sample import READS, anneal_all
 from qubo_attn.backend.submission import Submission
 from qubo_attn.backend.unembed import MAJORITY
+from qubo_attn.common.checks import whole
 from qubo_attn.compilation.compilation import Compilation
 from qubo_attn.compilation.split import Split
 from qubo_attn.decoding.decode import Decoding
@@ -16,6 +17,7 @@ from qubo_attn.decoding.machine_use import MachineUse
 from qubo_attn.decoding.result import AttentionResult
 from qubo_attn.decoding.sampling import Sampling
 from qubo_attn.errors import InputError
+from qubo_attn.frontend.objectives.renormalised import MOST_ROUNDS
 from qubo_attn.jobs.book import Book, Settings
 from qubo_attn.jobs.engine import Engine
 from qubo_attn.jobs.journal import Memory
@@ -91,6 +93,7 @@ def solve_with(
     from qubo_attn.decoding.blocks import in_blocks
     from qubo_attn.decoding.rounds import in_rounds
 
+    restarts = whole("restarts", restarts, 0, MOST_ROUNDS)
     if Split.of(compiled) is None:
         if restarts:
             raise InputError(
