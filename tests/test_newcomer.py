@@ -228,7 +228,10 @@ def test_a_first_run_says_that_it_compiles_and_a_second_compiles_nothing(cold: N
     usual = [Counter(_usual(name)) for name in ("compile", "solve")]
     for command, expected in zip(commands, (usual[0], usual[0] | usual[1]), strict=True):
         *lines, last = cold.told(command).err.splitlines()
-        assert {line.split(":")[0] for line in lines} == {"compiling kernels, once"}
+        told = [line.split(":")[0] for line in lines]
+        assert told[0] == "compiling kernels, once"
+        # On a busy computer a step that follows the kernels may be told as well.
+        assert set(told) <= {"compiling kernels, once", "compiling", "solving"}
         # What the total is made of is what was compiled: see qubo_attn/cli/usual.py.
         names = _kernels(cold)
         assert names == expected
