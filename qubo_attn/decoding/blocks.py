@@ -188,9 +188,9 @@ class BlockSearch:
         self._accepted.append(better)
         self._proven |= optimal & (np.bincount(component[~open_], minlength=len(better)) == 0)
         self._proven |= self._table[-1] <= self._bound + _slack(self._bound)
-        if better.any():
+        # One move of the multipliers serves a better point and a restart.
+        if self._start_again() or better.any():
             self._true = true.moved(self._held.point)
-        self._start_again()
         self._round = None
         if self._left().any():
             self._round = self._split.round(self._true.whole, self._held)
@@ -227,11 +227,11 @@ class BlockSearch:
         result = attention_of(whole, best, Ways(self._ways, self._proven), decoder)
         return dataclasses.replace(result, blocks=report)
 
-    def _start_again(self) -> None:
-        """Start components again that no block improves, while they have restarts."""
+    def _start_again(self) -> bool:
+        """Start components again that no block improves; return whether any had a restart left."""
         done = ~self._left() & ~self._proven & (self._restarts > 0)
         if not done.any():
-            return
+            return False
         self._restarts = self._restarts - done
         program = self._true.whole.stages[-1].program
         again = done[program.components]
@@ -239,7 +239,7 @@ class BlockSearch:
         point = np.where(again, start, self._held.point)
         self._held = Held(point, np.where(again, 0, self._held.turn).astype(np.uint8))
         self._now = np.where(done, self._energies(point), self._now)
-        self._true = self._true.moved(point)
+        return True
 
     def _left(self) -> Bools:
         """Return which components are not done."""
