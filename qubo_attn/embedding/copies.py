@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qubo_attn.common.arrays import Longs, csr_rows, pointers
+from qubo_attn.common.arrays import Longs, csr_rows, digest_of, pointers
 from qubo_attn.common.frozen import Columns
 from qubo_attn.embedding.placement import Placement
 from qubo_attn.embedding.room import Room
@@ -53,10 +52,7 @@ class Copies(Columns):
     @cached_property
     def digest(self) -> str:
         """A hash of all columns."""
-        digest = hashlib.sha256()
-        for column in self.arrays().values():
-            digest.update(column.tobytes())
-        return digest.hexdigest()
+        return digest_of(self.arrays())
 
     def originals(self, component: Longs) -> Longs:
         """Return the program's variable behind each variable of the copies.
